@@ -1,0 +1,61 @@
+"""What comes in and what goes out, whatever the channel. Frozen, plain, JSON-friendly."""
+
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """One message or event of one sender, after verification and decryption.
+
+    ``kind``: text, image, voice, video, location, link, or event.
+    ``event`` (kind event only): follow, unfollow, scan, menu, view, location_report, other.
+    ``text``: what was typed (text), '' otherwise. ``key``: menu key, or the scene of a scan or follow
+    ('' if none), already without the platform's prefix. ``sent_at`` is the platform's own stamp.
+    ``dedupe_key`` is the same for a retry and different for anything else, per account.
+    ``data`` holds what only few handlers need (media_id, latitude, msgmenu id, raw event name).
+    """
+
+    channel: str
+    account: str
+    sender: str
+    kind: str
+    dedupe_key: str
+    sent_at: datetime
+    text: str = ""
+    event: str = ""
+    key: str = ""
+    data: dict[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """A dict that json can write; ``from_json`` reads it back."""
+        return {**asdict(self), "sent_at": self.sent_at.isoformat()}
+
+    @classmethod
+    def from_json(cls, raw: dict[str, Any]) -> "Incoming":
+        return cls(**{**raw, "sent_at": datetime.fromisoformat(raw["sent_at"])})
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What leaves as the passive reply of the same HTTP response. ``kind``: text, image, or nothing."""
+
+    kind: str
+    text: str = ""
+    media_id: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+NOTHING = Reply("nothing")
+"""Acknowledge and stay silent."""
+
+
+def text(content: str) -> Reply:
+    return Reply("text", text=content)
+
+
+def image(media_id: str) -> Reply:
+    return Reply("image", media_id=media_id)

@@ -1,0 +1,83 @@
+"""Business time. Nobody calls ``datetime.now()``: whoever needs the time is given a clock."""
+
+import os
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Protocol
+from zoneinfo import ZoneInfo
+
+SHANGHAI = ZoneInfo("Asia/Shanghai")
+
+
+class Clock(Protocol):
+    def now(self) -> datetime:
+        """The business time, aware, UTC."""
+        ...
+
+
+def _system_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class SystemClock:
+    """Real time."""
+
+    def now(self) -> datetime:
+        return _system_now()
+
+
+class FixedClock:
+    """A clock for tests: stands still until it is told to move."""
+
+    def __init__(self, at: datetime) -> None:
+        self._at = at
+
+    def now(self) -> datetime:
+        return self._at
+
+    def advance(self, seconds: float) -> None:
+        self._at += timedelta(seconds=seconds)
+
+
+class OffsetClock:
+    """Real time plus an offset kept in a file, so that every process of a demo sees the same move.
+
+    Business time only: signatures, tokens and timeouts are judged by real time and never ask here.
+    """
+
+    def __init__(self, path: Path, real: Callable[[], datetime] = _system_now) -> None:
+        self._path = path
+        self._real = real
+        self._stamp: tuple[int, int] | None = None
+        self._offset = timedelta(0)
+
+    def now(self) -> datetime:
+        return self._real() + self._load()
+
+    def advance(self, seconds: int) -> datetime:
+        """Move on by ``seconds`` >= 0 for every process; returns the new time. Not for two writers at once."""
+        if seconds < 0:
+            raise ValueError("business time never goes back")
+        total = self._load() + timedelta(seconds=seconds)
+        draft = self._path.with_suffix(f".{os.getpid()}.tmp")
+        draft.write_text(str(int(total.total_seconds())))
+        draft.replace(self._path)
+        return self.now()
+
+    def _load(self) -> timedelta:
+        try:
+            stat = os.stat(self._path)
+        except FileNotFoundError:
+            self._stamp, self._offset = None, timedelta(0)
+            return self._offset
+        stamp = (stat.st_mtime_ns, stat.st_ino)
+        if stamp != self._stamp:
+            self._offset = timedelta(seconds=int(self._path.read_text()))
+            self._stamp = stamp
+        return self._offset
+
+
+def business_date(at: datetime, zone: ZoneInfo = SHANGHAI) -> date:
+    """The calendar day of an instant where the shop is."""
+    return at.astimezone(zone).date()
