@@ -15,7 +15,7 @@ class Outcome(StrEnum):
     UNFOLLOWED = "unfollowed"            # 43004, 40003: the person left
     MUTED = "muted"                      # 48002: the person switched messages off
     BACK_OFF = "back_off"                # 45009, 45011, -1, 5xx: try again at ``retry_at``
-    CONFIG = "config"                    # 40164, 40243, 40013, 40125, 48001, 48004, 50002, token kept failing: a person must act
+    CONFIG = "config"                    # 40164, 40243, 40013, 40125, 48001, 48004, 50002, bad token: a person must act
     REJECTED = "rejected"                # 45002, 45008, 40007 after re-upload, 47003: our own fault
     UNKNOWN = "unknown"                  # timed out after sending: may have arrived, never repeat blindly
 

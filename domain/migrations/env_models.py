@@ -1,0 +1,11 @@
+"""Imports every room's models, so that ``Base.metadata`` is whole."""
+
+import importlib
+import importlib.util
+import pkgutil
+
+import domain
+
+for _room in pkgutil.iter_modules(domain.__path__):
+    if _room.ispkg and importlib.util.find_spec(f"domain.{_room.name}.models"):
+        importlib.import_module(f"domain.{_room.name}.models")

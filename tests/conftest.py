@@ -1,0 +1,93 @@
+"""Real servers for every test that asks: one PostgreSQL and one Valkey a run, a fresh database a test."""
+
+import itertools
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, create_engine, text
+from sqlalchemy.orm import Session
+
+from bot.runtime import embedded
+from domain import migrations
+from domain.shared.clock import FixedClock
+
+MORNING = datetime(2026, 11, 20, 2, 0, tzinfo=UTC)
+"""Ten o'clock in Shanghai, a Friday: outside quiet hours."""
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def server_home() -> Iterator[Path]:
+    """A directory for embedded servers, open to PostgreSQL's system user, gone afterwards."""
+    home = Path(tempfile.mkdtemp(prefix="huitou-test-"))
+    home.chmod(0o755)
+    yield home
+    shutil.rmtree(home, ignore_errors=True)
+    shutil.rmtree(embedded.postgres_socket_dir(home), ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres(server_home: Path) -> Iterator[embedded.Server]:
+    """A running PostgreSQL whose database ``huitou`` is the migrated template of all test databases."""
+    server = embedded.start_postgres(server_home, settings=embedded.FAST_BUT_UNSAFE)
+    engine = create_engine(server.url)
+    migrations.upgrade(engine)
+    engine.dispose()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def valkey_server(server_home: Path) -> Iterator[embedded.Server]:
+    server = embedded.start_valkey(server_home)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def valkey_url(valkey_server: embedded.Server) -> str:
+    """An empty Valkey."""
+    import redis
+
+    client = redis.Redis.from_url(valkey_server.url)
+    client.flushall()
+    client.close()
+    return valkey_server.url
+
+
+@pytest.fixture
+def database_url(postgres: embedded.Server) -> Iterator[str]:
+    """A fresh database with the schema at head; dropped afterwards."""
+    name = f"t{os.getpid()}_{next(_numbers)}"
+    admin = create_engine(postgres.url.replace("/huitou?", "/postgres?"), isolation_level="AUTOCOMMIT")
+    with admin.connect() as db:
+        db.execute(text(f"create database {name} template huitou strategy file_copy"))
+    yield postgres.url.replace("/huitou?", f"/{name}?")
+    with admin.connect() as db:
+        db.execute(text(f"drop database {name} with (force)"))
+    admin.dispose()
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    engine = create_engine(database_url, pool_size=20, max_overflow=40)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def session(engine: Engine) -> Iterator[Session]:
+    """A session on a fresh database. The test commits when it wants others to see."""
+    with Session(engine, expire_on_commit=False) as session:
+        yield session
+
+
+@pytest.fixture
+def clock() -> FixedClock:
+    return FixedClock(MORNING)
