@@ -30,7 +30,8 @@ def test_two_migrators_at_once(postgres: embedded.Server) -> None:
     with admin.connect() as db:
         db.execute(text("create database two_migrators"))
     url = postgres.url.replace("/huitou?", "/two_migrators?")
-    script = f"from sqlalchemy import create_engine; from domain import migrations; migrations.upgrade(create_engine({url!r}))"
+    script = "from sqlalchemy import create_engine; from domain import migrations; "
+    script += f"migrations.upgrade(create_engine({url!r}))"
     running = [subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE) for _ in range(3)]
     faults = [process.communicate()[1] for process in running]
     engine = create_engine(url)

@@ -1,0 +1,78 @@
+"""The outbox: what must happen after a commit, written in the same transaction as its cause.
+
+A row is an effect with an idempotency key made from business facts: putting the same key again changes
+nothing. Workers claim rows by lease, execute them and record what became of each. PostgreSQL owns state and
+due time; the queue is only a doorbell.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from sqlalchemy import CheckConstraint, Index, text
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from domain.shared.db import Base, RowId
+
+Queue = Literal["fact", "notice", "slow"]
+"""fact: something happened, subscribers react · notice: a message to a person · slow: pictures, uploads."""
+
+
+class Outbox(Base):
+    """One effect. ``state``: waiting → running → done | refused (with reason) | dead (gave up, with reason)."""
+
+    __tablename__ = "outbox"
+    __table_args__ = (
+        CheckConstraint("queue in ('fact', 'notice', 'slow')", name="queue"),
+        CheckConstraint("state in ('waiting', 'running', 'done', 'refused', 'dead')", name="state"),
+        CheckConstraint("state not in ('refused', 'dead') or reason <> ''", name="reason"),
+        Index("ix_outbox_due", "queue", "due_at", postgresql_where=text("state in ('waiting', 'running')")),
+        Index(None, "person_id", "id"),
+    )
+
+    id: Mapped[RowId]
+    queue: Mapped[str]
+    kind: Mapped[str]
+    key: Mapped[str] = mapped_column(unique=True)
+    person_id: Mapped[int | None]
+    payload: Mapped[dict[str, Any]]
+    state: Mapped[str] = mapped_column(server_default="waiting")
+    reason: Mapped[str] = mapped_column(server_default="")
+    attempts: Mapped[int] = mapped_column(server_default="0")
+    created_at: Mapped[datetime]
+    due_at: Mapped[datetime]
+    expires_at: Mapped[datetime | None]
+    lease_until: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    result: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What to put: ``kind`` picks the handler, ``key`` makes it once ever, payload is JSON."""
+
+    queue: Queue
+    kind: str
+    key: str
+    person_id: int | None = None
+    payload: dict[str, Any] = field(default_factory=dict)
+    delay: timedelta = timedelta(0)
+    expires_at: datetime | None = None
+
+
+def put(session: Session, effects: Sequence[Effect], now: datetime) -> int:
+    """Write the effects whose keys are new; returns how many were. ``now`` is business time."""
+    if not effects:
+        return 0
+    rows = [
+        {
+            "queue": effect.queue, "kind": effect.kind, "key": effect.key, "person_id": effect.person_id,
+            "payload": effect.payload, "created_at": now, "due_at": now + effect.delay,
+            "expires_at": effect.expires_at,
+        }
+        for effect in sorted(effects, key=lambda effect: effect.key)
+    ]
+    done = session.execute(insert(Outbox).on_conflict_do_nothing(index_elements=["key"]).returning(Outbox.id), rows)
+    return len(done.all())
