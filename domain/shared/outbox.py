@@ -66,6 +66,8 @@ def put(session: Session, effects: Sequence[Effect], now: datetime) -> int:
     """Write the effects whose keys are new; returns how many were. ``now`` is business time."""
     if not effects:
         return 0
+    for queue in {effect.queue for effect in effects}:
+        ring(session, queue)
     rows = [
         {
             "queue": effect.queue, "kind": effect.kind, "key": effect.key, "person_id": effect.person_id,
@@ -76,3 +78,13 @@ def put(session: Session, effects: Sequence[Effect], now: datetime) -> int:
     ]
     done = session.execute(insert(Outbox).on_conflict_do_nothing(index_elements=["key"]).returning(Outbox.id), rows)
     return len(done.all())
+
+
+def ring(session: Session, queue: Queue) -> None:
+    """Ask for this queue's bell to be rung once the session's transaction is committed (see ``rung``)."""
+    session.info.setdefault("bells", set()).add(queue)
+
+
+def rung(session: Session) -> frozenset[str]:
+    """The bells that were asked for since the last call; for the edge that commits."""
+    return frozenset(session.info.pop("bells", ()))

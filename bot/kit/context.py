@@ -1,0 +1,68 @@
+"""What a chat or event handler sees: the message, the person, the time, a voice, and nothing else."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from bot.kit.conversation import STAY, Answer, Place, State
+from bot.kit.copy import Copy
+from bot.kit.messages import NOTHING, Incoming, text
+
+
+@dataclass(frozen=True, slots=True)
+class Speaker:
+    """The person on the other side, as the dispatcher found them. ``followed_before``: ever, on this account."""
+
+    id: int
+    nickname: str
+    referral_code: str
+    identity_id: int = 0
+    followed_before: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Shop:
+    """The few facts of the shop that texts and handlers need."""
+
+    name: str
+    public_url: str
+    app_id: str
+
+
+@dataclass
+class Context:
+    """One message on its way. ``session`` is handed to the domain; handlers never look inside it."""
+
+    message: Incoming
+    speaker: Speaker
+    session: Any
+    now: datetime
+    copy: Copy
+    shop: Shop
+    place: Place = field(default_factory=Place)
+    intent: str = ""
+    argument: str = ""
+    typed_exactly: bool = False
+    candidates: tuple[str, ...] = ()
+    confirm: bool = False
+    redirect: Callable[["Context"], Answer] | None = None
+
+    def say(self, key: str, **facts: object) -> Answer:
+        """Answer with a text and end the dialogue."""
+        return Answer(text(self.copy.render(key, **facts)))
+
+    def ask(self, key: str, then: State, remember: dict[str, Any] | None = None, **facts: object) -> Answer:
+        """Answer with a question and wait at ``then`` for what comes next (30 minutes of business time)."""
+        return Answer(text(self.copy.render(key, **facts)), then, remember or {})
+
+    def silent(self) -> Answer:
+        """Acknowledge without a word; whatever dialogue was open stays as it is."""
+        return Answer(NOTHING, STAY)
+
+    def follow(self, intent: str, argument: str = "") -> Answer:
+        """Answer as if ``intent`` had been typed exactly (after a confirmation or a choice)."""
+        assert self.redirect is not None
+        self.intent, self.argument, self.typed_exactly = intent, argument, True
+        self.candidates, self.confirm, self.place = (), False, Place()
+        return self.redirect(self)

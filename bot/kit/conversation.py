@@ -1,0 +1,38 @@
+"""Places in a dialogue. A handler's answer names the next place; saying something plain ends the dialogue."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from bot.kit.messages import Reply
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A place in a dialogue: ``group`` is the topic, ``name`` the question that was asked."""
+
+    group: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.group}:{self.name}"
+
+
+STAY = State("", "stay")
+"""As an answer's ``goto``: remain where the dialogue is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a handler returns: the reply, the next place (None ends the dialogue), and what to remember there."""
+
+    reply: Reply
+    goto: State | None = None
+    remember: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the person stands now: '' outside any dialogue. ``memory`` is what was remembered."""
+
+    state: str = ""
+    memory: dict[str, Any] = field(default_factory=dict)

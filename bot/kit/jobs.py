@@ -1,0 +1,101 @@
+"""What job handlers speak: an effect was claimed from the outbox; do it, and say what became of it."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from bot.kit.context import Shop
+from bot.kit.copy import Copy
+from bot.kit.gateway import Gateway
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """One effect under our lease. ``attempts`` counts this try. Times are business time."""
+
+    id: int
+    queue: str
+    kind: str
+    key: str
+    person_id: int | None
+    payload: dict[str, Any]
+    attempts: int
+    created_at: datetime
+    expires_at: datetime | None
+    result: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    result: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """An outcome, not a fault: it will not happen, for this reason."""
+
+    reason: str
+    result: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """Not now: again at ``at`` (business time; None waits until something wakes it). Does not count as a try."""
+
+    reason: str
+    at: datetime | None
+
+
+Ended = Done | Refused | Later
+
+
+class JobContext(Protocol):
+    """What a job may use."""
+
+    copy: Copy
+    shop: Shop
+
+    def now(self) -> datetime: ...
+
+    def begin(self) -> AbstractContextManager[Any]:
+        """A transaction: yields the session for the domain; commits at the end, rolls back on an exception."""
+        ...
+
+    def gateway(self, account: str) -> Gateway: ...
+
+    def note(self, effect: Claimed, **facts: object) -> None:
+        """Record facts on the effect's row at once, in a transaction of its own (survives a crash)."""
+        ...
+
+
+JobHandler = Callable[[Any, Claimed], Ended]
+
+
+class Jobs:
+    """Job handlers by kind of effect."""
+
+    def __init__(self) -> None:
+        self._handlers: dict[str, JobHandler] = {}
+
+    def on(self, kind: str) -> Callable[[JobHandler], JobHandler]:
+        """Register the decorated function for effects of ``kind``; one handler a kind."""
+
+        def register(handler: JobHandler) -> JobHandler:
+            if kind in self._handlers:
+                raise ValueError(f"two handlers for {kind}")
+            self._handlers[kind] = handler
+            return handler
+
+        return register
+
+    def include(self, other: "Jobs") -> None:
+        for kind, handler in other._handlers.items():
+            self.on(kind)(handler)
+
+    def get(self, kind: str) -> JobHandler | None:
+        return self._handlers.get(kind)
+
+    def kinds(self) -> frozenset[str]:
+        return frozenset(self._handlers)

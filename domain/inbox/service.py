@@ -1,0 +1,198 @@
+"""Open, close, fail and re-open inbox messages, and keep the place of a dialogue.
+
+The insert happens first in the message's own transaction, so a retry that arrives while the first try still
+runs waits on the unique key and then finds the stored reply.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import bindparam, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Session
+
+MAX_ATTEMPTS = 5
+DIALOGUE_MINUTES = 30
+NONCE_MINUTES = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """``id`` is None for a retry; then ``reply`` is what the first try answered (None: it did not succeed)."""
+
+    id: int | None
+    reply: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A failed message that is due for another try, locked for us."""
+
+    id: int
+    account: str
+    payload: dict[str, Any]
+    attempts: int
+
+
+_OPEN = text(
+    """
+    insert into inbox_message (account, dedupe_key, kind, payload, received_at)
+    values (:account, :dedupe_key, :kind, :payload, :now)
+    on conflict (account, dedupe_key) do nothing
+    returning id
+    """
+).bindparams(bindparam("payload", type_=JSONB))
+_REPLY_OF = text("select reply from inbox_message where account = :account and dedupe_key = :dedupe_key")
+
+_CLOSE = text(
+    """
+    update inbox_message
+       set state = 'done', person_id = :person_id, reply = :reply, error = '', due_at = null, handled_at = :now
+     where id = :id
+    """
+).bindparams(bindparam("reply", type_=JSONB))
+
+_FAIL = text(
+    """
+    insert into inbox_message (account, dedupe_key, kind, payload, state, error, received_at, due_at)
+    values (:account, :dedupe_key, :kind, :payload, 'failed', :error, :now, :due_at)
+    on conflict (account, dedupe_key) do nothing
+    """
+).bindparams(bindparam("payload", type_=JSONB))
+
+
+def open_message(
+    session: Session, account: str, dedupe_key: str, kind: str, payload: dict[str, Any], now: datetime
+) -> Opened:
+    """Take the message in, or learn that it was here before (waits while its first try still runs)."""
+    names = {"account": account, "dedupe_key": dedupe_key}
+    row = session.execute(_OPEN, {**names, "kind": kind, "payload": payload, "now": now}).first()
+    if row is not None:
+        return Opened(row.id)
+    return Opened(None, session.execute(_REPLY_OF, names).scalar_one())
+
+
+def close_message(
+    session: Session, message_id: int, person_id: int | None, reply: dict[str, Any], now: datetime
+) -> None:
+    """The message was handled: keep who said it and what was answered."""
+    session.execute(_CLOSE, {"id": message_id, "person_id": person_id, "reply": reply, "now": now})
+
+
+def keep_failed(
+    session: Session, account: str, dedupe_key: str, kind: str, payload: dict[str, Any], error: str, now: datetime
+) -> None:
+    """The handler failed and was rolled back: keep the message for the sweeper, unless a retry got through since."""
+    facts = {"account": account, "dedupe_key": dedupe_key, "kind": kind, "payload": payload}
+    session.execute(_FAIL, {**facts, "error": error[:500], "now": now, "due_at": now + _pause(1)})
+
+
+def quarantine(session: Session, account: str, dedupe_key: str, raw: str, reason: str, now: datetime) -> None:
+    """Signed well, but unusable: keep what came for a person to look at."""
+    session.execute(
+        text(
+            """
+            insert into inbox_message (account, dedupe_key, kind, payload, state, error, received_at)
+            values (:account, :dedupe_key, 'unusable', jsonb_build_object('raw', cast(:raw as text)),
+                    'quarantined', :reason, :now)
+            on conflict (account, dedupe_key) do nothing
+            """
+        ),
+        {"account": account, "dedupe_key": dedupe_key, "raw": raw[:8000].replace("\x00", "\ufffd"),
+         "reason": reason[:500], "now": now},
+    )
+
+
+def claim_failed(session: Session, now: datetime) -> Failed | None:
+    """Lock the next failed message that is due; None if there is none."""
+    row = session.execute(
+        text(
+            """
+            select id, account, payload, attempts from inbox_message
+             where state = 'failed' and due_at <= :now
+             order by due_at, id limit 1 for update skip locked
+            """
+        ),
+        {"now": now},
+    ).first()
+    return Failed(row.id, row.account, row.payload, row.attempts) if row else None
+
+
+def fail_again(session: Session, message_id: int, attempts: int, error: str, now: datetime) -> bool:
+    """Record another failure; returns whether this was the last try (the message is dead now)."""
+    dead = attempts + 1 >= MAX_ATTEMPTS
+    session.execute(
+        text(
+            """
+            update inbox_message set state = :state, attempts = :attempts, error = :error, due_at = :due_at
+             where id = :id
+            """
+        ),
+        {"id": message_id, "state": "dead" if dead else "failed", "attempts": attempts + 1, "error": error[:500],
+         "due_at": None if dead else now + _pause(attempts + 1)},
+    )
+    return dead
+
+
+def nonce_is_new(session: Session, account: str, replay_key: str, body_digest: str, now: datetime) -> bool:
+    """Whether this nonce was not used with another body before (plain mode only). Prunes old nonces."""
+    oldest = now - timedelta(minutes=NONCE_MINUTES)
+    session.execute(text("delete from nonce_seen where seen_at < :oldest"), {"oldest": oldest})
+    row = session.execute(
+        text(
+            """
+            insert into nonce_seen (account, replay_key, body_digest, seen_at)
+            values (:account, :replay_key, :body_digest, :now)
+            on conflict (account, replay_key) do update set seen_at = nonce_seen.seen_at
+            returning body_digest
+            """
+        ),
+        {"account": account, "replay_key": replay_key, "body_digest": body_digest, "now": now},
+    ).one()
+    return bool(row.body_digest == body_digest)
+
+
+def go_to(
+    session: Session, person_id: int, account: str, state: str, memory: dict[str, Any], now: datetime
+) -> None:
+    """Remember where the dialogue stands; forgotten after half an hour."""
+    session.execute(
+        text(
+            """
+            insert into conversation (person_id, account, state, memory, expires_at)
+            values (:person_id, :account, :state, :memory, :expires_at)
+            on conflict (person_id, account)
+            do update set state = excluded.state, memory = excluded.memory, expires_at = excluded.expires_at
+            """
+        ).bindparams(bindparam("memory", type_=JSONB)),
+        {"person_id": person_id, "account": account, "state": state, "memory": memory,
+         "expires_at": now + timedelta(minutes=DIALOGUE_MINUTES)},
+    )
+
+
+def leave(session: Session, person_id: int, account: str) -> None:
+    """The dialogue is over."""
+    session.execute(
+        text("delete from conversation where person_id = :person_id and account = :account"),
+        {"person_id": person_id, "account": account},
+    )
+
+
+def last_heard(session: Session, person_id: int, since: datetime) -> datetime | None:
+    """When the person last wrote or tapped, if that was after ``since``. Their phone's own reports do not count."""
+    found = session.execute(
+        text(
+            """
+            select max(received_at) from inbox_message
+             where person_id = :person_id and received_at >= :since and kind not in ('unfollow', 'location_report', 'view', 'other')
+            """
+        ),
+        {"person_id": person_id, "since": since},
+    ).scalar_one()
+    return found if found is None or isinstance(found, datetime) else None
+
+
+def _pause(attempts: int) -> timedelta:
+    """1, 4, 16, 64 s: a fault that lasts costs little, a short one is over at once."""
+    return timedelta(seconds=4 ** (attempts - 1))
