@@ -1,0 +1,70 @@
+"""What may follow a word, by kind of argument, kept in the characters that were typed."""
+
+import re
+from collections.abc import Sequence
+
+from bot.runtime.understanding import normalise
+from bot.runtime.understanding.lexicon import Argument
+
+_LONGEST_NAME = 60
+_NUMERALS = "0-9零〇一二两三四五六七八九十百千万亿半"
+# Signs stay in: "-100" and "50%" must reach the one who reads amounts, and be refused there.
+_AMOUNT = re.compile(rf"[-+]?[¥$]?[-+]?[{_NUMERALS}.,]+[{_NUMERALS}.,%元块圆钱整毛角分 ]*(?:rmb|cny)?", re.IGNORECASE)
+_NUMERAL = re.compile(f"[{_NUMERALS}]")
+_REFERENCE = re.compile(r"[-+]?[¥$#]?[-+]?[A-Za-z0-9][-A-Za-z0-9_.,]*(?:[块元圆毛角分]\d*)*%?")
+_NUMBER_INSIDE = re.compile(
+    r"[-+]?[¥$]?(?:[A-Za-z]{1,8}[-_]?)?\d[-A-Za-z0-9_.,]*(?:[块元圆毛角分]\d*)*%?|"
+    r"[零一二两三四五六七八九十百千万]+[块元圆]钱?"
+)
+_RAW_PREFIX = 80
+
+
+def after_word(kind: Argument, rest: str, chatter: Sequence[str], everything: Sequence[str]) -> str | None:
+    """The argument in ``rest``, all that follows the word; None if this does not look like one.
+
+    ``rest`` is folded text, not empty. Texts and ASCII need a separator unless a number follows at once.
+    """
+    argument = rest.lstrip(normalise.SEPARATORS)
+    parted = len(argument) < len(rest)
+    if not argument or kind == "none":
+        return None
+    if kind == "content":
+        return argument
+    if kind == "amount":
+        return argument if _is_amount(argument, everything) else None
+    if kind == "reference":
+        return argument if _is_reference(argument) else None
+    return argument if (parted or argument[0] in "0123456789#") and is_name(argument, chatter) else None
+
+
+def _is_amount(text: str, everything: Sequence[str]) -> bool:
+    if text in everything:
+        return True
+    return len(text) <= _LONGEST_NAME and bool(_AMOUNT.fullmatch(text)) and bool(_NUMERAL.search(text))
+
+
+def _is_reference(text: str) -> bool:
+    return len(text) <= _LONGEST_NAME and bool(_REFERENCE.fullmatch(text)) and any("0" <= c <= "9" for c in text)
+
+
+def is_name(text: str, chatter: Sequence[str]) -> bool:
+    """Could this be what a product is called? Not if it talks."""
+    return 0 < len(text) <= _LONGEST_NAME and not any(word in text for word in chatter)
+
+
+def number_inside(text: str) -> str:
+    """The first amount or order number in a sentence, or ''."""
+    found = _NUMBER_INSIDE.search(text)
+    return found.group().rstrip(".,-_") if found else ""
+
+
+def as_typed(raw: str, head: str) -> str:
+    """What follows ``head`` in the text as it was typed: emoji, width and script untouched.
+
+    ``head`` is the folded text up to and with the word. '' if it cannot be found again near the start.
+    """
+    raw = normalise.storable(raw)
+    for end in range(1, min(len(raw), _RAW_PREFIX) + 1):
+        if normalise.lower(normalise.fold(raw[:end])).endswith(head):
+            return raw[end:].lstrip(normalise.SEPARATORS + "：，！？。\u3000\t\r\n").strip()
+    return ""

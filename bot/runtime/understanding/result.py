@@ -1,0 +1,32 @@
+"""What was understood."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Certainty = Literal["exact", "contained", "sound", "close", "ask", "none"]
+
+MOST_CANDIDATES = 5
+"""A chat menu of more choices is not read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Understanding:
+    """One typed message, understood.
+
+    ``intent``: name in assets/intents.toml, '' when ``certainty`` is ask or none.
+    ``argument``: what came with the word, in the characters typed ('' if nothing): a product or a number,
+    an amount such as ``7块9毛2``, an order number. Free text (feedback) is verbatim, the others are in
+    simplified characters and normal width.
+    ``certainty``: exact (the whole message is the word, or word and argument), contained (inside a
+    sentence), sound (equal pinyin), close (similar pinyin), ask (offer ``candidates``), none.
+    ``candidates``: up to five intent names, best first; only with ask.
+    ``confirm``: the intent moves money and was not typed exactly: ask before acting.
+    ``normalised``: the message in simplified characters and normal width, without politeness and emoji.
+    """
+
+    intent: str
+    argument: str
+    certainty: Certainty
+    candidates: tuple[str, ...]
+    confirm: bool
+    normalised: str

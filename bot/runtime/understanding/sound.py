@@ -1,0 +1,74 @@
+"""How Chinese text sounds: one pinyin syllable a character, tones dropped, from pypinyin's table."""
+
+import unicodedata
+from collections.abc import Mapping
+from functools import cache
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
+from pathlib import Path
+
+# Pairs that many speakers, and their input methods, do not tell apart. Longest first.
+_INITIALS = (("zh", "z"), ("ch", "c"), ("sh", "s"), ("n", "l"))
+_FINALS = (("ang", "an"), ("eng", "en"), ("ing", "in"), ("ong", "on"))
+
+
+@cache
+def _table() -> Mapping[str, str]:
+    """Character → its first reading without tone ('lü' as 'lv'), for the basic CJK block.
+
+    pypinyin's package also loads a phrase table of some 50 MB when imported; we need only the characters,
+    so its data module is run by itself.
+    """
+    package = find_spec("pypinyin")
+    if package is None or package.origin is None:
+        raise ModuleNotFoundError("pypinyin is not installed")
+    spec = spec_from_file_location("_pypinyin_characters", Path(package.origin).with_name("pinyin_dict.py"))
+    if spec is None or spec.loader is None:
+        raise ModuleNotFoundError("pypinyin has no pinyin_dict")
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    toneless: dict[str, str] = {}
+    return {
+        chr(code): toneless.setdefault(first, _without_tone(first))
+        for code, readings in module.pinyin_dict.items()
+        if 0x4E00 <= code <= 0x9FFF and (first := readings.split(",", 1)[0])
+    }
+
+
+def _without_tone(syllable: str) -> str:
+    decomposed = unicodedata.normalize("NFD", syllable.replace("ü", "v"))
+    # "ǘ" decomposes to u, diaeresis, accent: the diaeresis is the letter, the accent the tone.
+    decomposed = decomposed.replace("u\u0308", "v")
+    return "".join(char for char in decomposed if char.isascii())
+
+
+class Sound:
+    """Spells text in syllables. ``readings`` settles characters that are read in several ways."""
+
+    def __init__(self, readings: Mapping[str, str]) -> None:
+        self._table = {**_table(), **readings}
+        self._folded = {syllable: _fold(syllable) for syllable in set(self._table.values())}
+
+    def syllables(self, text: str) -> list[str]:
+        """One entry a character: its syllable, or the character itself if it has none."""
+        table = self._table
+        return [table.get(char, char) for char in text]
+
+    def letters(self, text: str) -> str:
+        """``text`` as pinyin letters run together; spaces and apostrophes between syllables drop out."""
+        return "".join(self.syllables(text)).replace(" ", "").replace("'", "").replace("ü", "v")
+
+    def folded(self, text: str) -> str:
+        """As ``letters``, with sounds that are commonly confused made equal (zh z, n l, ing in)."""
+        table, folded = self._table, self._folded
+        return "".join(folded.get(table.get(char, ""), char) for char in text)
+
+
+def _fold(syllable: str) -> str:
+    for wide, narrow in _INITIALS:
+        if syllable.startswith(wide):
+            syllable = narrow + syllable[len(wide) :]
+            break
+    for wide, narrow in _FINALS:
+        if syllable.endswith(wide):
+            return syllable[: -len(wide)] + narrow
+    return syllable
