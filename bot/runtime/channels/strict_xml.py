@@ -54,7 +54,7 @@ def parse(data: bytes) -> Node:
     return builder.root
 
 
-def each(value: Value | None) -> list[str | Node]:
+def each(value: "Value | None") -> list[str | Node]:
     """What may repeat, as a list: nothing -> [], one -> [one], many -> as they are."""
     if value is None or value == "":
         return []
