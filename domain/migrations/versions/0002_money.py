@@ -1,4 +1,6 @@
-"""money."""
+"""Products, orders, the inbox of commerce events, commission plans and deals, and the ledger."""
+
+from pathlib import Path
 
 from alembic import op
 
@@ -7,13 +9,13 @@ down_revision = "0001"
 branch_labels = None
 depends_on = None
 
-TABLES = """
-select 1
-"""
+SQL = Path(__file__).parent.parent / "sql"
+FILES = ("0002_orders.sql", "0002_ledger.sql", "0002_commissions.sql")
 
 
 def upgrade() -> None:
-    op.execute(TABLES)
+    for name in FILES:
+        op.get_bind().exec_driver_sql((SQL / name).read_text("utf-8"), execution_options={"no_parameters": True})
 
 
 def downgrade() -> None:

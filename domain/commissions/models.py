@@ -1,0 +1,63 @@
+"""Tables of commissions: immutable plan versions, and the deal lines that were frozen at payment."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from domain.shared.db import Base, RowId
+
+
+class CommissionPlan(Base):
+    """One published version of the shop's rules, live from ``live_from`` until the next one is. Never changed."""
+
+    __tablename__ = "commission_plan"
+    __table_args__ = (CheckConstraint("version > 0", name="version"),)
+
+    version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    name: Mapped[str]
+    document: Mapped[dict[str, Any]]
+    digest: Mapped[str]
+    live_from: Mapped[datetime]
+    actor: Mapped[str] = mapped_column(server_default="")
+
+
+class CommissionLine(Base):
+    """Who earns how much from which order line, at which level, by which rule: ``base_fen`` x ``rate_bps``.
+
+    ``uncut_fen`` is the amount before the cap, ``clawed_fen`` what refunds have taken back so far. ``release_at`` is
+    set when the order counts as received, ``released_at`` when the money became available.
+    """
+
+    __tablename__ = "commission_line"
+    __table_args__ = (
+        ForeignKeyConstraint(["order_id", "n"], ["order_line.order_id", "order_line.n"]),
+        UniqueConstraint("order_id", "n", "kind", "level"),
+        CheckConstraint("level between 1 and 3", name="level"),
+        CheckConstraint("rate_bps between 0 and 10000", name="rate"),
+        CheckConstraint("amount_fen > 0 and amount_fen <= uncut_fen", name="amount"),
+        CheckConstraint("clawed_fen between 0 and amount_fen", name="clawed"),
+        Index(None, "beneficiary_id", "id"),
+        Index(
+            "ix_commission_line_release", "release_at",
+            postgresql_where=text("released_at is null and release_at is not null"),
+        ),
+    )
+
+    id: Mapped[RowId]
+    order_id: Mapped[int]
+    n: Mapped[int]
+    beneficiary_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
+    level: Mapped[int]
+    kind: Mapped[str] = mapped_column(server_default="base")
+    base_fen: Mapped[int]
+    rate_bps: Mapped[int]
+    rule: Mapped[str]
+    plan_version: Mapped[int] = mapped_column(ForeignKey("commission_plan.version"))
+    uncut_fen: Mapped[int]
+    amount_fen: Mapped[int]
+    clawed_fen: Mapped[int] = mapped_column(server_default="0")
+    accrued_at: Mapped[datetime]
+    release_at: Mapped[datetime | None]
+    released_at: Mapped[datetime | None]

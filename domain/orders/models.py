@@ -1,0 +1,141 @@
+"""Tables of orders: what was bought, what came back, and the inbox of commerce events.
+
+Written by one SQL function a batch (``money_apply``, migration 0002); the classes here are for reading.
+What was paid never changes; the triggers of the migration see to it.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Identity, Index, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from domain.shared.db import Base, RowId
+
+
+class CustomerOrder(Base):
+    """One paid order of one channel. Money in fen; ``paid_fen`` is goods only, without shipping.
+
+    ``completed_at``: when it counts as received, by confirmation or because ``receive_due_at`` passed.
+    """
+
+    __tablename__ = "customer_order"
+    __table_args__ = (
+        UniqueConstraint("channel", "order_no"),
+        CheckConstraint("paid_fen >= 0 and shipping_fen >= 0", name="money"),
+        CheckConstraint("refunded_fen between 0 and paid_fen", name="refunded"),
+        CheckConstraint("currency = 'CNY'", name="currency"),
+        Index(None, "buyer_id", "paid_at"),
+        Index(
+            "ix_customer_order_receive_due", "receive_due_at", postgresql_where=text("receive_due_at is not null")
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    channel: Mapped[str]
+    order_no: Mapped[str]
+    source: Mapped[str]
+    buyer_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
+    currency: Mapped[str]
+    paid_fen: Mapped[int]
+    shipping_fen: Mapped[int]
+    refunded_fen: Mapped[int] = mapped_column(server_default="0")
+    region: Mapped[str] = mapped_column(server_default="")
+    share_code: Mapped[str] = mapped_column(server_default="")
+    digest: Mapped[str]
+    paid_at: Mapped[datetime]
+    shipped_at: Mapped[datetime | None]
+    carrier: Mapped[str] = mapped_column(server_default="")
+    tracking_no: Mapped[str] = mapped_column(server_default="")
+    received_at: Mapped[datetime | None]
+    closed_at: Mapped[datetime | None]
+    receive_due_at: Mapped[datetime | None]
+    completed_at: Mapped[datetime | None]
+    booked_at: Mapped[datetime]
+
+
+class OrderLine(Base):
+    """One line of an order; ``n`` counts from 1 in the order of the payment event, ``line_id`` is the shop's."""
+
+    __tablename__ = "order_line"
+    __table_args__ = (
+        UniqueConstraint("order_id", "line_id"),
+        CheckConstraint("paid_fen >= 0 and quantity > 0", name="money"),
+        CheckConstraint(
+            "refunded_fen between 0 and paid_fen and refunded_quantity between 0 and quantity", name="refunded"
+        ),
+    )
+
+    order_id: Mapped[int] = mapped_column(ForeignKey("customer_order.id"), primary_key=True)
+    n: Mapped[int] = mapped_column(primary_key=True)
+    line_id: Mapped[str]
+    sku: Mapped[str]
+    title: Mapped[str]
+    category: Mapped[str]
+    quantity: Mapped[int]
+    paid_fen: Mapped[int]
+    refunded_fen: Mapped[int] = mapped_column(server_default="0")
+    refunded_quantity: Mapped[int] = mapped_column(server_default="0")
+
+
+class Refund(Base):
+    """Money that went back to the buyer. Only ever added."""
+
+    __tablename__ = "refund"
+    __table_args__ = (CheckConstraint("amount_fen >= 0", name="amount"),)
+
+    order_id: Mapped[int] = mapped_column(ForeignKey("customer_order.id"), primary_key=True)
+    refund_no: Mapped[str] = mapped_column(primary_key=True)
+    digest: Mapped[str]
+    amount_fen: Mapped[int]
+    refunded_at: Mapped[datetime]
+    booked_at: Mapped[datetime]
+
+
+class RefundLine(Base):
+    """A refund's part on one order line; quantity 0 means money only."""
+
+    __tablename__ = "refund_line"
+    __table_args__ = (
+        ForeignKeyConstraint(["order_id", "refund_no"], ["refund.order_id", "refund.refund_no"]),
+        ForeignKeyConstraint(["order_id", "n"], ["order_line.order_id", "order_line.n"]),
+        CheckConstraint("refund_fen >= 0 and quantity >= 0", name="money"),
+    )
+
+    order_id: Mapped[int] = mapped_column(primary_key=True)
+    refund_no: Mapped[str] = mapped_column(primary_key=True)
+    n: Mapped[int] = mapped_column(primary_key=True)
+    refund_fen: Mapped[int]
+    quantity: Mapped[int]
+
+
+class CommerceEventRow(Base):
+    """One event that a system of the shop told us. The row lock is the lease; there is no 'running' state.
+
+    ``state``: new → done | parked (waits for its order) | conflict (needs a human) | dead (gave up). ``subject`` is
+    ``order:<channel>/<order_no>``, ``product:<sku>`` or ``customer``: one subject is handled by one worker at a time.
+    """
+
+    __tablename__ = "commerce_event"
+    __table_args__ = (
+        UniqueConstraint("source", "event_id"),
+        CheckConstraint("state in ('new', 'done', 'parked', 'conflict', 'dead')", name="state"),
+        CheckConstraint("state not in ('parked', 'conflict', 'dead') or reason <> ''", name="reason"),
+        Index("ix_commerce_event_due", "due_at", "id", postgresql_where=text("state = 'new'")),
+        Index("ix_commerce_event_open", "subject", postgresql_where=text("state <> 'done'")),
+    )
+
+    id: Mapped[RowId]
+    source: Mapped[str]
+    event_id: Mapped[str]
+    digest: Mapped[str]
+    type: Mapped[str]
+    subject: Mapped[str]
+    payload: Mapped[dict[str, Any]]
+    occurred_at: Mapped[datetime]
+    received_at: Mapped[datetime]
+    state: Mapped[str] = mapped_column(server_default="new")
+    attempts: Mapped[int] = mapped_column(server_default="0")
+    reason: Mapped[str] = mapped_column(server_default="")
+    due_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
