@@ -101,8 +101,24 @@ def test_the_window_of_freshness_has_exact_edges(age, fresh):
                 verify_url(keys, request.but(echostr="1").query, peer.NOW)
 
 
-@pytest.mark.parametrize("stamp", ["", "abc", "-1", "1e9", f"{peer.NOW}.0", f" {peer.NOW}", f"{peer.NOW}\n", "0x6b02",
-                                   "１７９５３１２９００", "9" * 5000, "NaN", "0", "\x00"])  # fmt: skip
+@pytest.mark.parametrize(
+    "stamp",
+    [
+        "",
+        "abc",
+        "-1",
+        "1e9",
+        f"{peer.NOW}.0",
+        f" {peer.NOW}",
+        f"{peer.NOW}\n",
+        "0x6b02",
+        "１７９５３１２９００",
+        "9" * 5000,
+        "NaN",
+        "0",
+        "\x00",
+    ],
+)
 def test_a_timestamp_that_is_none_is_refused(stamp):
     assert refusal(peer.post_safe(peer.text_xml(), timestamp=stamp)) == "stale"
 
@@ -169,10 +185,22 @@ def test_compatible_mode_ignores_the_plain_fields():
     assert b"<Encrypt>" in opened.seal(messages.text("好"))
 
 
-@pytest.mark.parametrize("body", [
-    b"", b"<xml></xml>", b"<Encrypt>", b"</Encrypt><Encrypt>", b"\xff\xfe<\x00x\x00", b"\x00" * 500, b"{}", b"<Encrypt/>",
-    "<Encrypt>é</Encrypt>".encode("utf-16"), b"<Encrypt></Encrypt>", b"<Encrypt><![CDATA[]]></Encrypt>",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"<xml></xml>",
+        b"<Encrypt>",
+        b"</Encrypt><Encrypt>",
+        b"\xff\xfe<\x00x\x00",
+        b"\x00" * 500,
+        b"{}",
+        b"<Encrypt/>",
+        "<Encrypt>é</Encrypt>".encode("utf-16"),
+        b"<Encrypt></Encrypt>",
+        b"<Encrypt><![CDATA[]]></Encrypt>",
+    ],
+)
 def test_a_body_without_an_encrypted_message_is_refused(body):
     assert refusal(dataclasses.replace(REQUEST, body=body)) in ("mode", "signature")
 
@@ -199,8 +227,21 @@ def test_a_key_being_replaced_still_opens_and_its_message_is_answered_with_it():
     assert refusal(REQUEST, peer.keys(aes_keys=(peer.OTHER_KEY,))) == "undecryptable"
 
 
-@pytest.mark.parametrize("app_id", ["", "wx", "wxb11529c136998cb", "wxb11529c136998cb6 ", "wxb11529c136998cb66", "wxB11529c136998cb6",
-                                    "xwxb11529c136998cb6", "wxb11529c136998cb7", "ww0000000000000000", "wxb11529c136998cb6\x00"])  # fmt: skip
+@pytest.mark.parametrize(
+    "app_id",
+    [
+        "",
+        "wx",
+        "wxb11529c136998cb",
+        "wxb11529c136998cb6 ",
+        "wxb11529c136998cb66",
+        "wxB11529c136998cb6",
+        "xwxb11529c136998cb6",
+        "wxb11529c136998cb7",
+        "ww0000000000000000",
+        "wxb11529c136998cb6\x00",
+    ],
+)
 def test_a_message_sealed_for_another_app_is_refused(app_id):
     assert refusal(peer.post_safe(peer.text_xml(), app_id=app_id)) == "undecryptable"
 
@@ -223,8 +264,13 @@ def test_keys_that_cannot_work_are_named_all_at_once_and_never_quoted():
     with pytest.raises(BadKeys) as bad:
         AccountKeys("", "", "", ("k" * 42, peer.KEY + "!"), "", "secure")
     assert [fault.split(":")[0] for fault in bad.value.faults] == [
-        "account", "app_id", "token", "mode", "encoding_aes_key", "previous encoding_aes_key",
-    ]  # fmt: skip
+        "account",
+        "app_id",
+        "token",
+        "mode",
+        "encoding_aes_key",
+        "previous encoding_aes_key",
+    ]
     assert "k" * 42 not in str(bad.value)
 
 

@@ -41,7 +41,9 @@ def test_too_little_is_refused(size):
     assert outcome(peer.aes(b"\x20" * (size // 16 * 16))) == UNDECRYPTABLE
 
 
-@pytest.mark.parametrize("text", ["!!!!", "é", "AAAA=AAAA", "=", "====", "A", "AAAAA", "QUJD\nQUJD", "QUJD QUJD", "-_-_", "<x/>"])
+@pytest.mark.parametrize(
+    "text", ["!!!!", "é", "AAAA=AAAA", "=", "====", "A", "AAAAA", "QUJD\nQUJD", "QUJD QUJD", "-_-_", "<x/>"]
+)
 def test_what_is_not_base64_is_refused(text):
     assert outcome(text) == UNDECRYPTABLE
 
@@ -66,7 +68,9 @@ def test_a_wrong_padding_is_refused(plain):
     assert outcome(peer.aes(plain[: len(plain) - len(plain) % 16])) == UNDECRYPTABLE
 
 
-@pytest.mark.parametrize("length", [0, 1, len(MESSAGE) - 1, len(MESSAGE) + 1, len(MESSAGE) + 18, 2**16, 2**31 - 1, 2**31, 2**32 - 1])
+@pytest.mark.parametrize(
+    "length", [0, 1, len(MESSAGE) - 1, len(MESSAGE) + 1, len(MESSAGE) + 18, 2**16, 2**31 - 1, 2**31, 2**32 - 1]
+)
 def test_a_length_that_lies_is_refused(length):
     assert outcome(peer.aes(peer.pad32(peer.frame(MESSAGE, length=length)))) == UNDECRYPTABLE
 

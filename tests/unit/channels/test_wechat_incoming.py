@@ -61,9 +61,31 @@ def test_a_follow_and_a_scan_in_one_second_are_two_events():
     assert incoming(elsewhere).dedupe_key not in keys
 
 
-@pytest.mark.parametrize("value", ["-1", "0", "1e400", "9223372036854775808", "99999999999999999999999999", "１７９５３１２８９９",
-                                   "NaN", "inf", "1795312899.0", "0x10", " 1795312899", "1795312899\n", "", "+1795312899",
-                                   "1_795_312_899", "٣", "4102444800", "１", "1e9", "²"])  # fmt: skip
+@pytest.mark.parametrize(
+    "value",
+    [
+        "-1",
+        "0",
+        "1e400",
+        "9223372036854775808",
+        "99999999999999999999999999",
+        "１７９５３１２８９９",
+        "NaN",
+        "inf",
+        "1795312899.0",
+        "0x10",
+        " 1795312899",
+        "1795312899\n",
+        "",
+        "+1795312899",
+        "1_795_312_899",
+        "٣",
+        "4102444800",
+        "１",
+        "1e9",
+        "²",
+    ],
+)
 def test_a_time_that_is_none_is_quarantined(value):
     with pytest.raises(Malformed) as fault:
         incoming(peer.text_xml(created=value))
@@ -85,7 +107,16 @@ def test_the_largest_message_id_and_time_are_taken():
 
 @pytest.mark.parametrize(
     "place",
-    [("91", "0"), ("-90.01", "0"), ("0", "180.5"), ("1e400", "0"), ("NaN", "0"), ("", "0"), ("２３", "0"), ("1,5", "2")],
+    [
+        ("91", "0"),
+        ("-90.01", "0"),
+        ("0", "180.5"),
+        ("1e400", "0"),
+        ("NaN", "0"),
+        ("", "0"),
+        ("２３", "0"),
+        ("1,5", "2"),
+    ],
 )
 def test_a_place_off_the_map_is_quarantined(place):
     inner = f"<Location_X>{place[0]}</Location_X><Location_Y>{place[1]}</Location_Y><MsgId>1</MsgId>"
@@ -93,7 +124,9 @@ def test_a_place_off_the_map_is_quarantined(place):
         incoming(peer.message_xml(inner, kind="location"))
 
 
-@pytest.mark.parametrize("sender", ["", "o" * 65, "o<b>", "o&amp;b", "张三", "o p", "o\nx", "../etc", "o'--", "ｏpenid", "%00"])
+@pytest.mark.parametrize(
+    "sender", ["", "o" * 65, "o<b>", "o&amp;b", "张三", "o p", "o\nx", "../etc", "o'--", "ｏpenid", "%00"]
+)
 def test_a_sender_out_of_shape_is_quarantined(sender):
     with pytest.raises(Malformed, match="FromUserName"):
         incoming(peer.message_xml("<Content>x</Content><MsgId>1</MsgId>", sender=sender.replace("<", "&lt;")))

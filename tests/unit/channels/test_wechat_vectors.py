@@ -91,7 +91,7 @@ def test_a_reply_is_never_sealed_the_same_twice_and_wechatpy_refuses_it_with_ano
     assert first != second
     fields = _fields(first)
     crypto = WeChatCrypto(peer.TOKEN, peer.OTHER_KEY, peer.APP_ID)
-    with pytest.raises(Exception):  # noqa: B017, PT011 - the oracle raises whatever it stumbles over
+    with pytest.raises(Exception):  # noqa: B017 - the oracle raises whatever it stumbles over
         crypto.decrypt_message(first, fields["MsgSignature"], fields["TimeStamp"], fields["Nonce"])
 
 

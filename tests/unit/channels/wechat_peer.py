@@ -58,9 +58,12 @@ class Request:
         return replace(self, query={name: value for name, value in merged.items() if value is not None})
 
 
-def post_encrypted(encrypt: str, *, timestamp: str = str(NOW), nonce: str = "1320562132", token: str = TOKEN) -> Request:
+def post_encrypted(
+    encrypt: str, *, timestamp: str = str(NOW), nonce: str = "1320562132", token: str = TOKEN
+) -> Request:
     """A well signed request in safe mode around any text in the Encrypt element."""
-    body = f"<xml>\n<ToUserName><![CDATA[{ORIGINAL_ID}]]></ToUserName>\n<Encrypt><![CDATA[{encrypt}]]></Encrypt>\n</xml>"
+    target = f"<ToUserName><![CDATA[{ORIGINAL_ID}]]></ToUserName>"
+    body = f"<xml>\n{target}\n<Encrypt><![CDATA[{encrypt}]]></Encrypt>\n</xml>"
     query = {
         "signature": sha1(token, timestamp, nonce),
         "timestamp": timestamp,
