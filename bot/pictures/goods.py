@@ -1,0 +1,160 @@
+"""The picture of the goods: a photo cut to its frame, or a still life drawn from what the goods are called.
+
+The drawn one depends on category, title and SKU only; the words that choose it are data
+(``goods/motifs.toml`` in the styles directory), so operators can teach it new goods.
+"""
+
+import io
+import tomllib
+import warnings
+import zlib
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+from PIL import Image, ImageDraw, ImageFilter, ImageOps
+
+from bot.pictures import paint, patterns, wares
+from bot.pictures.styles import Product, Solid, StyleError
+
+MOST_PIXELS: Final = 40_000_000
+"""A photo above this is taken for a decompression bomb."""
+_FLOOR: Final = 0.86
+"""Where things stand, as a part of the frame's height."""
+
+
+class Motif(Struct, frozen=True, forbid_unknown_fields=True):
+    """How goods whose title or category holds one of ``words`` are drawn."""
+
+    words: Annotated[tuple[str, ...], Meta(min_length=1)]
+    form: Literal["pouch", "jar", "bottle", "box", "basket", "hero"]
+    glyph: str
+    beside: Annotated[tuple[str, ...], Meta(min_length=2, max_length=2)]
+    tint: Solid
+    label: Annotated[str, Meta(min_length=1, max_length=2)]
+
+
+class _File(Struct, frozen=True, forbid_unknown_fields=True):
+    motif: Annotated[tuple[Motif, ...], Meta(min_length=1)]
+
+
+def load(path: Path) -> tuple[Motif, ...]:
+    """The motifs of ``path``. Raises StyleError when the file is missing, malformed or lacks ``"*"``."""
+    try:
+        motifs = msgspec.convert(tomllib.loads(path.read_text("utf-8")), _File).motif
+    except (OSError, ValueError) as error:  # msgspec's and tomllib's errors are ValueErrors
+        raise StyleError([f"{path.name}: {error}"]) from error
+    if not any("*" in motif.words for motif in motifs):
+        raise StyleError([f'{path.name}: one motif must have the word "*"'])
+    return motifs
+
+
+def choose(motifs: tuple[Motif, ...], title: str, category: str) -> Motif:
+    """The motif whose word stands last in ``title`` (Chinese names the thing last: 苹果醋 is a vinegar),
+    else the first one for ``category``, else the one for everything."""
+    ranked = [
+        (title.rfind(word) + len(word), len(word), -place, motif)
+        for place, motif in enumerate(motifs)
+        for word in motif.words
+        if word in title
+    ]
+    if ranked:
+        return max(ranked, key=lambda found: found[:3])[3]
+    by_category = (m for m in motifs if any(word in category for word in m.words))
+    return next(by_category, None) or next(m for m in motifs if "*" in m.words)
+
+
+def photo(data: bytes, width: int, height: int) -> Image.Image | None:
+    """The product photo turned upright and cut to ``width`` x ``height``, or None if it is no usable picture."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            picture: Image.Image = Image.open(io.BytesIO(data), formats=("JPEG", "PNG", "WEBP"))
+            if picture.width * picture.height > MOST_PIXELS:
+                return None
+            picture.draft("RGB", (width, height))
+            picture = _on_white(ImageOps.exif_transpose(picture))
+            return ImageOps.fit(picture, (width, height), Image.Resampling.BICUBIC)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning):
+        return None
+
+
+def still_life(layer: Product, motif: Motif, sku: str) -> Image.Image:
+    """The drawn picture of the goods on the stage of ``layer``, in its size; ``sku`` varies the arrangement."""
+    width, height = layer.box[2:]
+    picture = stage(layer.stage, width, height).copy()
+    turn = zlib.crc32(sku.encode("utf-8", "replace"))
+    unit = min(width, height)
+    side = round(unit * 0.7)
+    ware = wares.draw(wares.Ware(motif.form, motif.glyph, motif.label, motif.tint, layer.ink), side)
+    floor = round(height * _FLOOR) - round(unit * 0.055)
+    shift = round(unit * 0.03) * (1 if turn % 2 else -1)
+    _stand(picture, ware, width // 2 + shift, floor)
+    small = round(unit * 0.2)
+    for i, emoji in enumerate(motif.beside if turn % 2 else motif.beside[::-1]):
+        place = width // 2 + round(unit * (-0.325 if i == 0 else 0.325))
+        drawn = wares.glyph(emoji, round(small * (1.0 if i == 0 else 0.86)), layer.ink)
+        _stand(picture, drawn, place, floor + round(unit * 0.04))
+    return picture
+
+
+@lru_cache(maxsize=8)
+def stage(colours: tuple[str, str, str, str], width: int, height: int) -> Image.Image:
+    """Backdrop, halo, window light with the shadow of a branch, and a round podium. Not to be drawn on."""
+    top, bottom, halo, podium = colours
+    unit = min(width, height)
+    picture = paint.gradient(width, height, (top, bottom)).convert("RGB")
+    glow = round(unit * 1.25)
+    middle = round(height * 0.5)
+    soft = paint.gradient(glow, glow, (halo + "ff", halo + "80", halo + "00"), "radial")
+    paint.lay(picture, ((width - glow) // 2, middle - glow // 2), soft)
+    disc = round(unit * 0.76)
+    at = ((width - disc) // 2, middle - disc // 2 - round(unit * 0.03))
+    paint.fill(picture, at, paint.mask("ellipse", disc, disc), (halo + "c0", halo + "20"))
+    _branch_shadows(picture, unit)
+    _podium(picture, unit, podium)
+    return picture
+
+
+def _branch_shadows(picture: Image.Image, unit: int) -> None:
+    """What a plant before the window throws on the wall: blurred, so faint that it is felt, not seen."""
+    width, height = picture.size
+    small = Image.new("L", (width // 4, height // 4))
+    pen, k = ImageDraw.Draw(small), unit / 4
+    patterns.branch(pen, width / 4 + k * 0.02, -k * 0.02, k * 0.7, 2.35, 255, 5)
+    patterns.branch(pen, -k * 0.06, height / 4 - k * 0.42, k * 0.5, -1.0, 200, 5)
+    cover = small.filter(ImageFilter.GaussianBlur(unit / 360)).resize((width, height), Image.Resampling.BICUBIC)
+    paint.fill(picture, (0, 0), cover, ("#00000012",))
+
+
+def _podium(picture: Image.Image, unit: int, colour: str) -> None:
+    width, height = picture.size
+    wide, deep, tall = round(unit * 0.86), round(unit * 0.15), round(unit * 0.5)
+    left, top = (width - wide) // 2, round(height * _FLOOR) - round(unit * 0.12)
+    body = paint.mask("rectangle", wide, tall, deep // 2)
+    paint.shadow(picture, (left, top + deep // 2), body, "#00000030", 60, 10)
+    side = paint.gradient(
+        wide, tall, (wares.mix(colour, "#000000", 0.16), colour, wares.mix(colour, "#000000", 0.24)), angle=270
+    )
+    paint.lay(picture, (left, top + deep // 2), side)
+    lid = (wares.mix(colour, "#ffffff", 0.5), wares.mix(colour, "#ffffff", 0.18))
+    paint.fill(picture, (left, top), paint.mask("ellipse", wide, deep), lid)
+
+
+def _stand(picture: Image.Image, drawn: Image.Image, x: int, floor: int) -> None:
+    """Puts ``drawn`` on the floor with its middle at ``x`` and a shadow where it touches."""
+    left, _, right, bottom = drawn.getchannel("A").getbbox() or (0, 0, *drawn.size)
+    wide = max(8, round((right - left) * 0.96))
+    pool = paint.mask("ellipse", wide, max(4, wide // 9))
+    paint.shadow(picture, (x - wide // 2, floor - wide // 14), pool, "#00000078", max(10, wide // 12), 2)
+    paint.lay(picture, (x - (left + right) // 2, floor - bottom), drawn)
+
+
+def _on_white(picture: Image.Image) -> Image.Image:
+    if picture.mode == "RGB":
+        return picture
+    flat = Image.new("RGBA", picture.size, "#ffffff")
+    flat.alpha_composite(picture.convert("RGBA"))
+    return flat.convert("RGB")

@@ -1,0 +1,146 @@
+"""Brushes: gradients, soft-edged forms and shadows. They know pixels and colours, not posters.
+
+Colours are ``#rrggbb`` or ``#rrggbbaa``. Everything is computed from its arguments alone, so the same call
+gives the same pixels in every process.
+"""
+
+from functools import lru_cache
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageChops, ImageColor, ImageFilter
+
+Pixels = NDArray[np.float32]
+Place = tuple[int, int, int, int]
+
+# Ordered thresholds of a 4 x 4 tile: added before rounding, they turn the steps of a slow gradient (visible
+# as bands on a phone, worst in the dark) into a fine even grain that costs JPEG next to nothing.
+_TILE: Final = np.array([[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]], np.float32) / 16
+_SHADOW_STEP: Final = 8
+
+
+def rgba(colour: str) -> tuple[int, int, int, int]:
+    """Red, green, blue and opacity of ``colour``, 0 to 255 each."""
+    red, green, blue, *rest = ImageColor.getrgb(colour)
+    return red, green, blue, rest[0] if rest else 255
+
+
+def gradient(
+    width: int, height: int, stops: tuple[str, ...], form: str = "linear", angle: int = 0
+) -> Image.Image:
+    """An RGBA picture running through ``stops`` at equal distances.
+
+    ``linear`` runs from top to bottom, turned clockwise by ``angle`` degrees; ``radial`` from the middle to
+    the nearest sides of the box's ellipse.
+    """
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    u, v = (x + 0.5) / width - 0.5, (y + 0.5) / height - 0.5
+    if form == "radial":
+        way = np.hypot(u, v) * 2
+    else:
+        turn = np.deg2rad(np.float32(angle))
+        sine, cosine = np.sin(turn), np.cos(turn)
+        way = (v * cosine - u * sine) / (abs(sine) + abs(cosine)) + 0.5
+    way = np.clip(way, 0, 1)
+    at = np.linspace(0, 1, len(stops))
+    colours = np.array([rgba(stop) for stop in stops], np.float32)
+    grain = np.tile(_TILE, (height // 4 + 1, width // 4 + 1))[:height, :width]
+    planes = [np.interp(way, at, colours[:, i]) + grain for i in range(4)]
+    return Image.fromarray(np.clip(np.stack(planes, -1), 0, 255).astype(np.uint8), "RGBA")
+
+
+@lru_cache(maxsize=24)
+def mask(form: str, width: int, height: int, radius: int = 0) -> Image.Image:
+    """The form's coverage (0 to 255, soft edges one pixel wide) in a box of ``width`` x ``height``.
+
+    ``rectangle`` and ``ticket`` have round corners, ``arch`` a half circle on top, ``hill`` is what lies
+    under a shallow arc, ``ellipse`` fills the box. Callers must not draw on the returned picture.
+    """
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32) + np.float32(0.5)
+    half_w, half_h = width / 2, height / 2
+    u, v = x - half_w, y - half_h
+    if form == "ellipse":
+        way = np.hypot(u / half_w, v / half_h)
+        slope = np.hypot(u / half_w**2, v / half_h**2) / np.maximum(way, 1e-6)
+        inside = (1 - way) / np.maximum(slope, 1e-6)
+    elif form == "hill":
+        bulge = min(radius, height) * (1 - (u / half_w) ** 2)
+        inside = y - (min(radius, height) - bulge)
+    else:
+        corner = np.full_like(x, min(radius, half_w, half_h))
+        if form == "arch":
+            corner = np.where(y < half_w, min(half_w, half_h), corner)
+        right, down = np.abs(u) - half_w + corner, np.abs(v) - half_h + corner
+        outside = np.hypot(np.maximum(right, 0), np.maximum(down, 0))
+        inside = corner - outside - np.minimum(np.maximum(right, down), 0)
+        if form == "ticket":
+            notch = np.hypot(np.abs(u) - half_w, v) - height * 0.13
+            inside = np.minimum(inside, notch)
+    return Image.fromarray((np.clip(inside + 0.5, 0, 1) * 255).astype(np.uint8))
+
+
+def fill(picture: Image.Image, at: tuple[int, int], cover: Image.Image, stops: tuple[str, ...]) -> None:
+    """Lays one colour, or a gradient from top to bottom, on ``picture`` through ``cover`` at ``at``."""
+    if len(stops) == 1:
+        red, green, blue, opacity = rgba(stops[0])
+        faded = cover if opacity == 255 else cover.point([i * opacity // 255 for i in range(256)])
+        picture.paste((red, green, blue), at, faded)
+        return
+    lay(picture, at, gradient(*cover.size, stops), cover)
+
+
+def lay(picture: Image.Image, at: tuple[int, int], top: Image.Image, cover: Image.Image | None = None) -> None:
+    """Lays the RGBA picture ``top`` on the RGB ``picture``, through ``cover`` when given."""
+    alpha = top.getchannel("A")
+    if cover is not None:
+        alpha = _times(alpha, cover)
+    picture.paste(top.convert("RGB"), at, alpha)
+
+
+def shadow(
+    picture: Image.Image, at: tuple[int, int], cover: Image.Image, colour: str, blur: int, dy: int
+) -> None:
+    """A soft shadow of ``cover`` on ``picture``, ``dy`` pixels below it.
+
+    Blurred at an eighth of the size: a shadow has no detail, and the full-size blur costs 50 times as much.
+    """
+    pad = blur * 2
+    step = _SHADOW_STEP
+    wide, high = cover.width + 2 * pad, cover.height + 2 * pad
+    small = Image.new("L", (-(-wide // step), -(-high // step)))
+    core = cover.resize((max(1, cover.width // step), max(1, cover.height // step)), Image.Resampling.BOX)
+    small.paste(core, (pad // step, pad // step))
+    soft = small.filter(ImageFilter.GaussianBlur(blur / 2 / step))
+    full = soft.resize((small.width * step, small.height * step), Image.Resampling.BICUBIC)
+    fill(picture, (at[0] - pad, at[1] - pad + dy), full, (colour,))
+
+
+def outline(
+    picture: Image.Image, box: Place, form: str, radius: int, line: int, colour: str
+) -> None:
+    """A line of ``line`` pixels along the inside of the form's edge."""
+    left, top, width, height = box
+    ring = mask(form, width, height, radius).copy()
+    if width > 2 * line and height > 2 * line:
+        inner = mask(form, width - 2 * line, height - 2 * line, max(0, radius - line))
+        ring.paste(0, (line, line), inner)
+    fill(picture, (left, top), ring, (colour,))
+
+
+def contrast(one: tuple[int, int, int], other: tuple[int, int, int]) -> float:
+    """The contrast ratio of two colours as WCAG 2 defines it, 1 to 21."""
+    high, low = sorted((_luminance(one), _luminance(other)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+def _luminance(colour: tuple[int, int, int]) -> float:
+    parts = [c / 255 for c in colour]
+    linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def _times(one: Image.Image, other: Image.Image) -> Image.Image:
+    if one.getextrema() == (255, 255):
+        return other
+    return ImageChops.multiply(one, other)

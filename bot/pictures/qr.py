@@ -1,0 +1,74 @@
+"""QR codes: drawing one from an address, and proving that a finished picture can be scanned."""
+
+import io
+from typing import Final
+
+import numpy as np
+import qrcode
+import zxingcpp
+from PIL import Image
+from qrcode.constants import ERROR_CORRECT_M
+
+QUIET: Final = 4
+"""Light modules that the standard asks for on each side."""
+SMALLEST: Final = 240
+"""Pixels: a code below this is hard to scan from another phone's screen."""
+_MASK: Final = 2
+# Trying all eight masks and scoring them in Python takes 8.2 ms of 9.7; any mask is a valid code, and every
+# picture is decoded before it leaves, so the choice costs nothing but evenness. Measured: 1.5 ms with it fixed.
+_PHONE_WIDTH: Final = 360
+_PHONE_QUALITY: Final = 70
+
+
+class PosterUnreadable(Exception):  # noqa: N818 - the word that callers catch says what happened
+    """The QR of a finished picture could not be read back; the picture must not be sent."""
+
+
+def draw(url: str, room: int) -> Image.Image:
+    """A square greyscale QR of ``url`` (level M) with its quiet zone, at most ``room`` pixels wide.
+
+    Modules are whole pixels. Raises ValueError when the address is too long to be at least
+    ``SMALLEST`` pixels wide in ``room``, or empty.
+    """
+    if not url:
+        raise ValueError("a QR needs an address")
+    code = qrcode.QRCode(error_correction=ERROR_CORRECT_M, border=0, mask_pattern=_MASK)
+    code.add_data(url, optimize=0)
+    code.make(fit=True)
+    dark = np.array(code.modules, dtype=bool)
+    pixels = room // (len(dark) + 2 * QUIET)
+    if pixels < 1 or pixels * len(dark) < SMALLEST:
+        raise ValueError(f"an address of {len(url)} characters does not fit a QR of {room} pixels")
+    framed = np.pad(np.where(dark, 0, 255).astype(np.uint8), QUIET, constant_values=255)
+    return Image.fromarray(np.kron(framed, np.ones((pixels, pixels), dtype=np.uint8)))
+
+
+def verify(jpeg: bytes, url: str) -> None:
+    """Reads the QR back from the final bytes, as they are and as a small phone would show them.
+
+    The second reading is of the picture scaled to 360 px width and saved again at quality 70.
+    Raises PosterUnreadable if either reading is not exactly ``url``.
+    """
+    full = _grey(jpeg)
+    if not _reads(full, url):
+        raise PosterUnreadable("the QR cannot be read at full size")
+    height = round(full.height * _PHONE_WIDTH / full.width)
+    small = full.resize((_PHONE_WIDTH, height), Image.Resampling.BILINEAR, reducing_gap=2.0)
+    again = io.BytesIO()
+    small.save(again, "JPEG", quality=_PHONE_QUALITY)
+    if not _reads(_grey(again.getvalue()), url):
+        raise PosterUnreadable("the QR cannot be read at 360 px and quality 70")
+
+
+def _grey(jpeg: bytes) -> Image.Image:
+    picture = Image.open(io.BytesIO(jpeg))
+    picture.draft("L", None)  # the decoder skips the colour planes
+    picture.load()
+    return picture
+
+
+def _reads(picture: Image.Image, url: str) -> bool:
+    found = zxingcpp.read_barcodes(
+        picture, formats=zxingcpp.BarcodeFormat.QRCode, try_rotate=False, try_downscale=False, try_invert=False
+    )
+    return [code.text for code in found] == [url]

@@ -1,0 +1,114 @@
+"""Draws the layers of a style on a picture. Knows what each kind of layer looks like, not who asks."""
+
+from collections.abc import Callable
+
+import msgspec
+from PIL import Image
+
+from bot.pictures import avatar, goods, labels, paint, patterns, qr, styles
+from bot.pictures.goods import Motif
+from bot.pictures.keep import Kept, fingerprint
+from bot.pictures.request import PosterRequest
+
+_faces: Kept[Image.Image] = Kept(256)
+_codes: Kept[Image.Image] = Kept(64)
+
+
+def backdrop(layers: tuple[styles.AnyLayer, ...]) -> tuple[Image.Image, tuple[styles.AnyLayer, ...]]:
+    """A new picture with the leading layers that are the same for every product, and the layers that remain."""
+    picture = Image.new("RGB", (styles.WIDTH, styles.HEIGHT), "#ffffff")
+    for done, layer in enumerate(layers):
+        if not isinstance(layer, styles.Gradient | styles.Shape | styles.Pattern):
+            return picture, layers[done:]
+        _decor(picture, layer)
+    return picture, ()
+
+
+def fixed(
+    picture: Image.Image,
+    layers: tuple[styles.AnyLayer, ...],
+    request: PosterRequest,
+    motifs: tuple[Motif, ...],
+) -> None:
+    """Draws on ``picture`` what depends on the product."""
+    for layer in layers:
+        if isinstance(layer, styles.Product):
+            _product(picture, layer, request, motifs)
+        elif isinstance(layer, styles.Price):
+            labels.price(picture, layer, request.price_fen, request.list_price_fen)
+        elif isinstance(layer, styles.Points):
+            labels.points(picture, layer, request.points)
+        elif isinstance(layer, styles.Text):
+            labels.words(picture, layer, request.values())
+        else:
+            _decor(picture, layer)
+
+
+def person(picture: Image.Image, layers: tuple[styles.AnyLayer, ...], request: PosterRequest) -> None:
+    """Draws on ``picture`` what depends on the sharer."""
+    for layer in layers:
+        if isinstance(layer, styles.Avatar):
+            _avatar(picture, layer, request)
+        elif isinstance(layer, styles.Qr):
+            _qr(picture, layer, request.qr_url)
+        elif isinstance(layer, styles.Text):
+            labels.words(picture, layer, request.values())
+
+
+def shifted(layers: tuple[styles.AnyLayer, ...], up: int) -> tuple[styles.AnyLayer, ...]:
+    """The same layers ``up`` pixels higher, for drawing on a part of the picture."""
+    moved: Callable[[styles.AnyLayer], styles.Box] = lambda a: (a.box[0], a.box[1] - up, *a.box[2:])  # noqa: E731
+    return tuple(msgspec.structs.replace(layer, box=moved(layer)) for layer in layers)
+
+
+def _decor(picture: Image.Image, layer: styles.AnyLayer) -> None:
+    left, top, width, height = layer.box
+    if isinstance(layer, styles.Gradient):
+        shade = paint.gradient(width, height, layer.stops, layer.form, layer.angle)
+        paint.lay(picture, (left, top), shade)
+    elif isinstance(layer, styles.Pattern):
+        cover = patterns.cover(layer.name, width, height, layer.size, layer.count, layer.seed)
+        paint.fill(picture, (left, top), cover, (layer.colour,))
+    elif isinstance(layer, styles.Shape):
+        cover = paint.mask(layer.form, width, height, layer.radius)
+        _shadow(picture, layer, cover)
+        if layer.fill:
+            paint.fill(picture, (left, top), cover, layer.fill)
+        if layer.outline:
+            paint.outline(picture, layer.box, layer.form, layer.radius, layer.line, layer.outline)
+
+
+def _product(
+    picture: Image.Image, layer: styles.Product, request: PosterRequest, motifs: tuple[Motif, ...]
+) -> None:
+    left, top, width, height = layer.box
+    cover = paint.mask(layer.form, width, height, layer.radius)
+    _shadow(picture, layer, cover)
+    shown = goods.photo(request.product_image, width, height) if request.product_image else None
+    if shown is None:
+        shown = goods.still_life(layer, goods.choose(motifs, request.title, request.category), request.sku)
+    picture.paste(shown, (left, top), cover)
+
+
+def _shadow(picture: Image.Image, layer: styles.Shape | styles.Product, cover: Image.Image) -> None:
+    if layer.shadow:
+        soft = layer.shadow
+        paint.shadow(picture, layer.box[:2], cover, soft.colour, soft.blur, soft.dy)
+
+
+def _avatar(picture: Image.Image, layer: styles.Avatar, request: PosterRequest) -> None:
+    left, top, width, height = layer.box
+    side, ring = min(width, height), layer.ring_width
+    key = (fingerprint(request.avatar), request.sharer_name, side - 2 * ring)
+    face = _faces.get(key, lambda: avatar.face(request.avatar, request.sharer_name, side - 2 * ring))
+    if ring:
+        paint.fill(picture, (left, top), paint.mask("ellipse", side, side), (layer.ring,))
+    picture.paste(face, (left + ring, top + ring), paint.mask("ellipse", *face.size))
+
+
+def _qr(picture: Image.Image, layer: styles.Qr, url: str) -> None:
+    left, top, width, height = layer.box
+    plate = paint.mask("rectangle", width, height, layer.radius)
+    paint.fill(picture, (left, top), plate, ("#ffffff",))
+    code = _codes.get((url, width), lambda: qr.draw(url, width))
+    picture.paste(code.convert("RGB"), (left + (width - code.width) // 2, top + (height - code.height) // 2))

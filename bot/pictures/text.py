@@ -1,0 +1,151 @@
+"""Lines of text in pixels: measuring, fitting, wrapping, and drawing on a picture.
+
+A line is drawn run by run, one font per run, on one baseline. Widths are pixels, positions are of the
+baseline's left end. Direction is always left to right: marks that turn it are stripped before.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import groupby
+from typing import Final
+
+from PIL import Image, ImageDraw
+
+from bot.pictures import fonts
+from bot.pictures.graphemes import Cluster, clusters
+
+ELLIPSIS: Final = Cluster("…", fonts.TEXT)
+_NOT_FIRST: Final = frozenset("，。、；：？！）】》」』”’…·,.;:?!)]}%％~～")
+"""Punctuation that never begins a line."""
+_ASCENT: Final = 0.88
+_DESCENT: Final = 0.12
+"""Of the em: where Chinese characters sit around the baseline."""
+
+
+@dataclass(frozen=True, slots=True)
+class Type:
+    """How text is set: ``size`` in pixels (the em), ``weight`` 100 to 900, ``spacing`` extra pixels after
+    each character."""
+
+    size: int
+    weight: int = 500
+    spacing: int = 0
+
+
+Line = tuple[Cluster, ...]
+
+
+@lru_cache(maxsize=8192)
+def _advance(text: str, face: int, size: int, weight: int) -> float:
+    return fonts.font(face, size, weight).getlength(text, direction="ltr")
+
+
+def width(line: Sequence[Cluster], kind: Type) -> float:
+    """Pixels from the left end of ``line`` to its right end."""
+    runs = sum(_advance(t, f, kind.size, kind.weight) for t, f in _runs(line, kind))
+    return runs + kind.spacing * max(0, len(line) - 1)
+
+
+def fit(line: Line, kind: Type, limit: float) -> Line:
+    """``line`` itself if it is at most ``limit`` wide, else its longest beginning that fits with an ellipsis."""
+    if width(line, kind) <= limit:
+        return line
+    low, high = 0, len(line)
+    while low < high:
+        middle = (low + high + 1) // 2
+        if width((*line[:middle], ELLIPSIS), kind) <= limit:
+            low = middle
+        else:
+            high = middle - 1
+    head = list(line[:low])
+    while head and head[-1].text == " ":
+        head.pop()
+    return (*head, ELLIPSIS)
+
+
+def wrap(text: str, kind: Type, limit: float, most: int) -> list[Line]:
+    """``text`` in at most ``most`` lines of at most ``limit`` pixels; the last one may end in an ellipsis."""
+    rest, lines = clusters(text), list[Line]()
+    while rest and len(lines) < most - 1:
+        end = _break(rest, kind, limit)
+        lines.append(_stripped(rest[:end]))
+        rest = _stripped(rest[end:])
+    if rest:
+        lines.append(fit(rest, kind, limit))
+    return lines
+
+
+def balanced(text: str, kind: Type, limit: float, most: int) -> list[Line]:
+    """As ``wrap``, but with lines of about equal length, so that no line holds a lone last character."""
+    lines = wrap(text, kind, limit, most)
+    if len(lines) < 2 or ELLIPSIS in lines[-1]:
+        return lines
+    even = max(width(line, kind) for line in lines)
+    step = kind.size / 2
+    while even - step > limit / 2:
+        tried = wrap(text, kind, even - step, most)
+        if len(tried) > len(lines) or ELLIPSIS in tried[-1]:
+            break
+        lines, even = tried, even - step
+    return lines
+
+
+def draw(
+    picture: Image.Image, at: tuple[float, float], line: Sequence[Cluster], kind: Type, colour: str
+) -> None:
+    """Draws ``line`` with the left end of its baseline at ``at``; emoji keep their own colours."""
+    pen = ImageDraw.Draw(picture)
+    x, y = at
+    for run, face in _runs(line, kind):
+        font = fonts.font(face, kind.size, kind.weight)
+        emoji = face == fonts.EMOJI
+        base = y + kind.size * 0.02 if emoji else y
+        pen.text((x, base), run, colour, font, "ls", embedded_color=emoji, direction="ltr")
+        x += _advance(run, face, kind.size, kind.weight) + kind.spacing
+
+
+def baseline(top: float, height: float, kind: Type) -> float:
+    """The baseline that centres a line of ``kind`` in a band of ``height`` pixels from ``top``."""
+    return top + (height + kind.size * (_ASCENT - _DESCENT)) / 2
+
+
+def _runs(line: Sequence[Cluster], kind: Type) -> list[tuple[str, int]]:
+    """Neighbours of one face drawn together; with spacing every cluster is a run of its own."""
+    if kind.spacing:
+        return [(c.text, c.face) for c in line]
+    return [("".join(c.text for c in run), face) for face, run in groupby(line, key=lambda c: c.face)]
+
+
+def _break(line: Line, kind: Type, limit: float) -> int:
+    """Where to end the first line: the last place that fits and splits no word; at least one cluster."""
+    end = len(line)
+    if width(line, kind) <= limit:
+        return end
+    end = len(fit(line, kind, limit + _advance("…", ELLIPSIS.face, kind.size, kind.weight))) - 1
+    end = max(1, end)
+    while end < len(line) and width(line[: end + 1], kind) <= limit:
+        end += 1
+    for place in range(end, max(0, end // 2), -1):
+        if _may_break(line[place - 1].text, line[place].text):
+            return place
+    return end
+
+
+def _may_break(before: str, after: str) -> bool:
+    if after in _NOT_FIRST:
+        return False
+    return not (_in_word(before) and _in_word(after))
+
+
+def _in_word(text: str) -> bool:
+    return text.isascii() and not text.isspace()
+
+
+def _stripped(line: Line) -> Line:
+    start, end = 0, len(line)
+    while start < end and line[start].text == " ":
+        start += 1
+    while end > start and line[end - 1].text == " ":
+        end -= 1
+    return line[start:end]
