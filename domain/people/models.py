@@ -10,13 +10,19 @@ from domain.shared.db import Base, RowId
 
 
 class Person(Base):
-    """Somebody, whatever they use to reach the shop. ``merged_into`` is set when two turned out to be one."""
+    """Somebody, whatever they use to reach the shop. ``merged_into`` is set when two turned out to be one.
+
+    ``merged_into`` always names the living survivor, never somebody who is merged in turn.
+    """
 
     __tablename__ = "person"
-    __table_args__ = (CheckConstraint("merged_into <> id", name="not_merged_into_itself"),)
+    __table_args__ = (
+        CheckConstraint("merged_into <> id", name="not_merged_into_itself"),
+        Index("ix_person_merged_into", "merged_into", postgresql_where=text("merged_into is not null")),
+    )
 
     id: Mapped[RowId]
-    referral_code: Mapped[str] = mapped_column(unique=True)
+    referral_code: Mapped[str] = mapped_column(unique=True, server_default=text("short_code(8)"))
     nickname: Mapped[str] = mapped_column(server_default="")
     avatar_url: Mapped[str] = mapped_column(server_default="")
     birthday: Mapped[date | None]
@@ -29,6 +35,7 @@ class Identity(Base):
     """One name under which a channel knows a person.
 
     ``scope``: app_id for openid, corp_id for external_userid, else ''. A phone is stored as a keyed hash only.
+    Following: ``followed_at`` set and ``unfollowed_at`` empty. ``followed_at`` stays after an unfollow.
     """
 
     __tablename__ = "identity"
@@ -50,13 +57,40 @@ class Identity(Base):
 
 
 class PersonMerge(Base):
-    """The audit trail of merges: who was kept, who went, why."""
+    """The audit trail of merges: who was kept, who went, why, and what each room moved (``detail``)."""
 
     __tablename__ = "person_merge"
+    __table_args__ = (Index(None, "kept_id"),)
 
     id: Mapped[RowId]
     kept_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
-    gone_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
+    gone_id: Mapped[int] = mapped_column(ForeignKey("person.id"), unique=True)
     reason: Mapped[str]
     detail: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
     merged_at: Mapped[datetime]
+
+
+class PersonMergeConflict(Base):
+    """Two persons that look like one and were not merged: ``conflict`` names the rule that refused.
+
+    A human settles it (``settled_at``, ``settled_how``); an open one is recorded once.
+    """
+
+    __tablename__ = "person_merge_conflict"
+    __table_args__ = (
+        CheckConstraint("one_id < other_id", name="order"),
+        CheckConstraint("conflict <> ''", name="conflict"),
+        Index(
+            "uq_person_merge_conflict_open", "one_id", "other_id", "conflict",
+            unique=True, postgresql_where=text("settled_at is null"),
+        ),
+    )
+
+    id: Mapped[RowId]
+    one_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
+    other_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
+    conflict: Mapped[str]
+    reason: Mapped[str]
+    found_at: Mapped[datetime]
+    settled_at: Mapped[datetime | None]
+    settled_how: Mapped[str] = mapped_column(server_default="")

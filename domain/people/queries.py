@@ -1,0 +1,114 @@
+"""Reading people. A merged person's id answers with the survivor everywhere."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session, aliased
+
+from domain.people import rules
+from domain.people.models import Identity, Person, PersonMergeConflict
+from domain.people.rules import IdentityRef
+
+
+@dataclass(frozen=True, slots=True)
+class PersonView:
+    """A person as people know them. ``nickname`` '' when no channel told one: the view says something friendly."""
+
+    id: int
+    nickname: str
+    avatar_url: str
+    birthday: date | None
+    referral_code: str
+    joined_at: datetime
+    phone_verified_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class ConflictView:
+    """Two persons that may be one, for a human to settle."""
+
+    id: int
+    one_id: int
+    other_id: int
+    conflict: str
+    reason: str
+    found_at: datetime
+
+
+def _view(person: Person) -> PersonView:
+    return PersonView(person.id, person.nickname, person.avatar_url, person.birthday, person.referral_code,
+                      person.joined_at, person.phone_verified_at)
+
+
+def people(session: Session, person_ids: Iterable[int]) -> dict[int, PersonView]:
+    """Views by the ids asked for; unknown ids are missing."""
+    asked = aliased(Person, name="asked")
+    rows = session.execute(
+        select(asked.id, Person).join_from(asked, Person, Person.id == func.coalesce(asked.merged_into, asked.id))
+        .where(asked.id.in_(set(person_ids))), execution_options={"populate_existing": True},
+    )
+    return {asked_id: _view(person) for asked_id, person in rows}
+
+
+def person(session: Session, person_id: int) -> PersonView | None:
+    """The view of a person, None when unknown."""
+    return people(session, [person_id]).get(person_id)
+
+
+def survivors(session: Session, person_ids: Iterable[int]) -> dict[int, int]:
+    """The living id of each id (itself unless merged); unknown ids are missing."""
+    living = func.coalesce(Person.merged_into, Person.id)
+    rows = session.execute(select(Person.id, living).where(Person.id.in_(set(person_ids))))
+    return dict(rows.all())
+
+
+def by_codes(session: Session, codes: Iterable[str]) -> dict[str, int]:
+    """The living person of each referral code; the code of a merged person still works. Unknown codes are missing."""
+    living = func.coalesce(Person.merged_into, Person.id)
+    rows = session.execute(select(Person.referral_code, living).where(Person.referral_code.in_(set(codes))))
+    return dict(rows.all())
+
+
+def find(session: Session, ref: IdentityRef, *, pepper: bytes) -> int | None:
+    """The person of an identity, None when it was never seen. Creates nothing."""
+    kind, scope, value = rules.key(ref, pepper)
+    return session.scalar(
+        select(Identity.person_id).where(Identity.kind == kind, Identity.scope == scope, Identity.value == value)
+    )
+
+
+def openid_of(session: Session, person_id: int, app_id: str) -> str | None:
+    """The openid that follows the account ``app_id``, the latest follower if there are several; None: not following."""
+    return _follower(session, person_id, "openid", app_id)
+
+
+def external_userid_of(session: Session, person_id: int, corp_id: str) -> str | None:
+    """The WeCom contact id of a person in a corp, None when they did not add the contact."""
+    return _follower(session, person_id, "external_userid", corp_id)
+
+
+def _follower(session: Session, person_id: int, kind: str, scope: str) -> str | None:
+    living = select(func.coalesce(Person.merged_into, Person.id)).where(Person.id == person_id).scalar_subquery()
+    return session.scalar(
+        select(Identity.value)
+        .where(Identity.person_id == living, Identity.kind == kind, Identity.scope == scope,
+               Identity.followed_at.is_not(None), Identity.unfollowed_at.is_(None))
+        .order_by(Identity.followed_at.desc(), Identity.id.desc()).limit(1)
+    )
+
+
+def is_first_follow(session: Session, person_id: int) -> bool:
+    """True while no identity of this person has ever followed (ask before ``service.follow``, which answers it too)."""
+    followed = select(Identity.id).where(Identity.person_id == person_id, Identity.followed_at.is_not(None)).limit(1)
+    return session.scalar(followed) is None
+
+
+def conflicts(session: Session, limit: int = 100) -> list[ConflictView]:
+    """Open merge conflicts, oldest first."""
+    rows = session.scalars(
+        select(PersonMergeConflict).where(PersonMergeConflict.settled_at.is_(None))
+        .order_by(PersonMergeConflict.id).limit(limit)
+    )
+    return [ConflictView(r.id, r.one_id, r.other_id, r.conflict, r.reason, r.found_at) for r in rows]
