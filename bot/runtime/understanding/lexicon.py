@@ -105,10 +105,12 @@ class Lexicon:
     """Any word, lower case → intent."""
     inside: Mapping[str, str] = field(default_factory=dict)
     """Words that count inside a sentence → intent."""
-    letters: Mapping[str, str] = field(default_factory=dict)
-    """Pinyin letters of those words → intent."""
+    typed: Mapping[str, str] = field(default_factory=dict)
+    """Pinyin letters of those words → intent, for people who type letters."""
+    spoken: Mapping[str, str] = field(default_factory=dict)
+    """The part of ``typed`` that is also known by its sound when other characters are typed."""
     folded: Mapping[str, str] = field(default_factory=dict)
-    """Letters with confused sounds made equal → intent; keys that two intents share are left out."""
+    """``spoken`` with confused sounds made equal; keys that two intents share are left out."""
 
 
 def load(path: Path) -> Lexicon:
@@ -150,7 +152,8 @@ def build(raw: Mapping[str, Any]) -> Lexicon:
         sound=sound,
         exact={normalise.lower(word): i.name for i in intents for word in i.all_words},
         inside={normalise.lower(word): i.name for i in intents for word in i.everywhere},
-        letters={sound.letters(normalise.lower(word)): i.name for i in intents for word in _sounding(i)},
+        typed={sound.letters(normalise.lower(word)): i.name for i in intents for word in _sounding(i)},
+        spoken={sound.letters(normalise.lower(word)): i.name for i in intents for word in _spoken(i)},
         folded=_folded(intents, sound),
     )
 
@@ -160,10 +163,18 @@ def _sounding(intent: Intent) -> list[str]:
     return [word for word in intent.everywhere if len(word) >= 2]
 
 
+def _spoken(intent: Intent) -> list[str]:
+    """Words known by sound: those we teach, and long ones.
+
+    Short synonyms have too many real words that sound alike (取现 曲线, 上级 商家) to be worth guessing.
+    """
+    return [word for word in _sounding(intent) if word in intent.words or len(word) >= 3]
+
+
 def _folded(intents: Iterable[Intent], sound: Sound) -> dict[str, str]:
     owners: dict[str, set[str]] = defaultdict(set)
     for intent in intents:
-        for word in _sounding(intent):
+        for word in _spoken(intent):
             owners[sound.folded(normalise.lower(word))].add(intent.name)
     return {key: next(iter(names)) for key, names in owners.items() if len(names) == 1}
 

@@ -50,6 +50,11 @@ class Message:
         """What is asked for: ``polite`` without "give me", "let me see" and the like."""
         return self._asking.trim(self.polite[:_SCANNED])
 
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """The forms that a sound is looked for in: as typed first, for a slip may look like a greeting (嗨报)."""
+        return tuple(dict.fromkeys(form for form in (self.plain, self.polite, self.core) if form))
+
 
 class Matcher:
     """Understands messages by one lexicon. Immutable once built, so threads may share it."""
@@ -121,14 +126,13 @@ class Matcher:
     def _inside_sentence(self, message: Message) -> Understanding | None:
         hits = self._resolve(self._hits(message.text), message.text)
         names = tuple(dict.fromkeys(hit.intent.name for hit in hits))
-        if not names:
-            return None
+        if len(names) != 1:
+            return self._ask(message, names) if names else None
         hit = hits[-1]
-        doubtful = any(doubt in message.text for doubt in hit.intent.doubts)
-        if len(names) > 1:
+        if any(doubt in message.text for doubt in hit.intent.doubts):
+            return self._ask(message, hit.intent.offer)
+        if self._unexplained(message, hit) > _ESSAY and hit.intent.argument != "content":
             return self._ask(message, names)
-        if doubtful or self._unexplained(message, hit) > _ESSAY:
-            return self._ask(message, hit.intent.offer if doubtful else names)
         return self._answer(message, names[0], self._argument_around(message, hit), "contained")
 
     def _hits(self, text: str) -> list[Hit]:
@@ -174,7 +178,8 @@ class Matcher:
         longest = max((word for word in fillers if text.endswith(word)), key=len, default="")
         return text[: len(text) - len(longest)]
 
-    def _resolve(self, hits: list[Hit], text: str) -> list[Hit]:
+    @staticmethod
+    def _resolve(hits: list[Hit], text: str) -> list[Hit]:
         """Several words: the strongest, else in a chain (团队的排行) the last, for Chinese heads come last."""
         top = max((hit.intent.priority for hit in hits), default=0)
         hits = [hit for hit in hits if hit.intent.priority == top]
@@ -182,8 +187,10 @@ class Matcher:
         return [hit for hit in hits if hit not in led_on]
 
     def _unexplained(self, message: Message, hit: Hit) -> int:
+        """Chinese characters beside the word that are not asking; numbers and codes explain themselves."""
         text = message.text
-        return len(self._asking.trim(text[: hit.start])) + len(self._asking.trim(text[hit.end :]))
+        rest = self._asking.trim(text[: hit.start]) + self._asking.trim(text[hit.end :])
+        return sum(not char.isascii() for char in rest)
 
     def _argument_around(self, message: Message, hit: Hit) -> str:
         kind = hit.intent.argument
@@ -202,25 +209,33 @@ class Matcher:
     # Stage 3: the same sound, typed in other characters or in letters.
 
     def _by_sound(self, message: Message) -> Understanding | None:
-        for form in dict.fromkeys((message.polite, message.core)):
-            if not form or self._refused(form):
+        for form in message.asked:
+            if self._refused(form):
                 continue
             for intent, argument in self._similar.same(form, self._argument):
-                if not _guarded(intent, normalise.lower(form)):
+                if not _guarded(intent, message.text):
                     return self._answer(message, intent.name, argument, "sound")
+        return self._sound_inside_sentence(message)
+
+    def _sound_inside_sentence(self, message: Message) -> Understanding | None:
+        """Money is left out: 体现 inside a sentence is a real word far more often than a slip for 提现."""
         names = []
         for start, end, intent in self._similar.inside(message.text):
             hit = Hit(start, end, intent)
             if intent.money or not self._counts(hit, message.text):
                 continue
-            before = self._asking.trim(message.text[:start])
-            if end == len(message.core.rstrip()) + message.text.find(message.core.lower()) and (
-                not before or (intent.argument == "text" and arguments.is_name(before, self._lexicon.chatter))
-            ):
-                return self._answer(message, intent.name, before, "sound")
+            if self._ends_request(message, hit):
+                return self._answer(message, intent.name, self._argument_around(message, hit), "sound")
             if self._unexplained(message, hit) <= _ESSAY:
                 names.append(intent.name)
-        return self._ask(message, tuple(dict.fromkeys(names))) if names else None
+        return self._ask(message, dict.fromkeys(names)) if names else None
+
+    def _ends_request(self, message: Message, hit: Hit) -> bool:
+        """Nothing stands around the word but asking, and for a poster the product's name before it."""
+        before = self._asking.trim(message.text[: hit.start])
+        if self._asking.trim(message.text[hit.end :]):
+            return False
+        return not before or (hit.intent.argument == "text" and arguments.is_name(before, self._lexicon.chatter))
 
     def _refused(self, form: str) -> bool:
         return form.startswith(self._lexicon.negation.words)
@@ -240,17 +255,18 @@ class Matcher:
     # Stage 5: nearly the same sound.
 
     def _by_likeness(self, message: Message) -> Understanding | None:
-        if self._refused(message.polite):
-            return None
         likely: list[str] = []
-        for form in dict.fromkeys((message.polite, message.core)):
+        for form in message.asked:
+            if self._refused(form):
+                return None
             verdict = self._similar.near(form, self._argument)
-            names = [n for n in verdict.names if not _guarded(self._lexicon.intents[n], normalise.lower(form))]
+            names = [name for name in verdict.names if not _guarded(self._lexicon.intents[name], message.text)]
+            # Money is offered, never taken, on a likeness.
             sure = verdict.sure and names[:1] == [*verdict.names[:1]]
             if sure and not self._lexicon.intents[names[0]].money:
                 return self._answer(message, names[0], verdict.argument, "close")
             likely += names
-        return self._ask(message, tuple(dict.fromkeys(likely))) if likely else None
+        return self._ask(message, dict.fromkeys(likely)) if likely else None
 
     # Answers.
 
@@ -265,14 +281,9 @@ class Matcher:
         return Understanding("", "", "none", (), False, message.polite)
 
 
-def _guarded(intent: Intent, text: str, start: int = 0, end: int | None = None) -> bool:
+def _guarded(intent: Intent, text: str, start: int = 0, end: int = _SCANNED) -> bool:
     """Does a guard phrase of the intent overlap the span (default: stand anywhere)?"""
-    stop = len(text) if end is None else end
-    for guard in intent.guards:
-        at = text.find(guard, max(0, start - len(guard) + 1))
-        if 0 <= at < stop:
-            return True
-    return False
+    return any(text.find(guard, max(0, start - len(guard) + 1), end + len(guard) - 1) >= 0 for guard in intent.guards)
 
 
 def _stands_alone(text: str, start: int, end: int) -> bool:

@@ -27,8 +27,11 @@ _PUNCTUATION = frozenset(" !\"'`()[]{}<>,.;:?~^_|\\。、，！？；：“”�
 _DRESS_CATEGORIES = frozenset({"So", "Sk", "Cf", "Cc", "Co", "Cn", "Mn", "Me", "Zs", "Zl", "Zp"})
 _LOWER = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz")
 
-SEPARATORS = " :,、;。.!?~|"
-"""What may stand between a word and its argument."""
+SEPARATORS = " :,、;。!?~|)]】」』》”’\"'"
+"""What may stand between a word and its argument (closing brackets: 【反馈】…).
+
+No point: ".5" is half a yuan, not five.
+"""
 
 
 @cache

@@ -8,12 +8,10 @@ from rapidfuzz import fuzz, process
 from bot.runtime.understanding import normalise
 from bot.runtime.understanding.lexicon import Intent, Lexicon
 
-_SURE_TYPED = 82.0
-"""Ratio of letters (0–100) from which one intent is taken, when pinyin was typed."""
-_SURE_SPOKEN = 90.0
+_SURE_TYPED, _LIKELY_TYPED = 82.0, 74.0
+"""Ratios of letters (0–100) from which one intent is taken, or offered, when pinyin was typed."""
+_SURE_SPOKEN, _LIKELY_SPOKEN = 90.0, 83.0
 """The same for characters: an input method spells well, so another syllable is mostly another word."""
-_LIKELY = 74.0
-"""From here an intent is offered."""
 _LEAD = 4.0
 """The best must lead the best of another intent by this much, else both are offered."""
 _LONGEST_HEAD = 24
@@ -38,15 +36,18 @@ class Similar:
 
     def __init__(self, lexicon: Lexicon) -> None:
         self._intents = lexicon.intents
-        self._letters = lexicon.letters
+        self._typed = lexicon.typed
+        self._spoken = lexicon.spoken
         self._folded = lexicon.folded
         self._sound = lexicon.sound
-        self._keys = list(lexicon.letters)
+        self._typed_keys = list(lexicon.typed)
+        self._spoken_keys = list(lexicon.spoken)
 
     def same(self, form: str, argument_of: ArgumentOf) -> Iterator[tuple[Intent, str]]:
         """Intents whose word sounds as ``form``, or as its head with an argument behind."""
         for head, rest in _heads(form):
-            name = self._letters.get(self._sound.letters(normalise.lower(head)))
+            known = self._typed if head.isascii() else self._spoken
+            name = known.get(self._sound.letters(normalise.lower(head)))
             if name:
                 intent = self._intents[name]
                 argument = argument_of(intent, rest) if rest else ""
@@ -61,7 +62,7 @@ class Similar:
                 end = start + length
                 if end > len(syllables) or text[start:end].isascii():
                     continue
-                name = self._letters.get("".join(syllables[start:end]))
+                name = self._spoken.get("".join(syllables[start:end]))
                 if name:
                     yield start, end, self._intents[name]
                     break
@@ -85,17 +86,20 @@ class Similar:
         letters = self._sound.letters(head)
         if not 3 <= len(letters) <= _LONGEST_HEAD:
             return Verdict()
-        alike = None if head.isascii() else self._folded.get(self._sound.folded(head))
+        if head.isascii():
+            return self._rank(letters, self._typed_keys, _LIKELY_TYPED, _SURE_TYPED)
+        alike = self._folded.get(self._sound.folded(head))
         if alike:
             return Verdict((alike,), True)
+        return self._rank(letters, self._spoken_keys, _LIKELY_SPOKEN, _SURE_SPOKEN)
+
+    def _rank(self, letters: str, keys: list[str], likely: float, enough: float) -> Verdict:
         scores: dict[str, float] = {}
-        for key, score, _ in process.extract(letters, self._keys, scorer=fuzz.ratio, score_cutoff=_LIKELY, limit=8):
-            scores.setdefault(self._letters[key], score)
-        names = tuple(scores)
+        for key, score, _ in process.extract(letters, keys, scorer=fuzz.ratio, score_cutoff=likely, limit=8):
+            scores.setdefault(self._typed[key], score)
         best = list(scores.values())
-        enough = _SURE_TYPED if head.isascii() else _SURE_SPOKEN
         sure = bool(best) and best[0] >= enough and (len(best) == 1 or best[0] - best[1] >= _LEAD)
-        return Verdict(names, sure)
+        return Verdict(tuple(scores), sure)
 
 
 def _heads(form: str) -> Iterator[tuple[str, str]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 # Pairs that many speakers, and their input methods, do not tell apart. Longest first.
 _INITIALS = (("zh", "z"), ("ch", "c"), ("sh", "s"), ("n", "l"))
-_FINALS = (("ang", "an"), ("eng", "en"), ("ing", "in"), ("ong", "on"))
+_FINALS = (("ang", "an"), ("eng", "en"), ("ing", "in"))
 
 
 @cache
