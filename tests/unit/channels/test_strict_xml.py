@@ -54,6 +54,7 @@ ATTACKS = {
     "CDATA in CDATA": peer.text_xml("<![CDATA[x]]>]]>"),
     "CDATA between elements": f"<xml><![CDATA[x]]>{INNER}</xml>",
     "text between elements": f"<xml>x{INNER}</xml>",
+    "text and no elements": "<xml>x</xml>",
     "NUL": peer.text_xml("a\x00b"),
     "NUL reference": f"<xml>{INNER}<Label>&#0;</Label></xml>",
     "surrogate reference": f"<xml>{INNER}<Label>&#xD800;</Label></xml>",

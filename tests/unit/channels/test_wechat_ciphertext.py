@@ -61,6 +61,7 @@ def paddings():
     yield body + bytes([room]) * room + b"\x10" * 16
     yield body[: len(body) - len(body) % 32] + b"\x20" * 31 + b"\x1f"
     yield body + b"\x00" * (room - 1) + bytes([room])
+    yield body + bytes([room + 32]) * (room + 32)
 
 
 @pytest.mark.parametrize("plain", list(paddings()), ids=lambda plain: plain[-8:].hex())
@@ -73,6 +74,29 @@ def test_a_wrong_padding_is_refused(plain):
 )
 def test_a_length_that_lies_is_refused(length):
     assert outcome(peer.aes(peer.pad32(peer.frame(MESSAGE, length=length)))) == UNDECRYPTABLE
+
+
+def test_a_padding_to_sixteen_is_refused():
+    """A good PKCS#7 padding of AES's own block, where the scheme wants 32."""
+    plain = peer.frame(MESSAGE + b" " * (-(len(peer.frame(MESSAGE)) + 8) % 32 + 16))
+    assert len(plain) % 32 == 8
+    assert outcome(peer.aes(plain + b"\x08" * 8)) == UNDECRYPTABLE
+
+
+@pytest.mark.parametrize("junk", ["\n", " ", "!", "=", "é"])
+@pytest.mark.parametrize("at", [1, 40, -4])
+def test_junk_inside_the_base64_is_not_skipped(junk, at):
+    encoded = base64.b64encode(SEALED).decode()
+    assert outcome(encoded[:at] + junk + encoded[at:]) == UNDECRYPTABLE
+
+
+def test_a_length_beyond_the_end_is_refused_even_where_no_id_is_expected():
+    envelope = Envelope(peer.KEY, "")
+    sealed = {
+        length: base64.b64encode(peer.aes(peer.pad32(peer.frame(b"abc", app_id="", length=length))))
+        for length in (2, 3, 4)
+    }
+    assert [envelope.open(sealed[length]) for length in (2, 3, 4)] == [None, b"abc", None]
 
 
 def test_three_thousand_bit_flips_open_nothing():

@@ -50,6 +50,7 @@ def test_a_follow_and_a_scan_in_one_second_are_two_events():
     events = [
         "<Event>subscribe</Event><EventKey>qrscene_k7</EventKey><Ticket>t</Ticket>",
         "<Event>SCAN</Event><EventKey>k7</EventKey><Ticket>t</Ticket>",
+        "<Event>CLICK</Event><EventKey>k7</EventKey><Ticket>t</Ticket>",
         "<Event>SCAN</Event><EventKey>k8</EventKey><Ticket>t</Ticket>",
         "<Event>SCAN</Event><EventKey>k8</EventKey><Ticket>u</Ticket>",
         "<Event>TEMPLATESENDJOBFINISH</Event><MsgID>1</MsgID><Status>success</Status>",

@@ -3,7 +3,7 @@
 from xml.etree import ElementTree
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.kit.messages import NOTHING, Reply, image, text
@@ -79,6 +79,7 @@ def test_an_echo_of_what_people_write_stays_what_it_was(content):
     assert echoed == f"[{content}]"
 
 
+@settings(max_examples=200, deadline=None)
 @given(st.text(st.characters(codec=None), max_size=900))
 def test_any_text_renders_as_one_readable_message_within_the_limit(content):
     if not rendered(text(content)):
