@@ -5,7 +5,7 @@ Whoever calls a channel catches these three and nothing else; any other exceptio
 
 from typing import Literal
 
-RefusalReason = Literal["query", "stale", "mode", "signature", "undecryptable", "account"]
+RefusalReason = Literal["query", "stale", "mode", "signature", "undecryptable", "account", "replayed"]
 
 
 class Refused(Exception):
@@ -13,7 +13,8 @@ class Refused(Exception):
 
     ``reason`` is for logs and counters only and never leaves in the response: query (a parameter is absent or
     out of shape), stale (outside the freshness window), mode (encryption missing or not expected), signature,
-    account (plain mode, addressed to another account), undecryptable (every fault of the ciphertext: encoding,
+    account (plain mode, addressed to another account), replayed (the inbox: a known timestamp and nonce with another
+    body), undecryptable (every fault of the ciphertext: encoding,
     length, padding, length field, app id; deliberately one value, so that nothing can be learnt from it).
     """
 
