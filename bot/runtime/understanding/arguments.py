@@ -9,7 +9,9 @@ from bot.runtime.understanding.lexicon import Argument
 _LONGEST_NAME = 60
 _NUMERALS = "0-9零〇一二两三四五六七八九十百千万亿半"
 # Signs stay in: "-100" and "50%" must reach the one who reads amounts, and be refused there.
-_AMOUNT = re.compile(rf"[-+]?[¥$]?[-+]?[{_NUMERALS}.,]+[{_NUMERALS}.,%元块圆钱整毛角分 ]*(?:rmb|cny)?", re.IGNORECASE)
+_AMOUNT = re.compile(
+    rf"[-+]?[¥$]?[-+]?[{_NUMERALS}.,]+[{_NUMERALS}.,%元块圆钱整毛角分 ]*(?:rmb|cny|yuan|kuai)?", re.IGNORECASE
+)
 _NUMERAL = re.compile(f"[{_NUMERALS}]")
 _REFERENCE = re.compile(r"[-+]?[¥$#]?[-+]?[A-Za-z0-9][-A-Za-z0-9_.,]*(?:[块元圆毛角分]\d*)*%?")
 _NUMBER_INSIDE = re.compile(

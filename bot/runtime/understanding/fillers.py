@@ -10,10 +10,14 @@ _MOST = 16
 
 
 class Trimmer:
-    """Strips listed words from the front and the end, and the dress that then shows."""
+    """Strips listed words from the front and the end, and the dress that then shows.
 
-    def __init__(self, before: Iterable[str], after: Iterable[str]) -> None:
+    ``protected`` are names that begin like a filler (有机 like 有) and stop the stripping.
+    """
+
+    def __init__(self, before: Iterable[str], after: Iterable[str], protected: Iterable[str] = ()) -> None:
         self._before = WordsByFirst(before)
+        self._protected = WordsByFirst(protected)
         self._after = WordsByFirst(word[::-1] for word in after)
 
     def trim(self, text: str) -> str:
@@ -21,20 +25,23 @@ class Trimmer:
         return self.trim_end(self.trim_start(text))
 
     def trim_start(self, text: str) -> str:
-        return text[_reach(self._before, text) :]
+        return text[_reach(self._before, text, self._protected) :]
 
     def trim_end(self, text: str) -> str:
-        return text[: len(text) - _reach(self._after, text[::-1])]
+        return text[: len(text) - _reach(self._after, text[::-1], _NOTHING)]
 
 
-def _reach(words: WordsByFirst, text: str) -> int:
+_NOTHING = WordsByFirst(())
+
+
+def _reach(words: WordsByFirst, text: str, protected: WordsByFirst) -> int:
     """How far words and dress in turn reach into ``text``."""
     at = 0
     for _ in range(_MOST):
         while at < len(text) and normalise.is_dress(text[at]):
             at += 1
         word = words.longest(text, at)
-        if not word:
+        if not word or protected.longest(text, at):
             break
         at += len(word)
     return at

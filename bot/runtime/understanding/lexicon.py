@@ -56,6 +56,7 @@ class Fillers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     polite_after: tuple[str, ...]
     asking_before: tuple[str, ...]
     asking_after: tuple[str, ...]
+    protected: tuple[str, ...] = ()
 
 
 class Negation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

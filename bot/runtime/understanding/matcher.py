@@ -66,9 +66,11 @@ class Matcher:
         offered = {w: i.name for i in lexicon.intents.values() if i.offered for w in i.all_words if len(w) > 1}
         self._offered = {normalise.lower(word): name for word, name in offered.items()}
         fillers = lexicon.fillers
-        self._polite = Trimmer(fillers.polite_before, fillers.polite_after)
+        self._polite = Trimmer(fillers.polite_before, fillers.polite_after, fillers.protected)
         self._asking = Trimmer(
-            fillers.polite_before + fillers.asking_before, fillers.polite_after + fillers.asking_after
+            fillers.polite_before + fillers.asking_before,
+            fillers.polite_after + fillers.asking_after,
+            fillers.protected,
         )
         self._similar = Similar(lexicon)
 
@@ -89,24 +91,30 @@ class Matcher:
     # Stage 1: the whole message is a word, or a word and its argument.
 
     def _exactly(self, message: Message) -> Understanding | None:
-        for form in dict.fromkeys((message.plain, message.polite)):
-            if found := self._whole(message, form, verbatim=form is message.plain):
+        for form in message.asked:
+            if found := self._whole(message, form):
                 return found
-        core = message.core
-        found = self._whole(message, core, verbatim=False) if core else None
-        return found if found and not self._lexicon.intents[found.intent].whole_only else None
+        # An argument is cut from what politeness left: "海报，谢谢" asks for no product called 谢谢.
+        for form in dict.fromkeys((message.polite, message.core)):
+            if found := self._word_and_argument(message, form):
+                return found
+        return None
 
-    def _whole(self, message: Message, form: str, *, verbatim: bool) -> Understanding | None:
+    def _whole(self, message: Message, form: str) -> Understanding | None:
         text = normalise.lower(form)
         name = self._lexicon.exact.get(text) or self._lexicon.exact.get(text.replace(" ", ""))
-        if name:
-            return self._found(message, name, "", verbatim=verbatim)
+        # Consent is not read out of "how do I …": only politeness may have been around it.
+        if not name or (self._lexicon.intents[name].whole_only and form not in (message.plain, message.polite)):
+            return None
+        return self._found(message, form, name, "")
+
+    def _word_and_argument(self, message: Message, form: str) -> Understanding | None:
+        text = normalise.lower(form)
         for word in self._exact.starting(text):
             intent = self._lexicon.intents[self._lexicon.exact[word]]
             argument = self._argument(intent, form[len(word) :])
-            if argument:
-                argument = self._in_full(message, intent, word, argument)
-                return self._found(message, intent.name, argument, verbatim=verbatim)
+            if argument and not _guarded(intent, text, 0, len(word)):
+                return self._found(message, form, intent.name, self._in_full(message, intent, word, argument))
         return None
 
     def _argument(self, intent: Intent, rest: str) -> str | None:
@@ -116,9 +124,9 @@ class Matcher:
         """Free text goes on as it was typed, whatever was evened out to find the word."""
         return arguments.as_typed(message.raw, word) or argument if intent.argument == "content" else argument
 
-    def _found(self, message: Message, name: str, argument: str, *, verbatim: bool) -> Understanding:
+    def _found(self, message: Message, form: str, name: str, argument: str) -> Understanding:
         # Money moves at a word only if nothing had to be taken off to see it.
-        loose = self._lexicon.intents[name].money and not verbatim
+        loose = self._lexicon.intents[name].money and form != message.plain
         return self._answer(message, name, argument, "contained" if loose else "exact")
 
     # Stage 2: a word inside a sentence.
