@@ -23,11 +23,14 @@ class Speaker:
 
 @dataclass(frozen=True, slots=True)
 class Shop:
-    """The few facts of the shop that texts and handlers need."""
+    """The few facts of the shop that texts and handlers need. ``public_url`` has no trailing slash."""
 
     name: str
     public_url: str
     app_id: str
+    """The account that the message came to."""
+    styles: tuple[tuple[str, str], ...] = ()
+    """Poster styles as (key, name), in the order in which they are numbered."""
 
 
 @dataclass

@@ -44,6 +44,10 @@ class GatewayError(Exception):
         super().__init__(f"{result.outcome}: {result.errcode} {result.detail}")
         self.result = result
 
+    def __reduce__(self) -> "tuple[type[GatewayError], tuple[SendResult]]":
+        """Workers and error reporters pickle exceptions; the message alone would not build one again."""
+        return GatewayError, (self.result,)
+
 
 class Gateway(Protocol):
     """One account of one platform. Methods block; connect 3 s, read 8 s at most per try."""

@@ -1,14 +1,20 @@
 """What job handlers speak: an effect was claimed from the outbox; do it, and say what became of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from bot.kit.context import Shop
 from bot.kit.copy import Copy
 from bot.kit.gateway import Gateway
+
+
+T = TypeVar("T")
+
+LAST_ATTEMPT = 5
+"""An effect that fails this often is dead; its job may tell the person before it gives up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +62,20 @@ class JobContext(Protocol):
 
     copy: Copy
     shop: Shop
+    app_ids: Mapping[str, str]
+    """The Official Accounts: account name → app id."""
 
-    def now(self) -> datetime: ...
+    def now(self) -> datetime:
+        """Business time."""
+        ...
+
+    def real_now(self) -> datetime:
+        """Real time, for what the platform dates (retry_at)."""
+        ...
+
+    def tool(self, kind: type[T]) -> T:
+        """The one instance of ``kind`` that this process holds (the poster studio, the notice policy …)."""
+        ...
 
     def begin(self) -> AbstractContextManager[Any]:
         """A transaction: yields the session for the domain; commits at the end, rolls back on an exception."""
@@ -70,7 +88,7 @@ class JobContext(Protocol):
         ...
 
 
-JobHandler = Callable[[Any, Claimed], Ended]
+JobHandler = Callable[[JobContext, Claimed], Ended]
 
 
 class Jobs:

@@ -1,0 +1,63 @@
+"""The Flask application: every door of the service, and nothing behind them."""
+
+import structlog
+from flask import Flask, Response, jsonify, request
+from werkzeug.exceptions import HTTPException
+
+from bot.runtime import bootstrap, health, webhook
+from bot.runtime.demo import mount_simulator
+from bot.runtime.settings import Settings, from_environment
+from handlers.web import api, landing
+
+log = structlog.get_logger(__name__)
+
+MAX_CONTENT_BYTES = 16 * 1024 * 1024
+"""The outermost cap; each door has its own, smaller one."""
+
+
+def create_app(settings: Settings | None = None, runtime: bootstrap.Runtime | None = None) -> Flask:
+    """The application of ``runtime``, or of one built from ``settings`` (default: the environment)."""
+    settings = settings or (runtime.settings if runtime else from_environment())
+    runtime = runtime or bootstrap.build(settings)
+    app = Flask("huitou", static_folder=None, template_folder=str(bootstrap.ASSETS / "templates"))
+    app.config["MAX_CONTENT_LENGTH"] = MAX_CONTENT_BYTES
+    app.extensions["huitou"] = runtime
+    app.register_blueprint(webhook.blueprint(runtime.keys(), runtime.dispatcher, runtime.sessions))
+    app.register_blueprint(health.blueprint(settings, runtime.engine))
+    app.register_blueprint(api.blueprint(_api_context(runtime)))
+    app.register_blueprint(landing.blueprint(_landing_context(runtime)))
+    if settings.demo:
+        mount_simulator(app, runtime)
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(Exception, _unexpected)
+    return app
+
+
+def _api_context(runtime: bootstrap.Runtime) -> api.ApiContext:
+    sources = {
+        name: api.Source(name, tuple(secret.reveal() for secret in source.webhook_secrets), source.api_key.reveal())
+        for name, source in runtime.settings.api.items()
+    }
+    return api.ApiContext(runtime.sessions, runtime.clock.now, runtime.bell.ring, runtime.pepper, sources)
+
+
+def _landing_context(runtime: bootstrap.Runtime) -> landing.LandingContext:
+    return landing.LandingContext(runtime.sessions, runtime.clock.now, runtime.context, runtime.shop)
+
+
+def _http_error(fault: HTTPException) -> Response:
+    """Short and without internals; JSON where a machine asked."""
+    code = fault.code or 500
+    if fault.response is not None:
+        return Response(fault.response.get_data(), code)
+    if request.path.startswith("/api/"):
+        response = jsonify({"error": {"code": fault.name.lower().replace(" ", "_"), "message": fault.description}})
+        response.status_code = code
+        return response
+    return Response(f"{code} {fault.name}", code, content_type="text/plain; charset=utf-8")
+
+
+def _unexpected(fault: Exception) -> Response:
+    """The last resort: the person sees no stack, the log has it all."""
+    log.exception("web.failed", path=request.path, fault=type(fault).__name__)
+    return Response("500 Internal Server Error", 500, content_type="text/plain; charset=utf-8")

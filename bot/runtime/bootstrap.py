@@ -1,0 +1,133 @@
+"""The one composition root: from settings to a process that can answer, work and wait."""
+
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import time
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, create_engine
+from sqlalchemy.orm import Session, sessionmaker
+
+from bot.kit.context import Shop
+from bot.kit.gateway import Gateway
+from bot.pictures.studio import Studio
+from bot.runtime import bell as bells
+from bot.runtime.channels.wechat import AccountKeys
+from bot.runtime.context import ProcessContext
+from bot.runtime.dispatch import Account, Dispatcher
+from bot.runtime.gateways import AccountConfig, WeChatGateway
+from bot.runtime.menus import Menu, load_menu
+from bot.runtime.outbox import OutboxRunner
+from bot.runtime.settings import Settings
+from bot.runtime.voice import Voice
+from domain.notices.rules import Policy
+from domain.shared.clock import Clock, OffsetClock, SystemClock
+from handlers.chat import TREE
+from handlers.jobs import JOBS
+
+ASSETS = Path(__file__).parents[2] / "assets"
+
+POOL = {"pool_size": 5, "max_overflow": 40, "pool_pre_ping": True, "pool_recycle": 900}
+CONNECT = {"connect_timeout": 3, "application_name": "huitou"}
+STATEMENT_MILLISECONDS = 15_000
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """Everything a web, worker or clock process is made of."""
+
+    settings: Settings
+    engine: Engine
+    sessions: sessionmaker[Session]
+    clock: Clock
+    voice: Voice
+    menu: Menu
+    shop: Shop
+    bell: "bells.Doorbell | bells.SilentBell"
+    gateways: Mapping[str, Gateway]
+    dispatcher: Dispatcher
+    outbox: OutboxRunner
+    context: ProcessContext
+    pepper: bytes
+
+    def keys(self) -> dict[str, AccountKeys]:
+        """The callback keys of every Official Account."""
+        return {name: _keys(name, self.settings) for name in self.settings.wechat}
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+def connect(url: str, **pool: Any) -> Engine:
+    """An engine with the house's timeouts; statements are prepared by the driver after a few uses."""
+    engine = create_engine(url, connect_args={
+        **CONNECT, "options": f"-c statement_timeout={STATEMENT_MILLISECONDS} -c timezone=UTC",
+    }, **(POOL | pool))
+    return engine
+
+
+def build(
+    settings: Settings, *, engine: Engine | None = None, clock: Clock | None = None,
+    bell: "bells.Doorbell | bells.SilentBell | None" = None, gateways: Mapping[str, Gateway] | None = None,
+    studio: Studio | None = None,
+) -> Runtime:
+    """Put a process together. Production gives settings only; tests give fakes for what would call out."""
+    engine = engine or connect(settings.database_url)
+    sessions = sessionmaker(engine, expire_on_commit=False)
+    clock = clock or (OffsetClock(settings.home / "clock") if settings.demo else SystemClock())
+    bell = bell or bells.Doorbell(bells.connect(settings.redis_url))
+    gateways = gateways if gateways is not None else _gateways(settings, engine)
+    studio = studio or Studio(ASSETS / "posters")
+    voice, menu = Voice(ASSETS / "copy"), load_menu(ASSETS / "menus" / "main.toml")
+    styles = tuple((style.key, style.name) for style in studio.styles())
+    app_ids = {name: account.app_id for name, account in settings.wechat.items()}
+    shops = {name: Shop(settings.shop.name, settings.public_url, app_id, styles) for name, app_id in app_ids.items()}
+    shop = next(iter(shops.values()), Shop(settings.shop.name, settings.public_url, "", styles))
+    pepper = settings.key("identity hashes")
+    context = ProcessContext(sessions, clock, voice, shop, app_ids, gateways,
+                             {Studio: studio, Policy: load_policy(ASSETS / "notices.toml")}, bell.ring)
+    accounts = {name: Account(name, app_ids[name], shops[name]) for name in app_ids}
+    dispatcher = Dispatcher(sessions, TREE, voice, clock.now, bell.ring, pepper, dict(menu.intents), accounts)
+    outbox = OutboxRunner(sessions, JOBS, context, clock.now)
+    return Runtime(settings, engine, sessions, clock, voice, menu, shop, bell, gateways, dispatcher, outbox, context,
+                   pepper)
+
+
+def load_policy(path: Path) -> Policy:
+    """The shop's manners. Raises ValueError naming an unknown or ill-typed key."""
+    raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    wanted: dict[str, Callable[[Any], bool]] = {
+        "quiet_from": lambda v: isinstance(v, time), "quiet_until": lambda v: isinstance(v, time),
+        "awake_minutes": _count, "marketing_per_day": _count, "marketing_per_week": _count,
+    }
+    wrong = [name for name, value in raw.items() if name not in wanted or not wanted[name](value)]
+    if wrong:
+        raise ValueError(f"{path.name}: unknown or ill-typed: {', '.join(sorted(wrong))}")
+    return Policy(**raw)
+
+
+def _count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _gateways(settings: Settings, engine: Engine) -> dict[str, Gateway]:
+    return {
+        name: WeChatGateway(
+            AccountConfig(name, account.app_id, account.app_secret.reveal(), account.api_base,
+                          "service" if account.type == "service" else "subscription"),
+            engine, settings.key("platform tokens"),
+        )
+        for name, account in settings.wechat.items()
+    }
+
+
+def _keys(name: str, settings: Settings) -> AccountKeys:
+    account = settings.wechat[name]
+    given = (account.encoding_aes_key, account.previous_encoding_aes_key)
+    return AccountKeys(
+        account=name, app_id=account.app_id, token=account.token.reveal(),
+        aes_keys=tuple(key.reveal() for key in given if key is not None), original_id=account.original_id,
+        mode=account.mode,  # type: ignore[arg-type]
+    )

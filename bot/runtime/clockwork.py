@@ -1,0 +1,67 @@
+"""The clock: once a second it asks PostgreSQL what is due and rings; if nobody can hear, it does the work itself."""
+
+import signal
+import threading
+
+import structlog
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+
+from bot.runtime import bootstrap, work
+from bot.runtime.settings import Settings
+from domain import workflows
+
+TICK_SECONDS = 1.0
+HOUSEKEEPING_TICKS = 600
+
+log = structlog.get_logger(__name__)
+
+_DUE = text(
+    """
+    select exists (select from outbox where queue in ('fact', 'notice') and state in ('waiting', 'running')
+                      and due_at <= :now and (state = 'waiting' or lease_until <= clock_timestamp())) as fact,
+           exists (select from outbox where queue = 'slow' and state in ('waiting', 'running')
+                      and due_at <= :now and (state = 'waiting' or lease_until <= clock_timestamp())) as slow,
+           exists (select from inbox_message where state = 'failed' and due_at <= :now) as inbox
+    """
+)
+
+
+def tick(runtime: bootstrap.Runtime) -> frozenset[str]:
+    """Ring for everything that is due; returns what rang. Safe with several clocks: rings are only rings."""
+    now = runtime.clock.now()
+    with runtime.sessions.begin() as session:
+        row = session.execute(_DUE, {"now": now}).one()
+        due = {name for name, wanted in row._mapping.items() if wanted}
+        if workflows.anything_due(session, now):
+            due.add("event")
+    if due and not runtime.bell.ring(due):
+        # Redis is gone: the worker cannot hear, so the work is done here until it is back.
+        work.answer(runtime, "fast")
+        if "slow" in due:
+            work.answer(runtime, "slow")
+    return frozenset(due)
+
+
+def main(settings: Settings) -> None:
+    """Tick until SIGTERM or SIGINT. A database that is away is waited for."""
+    runtime = bootstrap.build(settings)
+    stopping = threading.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, lambda *_: stopping.set())
+    ticks = 0
+    while not stopping.wait(TICK_SECONDS):
+        try:
+            tick(runtime)
+            ticks += 1
+            if ticks % HOUSEKEEPING_TICKS == 1:
+                _housekeeping(runtime)
+        except SQLAlchemyError as fault:
+            log.warning("clock.database_away", fault=type(fault).__name__)
+    runtime.close()
+
+
+def _housekeeping(runtime: bootstrap.Runtime) -> None:
+    """What may grow old and is not needed any more."""
+    with runtime.sessions.begin() as session:
+        session.execute(text("delete from conversation where expires_at < :now"), {"now": runtime.clock.now()})

@@ -1,0 +1,107 @@
+"""The voice: every text a person sees, from assets/copy/*.toml, checked as a whole at start-up.
+
+An entry is ``key = "text"`` or ``[key] text = … , args = [...]``; its placeholders must be exactly its ``args``.
+Texts are Jinja templates in a sandbox with a few filters for money, dates and names.
+"""
+
+import tomllib
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from jinja2 import StrictUndefined, Template, TemplateError, meta
+from jinja2.sandbox import SandboxedEnvironment
+
+from bot.kit.copy import CopyError
+from domain.shared import money
+from domain.shared.clock import SHANGHAI
+
+
+class Voice:
+    """Implements ``bot.kit.copy.Copy``. Raises CopyError with every fault of the files at once."""
+
+    def __init__(self, folder: Path) -> None:
+        self._environment = _environment()
+        self._texts: dict[str, tuple[Template, frozenset[str]]] = {}
+        faults: list[str] = []
+        for path in sorted(folder.glob("*.toml")):
+            for key, entry in _entries(tomllib.loads(path.read_text(encoding="utf-8"))):
+                faults += self._take(path.name, key, entry)
+        if faults:
+            raise CopyError("assets/copy has faults:\n" + "\n".join(f"  - {fault}" for fault in faults))
+
+    def render(self, key: str, **facts: object) -> str:
+        """The text of ``key``. Raises CopyError for an unknown key or facts that are not its placeholders."""
+        if key not in self._texts:
+            raise CopyError(f"no text for {key}")
+        template, wanted = self._texts[key]
+        if wanted != facts.keys():
+            raise CopyError(f"{key}: needs {sorted(wanted)}, got {sorted(facts)}")
+        return template.render(facts).strip()
+
+    def keys(self) -> dict[str, frozenset[str]]:
+        """Every key with its placeholders."""
+        return {key: wanted for key, (_, wanted) in self._texts.items()}
+
+    def _take(self, file: str, key: str, entry: dict[str, Any]) -> Iterator[str]:
+        wanted = frozenset(entry.get("args", []))
+        try:
+            named = meta.find_undeclared_variables(self._environment.parse(entry["text"]))
+            template = self._environment.from_string(entry["text"])
+        except TemplateError as fault:
+            yield f"{file} {key}: {fault}"
+            return
+        if named - wanted:
+            yield f"{file} {key}: placeholder not in args: {', '.join(sorted(named - wanted))}"
+        if wanted - named:
+            yield f"{file} {key}: args that the text does not use: {', '.join(sorted(wanted - named))}"
+        if key in self._texts:
+            yield f"{file} {key}: stands twice"
+        self._texts[key] = (template, wanted)
+
+
+def _entries(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    for name, value in tree.items():
+        key = f"{prefix}{name}"
+        if isinstance(value, str):
+            yield key, {"text": value}
+        elif "text" in value and isinstance(value["text"], str) and not set(value) - {"text", "args"}:
+            yield key, value
+        else:
+            yield from _entries(value, f"{key}.")
+
+
+def _environment() -> SandboxedEnvironment:
+    environment = SandboxedEnvironment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+                                       autoescape=False)
+    environment.filters.update(
+        yuan=money.yuan, percent=money.percent, day=_day, moment=_moment, masked=masked, bar=_bar,
+    )
+    return environment
+
+
+def masked(name: str) -> str:
+    """A name as others may see it: the first character and a star."""
+    return f"{name[:1]}*" if name else "*"
+
+
+def _instant(value: datetime | str) -> datetime:
+    """Facts travel as JSON, so an instant may come as text."""
+    return datetime.fromisoformat(value) if isinstance(value, str) else value
+
+
+def _day(value: datetime | str) -> str:
+    local = _instant(value).astimezone(SHANGHAI)
+    return f"{local.month}月{local.day}日"
+
+
+def _moment(value: datetime | str) -> str:
+    local = _instant(value).astimezone(SHANGHAI)
+    return f"{local.month}月{local.day}日 {local:%H:%M}"
+
+
+def _bar(part: int, whole: int, width: int = 5) -> str:
+    """``3, 5`` -> ``▓▓▓░░``."""
+    full = width if whole <= 0 else min(width, part * width // whole)
+    return "▓" * full + "░" * (width - full)

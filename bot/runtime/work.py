@@ -1,0 +1,49 @@
+"""What a bell sets off: everything that is due, in the order in which one thing causes the next."""
+
+import structlog
+
+from bot.runtime.bootstrap import Runtime
+from domain import workflows
+
+MAX_ROUNDS = 200
+"""A bound on one answer to a bell; what is left rings again."""
+
+EVENTS, LINES = 200, 500
+NOTICE_THREADS = 32
+POSTER_THREADS = 2
+
+log = structlog.get_logger(__name__)
+
+
+def answer(runtime: Runtime, bell: str) -> int:
+    """Work until nothing of this bell is due; returns how many things were done."""
+    runtime.bell.answered(bell)
+    rounds = fast_round if bell == "fast" else slow_round
+    total = 0
+    for _ in range(MAX_ROUNDS):
+        done = rounds(runtime)
+        total += done
+        if not done:
+            return total
+    runtime.bell.ring([{"fast": "fact", "slow": "slow"}[bell]])
+    return total
+
+
+def fast_round(runtime: Runtime) -> int:
+    """Messages to retry, orders, money that falls due, facts, notices: one after the other."""
+    done = 0
+    while runtime.dispatcher.retry_failed():
+        done += 1
+    now = runtime.clock.now()
+    done += workflows.apply_events(runtime.sessions, now, runtime.pepper, EVENTS)
+    with runtime.sessions.begin() as session:
+        done += workflows.receive_overdue(session, now, LINES)
+    with runtime.sessions.begin() as session:
+        done += workflows.release_due(session, now, LINES)
+    done += runtime.outbox.run("fact")
+    return done + runtime.outbox.run("notice", limit=256, threads=NOTICE_THREADS)
+
+
+def slow_round(runtime: Runtime) -> int:
+    """Pictures and uploads."""
+    return runtime.outbox.run("slow", limit=8, threads=POSTER_THREADS)

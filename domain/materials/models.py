@@ -1,0 +1,37 @@
+"""What people share: the scene codes behind referral QRs, and each person's last choice of poster."""
+
+from datetime import datetime
+
+from sqlalchemy import ForeignKey, Index
+from sqlalchemy.orm import Mapped, mapped_column
+
+from domain.shared.db import Base
+
+
+class Scene(Base):
+    """A parametric QR of the platform. ``token`` is all that the QR carries: random, never a person's id.
+
+    ``url`` is '' until the platform has made the code.
+    """
+
+    __tablename__ = "scene"
+    __table_args__ = (Index("ix_scene_sharer_id_account_sku", "sharer_id", "account", "sku", "expires_at"),)
+
+    token: Mapped[str] = mapped_column(primary_key=True)
+    account: Mapped[str]
+    sharer_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
+    sku: Mapped[str]
+    url: Mapped[str] = mapped_column(server_default="")
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+
+
+class PosterChoice(Base):
+    """The product and style somebody had last: a plain 海报 makes that one again."""
+
+    __tablename__ = "poster_choice"
+
+    person_id: Mapped[int] = mapped_column(ForeignKey("person.id"), primary_key=True)
+    sku: Mapped[str]
+    style: Mapped[str]
+    chosen_at: Mapped[datetime]

@@ -1,0 +1,112 @@
+"""Scene codes and poster orders: which poster is wanted, whether it is being made already, which QR it carries."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import select, text
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from domain.materials.models import PosterChoice, Scene
+from domain.shared import ids, outbox
+
+SCENE_DAYS = 30
+"""The platform's longest life of a temporary QR."""
+
+RENEW_BEFORE_DAYS = 5
+"""A poster must live a while after it was made: an older code is not reused."""
+
+POSTER_MINUTES = 10
+"""A poster that could not be made by then is not wanted any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class SceneView:
+    token: str
+    account: str
+    sharer_id: int
+    sku: str
+    url: str
+    expires_at: datetime
+
+
+def scene_of(session: Session, token: str, now: datetime) -> SceneView | None:
+    """The scene behind a scanned code; None if it is not ours or expired long ago (a day of grace for late pushes)."""
+    row = session.get(Scene, token)
+    return _view(row) if row is not None and row.expires_at + timedelta(days=1) > now else None
+
+
+def current_scene(session: Session, account: str, sharer_id: int, sku: str, now: datetime) -> SceneView | None:
+    """A drawn code of this sharer and product that will live long enough for a new poster, or None."""
+    row = session.scalars(
+        select(Scene).where(Scene.sharer_id == sharer_id, Scene.account == account, Scene.sku == sku, Scene.url != "",
+                            Scene.expires_at > now + timedelta(days=RENEW_BEFORE_DAYS))
+        .order_by(Scene.expires_at.desc()).limit(1)
+    ).first()
+    return _view(row) if row is not None else None
+
+
+def new_token() -> str:
+    """A fresh scene token: 22 characters, about 128 bits."""
+    return ids.short_code(22)
+
+
+def keep_scene(session: Session, scene: SceneView, now: datetime) -> None:
+    """Remember a code that the platform has made for us."""
+    session.add(Scene(token=scene.token, account=scene.account, sharer_id=scene.sharer_id, sku=scene.sku,
+                      url=scene.url, created_at=now, expires_at=scene.expires_at))
+
+
+def order_poster(
+    session: Session, person_id: int, account: str, openid: str, sku: str, style: str, cause: str, now: datetime
+) -> bool:
+    """Put the making of a poster into the outbox; False if the same one is being made already.
+
+    Call under the person's lock. ``cause`` is the message that asked, so that a retry asks only once.
+    """
+    being_made = session.execute(
+        text(
+            """
+            select 1 from outbox
+             where person_id = :person and kind = 'poster.make' and state in ('waiting', 'running')
+               and payload ->> 'sku' = :sku and payload ->> 'style' = :style and expires_at > :now
+            """
+        ),
+        {"person": person_id, "sku": sku, "style": style, "now": now},
+    ).first()
+    if being_made:
+        return False
+    _choose(session, person_id, sku, style, now)
+    return _put(session, "poster.make", person_id, account, openid, {"sku": sku, "style": style}, cause, now)
+
+
+def order_style_sheet(
+    session: Session, person_id: int, account: str, openid: str, sku: str, cause: str, now: datetime
+) -> bool:
+    """Put the making of the numbered style sheet into the outbox."""
+    return _put(session, "poster.sheet", person_id, account, openid, {"sku": sku}, cause, now)
+
+
+def choice(session: Session, person_id: int) -> tuple[str, str]:
+    """(sku, style) that the person had last; ('', '') if none."""
+    row = session.get(PosterChoice, person_id)
+    return (row.sku, row.style) if row else ("", "")
+
+
+def _put(session: Session, kind: str, person_id: int, account: str, openid: str, facts: dict[str, str], cause: str,
+         now: datetime) -> bool:
+    effect = outbox.Effect(
+        queue="slow", kind=kind, key=f"{kind}:{account}:{cause}", person_id=person_id,
+        payload={**facts, "account": account, "openid": openid}, expires_at=now + timedelta(minutes=POSTER_MINUTES),
+    )
+    return outbox.put(session, [effect], now) == 1
+
+
+def _choose(session: Session, person_id: int, sku: str, style: str, now: datetime) -> None:
+    row = {"sku": sku, "style": style, "chosen_at": now}
+    session.execute(insert(PosterChoice).values(person_id=person_id, **row)
+                    .on_conflict_do_update(index_elements=["person_id"], set_=row))
+
+
+def _view(row: Scene) -> SceneView:
+    return SceneView(row.token, row.account, row.sharer_id, row.sku, row.url, row.expires_at)

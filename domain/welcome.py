@@ -1,0 +1,69 @@
+"""Use case: somebody arrives by a poster, follows, comes back, or leaves."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from sqlalchemy.orm import Session
+
+from domain.commissions import service as commissions
+from domain.materials import service as materials
+from domain.people import queries as people_queries
+from domain.people import service as people
+from domain.people.rules import IdentityRef
+from domain.platform import service as platform
+from domain.referrals import service as referrals
+from domain.rewards import service as rewards
+from domain.rewards.queries import CouponView
+
+Kind = Literal["newcomer", "returned", "scan", "own"]
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """What the greeting needs. ``sharer`` is '' when nobody's poster brought them; ``sku`` what it showed.
+
+    ``kind``: newcomer (first follow ever), returned (followed before), scan (already following), own (own poster).
+    ``bound``: this arrival tied them to the sharer. ``coupon``: the newcomer's, only at the first arrival.
+    """
+
+    kind: Kind
+    sharer: str
+    bound: bool
+    coupon: CouponView | None
+    sku: str
+
+
+def followed(session: Session, openid: IdentityRef, scene_token: str, now: datetime) -> Arrival:
+    """A follow, by a poster (its scene token) or plain (''). Following again earns and changes nothing."""
+    follow = people.follow(session, openid, now)
+    kind: Kind = "newcomer" if follow.first else "returned"
+    arrival = _by_poster(session, follow.person_id, scene_token, kind, now)
+    if not follow.first:
+        return arrival
+    coupon = rewards.issue(session, follow.person_id, rewards.offer("newcomer"), f"newcomer:{follow.person_id}", now)
+    return Arrival(arrival.kind, arrival.sharer, arrival.bound, coupon, arrival.sku)
+
+
+def scanned(session: Session, person_id: int, scene_token: str, now: datetime) -> Arrival:
+    """A follower scans a poster."""
+    return _by_poster(session, person_id, scene_token, "scan", now)
+
+
+def unfollowed(session: Session, openid: IdentityRef, account: str, now: datetime) -> None:
+    """Every message to this account stops at once; bindings and money stay."""
+    people.unfollow(session, openid, now)
+    platform.close(session, account, openid.value)
+
+
+def _by_poster(session: Session, person_id: int, scene_token: str, kind: Kind, now: datetime) -> Arrival:
+    scene = materials.scene_of(session, scene_token, now) if scene_token else None
+    if scene is None:
+        return Arrival(kind, "", False, None, "")
+    sharer = people_queries.person(session, scene.sharer_id)
+    assert sharer is not None
+    if sharer.id == person_id:
+        return Arrival("own" if kind == "scan" else kind, "", False, None, scene.sku)
+    touch = referrals.Touch(referee_id=person_id, sharer_id=sharer.id, at=now, source="poster", scene=scene.token)
+    outcome = referrals.bind(session, touch, commissions.live_plan(session, now).binding, now)
+    return Arrival(kind, sharer.nickname or sharer.referral_code, outcome.bound, None, scene.sku)

@@ -1,0 +1,82 @@
+"""Whatever nobody else answered: confirm, ask back, help; and the words whose time has not come."""
+
+from bot.kit.context import Context
+from bot.kit.conversation import Answer, State
+from bot.kit.filters import InState, Intent, Kind, NeedsConfirmation, Unsure
+from bot.kit.router import Router
+
+router = Router(__name__)
+
+CONFIRM = State("fallback", "confirm")
+CHOOSE = State("fallback", "choose")
+
+NOT_OPEN = ("wallet.withdraw", "rank.show", "progress.show", "tasks.show", "checkin", "points.show", "orders.show",
+            "materials.show", "vote.show", "feedback", "human")
+"""Words that are understood, but whose service this shop has not opened."""
+
+
+@router.on(NeedsConfirmation())
+def confirm_first(ctx: Context) -> Answer:
+    """Money would move, and it was not typed exactly: nothing happens before a yes."""
+    remember = {"intent": ctx.intent, "argument": ctx.argument}
+    return ctx.ask("chat.confirm", CONFIRM, remember, what=ctx.copy.render(f"intent.{ctx.intent}"))
+
+
+@router.on(InState(CONFIRM), Intent("yes"))
+def confirmed(ctx: Context) -> Answer:
+    return ctx.follow(ctx.place.memory["intent"], ctx.place.memory["argument"])
+
+
+@router.on(InState(CONFIRM))
+def not_confirmed(ctx: Context) -> Answer:
+    """Anything but a clear yes leaves the money where it is."""
+    return ctx.say("chat.not_done")
+
+
+@router.on(InState(CHOOSE))
+def chosen(ctx: Context) -> Answer:
+    """The number of an offered meaning; anything else is heard afresh."""
+    candidates = ctx.place.memory["candidates"]
+    said = ctx.message.text.strip()
+    if said.isdecimal() and len(said) == 1 and 1 <= int(said) <= len(candidates):
+        return ctx.follow(candidates[int(said) - 1])
+    if ctx.intent:
+        return ctx.follow(ctx.intent, ctx.argument)
+    return ctx.say("help.short")
+
+
+@router.on(Unsure())
+def ask_back(ctx: Context) -> Answer:
+    choices = [ctx.copy.render(f"intent.{name}") for name in ctx.candidates]
+    return ctx.ask("chat.which", CHOOSE, {"candidates": list(ctx.candidates)}, choices=choices)
+
+
+@router.on(Intent("help"))
+def help_wanted(ctx: Context) -> Answer:
+    return ctx.say("help.full", shop=ctx.shop.name)
+
+
+@router.on(Intent("cancel"))
+def cancelled(ctx: Context) -> Answer:
+    return ctx.say("chat.cancelled")
+
+
+@router.on(Kind("text"))
+def not_understood(ctx: Context) -> Answer:
+    """Understood words without a service are said to be closed; the rest gets help."""
+    if ctx.intent in NOT_OPEN:
+        return ctx.say("chat.not_open", what=ctx.copy.render(f"intent.{ctx.intent}"))
+    return ctx.say("help.short")
+
+
+@router.on(Kind("event"))
+def quiet_event(ctx: Context) -> Answer:
+    """A menu tap without a service says so; other events need no word."""
+    if ctx.intent in NOT_OPEN:
+        return ctx.say("chat.not_open", what=ctx.copy.render(f"intent.{ctx.intent}"))
+    return ctx.silent()
+
+
+@router.on(Kind("image"))
+def thanks_for_image(ctx: Context) -> Answer:
+    return ctx.say("chat.image_received")

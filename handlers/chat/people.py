@@ -1,0 +1,28 @@
+"""Who am I to the shop: 客户归属, 优惠券, 订单, 规则."""
+
+from bot.kit.context import Context
+from bot.kit.conversation import Answer
+from bot.kit.filters import Intent
+from bot.kit.router import Router
+from domain.commissions import service as commissions
+from domain.referrals import queries as referrals
+from domain.rewards import queries as rewards
+
+router = Router(__name__)
+
+
+@router.on(Intent("referral.mine"))
+def show_referral(ctx: Context) -> Answer:
+    """To whom I am bound, since when, until when, and why."""
+    return ctx.say("referral.mine", bond=referrals.explain(ctx.session, ctx.speaker.id, ctx.now))
+
+
+@router.on(Intent("coupons.show"))
+def show_coupons(ctx: Context) -> Answer:
+    return ctx.say("coupons.show", coupons=rewards.usable(ctx.session, ctx.speaker.id, ctx.now))
+
+
+@router.on(Intent("rules.show"))
+def show_rules(ctx: Context) -> Answer:
+    """The live plan in plain sentences."""
+    return ctx.say("rules.show", plan=commissions.live_plan(ctx.session, ctx.now))

@@ -1,0 +1,46 @@
+"""Money words: 佣金, 明细, 为什么, 团队."""
+
+from bot.kit.context import Context
+from bot.kit.conversation import Answer, State
+from bot.kit.filters import InState, Intent
+from bot.kit.router import Router
+from domain.commissions import queries as commissions
+from domain.ledger import queries as ledger
+
+router = Router(__name__)
+
+WHY_WHICH = State("wallet", "why")
+LINES = 8
+"""Lines of a statement that fit one message; the rest follows on 明细 again."""
+
+
+@router.on(Intent("wallet.balance"))
+def show_balance(ctx: Context) -> Answer:
+    return ctx.say("wallet.balance", wallet=ledger.wallet(ctx.session, ctx.speaker.id))
+
+
+@router.on(Intent("wallet.lines"))
+def show_lines(ctx: Context) -> Answer:
+    page = ledger.statement(ctx.session, ctx.speaker.id, None, LINES)
+    return ctx.say("wallet.lines", lines=page.lines, more=page.next_cursor is not None)
+
+
+@router.on(Intent("wallet.why"))
+def explain(ctx: Context) -> Answer:
+    """An amount or an order number explains its lines; a bare 为什么 explains the newest."""
+    found = commissions.explain(ctx.session, ctx.speaker.id, ctx.argument)
+    if found:
+        return ctx.say("wallet.why", lines=found)
+    if ctx.argument:
+        return ctx.ask("wallet.why_unknown", WHY_WHICH, wanted=ctx.argument)
+    return ctx.say("wallet.why_nothing")
+
+
+@router.on(InState(WHY_WHICH))
+def explain_again(ctx: Context) -> Answer:
+    return ctx.follow("wallet.why", ctx.message.text.strip())
+
+
+@router.on(Intent("team.show"))
+def show_team(ctx: Context) -> Answer:
+    return ctx.say("team.show", team=commissions.team(ctx.session, ctx.speaker.id))

@@ -1,0 +1,36 @@
+"""Follow, scan, unfollow: who arrived, by whose poster, and the newcomer's welcome."""
+
+from bot.kit.context import Context
+from bot.kit.conversation import Answer
+from bot.kit.filters import Event
+from bot.kit.router import Router
+from domain import welcome
+from domain.people.rules import IdentityRef
+
+router = Router(__name__)
+
+
+@router.on(Event("follow"))
+def followed(ctx: Context) -> Answer:
+    return _greet(ctx, welcome.followed(ctx.session, _openid(ctx), ctx.message.key, ctx.now))
+
+
+@router.on(Event("scan"))
+def scanned(ctx: Context) -> Answer:
+    return _greet(ctx, welcome.scanned(ctx.session, ctx.speaker.id, ctx.message.key, ctx.now))
+
+
+@router.on(Event("unfollow"))
+def unfollowed(ctx: Context) -> Answer:
+    """Every message stops at once; there is nobody left to answer."""
+    welcome.unfollowed(ctx.session, _openid(ctx), ctx.message.account, ctx.now)
+    return ctx.silent()
+
+
+def _greet(ctx: Context, arrival: welcome.Arrival) -> Answer:
+    """By whose poster they came, and the newcomer's pack; somebody who was here before is welcomed back."""
+    return ctx.say(f"welcome.{arrival.kind}", arrival=arrival, shop=ctx.shop.name)
+
+
+def _openid(ctx: Context) -> IdentityRef:
+    return IdentityRef("openid", ctx.message.sender, ctx.shop.app_id)

@@ -1,0 +1,91 @@
+"""Posters: make the QR, draw, check, send. Everything slow that the word 海报 sets off."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from bot.kit.gateway import GatewayError, Outcome
+from bot.kit.jobs import LAST_ATTEMPT, Claimed, Ended, JobContext, Jobs, Later, Refused
+from bot.pictures import avatar
+from bot.pictures.studio import PosterRequest, Studio
+from domain.catalog import queries as catalog
+from domain.materials import service as materials
+from domain.notices import service as notices
+from domain.people import queries as people
+from domain.shared.clock import business_date
+from handlers.jobs.delivery import deliver
+
+jobs = Jobs()
+
+Draw = Callable[[PosterRequest], bytes]
+
+
+@jobs.on("poster.make")
+def make_poster(ctx: JobContext, effect: Claimed) -> Ended:
+    """payload: {account, openid, sku, style}. One picture in the chat of whoever asked."""
+    return _make(ctx, effect, lambda request: ctx.tool(Studio).poster(request))
+
+
+@jobs.on("poster.sheet")
+def make_style_sheet(ctx: JobContext, effect: Claimed) -> Ended:
+    """payload: {account, openid, sku}. All styles as numbered thumbnails in one picture."""
+    return _make(ctx, effect, lambda request: ctx.tool(Studio).contact_sheet(request))
+
+
+def _make(ctx: JobContext, effect: Claimed, draw: Draw) -> Ended:
+    account = effect.payload["account"]
+    try:
+        jpeg = draw(_request(ctx, effect))
+    except GatewayError as refusal:
+        if refusal.result.outcome is Outcome.BACK_OFF and refusal.result.retry_at:
+            return Later(f"back_off:{refusal.result.errcode}", ctx.now() + (refusal.result.retry_at - ctx.real_now()))
+        _apologise(ctx, effect)
+        return Refused(f"{refusal.result.outcome.value}:{refusal.result.errcode}")
+    except Exception:
+        if effect.attempts >= LAST_ATTEMPT:
+            _apologise(ctx, effect)
+        raise
+    return deliver(ctx, effect, "answer", account, lambda gateway, openid: gateway.send_image(openid, jpeg))
+
+
+def _request(ctx: JobContext, effect: Claimed) -> PosterRequest:
+    assert effect.person_id is not None
+    payload = effect.payload
+    scene = _scene(ctx, payload["account"], effect.person_id, payload["sku"])
+    with ctx.begin() as session:
+        product = catalog.product(session, payload["sku"])
+        sharer = people.person(session, effect.person_id)
+    if product is None:
+        raise LookupError(f"no product {payload['sku']}")
+    return PosterRequest(
+        style=payload.get("style", ""), shop_name=ctx.shop.name, title=product.title, price_fen=product.price_fen,
+        list_price_fen=None, points=(), category=product.category, sku=product.sku, product_image=None,
+        sharer_name=sharer.nickname, avatar=avatar.fetch(sharer.avatar_url) if sharer.avatar_url else None,
+        qr_url=scene.url, valid_until=_valid_until(scene.expires_at),
+    )
+
+
+def _scene(ctx: JobContext, account: str, person_id: int, sku: str) -> materials.SceneView:
+    """A living code of this sharer and product, made anew before it expires. Calls out between transactions."""
+    with ctx.begin() as session:
+        scene = materials.current_scene(session, account, person_id, sku, ctx.now())
+    if scene is not None:
+        return scene
+    token = materials.new_token()
+    code = ctx.gateway(account).create_scene(token, materials.SCENE_DAYS * 86_400)
+    lifetime = code.expires_at - ctx.real_now()
+    scene = materials.SceneView(token, account, person_id, sku, code.url, ctx.now() + lifetime)
+    with ctx.begin() as session:
+        materials.keep_scene(session, scene, ctx.now())
+    return scene
+
+
+def _apologise(ctx: JobContext, effect: Claimed) -> None:
+    assert effect.person_id is not None
+    with ctx.begin() as session:
+        notices.tell(session, notices.Notice(effect.person_id, "answer", f"poster-failed:{effect.id}",
+                                             "poster.failed", {}, effect.payload["account"]), ctx.now())
+
+
+def _valid_until(expires_at: datetime) -> str:
+    day = business_date(expires_at)
+    return f"{day.month}月{day.day}日"
