@@ -1,0 +1,88 @@
+"""What the simulator is told when it is mounted. Everything it knows about the service is in here."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from bot.simulator import texts
+
+
+def _system_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _no_products() -> list[dict[str, Any]]:
+    return []
+
+
+@dataclass(frozen=True, slots=True)
+class SimAccount:
+    """One Official Account as both sides know it. ``account`` is the last part of its callback path.
+
+    ``mode`` is how callbacks leave: "safe" (cipher only), "compatible" (plain and cipher), "plain".
+    """
+
+    account: str
+    app_id: str
+    app_secret: str = field(repr=False)
+    token: str = field(repr=False)
+    encoding_aes_key: str = field(repr=False)
+    original_id: str
+    name: str
+    mode: Literal["safe", "compatible", "plain"] = "safe"
+
+
+@dataclass(frozen=True, slots=True)
+class SimPerson:
+    """Somebody who has a phone from the start; ``follows`` sends the follow event at first use."""
+
+    name: str
+    follows: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class SimConfig:
+    """Settings of one simulator.
+
+    ``base_url``: where the service's doors are, no trailing slash; a callable when the port is known late.
+    ``now`` is business time (rights to send, codes, media, order times); ``real_now`` is real time
+    (signatures, access tokens, daily quotas). ``advance_clock`` moves business time by seconds and returns it.
+    ``products`` gives the shelf: dicts with sku, title, category, price_fen and, if there is one, image_url.
+    ``templates`` names the account's template messages: id → the keys of its fields.
+    ``quotas`` replaces daily limits by API path, e.g. {"message/custom/send": 10}.
+    ``callback_timeout`` is the platform's patience with one try, in seconds; tries start that far apart.
+    """
+
+    base_url: str | Callable[[], str]
+    database_url: str = field(repr=False)
+    accounts: tuple[SimAccount, ...]
+    webhook_secret: str = field(repr=False)
+    webhook_source: str
+    now: Callable[[], datetime]
+    advance_clock: Callable[[int], datetime]
+    shop_name: str = texts.SHOP_NAME
+    products: Callable[[], list[dict[str, Any]]] = _no_products
+    people: tuple[SimPerson, ...] = (
+        SimPerson(texts.PERSON_LI), SimPerson(texts.PERSON_WANG), SimPerson(texts.PERSON_NEW, follows=False))
+    templates: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    quotas: Mapping[str, int] = field(default_factory=dict)
+    callback_timeout: float = 5.0
+    real_now: Callable[[], datetime] = _system_now
+
+    def __post_init__(self) -> None:
+        if not self.accounts:
+            raise ValueError("the simulator needs at least one account")
+        if len({account.app_id for account in self.accounts}) != len(self.accounts):
+            raise ValueError("two accounts share an app_id")
+
+    def service_url(self) -> str:
+        """The service's base URL at this moment, without trailing slash."""
+        base = self.base_url if isinstance(self.base_url, str) else self.base_url()
+        return base.rstrip("/")
+
+    def by_app_id(self, app_id: str) -> SimAccount | None:
+        return next((account for account in self.accounts if account.app_id == app_id), None)
+
+    def by_name(self, account: str) -> SimAccount | None:
+        return next((one for one in self.accounts if one.account == account), None)

@@ -1,0 +1,48 @@
+"""Reads the JSON of the page's own API: every field checked for its type, refused in Chinese."""
+
+from typing import Any, cast
+
+from flask import request
+
+from bot.simulator import texts
+from bot.simulator.errors import SimError
+
+
+class Fields:
+    """The JSON object of the current request. Raises SimError 415 or 422."""
+
+    def __init__(self) -> None:
+        body = request.get_json(silent=True) if request.is_json else None
+        if not isinstance(body, dict):
+            raise SimError(422 if request.is_json else 415, texts.NOT_JSON)
+        self._body: dict[str, Any] = body
+
+    def raw(self, name: str, default: Any = None) -> Any:
+        return self._body.get(name, default)
+
+    def text(self, name: str, default: str | None = None) -> str:
+        return cast(str, self._typed(name, str, default))
+
+    def whole(self, name: str, default: int | None = None) -> int:
+        return cast(int, self._typed(name, int, default))
+
+    def flag(self, name: str) -> bool:
+        return cast(bool, self._typed(name, bool, False))
+
+    def number(self, name: str, default: float | None = None) -> float:
+        value = self._body.get(name, default)
+        return float(value) if type(value) is int else cast(float, self._typed(name, float, default))
+
+    def maybe_text(self, name: str) -> str | None:
+        return None if self._body.get(name) is None else self.text(name)
+
+    def maybe_whole(self, name: str) -> int | None:
+        return None if self._body.get(name) is None else self.whole(name)
+
+    def _typed(self, name: str, kind: type, default: Any) -> Any:
+        value = self._body.get(name, default)
+        if value is None:
+            raise SimError(422, texts.MISSING.format(field=name))
+        if type(value) is not kind:
+            raise SimError(422, texts.UNKNOWN_FIELD_TYPE.format(field=name))
+        return value

@@ -1,0 +1,135 @@
+"""The simulator's memory: tables in schema ``sim`` of the service's PostgreSQL, made by itself at first use.
+
+Owns the tables and the connection pool. Works with several processes and threads, and survives a restart:
+nothing of the simulator's state lives in a process.
+"""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, text
+
+Row = dict[str, Any]
+
+_SCHEMA_LOCK = 0x51_4D_00_01
+_FEED_LOCK = 0x51_4D_00_02
+KEPT_CALLS = 2_000
+KEPT_PICTURES = 600
+
+_TABLES = """
+create schema if not exists sim;
+create table if not exists sim.people (
+    openid text primary key, account text not null, name text not null, position bigserial,
+    following boolean not null default false, subscribed_at timestamptz, subscribe_scene text not null default '',
+    qr_scene text not null default '', typing_until timestamptz, created_at timestamptz not null,
+    unique (account, name));
+create table if not exists sim.rights (
+    openid text not null references sim.people on delete cascade, kind text not null, left_count int not null,
+    until timestamptz not null, primary key (openid, kind));
+create table if not exists sim.bubbles (
+    id bigserial primary key, openid text not null, side text not null, kind text not null,
+    body jsonb not null, at timestamptz not null);
+create index if not exists bubbles_by_person on sim.bubbles (openid, id desc);
+create table if not exists sim.media (
+    id text primary key, account text not null, mime text not null, content bytea not null,
+    created_at timestamptz not null, expires_at timestamptz not null, position bigserial);
+create table if not exists sim.tickets (
+    ticket text primary key, url text not null unique, account text not null, scene text not null,
+    permanent boolean not null, expires_at timestamptz, created_at timestamptz not null);
+create table if not exists sim.tokens (
+    token text primary key, app_id text not null, kind text not null, issued_at timestamptz not null,
+    expires_at timestamptz not null, killed boolean not null default false);
+create index if not exists tokens_by_app on sim.tokens (app_id, kind, issued_at desc);
+create table if not exists sim.forced (app_id text not null, at timestamptz not null);
+create table if not exists sim.quotas (
+    app_id text not null, api text not null, day date not null, used int not null, primary key (app_id, api, day));
+create table if not exists sim.clears (app_id text not null, month text not null, used int not null,
+    primary key (app_id, month));
+create table if not exists sim.menus (
+    account text primary key, version bigserial, menu jsonb not null);
+create table if not exists sim.faults (
+    id bigserial primary key, api text not null, fault text not null, seconds double precision not null,
+    remaining int);
+create table if not exists sim.orders (
+    order_id text primary key, openid text not null, position bigserial, body jsonb not null,
+    created_at timestamptz not null);
+create table if not exists sim.deliveries (
+    id bigserial primary key, kind text not null, openid text not null, account text not null, label text not null,
+    body text not null, event_id text not null, order_id text not null default '', state text not null,
+    tries int not null default 0, log jsonb not null default '[]', claimed_until timestamptz not null,
+    started_at timestamptz not null, at timestamptz not null);
+create index if not exists deliveries_in_flight on sim.deliveries (claimed_until) where state = 'sending';
+create index if not exists deliveries_by_order on sim.deliveries (order_id, id) where order_id <> '';
+create table if not exists sim.calls (
+    id bigserial primary key, rid text not null, openid text not null default '', api text not null,
+    errcode int not null, status int not null, millis int not null, detail jsonb not null,
+    started_at timestamptz not null);
+create index if not exists calls_by_rid on sim.calls (rid);
+"""
+
+
+class Store:
+    """A small pool of connections to the tables. Build one per blueprint; it opens nothing until used."""
+
+    def __init__(self, database_url: str) -> None:
+        self._url = database_url
+        self._engine: Engine | None = None
+        self._guard = threading.Lock()
+
+    @contextmanager
+    def begin(self) -> Iterator[Connection]:
+        """A transaction: committed at the end of the block, rolled back when it raises."""
+        with self._ready().begin() as connection:
+            yield connection
+
+    def close(self) -> None:
+        """Give the connections back. The next use opens new ones."""
+        with self._guard:
+            if self._engine is not None:
+                self._engine.dispose()
+            self._engine = None
+
+    def _ready(self) -> Engine:
+        with self._guard:
+            if self._engine is None:
+                engine = create_engine(self._url, pool_size=4, max_overflow=28, pool_pre_ping=True)
+                with engine.begin() as connection:
+                    lock(connection, _SCHEMA_LOCK)
+                    for statement in filter(str.strip, _TABLES.split(";\n")):
+                        connection.execute(text(statement))
+                self._engine = engine
+            return self._engine
+
+
+def rows(connection: Connection, sql: str, **values: Any) -> list[Row]:
+    """All rows of a statement as dicts."""
+    return [dict(row) for row in connection.execute(text(sql), values).mappings()]
+
+
+def row(connection: Connection, sql: str, **values: Any) -> Row | None:
+    """The first row of a statement, or None."""
+    first = connection.execute(text(sql), values).mappings().first()
+    return dict(first) if first is not None else None
+
+
+def run(connection: Connection, sql: str, **values: Any) -> int:
+    """Execute and say how many rows it touched."""
+    return connection.execute(text(sql), values).rowcount
+
+
+def dump(value: Any) -> str:
+    """JSON for a jsonb parameter. NUL cannot be stored there and becomes a visible mark."""
+    return json.dumps(value, ensure_ascii=False).replace("\\u0000", "\\ufffd")
+
+
+def lock(connection: Connection, key: int) -> None:
+    """Wait for and hold an advisory lock until the transaction ends."""
+    connection.execute(text("select pg_advisory_xact_lock(:key)"), {"key": key})
+
+
+def lock_feed(connection: Connection) -> None:
+    """Ids of bubbles must become visible in order, or a page that asks 'after id' would miss one."""
+    lock(connection, _FEED_LOCK)
