@@ -1,0 +1,37 @@
+"""What a gateway must know of its account, and the real time it lives by."""
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Literal
+
+AccountType = Literal["service", "subscription"]
+
+
+@dataclass(frozen=True, slots=True)
+class AccountConfig:
+    """One Official Account. ``account`` is our name for it, ``api_base`` e.g. ``https://api.weixin.qq.com``."""
+
+    account: str
+    app_id: str
+    app_secret: str = field(repr=False)
+    api_base: str = "https://api.weixin.qq.com"
+    account_type: AccountType = "service"
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class RealTime:
+    """Real time, aware UTC: tokens, timeouts and back-off never follow the moved clock of a demo.
+
+    ``jitter`` gives a factor around 1 that spreads waits of many callers.
+    """
+
+    now: Callable[[], datetime] = _utc_now
+    sleep: Callable[[float], None] = time.sleep
+    jitter: Callable[[], float] = lambda: random.uniform(0.5, 1.5)
