@@ -1,19 +1,17 @@
 """Faces: a round avatar from picture bytes, or a drawn one from the name; and the guarded download."""
 
-import io
 import ipaddress
 import socket
 import time
-import warnings
 import zlib
 from collections.abc import Collection
 from typing import Final
 from urllib.parse import urljoin, urlsplit
 
 import requests
-from PIL import Image, ImageDraw, ImageOps
+from PIL import Image, ImageDraw
 
-from bot.pictures import fonts, paint, text
+from bot.pictures import fonts, incoming, paint, text
 from bot.pictures.graphemes import NEUTRAL, clusters
 
 WECHAT_HOSTS: Final = frozenset(
@@ -22,9 +20,7 @@ WECHAT_HOSTS: Final = frozenset(
 """Where WeChat and WeCom keep the faces of people."""
 MOST_BYTES: Final = 1_000_000
 MOST_SECONDS: Final = 2.0
-_MOST_PIXELS: Final = 16_000_000
 _MOST_HOPS: Final = 2
-_TYPES: Final = {"image/jpeg": "JPEG", "image/png": "PNG", "image/webp": "WEBP"}
 _PAIRS: Final = (
     ("#f59e6c", "#c2561f"), ("#7cc48b", "#2f7a45"), ("#6fb1e0", "#2463a0"), ("#e58aa8", "#ab3c64"),
     ("#b79be0", "#6b479f"), ("#6cc5bd", "#1f7a73"), ("#e0b75a", "#94690f"), ("#8fa3c7", "#465a82"),
@@ -35,7 +31,7 @@ _FINE: Final = 3
 def face(data: bytes | None, name: str, side: int) -> Image.Image:
     """An RGB square of ``side`` pixels to be cut round: the picture in ``data``, or the drawn face of ``name``
     when there is none or it cannot be read."""
-    picture = _opened(data, side) if data else None
+    picture = incoming.fitted(data, side, side) if data else None
     return picture if picture is not None else initials(name, side)
 
 
@@ -65,22 +61,6 @@ def _figure(square: Image.Image) -> None:
     pen.ellipse((side * 0.34, side * 0.2, side * 0.66, side * 0.52), fill=255)
     pen.ellipse((side * 0.18, side * 0.6, side * 0.82, side * 1.24), fill=255)
     paint.fill(square, (0, 0), cover.reduce(_FINE), ("#ffffffe6",))
-
-
-def _opened(data: bytes, side: int) -> Image.Image | None:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            picture: Image.Image = Image.open(io.BytesIO(data), formats=tuple(_TYPES.values()))
-            if picture.width * picture.height > _MOST_PIXELS:
-                return None
-            picture.draft("RGB", (side, side))
-            turned = ImageOps.exif_transpose(picture).convert("RGBA")
-            flat = Image.new("RGBA", turned.size, "#ffffff")
-            flat.alpha_composite(turned)
-            return ImageOps.fit(flat.convert("RGB"), (side, side), Image.Resampling.BICUBIC)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning):
-        return None
 
 
 def fetch(
@@ -134,7 +114,7 @@ def _allowed(url: str, allowed: Collection[str], private: Collection[str]) -> bo
 def _body(answer: requests.Response, deadline: float, most: int) -> bytes | None:
     """The body if it is a picture of its declared type; reading stops at the deadline and at ``most`` bytes."""
     kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if answer.status_code != 200 or kind not in _TYPES:
+    if answer.status_code != 200 or kind not in incoming.FORMATS:
         return None
     if int(answer.headers.get("content-length", "0")) > most:
         return None
@@ -144,17 +124,4 @@ def _body(answer: requests.Response, deadline: float, most: int) -> bytes | None
         data += chunk
         if len(data) > most or time.monotonic() > deadline:
             return None
-    return bytes(data) if _is_picture(bytes(data), _TYPES[kind]) else None
-
-
-def _is_picture(data: bytes, kind: str) -> bool:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            picture = Image.open(io.BytesIO(data), formats=(kind,))
-            if picture.width * picture.height > _MOST_PIXELS:
-                return False
-            picture.load()
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning):
-        return False
-    return True
+    return bytes(data) if incoming.sound(bytes(data), kind) else None

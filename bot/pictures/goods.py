@@ -1,12 +1,10 @@
-"""The picture of the goods: a photo cut to its frame, or a still life drawn from what the goods are called.
+"""A still life of goods without a photo, drawn from what they are called.
 
-The drawn one depends on category, title and SKU only; the words that choose it are data
+It depends on category, title and SKU only; the words that choose it are data
 (``goods/motifs.toml`` in the styles directory), so operators can teach it new goods.
 """
 
-import io
 import tomllib
-import warnings
 import zlib
 from functools import lru_cache
 from pathlib import Path
@@ -14,13 +12,11 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta, Struct
-from PIL import Image, ImageDraw, ImageFilter, ImageOps
+from PIL import Image, ImageDraw, ImageFilter
 
 from bot.pictures import paint, patterns, wares
 from bot.pictures.styles import Product, Solid, StyleError
 
-MOST_PIXELS: Final = 40_000_000
-"""A photo above this is taken for a decompression bomb."""
 _FLOOR: Final = 0.86
 """Where things stand, as a part of the frame's height."""
 
@@ -34,6 +30,7 @@ class Motif(Struct, frozen=True, forbid_unknown_fields=True):
     beside: Annotated[tuple[str, ...], Meta(min_length=2, max_length=2)]
     tint: Solid
     label: Annotated[str, Meta(min_length=1, max_length=2)]
+    weak: bool = False
 
 
 class _File(Struct, frozen=True, forbid_unknown_fields=True):
@@ -52,33 +49,22 @@ def load(path: Path) -> tuple[Motif, ...]:
 
 
 def choose(motifs: tuple[Motif, ...], title: str, category: str) -> Motif:
-    """The motif whose word stands last in ``title`` (Chinese names the thing last: 苹果醋 is a vinegar),
-    else the first one for ``category``, else the one for everything."""
-    ranked = [
-        (title.rfind(word) + len(word), len(word), -place, motif)
-        for place, motif in enumerate(motifs)
-        for word in motif.words
-        if word in title
-    ]
-    if ranked:
-        return max(ranked, key=lambda found: found[:3])[3]
-    by_category = (m for m in motifs if any(word in category for word in m.words))
-    return next(by_category, None) or next(m for m in motifs if "*" in m.words)
+    """The motif for what ``title`` names, else for ``category``, else the one for everything.
 
-
-def photo(data: bytes, width: int, height: int) -> Image.Image | None:
-    """The product photo turned upright and cut to ``width`` x ``height``, or None if it is no usable picture."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            picture: Image.Image = Image.open(io.BytesIO(data), formats=("JPEG", "PNG", "WEBP"))
-            if picture.width * picture.height > MOST_PIXELS:
-                return None
-            picture.draft("RGB", (width, height))
-            picture = _on_white(ImageOps.exif_transpose(picture))
-            return ImageOps.fit(picture, (width, height), Image.Resampling.BICUBIC)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning):
-        return None
+    Titles name the goods first and praise them after a space; within a part the word that stands last is
+    the thing (苹果醋 is a vinegar). ``weak`` motifs name a wrapping, and count only when nothing else does.
+    """
+    for weak in (False, True):
+        for part in (*title.split(), category):
+            ranked = [
+                (part.rfind(word) + len(word), len(word), -place)
+                for place, motif in enumerate(motifs)
+                for word in motif.words
+                if motif.weak == weak and word in part
+            ]
+            if ranked:
+                return motifs[-max(ranked)[2]]
+    return next(motif for motif in motifs if "*" in motif.words)
 
 
 def still_life(layer: Product, motif: Motif, sku: str) -> Image.Image:
@@ -150,11 +136,3 @@ def _stand(picture: Image.Image, drawn: Image.Image, x: int, floor: int) -> None
     pool = paint.mask("ellipse", wide, max(4, wide // 9))
     paint.shadow(picture, (x - wide // 2, floor - wide // 14), pool, "#00000078", max(10, wide // 12), 2)
     paint.lay(picture, (x - (left + right) // 2, floor - bottom), drawn)
-
-
-def _on_white(picture: Image.Image) -> Image.Image:
-    if picture.mode == "RGB":
-        return picture
-    flat = Image.new("RGBA", picture.size, "#ffffff")
-    flat.alpha_composite(picture.convert("RGBA"))
-    return flat.convert("RGB")

@@ -21,14 +21,19 @@ _BLANKS: Final = frozenset("\u115f\u1160\u2800\u3164\uffa0\u180e")
 _MARKS_KEPT: Final = 1
 """Combining marks kept on one character: more of them climb over the neighbouring lines."""
 
+_UNSAFE: Final = frozenset(("Cc", "Cf", "Cs", "Co", "Cn"))
+"""Categories that are never drawn: controls, direction and format marks, surrogates, private, unassigned."""
+
 # Characters below U+1F000 that Unicode shows as a colour picture when no style is asked for
 # (property Emoji_Presentation of emoji-data.txt).
 _PICTURES: Final = frozenset(
-    [*range(0x231A, 0x231C), *range(0x23E9, 0x23ED), 0x23F0, 0x23F3, 0x25FD, 0x25FE, 0x2614, 0x2615]
-    + [*range(0x2648, 0x2654), 0x267F, 0x2693, 0x26A1, 0x26AA, 0x26AB, 0x26BD, 0x26BE, 0x26C4, 0x26C5]
-    + [0x26CE, 0x26D4, 0x26EA, 0x26F2, 0x26F3, 0x26F5, 0x26FA, 0x26FD, 0x2705, 0x270A, 0x270B, 0x2728]
-    + [0x274C, 0x274E, 0x2753, 0x2754, 0x2755, 0x2757, 0x2795, 0x2796, 0x2797, 0x27B0, 0x27BF]
-    + [0x2B1B, 0x2B1C, 0x2B50, 0x2B55]
+    map(
+        ord,
+        "\u231a\u231b\u23e9\u23ea\u23eb\u23ec\u23f0\u23f3\u25fd\u25fe\u2614\u2615\u2648\u2649\u264a\u264b"
+        "\u264c\u264d\u264e\u264f\u2650\u2651\u2652\u2653\u267f\u2693\u26a1\u26aa\u26ab\u26bd\u26be\u26c4"
+        "\u26c5\u26ce\u26d4\u26ea\u26f2\u26f3\u26f5\u26fa\u26fd\u2705\u270a\u270b\u2728\u274c\u274e\u2753"
+        "\u2754\u2755\u2757\u2795\u2796\u2797\u27b0\u27bf\u2b1b\u2b1c\u2b50\u2b55",
+    )
 )
 
 
@@ -68,9 +73,7 @@ def _clean(raw: str) -> str:
         kind = unicodedata.category(char)
         if char.isspace() or char in _BLANKS:
             kept.append(" ")
-        elif char in (ZWJ, _KEYCAP, _EMOJI_STYLE, _TEXT_STYLE) or _is_tag(char):
-            kept.append(char)
-        elif kind not in ("Cc", "Cf", "Cs", "Co", "Cn"):
+        elif char == ZWJ or _is_tag(char) or kind not in _UNSAFE:
             kept.append(char)
     return "".join(kept)
 

@@ -4,14 +4,13 @@ Colours are ``#rrggbb`` or ``#rrggbbaa``. Everything is computed from its argume
 gives the same pixels in every process.
 """
 
+import math
 from functools import lru_cache
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageChops, ImageColor, ImageFilter
 
-Pixels = NDArray[np.float32]
 Place = tuple[int, int, int, int]
 
 # Ordered thresholds of a 4 x 4 tile: added before rounding, they turn the steps of a slow gradient (visible
@@ -34,28 +33,33 @@ def gradient(
     ``linear`` runs from top to bottom, turned clockwise by ``angle`` degrees; ``radial`` from the middle to
     the nearest sides of the box's ellipse.
     """
-    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
-    u, v = (x + 0.5) / width - 0.5, (y + 0.5) / height - 0.5
+    # open grids: a gradient along one axis stays one row or one column until the grain is added
+    u = (np.arange(width, dtype=np.float32)[None, :] + 0.5) / width - 0.5
+    v = (np.arange(height, dtype=np.float32)[:, None] + 0.5) / height - 0.5
     if form == "radial":
         way = np.hypot(u, v) * 2
     else:
-        turn = np.deg2rad(np.float32(angle))
-        sine, cosine = np.sin(turn), np.cos(turn)
-        way = (v * cosine - u * sine) / (abs(sine) + abs(cosine)) + 0.5
+        sine, cosine = math.sin(math.radians(angle)), math.cos(math.radians(angle))
+        across = abs(sine) + abs(cosine)
+        way = np.full((1, 1), 0.5, np.float32)
+        way = way + v * (cosine / across) if abs(cosine) > 1e-6 else way
+        way = way - u * (sine / across) if abs(sine) > 1e-6 else way
     way = np.clip(way, 0, 1)
     at = np.linspace(0, 1, len(stops))
     colours = np.array([rgba(stop) for stop in stops], np.float32)
     grain = np.tile(_TILE, (height // 4 + 1, width // 4 + 1))[:height, :width]
-    planes = [np.interp(way, at, colours[:, i]) + grain for i in range(4)]
-    return Image.fromarray(np.clip(np.stack(planes, -1), 0, 255).astype(np.uint8), "RGBA")
+    out = np.empty((height, width, 4), np.uint8)
+    for i in range(4):  # a value and its grain stay below 256, and the cast cuts the fraction off
+        out[..., i] = np.interp(way, at, colours[:, i]).astype(np.float32) + grain
+    return Image.fromarray(out, "RGBA")
 
 
 @lru_cache(maxsize=24)
 def mask(form: str, width: int, height: int, radius: int = 0) -> Image.Image:
     """The form's coverage (0 to 255, soft edges one pixel wide) in a box of ``width`` x ``height``.
 
-    ``rectangle`` and ``ticket`` have round corners, ``arch`` a half circle on top, ``hill`` is what lies
-    under a shallow arc, ``ellipse`` fills the box. Callers must not draw on the returned picture.
+    ``rectangle`` and ``ticket`` have round corners, ``arch`` a half circle on top, ``cove`` a
+    bottom edge hollowed by ``radius`` pixels, ``ellipse`` fills the box. Callers must not draw on the returned picture.
     """
     y, x = np.mgrid[0:height, 0:width].astype(np.float32) + np.float32(0.5)
     half_w, half_h = width / 2, height / 2
@@ -64,9 +68,8 @@ def mask(form: str, width: int, height: int, radius: int = 0) -> Image.Image:
         way = np.hypot(u / half_w, v / half_h)
         slope = np.hypot(u / half_w**2, v / half_h**2) / np.maximum(way, 1e-6)
         inside = (1 - way) / np.maximum(slope, 1e-6)
-    elif form == "hill":
-        bulge = min(radius, height) * (1 - (u / half_w) ** 2)
-        inside = y - (min(radius, height) - bulge)
+    elif form == "cove":
+        inside = height - min(radius, height) * (1 - (u / half_w) ** 2) - y
     else:
         corner = np.full_like(x, min(radius, half_w, half_h))
         if form == "arch":

@@ -1,4 +1,4 @@
-"""Ornaments that fill a box: scales, rays, dots, leaves, sparks, rings and clouds.
+"""Ornaments that fill a box: scales, rays, dots, leaves, sparks and rings.
 
 Each one is drawn as a coverage picture at twice the size and reduced, so edges are soft.
 """
@@ -110,19 +110,6 @@ def _rings(pen: Pen, width: int, height: int, size: int, count: int, _seed: int)
         pen.ellipse((x - radius, y - radius, x + radius, y + radius), outline=255 - i * 200 // count, width=3)
 
 
-def _clouds(pen: Pen, width: int, height: int, size: int, count: int, seed: int) -> None:
-    """Rolled clouds of old woodcuts: a flat bank with three spirals of arcs."""
-    dice = random.Random(seed)
-    for _ in range(count):
-        x, y, unit = dice.uniform(0, width), dice.uniform(0, height), size * dice.uniform(0.6, 1.0)
-        for dx, lift, radius in ((-0.9, 0.0, 0.5), (0.0, -0.35, 0.75), (0.95, 0.0, 0.55)):
-            for turn in (1.0, 0.66, 0.33):
-                r = unit * radius * turn
-                cx, cy = x + dx * unit, y + lift * unit
-                pen.arc((cx - r, cy - r, cx + r, cy + r), 150, 390, fill=255, width=max(3, int(unit / 18)))
-        pen.line((x - 1.9 * unit, y + unit * 0.4, x + 2.0 * unit, y + unit * 0.4), 255, max(3, int(unit / 18)))
-
-
 _PATTERNS: Final[dict[str, Callable[[Pen, int, int, int, int, int], None]]] = {
     "scales": _scales,
     "rays": _rays,
@@ -130,5 +117,4 @@ _PATTERNS: Final[dict[str, Callable[[Pen, int, int, int, int, int], None]]] = {
     "leaves": _leaves,
     "sparks": _sparks,
     "rings": _rings,
-    "clouds": _clouds,
 }

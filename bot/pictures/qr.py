@@ -20,7 +20,7 @@ _PHONE_WIDTH: Final = 360
 _PHONE_QUALITY: Final = 70
 
 
-class PosterUnreadable(Exception):  # noqa: N818 - the word that callers catch says what happened
+class PosterUnreadable(Exception):
     """The QR of a finished picture could not be read back; the picture must not be sent."""
 
 

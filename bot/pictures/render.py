@@ -1,11 +1,9 @@
 """Draws the layers of a style on a picture. Knows what each kind of layer looks like, not who asks."""
 
-from collections.abc import Callable
-
 import msgspec
 from PIL import Image
 
-from bot.pictures import avatar, goods, labels, paint, patterns, qr, styles
+from bot.pictures import avatar, goods, incoming, labels, paint, patterns, qr, styles
 from bot.pictures.goods import Motif
 from bot.pictures.keep import Kept, fingerprint
 from bot.pictures.request import PosterRequest
@@ -57,8 +55,11 @@ def person(picture: Image.Image, layers: tuple[styles.AnyLayer, ...], request: P
 
 def shifted(layers: tuple[styles.AnyLayer, ...], up: int) -> tuple[styles.AnyLayer, ...]:
     """The same layers ``up`` pixels higher, for drawing on a part of the picture."""
-    moved: Callable[[styles.AnyLayer], styles.Box] = lambda a: (a.box[0], a.box[1] - up, *a.box[2:])  # noqa: E731
-    return tuple(msgspec.structs.replace(layer, box=moved(layer)) for layer in layers)
+    moved = []
+    for layer in layers:
+        left, top, width, height = layer.box
+        moved.append(msgspec.structs.replace(layer, box=(left, top - up, width, height)))
+    return tuple(moved)
 
 
 def _decor(picture: Image.Image, layer: styles.AnyLayer) -> None:
@@ -84,7 +85,8 @@ def _product(
     left, top, width, height = layer.box
     cover = paint.mask(layer.form, width, height, layer.radius)
     _shadow(picture, layer, cover)
-    shown = goods.photo(request.product_image, width, height) if request.product_image else None
+    photo = request.product_image
+    shown = incoming.fitted(photo, width, height) if photo else None
     if shown is None:
         shown = goods.still_life(layer, goods.choose(motifs, request.title, request.category), request.sku)
     picture.paste(shown, (left, top), cover)

@@ -14,8 +14,8 @@ _COLUMNS: Final = 3
 _THUMB: Final = (304, 540)
 _GAP: Final = 36
 _HEAD: Final = 190
-_ROW: Final = 664
-_BADGE: Final = 64
+_ROW: Final = 668
+_BADGE: Final = 60
 _HEADLINE: Final = "换个风格"
 _HINT: Final = "回复数字，就用那一款"
 
@@ -50,19 +50,17 @@ def _thumb(sheet: Image.Image, thumb: Thumb, number: int, at: tuple[int, int]) -
     cover = paint.mask("rectangle", *_THUMB, 24)
     paint.shadow(sheet, at, cover, "#3a2a1838", 36, 14)
     sheet.paste(small, at, cover)
-    badge = (at[0] - 14, at[1] - 14)
+    kind = text.Type(36, 600)
+    name = text.fit(clusters(thumb.name), kind, _THUMB[0] - _BADGE - 16)
+    left = at[0] + (_THUMB[0] - _BADGE - 16 - text.width(name, kind)) / 2
+    badge = (round(left), at[1] + _THUMB[1] + 24)
+    text.draw(sheet, (left + _BADGE + 16, text.baseline(badge[1], _BADGE, kind)), name, kind, "#2a2622")
     disc = paint.mask("ellipse", _BADGE, _BADGE)
     paint.shadow(sheet, badge, disc, "#00000050", 16, 4)
-    paint.fill(sheet, badge, disc, ("#ffffff",))
-    inner = paint.mask("ellipse", _BADGE - 10, _BADGE - 10)
-    paint.fill(sheet, (badge[0] + 5, badge[1] + 5), inner, (thumb.accent,))
+    paint.fill(sheet, badge, disc, (thumb.accent,))
     kind, figure = text.Type(36, 800), clusters(str(number))
     middle = badge[0] + (_BADGE - text.width(figure, kind)) / 2
     text.draw(sheet, (middle, text.baseline(badge[1], _BADGE, kind)), figure, kind, "#ffffff")
-    kind = text.Type(34, 600)
-    name = text.fit(clusters(thumb.name), kind, _THUMB[0])
-    left = at[0] + (_THUMB[0] - text.width(name, kind)) / 2
-    text.draw(sheet, (left, text.baseline(at[1] + _THUMB[1] + 20, 60, kind)), name, kind, "#2a2622")
 
 
 def _centred(sheet: Image.Image, words: str, top: int, size: int, weight: int, colour: str) -> None:

@@ -27,7 +27,7 @@ _BACKDROPS: Final = 8
 # A template is about 2 MB (its lower part as pixels, its upper part as JPEG), a backdrop 6 MB.
 
 
-class UnknownStyle(LookupError):  # noqa: N818 - the word says it
+class UnknownStyle(LookupError):
     """The request names a style that has no file."""
 
 

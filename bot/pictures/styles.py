@@ -3,6 +3,7 @@
 A style is one file in the styles directory; its stem is the key (``10-fresh.toml`` sorts first and is
 ``fresh``). Layers are drawn in the order of the file. Layers that show the person (avatar, QR, texts with
 ``{sharer}`` or ``{valid_until}``) are drawn last and must lie below the seam, see ``jpeg``.
+Decoration that comes before the first layer with content is painted once per style, later one once per product.
 """
 
 import re
@@ -56,7 +57,7 @@ class Shape(Layer, frozen=True, forbid_unknown_fields=True, tag="shape"):
     """A card, a disc, a rule or a wavy edge, filled with one or two colours (top to bottom), with an outline."""
 
     fill: Annotated[tuple[Colour, ...], Meta(max_length=2)] = ()
-    form: Literal["rectangle", "ellipse", "arch", "hill", "ticket"] = "rectangle"
+    form: Literal["rectangle", "ellipse", "arch", "cove", "ticket"] = "rectangle"
     radius: Small = 0
     outline: Colour | None = None
     line: Annotated[int, Meta(ge=1, le=40)] = 2
@@ -66,7 +67,7 @@ class Shape(Layer, frozen=True, forbid_unknown_fields=True, tag="shape"):
 class Pattern(Layer, frozen=True, forbid_unknown_fields=True, tag="pattern"):
     """An ornament that fills the box: ``size`` is the pitch in pixels, ``count`` how many of the loose ones."""
 
-    name: Literal["scales", "rays", "dots", "leaves", "sparks", "rings", "clouds"]
+    name: Literal["scales", "rays", "dots", "leaves", "sparks", "rings"]
     colour: Colour
     size: Annotated[int, Meta(ge=8, le=400)] = 60
     count: Annotated[int, Meta(ge=1, le=200)] = 16
@@ -81,7 +82,7 @@ class Product(Layer, frozen=True, forbid_unknown_fields=True, tag="product"):
     ink: Solid
     """Outlines of the drawn goods."""
     radius: Small = 0
-    form: Literal["rectangle", "ellipse", "arch"] = "rectangle"
+    form: Literal["rectangle", "ellipse", "arch", "cove"] = "rectangle"
     shadow: Shadow | None = None
 
 

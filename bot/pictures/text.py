@@ -10,7 +10,7 @@ from functools import lru_cache
 from itertools import groupby
 from typing import Final
 
-from PIL import Image, ImageDraw
+from PIL import Image, ImageChops, ImageColor, ImageDraw
 
 from bot.pictures import fonts
 from bot.pictures.graphemes import Cluster, clusters
@@ -77,7 +77,15 @@ def wrap(text: str, kind: Type, limit: float, most: int) -> list[Line]:
 
 
 def balanced(text: str, kind: Type, limit: float, most: int) -> list[Line]:
-    """As ``wrap``, but with lines of about equal length, so that no line holds a lone last character."""
+    """As ``wrap``, but broken at a space if one allows it, else with lines of about equal length, so that
+    no line holds a lone last character."""
+    whole = clusters(text)
+    if most == 2 and width(whole, kind) > limit:
+        spaces = [i for i, c in enumerate(whole) if c.text == " "]
+        halves = [[_stripped(whole[:i]), _stripped(whole[i:])] for i in spaces]
+        fair = [pair for pair in halves if max(width(half, kind) for half in pair) <= limit]
+        if fair:
+            return min(fair, key=lambda pair: abs(width(pair[0], kind) - width(pair[1], kind)))
     lines = wrap(text, kind, limit, most)
     if len(lines) < 2 or ELLIPSIS in lines[-1]:
         return lines
@@ -98,11 +106,32 @@ def draw(
     pen = ImageDraw.Draw(picture)
     x, y = at
     for run, face in _runs(line, kind):
-        font = fonts.font(face, kind.size, kind.weight)
-        emoji = face == fonts.EMOJI
-        base = y + kind.size * 0.02 if emoji else y
-        pen.text((x, base), run, colour, font, "ls", embedded_color=emoji, direction="ltr")
+        if face == fonts.EMOJI:
+            tile = _emoji(run, kind.size, _emoji_ink(colour))
+            corner = (round(x), round(y - kind.size * 1.1))
+            picture.paste(tile.convert("RGB"), corner, tile.getchannel("A"))
+        else:
+            font = fonts.font(face, kind.size, kind.weight)
+            pen.text((x, y), run, colour, font, "ls", direction="ltr")
         x += _advance(run, face, kind.size, kind.weight) + kind.spacing
+
+
+@lru_cache(maxsize=512)
+def _emoji(run: str, size: int, ink: str) -> Image.Image:
+    """A run of emoji as RGBA, its baseline ``size`` * 1.1 below the top, black outlines turned to ``ink``."""
+    font = fonts.font(fonts.EMOJI, size, 400)
+    tile = Image.new("RGBA", (round(font.getlength(run, direction="ltr")) + size // 4, round(size * 1.5)))
+    pen = ImageDraw.Draw(tile)
+    pen.text((0, size * 1.12), run, "#000000", font, "ls", embedded_color=True, direction="ltr")
+    soft = ImageChops.lighter(tile.convert("RGB"), Image.new("RGB", tile.size, ink))
+    soft.putalpha(tile.getchannel("A"))
+    return soft
+
+
+def _emoji_ink(colour: str) -> str:
+    """Outlines as dark as the text on a light ground, a middle grey where the text is light."""
+    red, green, blue, *_ = ImageColor.getrgb(colour)
+    return "#77757d" if red * 3 + green * 6 + blue > 1400 else "#26221f"
 
 
 def baseline(top: float, height: float, kind: Type) -> float:

@@ -101,7 +101,7 @@ class _Bench:
         """Roundness: a bright band on the left third and shade towards the right edge of ``part``."""
         stops = ("#00000030", "#ffffff50", "#ffffff18", "#00000008", "#00000048")
         strip = paint.gradient(part.cover.width, 1, stops, "linear", 270)
-        sheen = strip.resize(part.cover.size)
+        sheen = strip.resize(part.cover.size, Image.Resampling.NEAREST)
         sheen.putalpha(ImageChops.multiply(sheen.getchannel("A"), part.cover))
         self.picture.alpha_composite(sheen, part.at)
 
@@ -131,7 +131,8 @@ class _Bench:
         if len(stops) == 1:
             top = Image.new("RGBA", part.cover.size, stops[0])
         elif angle == 0:
-            top = paint.gradient(4, part.cover.height, stops).resize(part.cover.size)
+            column = paint.gradient(1, part.cover.height, stops)
+            top = column.resize(part.cover.size, Image.Resampling.NEAREST)
         else:
             top = paint.gradient(*part.cover.size, stops, "linear", angle)
         top.putalpha(ImageChops.multiply(top.getchannel("A"), part.cover))
