@@ -1,0 +1,51 @@
+"""Reading coupons."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, cast
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from domain.people.queries import survivors
+from domain.rewards.models import Coupon
+
+State = Literal["issued", "used", "expired", "revoked"]
+
+
+@dataclass(frozen=True, slots=True)
+class CouponView:
+    """A coupon as of a time. Money in fen; ``state`` counts a run-out coupon as expired at once."""
+
+    code: str
+    person_id: int
+    kind: str
+    title: str
+    off_fen: int
+    min_spend_fen: int
+    valid_from: datetime
+    valid_until: datetime
+    state: State
+    used_channel: str
+    used_order: str
+    used_at: datetime | None
+
+
+def view(coupon: Coupon, now: datetime) -> CouponView:
+    """What a row means at ``now``."""
+    run_out = coupon.state == "issued" and coupon.valid_until <= now
+    return CouponView(
+        coupon.code, coupon.person_id, coupon.kind, coupon.title, coupon.off_fen, coupon.min_spend_fen,
+        coupon.valid_from, coupon.valid_until, "expired" if run_out else cast(State, coupon.state),
+        coupon.used_channel, coupon.used_order, coupon.used_at,
+    )
+
+
+def coupons_of(session: Session, person_id: int, now: datetime, *, limit: int = 100) -> list[CouponView]:
+    """A person's coupons, newest first, whatever their state."""
+    alive = survivors(session, [person_id]).get(person_id)
+    rows = session.scalars(
+        select(Coupon).where(Coupon.person_id == alive).order_by(Coupon.id.desc()).limit(limit),
+        execution_options={"populate_existing": True},
+    )
+    return [view(row, now) for row in rows]

@@ -1,0 +1,168 @@
+"""Issuing, using, giving back and revoking coupons."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, select, text, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from domain.people.queries import survivors
+from domain.rewards import rules
+from domain.rewards.models import Coupon, CouponReturn
+from domain.rewards.queries import CouponView, view
+from domain.rewards.rules import CouponOffer
+from domain.shared.errors import Conflict, DomainError, NotFound
+from domain.shared.ids import short_code
+
+_TRIES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """``new`` is False when this fact had issued the coupon before, or the person had theirs of a once-only kind."""
+
+    coupon: CouponView
+    new: bool
+
+
+def issue(session: Session, person_id: int, offer: CouponOffer, key: str, now: datetime) -> Issued:
+    """Give a coupon for the business fact ``key``, once for it ever.
+
+    Raises NotFound for an unknown person, Conflict('coupon.key_reused') when the key issued something else.
+    """
+    alive = _living(session, person_id)
+    for _ in range(_TRIES):
+        row = session.scalars(
+            insert(Coupon).on_conflict_do_nothing().returning(Coupon).values(
+                code=short_code(rules.CODE_LENGTH), person_id=alive, key=key, kind=offer.kind, once=offer.once,
+                title=offer.title, off_fen=offer.off_fen, min_spend_fen=offer.min_spend_fen,
+                valid_from=now, valid_until=now + timedelta(days=offer.valid_days),
+            )
+        ).one_or_none()
+        if row is not None:
+            return Issued(view(row, now), True)
+        known = session.scalar(select(Coupon).where(Coupon.key == key))
+        if known is not None and (known.person_id, known.kind) != (alive, offer.kind):
+            raise Conflict("coupon.key_reused", key=key)
+        if known is None and offer.once:
+            known = session.scalar(select(Coupon).where(
+                Coupon.person_id == alive, Coupon.kind == offer.kind, Coupon.once))
+        if known is not None:
+            return Issued(view(known, now), False)
+    raise Conflict("coupon.busy")
+
+
+def welcome(session: Session, person_id: int, offer: CouponOffer, now: datetime) -> Issued:
+    """The newcomer's coupon: once a person, whoever they were before a merge."""
+    return issue(session, person_id, offer, f"{offer.kind}:{person_id}", now)
+
+
+def reward_first_order(
+    session: Session, friend_id: int, sharer_id: int, offer: CouponOffer, now: datetime
+) -> list[Issued]:
+    """Both sides' coupon when the friend's first order has completed: friend, then sharer. Once a friend."""
+    return [
+        issue(session, friend_id, offer, f"{offer.kind}:{friend_id}:friend", now),
+        issue(session, sharer_id, offer, f"{offer.kind}:{friend_id}:sharer", now),
+    ]
+
+
+def take_back_first_order(session: Session, friend_id: int, offer: CouponOffer, now: datetime) -> int:
+    """Revoke what ``reward_first_order`` gave, as far as unused; how many. For a friend without an order left."""
+    return sum(
+        revoke(session, f"{offer.kind}:{friend_id}:{side}", "order_returned", now) for side in ("friend", "sharer")
+    )
+
+
+def redeem(session: Session, code: str, channel: str, order_no: str, now: datetime) -> CouponView:
+    """Use a coupon for an order. The same order again gets the same answer.
+
+    Raises NotFound('coupon.unknown'), Conflict('coupon.used') for another order, DomainError('coupon.expired',
+    'coupon.revoked'), and Conflict('coupon.returned') for an order that gave it back.
+    """
+    if not channel or not order_no:
+        raise DomainError("coupon.order_missing")
+    coupon = _locked(session, Coupon.code == code)
+    if coupon is None:
+        raise NotFound("coupon.unknown")
+    if coupon.state == "used":
+        if (coupon.used_channel, coupon.used_order) == (channel, order_no):
+            return view(coupon, now)
+        raise Conflict("coupon.used")
+    if session.get(CouponReturn, (coupon.id, channel, order_no)) is not None:
+        raise Conflict("coupon.returned")
+    state = view(coupon, now).state
+    if state != "issued":
+        raise DomainError(f"coupon.{state}")
+    coupon.state, coupon.used_channel, coupon.used_order, coupon.used_at = "used", channel, order_no, now
+    session.flush()
+    return view(coupon, now)
+
+
+def give_back(session: Session, channel: str, order_no: str, now: datetime) -> int:
+    """Return the coupons that an order used (it was returned or closed); how many. Their validity stays."""
+    used = session.scalars(
+        select(Coupon).where(Coupon.state == "used", Coupon.used_channel == channel, Coupon.used_order == order_no)
+        .order_by(Coupon.id).with_for_update(key_share=True),
+        execution_options={"populate_existing": True},
+    ).all()
+    for coupon in used:
+        session.add(CouponReturn(coupon_id=coupon.id, channel=channel, order_no=order_no,
+                                 used_at=coupon.used_at, returned_at=now))
+        coupon.state, coupon.used_channel, coupon.used_order, coupon.used_at = "issued", "", "", None
+    session.flush()
+    return len(used)
+
+
+def revoke(session: Session, key: str, reason: str, now: datetime) -> bool:
+    """Take back the coupon that a fact issued. Whether that happened: a used or expired one stays as it is."""
+    coupon = _locked(session, Coupon.key == key)
+    if coupon is None or view(coupon, now).state != "issued":
+        return False
+    coupon.state, coupon.reason = "revoked", reason
+    session.flush()
+    return True
+
+
+def expire(session: Session, now: datetime) -> int:
+    """Write down which coupons have run out by ``now``; how many. Reading and redeeming judge by the time anyway."""
+    done = session.execute(
+        update(Coupon).where(Coupon.state == "issued", Coupon.valid_until <= now).values(state="expired")
+        .returning(Coupon.id), execution_options={"synchronize_session": False},
+    )
+    return len(done.all())
+
+
+def _living(session: Session, person_id: int) -> int:
+    alive = survivors(session, [person_id]).get(person_id)
+    if alive is None:
+        raise NotFound("person.unknown")
+    return alive
+
+
+def _locked(session: Session, which: ColumnElement[bool]) -> Coupon | None:
+    return session.scalars(select(Coupon).where(which).with_for_update(key_share=True),
+                           execution_options={"populate_existing": True}).one_or_none()
+
+
+_DUPLICATES = text("""
+    with twice as (
+        select k.id as kept_coupon, g.id as gone_coupon, g.state = 'used' and k.state <> 'used' as keep_gone
+        from coupon k join coupon g on g.kind = k.kind and g.once and k.once
+        where k.person_id = :kept and g.person_id = :gone
+    )
+    update coupon c set once = false,
+        state = case c.state when 'issued' then 'revoked' else c.state end,
+        reason = case c.state when 'issued' then 'merged' else c.reason end
+    from twice where c.id = case when keep_gone then kept_coupon else gone_coupon end
+""")
+
+
+def move(session: Session, kept_id: int, gone_id: int, now: datetime) -> dict[str, int]:
+    """Rewards' part of a merge (a people.service.Mover). Of two once-only coupons an unused one is revoked."""
+    session.flush()
+    session.execute(_DUPLICATES, {"kept": kept_id, "gone": gone_id})
+    moved = session.execute(update(Coupon).where(Coupon.person_id == gone_id).values(person_id=kept_id)
+                            .returning(Coupon.id), execution_options={"synchronize_session": False}).all()
+    return {"coupon": len(moved)} if moved else {}
