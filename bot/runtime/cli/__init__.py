@@ -1,0 +1,50 @@
+"""The command line: ``python -m bot <command>``.
+
+Commands import what they need when they run: ``--help`` and the supervisor's own start stay quick.
+"""
+
+import importlib
+
+import click
+
+_COMMANDS = {
+    "up": "up:up",
+    "web": "parts:web",
+    "worker": "parts:worker",
+    "clock": "parts:clock",
+    "migrate": "parts:migrate",
+    "demo": "parts:demo",
+    "doctor": "checks:doctor",
+    "ledger": "checks:ledger",
+    "order": "orders:order",
+    "menu": "menus:menu",
+    "env-example": "checks:env_example",
+}
+
+
+class _Commands(click.Group):
+    """Finds commands by name and loads only the module that is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module, _, name = _COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(importlib.import_module(f"bot.runtime.cli.{module}"), name)
+        return command
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+def main() -> None:
+    """Huitou, the shop in the chat.
+
+    Settings come from the environment, from .env in this directory, and from the accounts file that
+    HUITOU_ACCOUNTS names; without one, the demo shop is served. Exit status: 0 done, 1 something is wrong, 2 the
+    command or the settings are.
+
+    \b
+    Everything on this machine:   python -m bot up
+    What is wrong here?           python -m bot doctor
+    """

@@ -1,0 +1,194 @@
+"""The parts one by one, as a real deployment starts them: web, worker, clock, migrate, demo."""
+
+import errno
+import os
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from bot.runtime.cli.common import await_go_option, complain, load_settings, wait_for_go
+from bot.runtime.settings import Settings
+
+if TYPE_CHECKING:
+    from granian.server.mp import MPServer
+
+STOP_SECONDS = 22
+"""How long a web process may take to finish its requests after SIGTERM; below the supervisor's patience."""
+BACKLOG = 2048
+"""Connections that may wait in the kernel, and requests that may wait in a process, while a burst passes."""
+
+
+@click.command()
+@await_go_option
+def web(await_go: bool) -> None:
+    """Serve HTTP: webhooks, API, pages.
+
+    Listens on HOST:PORT with WEB_WORKERS processes of WEB_THREADS threads. SIGTERM finishes running requests and
+    ends; SIGHUP replaces the processes one by one.
+
+    \b
+    Example:  PORT=8080 WEB_WORKERS=2 python -m bot web
+    """
+    settings = load_settings()
+    _share_metrics(settings)
+    import bot.runtime.app  # noqa: F401 - loaded once, before the workers are forked: they share its memory
+
+    server = _granian(settings)
+    if await_go:
+        wait_for_go()
+    if problem := port_problem(settings.host, settings.port):
+        complain(problem)
+    server.serve()
+
+
+def _granian(settings: Settings) -> "MPServer":
+    from granian.constants import HTTPModes, Interfaces
+    from granian.log import LogLevels
+    from granian.server.mp import MPServer
+
+    from bot.runtime import logs
+
+    logs.configure(settings)
+    return MPServer(
+        "wsgi:app", address=settings.host, port=settings.port, interface=Interfaces.WSGI, http=HTTPModes.http1,
+        websockets=False, workers=settings.web_workers, blocking_threads=settings.web_threads, backlog=BACKLOG,
+        backpressure=BACKLOG // settings.web_workers, workers_kill_timeout=STOP_SECONDS,
+        respawn_failed_workers=True, log_level=LogLevels.warning, log_dictconfig=logs.granian_config(),
+        working_dir=Path(__file__).parents[3],
+    )
+
+
+def port_problem(host: str, port: int) -> str:
+    """Why nobody can listen on ``host``:``port``, '' when it is free.
+
+    The server shares its port between its processes, so a second instance would bind without an error and take
+    half of the requests: ask in the plain way first.
+    """
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                return f"port {port} is in use: stop the program that listens there, or set PORT to another one"
+            return f"cannot listen on {host}:{port} ({error.strerror}): correct HOST and PORT"
+    return ""
+
+
+@click.command()
+@click.argument("pool", type=click.Choice(["fast", "slow"]))
+@await_go_option
+def worker(pool: str, await_go: bool) -> None:
+    """Do the work of one POOL: fast is events and notices, slow is pictures and uploads.
+
+    A shop needs one worker of each, or more. SIGTERM finishes the work at hand and ends; what is not finished is
+    taken up by others after its lease.
+
+    \b
+    Example:  python -m bot worker fast
+    """
+    settings = load_settings()
+    _share_metrics(settings)
+    from bot.runtime import logs
+    from bot.runtime import worker as worker_module
+
+    logs.configure(settings)
+    _serve_metrics(settings)
+    if await_go:
+        wait_for_go()
+    worker_module.main(settings, (pool,))
+
+
+@click.command()
+@await_go_option
+def clock(await_go: bool) -> None:
+    """Ring what is due: journeys, settlement, expiry, and whatever was left behind.
+
+    Two clocks at once do no harm.
+
+    \b
+    Example:  python -m bot clock
+    """
+    settings = load_settings()
+    _share_metrics(settings)
+    from bot.runtime import clockwork, logs
+
+    logs.configure(settings)
+    _serve_metrics(settings)
+    if await_go:
+        wait_for_go()
+    clockwork.main(settings)
+
+
+@click.command()
+@await_go_option
+def migrate(await_go: bool) -> None:
+    """Bring the database to the newest schema.
+
+    Safe while the service runs and when two do it at once. Waiting for a lock ends after 4 seconds, so that a
+    migration never blocks the shop: run it again then.
+
+    \b
+    Example:  python -m bot migrate
+    """
+    settings = load_settings()
+    from domain import migrations
+
+    if await_go:
+        wait_for_go()
+    _upgrade(settings)
+    click.echo(f"database is at {migrations.head()}")
+
+
+@click.command()
+@await_go_option
+def demo(await_go: bool) -> None:
+    """Bring the database to the newest schema and fill the demo shop.
+
+    Refused unless HUITOU_DEMO is 1. What is already there stays as it is.
+
+    \b
+    Example:  python -m bot demo
+    """
+    settings = load_settings()
+    if not settings.demo:
+        complain("this is not a demo (HUITOU_DEMO is 0): nothing was changed")
+    from bot.runtime import demo as demo_module
+
+    if await_go:
+        wait_for_go()
+    _upgrade(settings)
+    demo_module.seed(settings)
+    click.echo("the demo shop is ready")
+
+
+def _upgrade(settings: Settings) -> None:
+    """Migrate; a fault of the database becomes a sentence."""
+    from sqlalchemy import create_engine
+    from sqlalchemy.exc import OperationalError
+    from sqlalchemy.pool import NullPool
+
+    from domain import migrations
+
+    try:
+        migrations.upgrade(create_engine(settings.database_url, poolclass=NullPool))
+    except OperationalError as error:
+        complain(f"the database did not do it: {str(error.orig).strip()}\nCheck DATABASE_URL, then run it again.")
+
+
+def _share_metrics(settings: Settings) -> None:
+    """Before prometheus_client is imported: several web processes count into common files."""
+    if settings.web_workers > 1 and not os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+        folder = settings.home / "metrics" / str(os.getpid())
+        folder.mkdir(parents=True, exist_ok=True)
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
+
+
+def _serve_metrics(settings: Settings) -> None:
+    """A worker or clock on a machine of its own has no web server to show what it counted."""
+    if settings.metrics_port:
+        from prometheus_client import start_http_server
+
+        start_http_server(settings.metrics_port, addr=settings.host)

@@ -1,0 +1,118 @@
+"""Metrics: what the parts count, and what is read from the database at each scrape.
+
+With several web processes (or under the supervisor) PROMETHEUS_MULTIPROC_DIR is set before this module is imported;
+counts of all processes are then summed in the answer.
+"""
+
+import os
+from collections.abc import Iterator
+
+from prometheus_client import REGISTRY as PROCESS_REGISTRY
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import SQLAlchemyError
+
+_INBOX = Counter("huitou_inbox_messages", "Messages taken from platforms, by what became of them.", ["outcome"])
+_OUTBOX = Counter("huitou_outbox_effects", "Effects executed, by what became of them.", ["queue", "kind", "outcome"])
+_ANSWERS = Counter("huitou_platform_answers", "Answers of platform interfaces, by error code (0 is success).",
+                   ["account", "api", "errcode"])
+_REFRESHES = Counter("huitou_token_refreshes", "Access tokens asked for.", ["account", "outcome"])
+_EVENTS = Counter("huitou_commerce_events", "Commerce events received.", ["source", "outcome"])
+_ACK = Histogram("huitou_ack_seconds", "From a platform's request to our answer.", ["channel"],
+                 buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 4.5))
+_POSTER = Histogram("huitou_poster_seconds", "Drawing one poster.", buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10))
+
+
+def inbox(outcome: str) -> None:
+    """A message came: done, retry (answered again), failed, dead, quarantined, refused, too_large."""
+    _INBOX.labels(outcome).inc()
+
+
+def outbox(queue: str, kind: str, outcome: str) -> None:
+    """An effect was tried: done, failed, dead, or the reason of its refusal."""
+    _OUTBOX.labels(queue, kind, outcome).inc()
+
+
+def platform_answer(account: str, api: str, errcode: int) -> None:
+    """A platform answered a call of ours with ``errcode``."""
+    _ANSWERS.labels(account, api, str(errcode)).inc()
+
+
+def token_refresh(account: str, outcome: str) -> None:
+    """An access token was asked for: fresh or failed."""
+    _REFRESHES.labels(account, outcome).inc()
+
+
+def events(source: str, outcome: str, number: int = 1) -> None:
+    """Commerce events came: accepted, duplicate, conflict, invalid, refused."""
+    _EVENTS.labels(source, outcome).inc(number)
+
+
+def ack(channel: str, seconds: float) -> None:
+    """A platform waited ``seconds`` for our answer."""
+    _ACK.labels(channel).observe(seconds)
+
+
+def poster(seconds: float) -> None:
+    """A poster took ``seconds`` to draw."""
+    _POSTER.observe(seconds)
+
+
+_STATE = {
+    "huitou_outbox_oldest_seconds": (
+        "Age of the oldest effect that is due and not done.", "queue",
+        "select queue, extract(epoch from now() - min(due_at)) from outbox "
+        "where state in ('waiting', 'running') and due_at <= now() group by queue"),
+    "huitou_outbox_waiting": (
+        "Effects that are due and not done.", "queue",
+        "select queue, count(*) from outbox where state in ('waiting', 'running') and due_at <= now() "
+        "group by queue"),
+    "huitou_outbox_dead": (
+        "Effects that were given up.", "queue",
+        "select queue, count(*) from outbox where state = 'dead' group by queue"),
+    "huitou_inbox_unhandled": (
+        "Messages that failed, were given up or are quarantined.", "state",
+        "select state, count(*) from inbox_message where state in ('failed', 'dead', 'quarantined') group by state"),
+}
+"""Gauge -> (meaning, label, query giving label and value)."""
+
+
+class StateCollector(Collector):
+    """Gauges computed from the database when somebody asks, never between."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        readable = GaugeMetricFamily("huitou_state_readable", "1 when the gauges below could be read.")
+        families: list[GaugeMetricFamily] = []
+        try:
+            with self._engine.connect() as db:
+                db.exec_driver_sql("set local statement_timeout = '2s'")
+                families = [_gauge(db, name) for name in _STATE]
+            readable.add_metric([], 1)
+        except SQLAlchemyError:
+            readable.add_metric([], 0)
+        yield readable
+        yield from families
+
+
+def _gauge(db: Connection, name: str) -> GaugeMetricFamily:
+    meaning, label, query = _STATE[name]
+    family = GaugeMetricFamily(name, meaning, labels=[label])
+    for value, number in db.execute(text(query)):
+        family.add_metric([str(value)], float(number))
+    return family
+
+
+def render(engine: Engine) -> bytes:
+    """The text that Prometheus reads: counts of all processes that share a directory, or of this one, and state."""
+    registry = CollectorRegistry()
+    registry.register(StateCollector(engine))
+    if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        return bytes(generate_latest(registry))
+    return bytes(generate_latest(PROCESS_REGISTRY)) + bytes(generate_latest(registry))
