@@ -31,6 +31,7 @@ from wechatpy.exceptions import WeChatClientException
 from bot.runtime.gateways.account import RealTime
 from bot.runtime.gateways.faults import Answer, Fault, Kind, from_errcode, from_status
 
+
 @dataclass(frozen=True, slots=True)
 class Timeouts:
     """Seconds of one try: to connect, and to read the whole answer once it begins."""
@@ -63,15 +64,15 @@ def _connecting(connection: HTTPConnection) -> Iterator[None]:
 
 
 def _why(fault: Exception) -> str:
-    if isinstance(fault, ConnectTimeoutError | TimeoutError):
-        return "timeout"
     if isinstance(fault, ssl.SSLError | urllib3.exceptions.SSLError):
         return "tls"
     if isinstance(fault, urllib3.exceptions.NameResolutionError):
         return "name"
-    if isinstance(fault, ConnectionRefusedError) or isinstance(fault.__cause__, ConnectionRefusedError):
+    if isinstance(fault.__cause__, ConnectionRefusedError):
         return "refused"
-    return "network"
+    # urllib3 counts a connection that failed at once among the timeouts.
+    slow = isinstance(fault, ConnectTimeoutError | TimeoutError) and not isinstance(fault, NewConnectionError)
+    return "timeout" if slow else "network"
 
 
 class _Plain(HTTPConnection):

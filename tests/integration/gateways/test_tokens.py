@@ -1,0 +1,248 @@
+"""One token for all: fetched once, early, renewed once, forced within its ration, sealed in the database."""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import Engine, text
+
+from bot.kit.gateway import GatewayError, Outcome
+from bot.runtime.gateways.wechat import WeChatGateway
+from tests.fakes.wechat_api import Code, Hang, Raw, WeChatApi
+from tests.integration.gateways.conftest import OPENID, SECRET, Watch, build
+
+SEND, TOKEN = "message/custom/send", "stable_token"
+
+
+def at_once(count: int, work: Callable[[int], object]) -> list[object]:
+    barrier = threading.Barrier(count)
+
+    def run(n: int) -> object:
+        barrier.wait()
+        return work(n)
+
+    with ThreadPoolExecutor(count) as pool:
+        return list(pool.map(run, range(count)))
+
+
+def test_twenty_cold_callers_fetch_one_token(peer: WeChatApi, engine: Engine, watch: Watch) -> None:
+    peer.delay = 0.05
+    processes = [build(peer.base, engine, watch) for _ in range(4)]
+    results = at_once(20, lambda n: processes[n % 4].send_text(OPENID, str(n)).outcome)
+    assert results == [Outcome.SENT] * 20
+    assert peer.counts() == {TOKEN: 1, SEND: 20}
+
+
+def test_twenty_callers_with_a_dead_token_refresh_once(peer: WeChatApi, engine: Engine, watch: Watch) -> None:
+    processes = [build(peer.base, engine, watch) for _ in range(4)]
+    processes[0].send_text(OPENID, "warm")
+    watch.advance(60)
+    peer.good.clear()
+    peer.delay = 0.05
+    results = at_once(20, lambda n: processes[n % 4].send_text(OPENID, str(n)).outcome)
+    assert results == [Outcome.SENT] * 20
+    assert (peer.count(TOKEN), peer.forced, len(peer.delivered)) == (2, 1, 21)
+
+
+def test_a_token_is_kept_for_the_next_process_and_refreshed_five_minutes_early(
+    peer: WeChatApi, engine: Engine, watch: Watch
+) -> None:
+    build(peer.base, engine, watch).send_text(OPENID, "x")
+    watch.advance(6899)
+    build(peer.base, engine, watch).send_text(OPENID, "x")
+    assert peer.count(TOKEN) == 1
+    watch.advance(2)
+    build(peer.base, engine, watch).send_text(OPENID, "x")
+    assert (peer.count(TOKEN), peer.forced) == (2, 0)
+
+
+@pytest.mark.parametrize(("expires_in", "asked_again_after"), [(300, 150), (400, 200), (7200, 6900), (999_999, 6900)])
+def test_a_short_life_is_honoured_without_asking_each_time(
+    gateway: WeChatGateway, peer: WeChatApi, watch: Watch, expires_in: int, asked_again_after: int
+) -> None:
+    peer.expires_in = expires_in
+    gateway.send_text(OPENID, "x")
+    watch.advance(asked_again_after - 1)
+    gateway.send_text(OPENID, "x")
+    assert peer.count(TOKEN) == 1
+    watch.advance(1)
+    gateway.send_text(OPENID, "x")
+    assert peer.count(TOKEN) == 2
+
+
+def test_while_the_old_token_lives_a_failing_refresh_stops_nobody(
+    gateway: WeChatGateway, peer: WeChatApi, watch: Watch
+) -> None:
+    gateway.send_text(OPENID, "x")
+    watch.advance(6950)
+    peer.fail_always(TOKEN, Raw(503, b""))
+    assert [gateway.send_text(OPENID, "x").outcome for _ in range(5)] == [Outcome.SENT] * 5
+    assert peer.count(TOKEN) == 4
+    watch.advance(300)
+    assert gateway.send_text(OPENID, "x").outcome is Outcome.BACK_OFF
+
+
+@pytest.mark.parametrize("errcode", [40001, 40014, 42001, 41001])
+def test_a_refused_token_is_renewed_once(
+    gateway: WeChatGateway, peer: WeChatApi, watch: Watch, errcode: int
+) -> None:
+    gateway.send_text(OPENID, "warm")
+    watch.advance(60)
+    if errcode == 42001:
+        peer.good.clear()
+    peer.fail(SEND, Code(errcode))
+    assert gateway.send_text(OPENID, "x").outcome is Outcome.SENT
+    assert (peer.count(TOKEN), peer.count(SEND)) == (2, 3)
+    assert peer.calls[-2].body["force_refresh"] is (errcode != 42001)
+
+
+@pytest.mark.parametrize("errcode", [40001, 40014, 42001, 41001])
+@pytest.mark.parametrize("calls", [1, 4, 30])
+def test_a_token_that_is_always_refused_ends(
+    gateway: WeChatGateway, peer: WeChatApi, watch: Watch, errcode: int, calls: int
+) -> None:
+    gateway.send_text(OPENID, "warm")
+    peer.calls.clear()
+    peer.fail_always(SEND, Code(errcode))
+    results = [gateway.send_text(OPENID, "x") for _ in range(calls)]
+    assert {result.outcome for result in results} <= {Outcome.CONFIG, Outcome.BACK_OFF}
+    assert len(peer.calls) <= 3 if calls == 1 else len(peer.calls) <= 5
+
+
+def test_a_cold_start_into_refused_tokens_ends_too(gateway: WeChatGateway, peer: WeChatApi) -> None:
+    peer.fail_always(SEND, Code(40001))
+    result = gateway.send_text(OPENID, "x")
+    assert (result.outcome, result.errcode) == (Outcome.CONFIG, 40001)
+    assert peer.counts() == {TOKEN: 2, SEND: 2}
+
+
+def test_another_systems_forced_token_is_found_without_forcing(
+    peer: WeChatApi, engine: Engine, watch: Watch, gateway: WeChatGateway
+) -> None:
+    gateway.send_text(OPENID, "warm")
+    peer.good.clear()
+    assert build(peer.base, engine, watch).send_text(OPENID, "x").outcome is Outcome.SENT
+    peer.kill_token()
+    watch.advance(5)
+    assert gateway.send_text(OPENID, "within 30 s of our own force").outcome is Outcome.SENT
+    assert peer.forced == 1
+
+
+def test_a_day_of_refusals_stays_within_the_ration(gateway: WeChatGateway, peer: WeChatApi, watch: Watch) -> None:
+    gateway.send_text(OPENID, "warm")
+    peer.fail_always(SEND, Code(40001))
+    forced_at = []
+    start = watch.at
+    while watch.at < start + timedelta(days=1):
+        before = peer.forced
+        gateway.send_text(OPENID, "x")
+        if peer.forced > before:
+            forced_at.append(watch.at)
+        watch.advance(240)
+    assert 10 <= len(forced_at) <= 40
+    days = [(at + timedelta(hours=8)).date() for at in forced_at]
+    assert max(days.count(day) for day in days) <= 20
+    assert min(b - a for a, b in zip(forced_at, forced_at[1:], strict=False)) >= timedelta(seconds=30)
+
+
+def test_forced_refreshes_are_half_a_minute_apart(gateway: WeChatGateway, peer: WeChatApi, watch: Watch) -> None:
+    gateway.send_text(OPENID, "warm")
+    peer.fail(SEND, Code(40001), Code(40001))
+    assert gateway.send_text(OPENID, "x").outcome is Outcome.CONFIG
+    watch.advance(29)
+    peer.fail(SEND, Code(40001))
+    result = gateway.send_text(OPENID, "x")
+    assert (result.outcome, result.retry_at, peer.forced) == (Outcome.BACK_OFF, watch.at + timedelta(seconds=30), 1)
+    watch.advance(31)
+    peer.fail(SEND, Code(40001))
+    assert gateway.send_text(OPENID, "x").outcome is Outcome.SENT
+    assert peer.forced == 2
+
+
+def test_a_forced_refresh_without_an_answer_is_not_repeated(
+    gateway: WeChatGateway, peer: WeChatApi, watch: Watch
+) -> None:
+    gateway.send_text(OPENID, "warm")
+    watch.advance(60)
+    peer.fail(SEND, Code(40001))
+    peer.fail(TOKEN, Hang())
+    assert gateway.send_text(OPENID, "x").outcome is Outcome.BACK_OFF
+    assert peer.forced == 1
+    watch.advance(11)
+    assert gateway.send_text(OPENID, "x").outcome is Outcome.SENT
+    assert peer.forced == 1
+
+
+@pytest.mark.parametrize(
+    ("errcode", "errmsg", "detail"),
+    [
+        (40164, "invalid ip 203.0.113.9 ipv6 ::ffff:203.0.113.9, not in whitelist", "ip 203.0.113.9"),
+        (40243, "frozen", ""),
+        (40013, "invalid appid CANARY", ""),
+        (40125, "invalid appsecret CANARY", ""),
+        (40001, "invalid credential", ""),
+        (89506, "refused by an administrator", ""),
+    ],
+)
+def test_what_only_a_person_can_mend_is_said_once_and_rested(
+    gateway: WeChatGateway, peer: WeChatApi, watch: Watch, errcode: int, errmsg: str, detail: str
+) -> None:
+    peer.fail_always(TOKEN, Code(errcode, errmsg))
+    results = {gateway.send_text(OPENID, "x") for _ in range(5)}
+    (result,) = results
+    assert (result.outcome, result.errcode, result.detail, result.retry_at) == (Outcome.CONFIG, errcode, detail, None)
+    assert peer.counts() == {TOKEN: 1}
+    with pytest.raises(GatewayError) as refused:
+        gateway.ping_token()
+    assert (refused.value.result, peer.count(TOKEN)) == (result, 2)
+    watch.advance(31)
+    gateway.send_text(OPENID, "x")
+    assert peer.count(TOKEN) == 3
+
+
+def test_a_ping_after_the_repair_opens_the_way_at_once(
+    gateway: WeChatGateway, peer: WeChatApi, watch: Watch
+) -> None:
+    peer.fail(TOKEN, Code(40164, "invalid ip 203.0.113.9, not in whitelist"))
+    assert gateway.send_text(OPENID, "x").outcome is Outcome.CONFIG
+    health = gateway.ping_token()
+    assert health.expires_at == watch.at + timedelta(hours=2)
+    assert health.skew_seconds is not None
+    assert gateway.send_text(OPENID, "x").outcome is Outcome.SENT
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{}",
+        b'{"access_token":"","expires_in":7200}',
+        b'{"access_token":"a b","expires_in":7200}',
+        b'{"access_token":"abc","expires_in":"7200"}',
+        b'{"access_token":"abc","expires_in":-1}',
+        b'{"access_token":["abc"],"expires_in":7200}',
+    ],
+)
+def test_an_odd_token_is_not_taken(gateway: WeChatGateway, peer: WeChatApi, body: bytes) -> None:
+    peer.fail(TOKEN, Raw(200, body))
+    assert gateway.send_text(OPENID, "x").outcome is Outcome.BACK_OFF
+    assert peer.count(SEND) == 0
+
+
+def test_the_database_holds_no_readable_token_and_another_key_starts_anew(
+    peer: WeChatApi, engine: Engine, watch: Watch, gateway: WeChatGateway
+) -> None:
+    gateway.send_text(OPENID, "x")
+    with engine.connect() as db:
+        sealed = db.execute(text("select sealed from platform_token")).scalar_one()
+    assert b"CANARY" not in sealed
+    other = build(peer.base, engine, watch, key=b"z" * 32)
+    assert other.send_text(OPENID, "x").outcome is Outcome.SENT
+    assert peer.count(TOKEN) == 2
+
+
+def test_the_token_call_carries_no_secret_in_its_url(gateway: WeChatGateway, peer: WeChatApi) -> None:
+    gateway.send_text(OPENID, "x")
+    call = peer.calls[0]
+    assert (call.api, call.query, call.body["secret"]) == (TOKEN, {}, SECRET)
