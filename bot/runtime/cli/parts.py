@@ -125,7 +125,7 @@ def clock(await_go: bool) -> None:
 @click.command()
 @await_go_option
 def migrate(await_go: bool) -> None:
-    """Bring the database to the newest schema.
+    """Bring the database to the newest schema, and give a new shop its first commission plan.
 
     Safe while the service runs and when two do it at once. Waiting for a lock ends after 4 seconds, so that a
     migration never blocks the shop: run it again then.
@@ -134,11 +134,15 @@ def migrate(await_go: bool) -> None:
     Example:  python -m bot migrate
     """
     settings = load_settings()
+    from bot.runtime import bootstrap
     from domain import migrations
 
     if await_go:
         wait_for_go()
     _upgrade(settings)
+    runtime = bootstrap.build(settings)
+    bootstrap.open_shop(runtime)
+    runtime.close()
     click.echo(f"database is at {migrations.head()}")
 
 
