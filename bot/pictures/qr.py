@@ -13,6 +13,8 @@ QUIET: Final = 4
 """Light modules that the standard asks for on each side."""
 SMALLEST: Final = 240
 """Pixels: a code below this is hard to scan from another phone's screen."""
+_LEAST_MODULE: Final = 5
+"""Pixels of one module: below this a module is less than two pixels when the poster is shown 360 px wide."""
 _MASK: Final = 2
 # Trying all eight masks and scoring them in Python takes 8.2 ms of 9.7; any mask is a valid code, and every
 # picture is decoded before it leaves, so the choice costs nothing but evenness. Measured: 1.5 ms with it fixed.
@@ -27,8 +29,8 @@ class PosterUnreadable(Exception):
 def draw(url: str, room: int) -> Image.Image:
     """A square greyscale QR of ``url`` (level M) with its quiet zone, at most ``room`` pixels wide.
 
-    Modules are whole pixels. Raises ValueError when the address is too long to be at least
-    ``SMALLEST`` pixels wide in ``room``, or empty.
+    Modules are whole pixels. Raises ValueError when the address is empty, or too long for modules that
+    a phone can tell apart in ``room``.
     """
     if not url:
         raise ValueError("a QR needs an address")
@@ -37,7 +39,7 @@ def draw(url: str, room: int) -> Image.Image:
     code.make(fit=True)
     dark = np.array(code.modules, dtype=bool)
     pixels = room // (len(dark) + 2 * QUIET)
-    if pixels < 1 or pixels * len(dark) < SMALLEST:
+    if pixels < _LEAST_MODULE or pixels * len(dark) < SMALLEST:
         raise ValueError(f"an address of {len(url)} characters does not fit a QR of {room} pixels")
     framed = np.pad(np.where(dark, 0, 255).astype(np.uint8), QUIET, constant_values=255)
     return Image.fromarray(np.kron(framed, np.ones((pixels, pixels), dtype=np.uint8)))
