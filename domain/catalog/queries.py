@@ -1,8 +1,9 @@
-"""Reading the catalog: by sku, by the number or name people type, and the shelf."""
+"""Reading the catalog: for posters, chat and pages."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import Select, func, or_, select
 from sqlalchemy.orm import Session
 
 from domain.catalog.models import Product
@@ -10,7 +11,7 @@ from domain.catalog.models import Product
 
 @dataclass(frozen=True, slots=True)
 class ProductView:
-    """One thing on sale; ``no`` is the number people may type, prices in fen."""
+    """A product as people see it. ``no`` is the number they type; money in fen."""
 
     no: int
     sku: str
@@ -18,34 +19,43 @@ class ProductView:
     category: str
     price_fen: int
     image_url: str
+    consumption_days: int | None
+
+
+def _views(session: Session, statement: Select[Product]) -> list[ProductView]:
+    return [
+        ProductView(one.no, one.sku, one.title, one.category, one.price_fen, one.image_url, one.consumption_days)
+        for one in session.scalars(statement, execution_options={"populate_existing": True})
+    ]
 
 
 def product(session: Session, sku: str) -> ProductView | None:
-    """The product of ``sku``, None when unknown."""
-    row = session.scalars(select(Product).where(Product.sku == sku)).one_or_none()
-    return _view(row) if row else None
+    """The product of a sku."""
+    return next(iter(_views(session, select(Product).where(Product.sku == sku))), None)
+
+
+def products(session: Session, skus: Iterable[str]) -> dict[str, ProductView]:
+    """Products by sku; unknown ones are missing."""
+    return {one.sku: one for one in _views(session, select(Product).where(Product.sku.in_(list(skus))))}
 
 
 def shelf(session: Session, limit: int) -> list[ProductView]:
-    """The first ``limit`` products by their number."""
-    return [_view(row) for row in session.scalars(select(Product).order_by(Product.no).limit(limit))]
+    """The first ``limit`` products by number."""
+    return _views(session, select(Product).order_by(Product.no).limit(limit))
 
 
 def search(session: Session, wanted: str, limit: int) -> list[ProductView]:
-    """What somebody meant: the number, else the sku, else every title that contains what was typed."""
+    """Products that ``wanted`` names: its number, its exact sku or title, else a part of the title or the category."""
     wanted = wanted.strip()
-    if not wanted:
-        return []
     if wanted.isdecimal() and len(wanted) <= 9:
-        numbered = session.scalars(select(Product).where(Product.no == int(wanted))).one_or_none()
+        either = or_(Product.no == int(wanted), Product.sku == wanted)
+        numbered = _views(session, select(Product).where(either).order_by(Product.no).limit(limit))
         if numbered:
-            return [_view(numbered)]
-    exact = session.scalars(select(Product).where(Product.sku == wanted)).one_or_none()
-    if exact:
-        return [_view(exact)]
-    contains = Product.title.icontains(wanted, autoescape=True)
-    return [_view(row) for row in session.scalars(select(Product).where(contains).order_by(Product.no).limit(limit))]
-
-
-def _view(row: Product) -> ProductView:
-    return ProductView(row.no, row.sku, row.title, row.category, row.price_fen, row.image_url)
+            return numbered
+    same = func.lower(wanted)
+    whole = or_(func.lower(Product.sku) == same, func.lower(Product.title) == same)
+    exact = _views(session, select(Product).where(whole).order_by(Product.no).limit(limit))
+    if exact or not wanted:
+        return exact
+    part = or_(Product.title.icontains(wanted, autoescape=True), func.lower(Product.category) == same)
+    return _views(session, select(Product).where(part).order_by(Product.no).limit(limit))

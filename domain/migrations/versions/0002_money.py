@@ -10,7 +10,7 @@ branch_labels = None
 depends_on = None
 
 SQL = Path(__file__).parent.parent / "sql"
-FILES = ("0002_orders.sql", "0002_ledger.sql", "0002_commissions.sql")
+FILES = ("0002_orders.sql", "0002_ledger.sql", "0002_commissions.sql", "0002_workflows.sql")
 
 
 def upgrade() -> None:

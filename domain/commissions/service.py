@@ -1,0 +1,90 @@
+"""Publishing plans and finding the one that counts. Deals are struck by rules.py and stored by the workflows."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+
+from sqlalchemy import Row, func, select, text
+from sqlalchemy.orm import Session
+
+from domain.commissions import plans
+from domain.commissions.models import CommissionPlan
+from domain.commissions.plans import Plan
+from domain.shared.errors import DomainError
+
+_PARSED: dict[tuple[str, int], Plan] = {}
+"""Plans never change, so a process parses each once: by digest and version."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanBook:
+    """The published versions, oldest first, with the moment each went live."""
+
+    versions: tuple[tuple[datetime, Plan], ...]
+
+    def at(self, moment: datetime) -> Plan:
+        """The plan live at ``moment``; before the first went live, the first. Raises DomainError("no_plan")."""
+        if not self.versions:
+            raise DomainError("no_plan")
+        live = [plan for since, plan in self.versions if since <= moment]
+        return live[-1] if live else self.versions[0][1]
+
+
+def ensure_plan(session: Session, document: Mapping[str, Any] | Plan, now: datetime, actor: str = "") -> Plan:
+    """Publish a plan as the next version, live from ``now``, unless it is what the newest version says already.
+
+    Raises DomainError("plan_invalid", faults=[…]) for a plan that is malformed or whose worst case breaks its cap.
+    """
+    checked = plans.parse(document.document() if isinstance(document, Plan) else dict(document))
+    content = checked.document()
+    digest = sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    session.execute(text("select pg_advisory_xact_lock(hashtext('commission_plan'))"))
+    newest = session.scalars(select(CommissionPlan).order_by(CommissionPlan.version.desc()).limit(1)).first()
+    if newest is not None and newest.digest == digest:
+        return replace(checked, version=newest.version)
+    version = newest.version + 1 if newest else 1
+    session.add(CommissionPlan(
+        version=version, name=checked.name, document=content, digest=digest, live_from=now, actor=actor,
+    ))
+    session.flush()
+    return replace(checked, version=version)
+
+
+def live_plan(session: Session, at: datetime) -> Plan:
+    """The plan that counted at ``at``. Raises DomainError("no_plan") when none was ever published."""
+    known = session.execute(
+        select(CommissionPlan.version, CommissionPlan.live_from, CommissionPlan.digest).order_by(CommissionPlan.version)
+    )
+    return plan_book(session, [(version, since, digest) for version, since, digest in known]).at(at)
+
+
+def plan_book(session: Session, known: Sequence[tuple[int, datetime, str]]) -> PlanBook:
+    """The plans named by (version, live_from, digest); documents are read only when this process has not seen them."""
+    missing = [version for version, _, digest in known if (digest, version) not in _PARSED]
+    for version, digest, document in _documents(session, missing):
+        _PARSED[(digest, version)] = plans.parse(document, version)
+    return PlanBook(tuple((since, _PARSED[(digest, version)]) for version, since, digest in known))
+
+
+def _documents(session: Session, versions: Sequence[int]) -> Sequence[Row[tuple[int, str, dict[str, Any]]]]:
+    if not versions:
+        return []
+    wanted = select(CommissionPlan.version, CommissionPlan.digest, CommissionPlan.document)
+    return session.execute(wanted.where(CommissionPlan.version.in_(versions))).all()
+
+
+def plan_count(session: Session) -> int:
+    """How many versions were ever published."""
+    return session.execute(select(func.count()).select_from(CommissionPlan)).scalar_one()
+
+
+def move(session: Session, kept_id: int, gone_id: int, now: datetime) -> dict[str, int]:
+    """A merge's part: what ``gone`` earned is ``kept``'s from now on. The deals themselves stay as they were struck."""
+    moved = session.execute(
+        text("update commission_line set beneficiary_id = :kept where beneficiary_id = :gone returning id"),
+        {"kept": kept_id, "gone": gone_id},
+    ).all()
+    return {"commission_line": len(moved)}

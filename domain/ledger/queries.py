@@ -1,0 +1,133 @@
+"""Reading the ledger: a person's wallet and statement."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import Row, text
+from sqlalchemy.orm import Session
+
+from domain.shared.clock import business_date
+
+_WALLET = text("""
+    select a.kind, b.amount, null::timestamptz as at from account a join balance b on b.account_id = a.id
+     where a.owner_id = :person and a.currency in ('CNY', 'PTS')
+    union all
+    select 'paid', coalesce(sum(p.amount), 0)::bigint, null
+      from account a join posting p on p.debit = a.id and p.credit < 1000
+     where a.owner_id = :person and a.kind = 'held' and a.currency = 'CNY'
+    union all
+    (select 'next', sum(c.amount_fen - c.clawed_fen)::bigint, c.release_at from commission_line c
+      where c.beneficiary_id = :person and c.released_at is null and c.release_at is not null
+      group by c.release_at order by c.release_at limit 1)
+""")
+
+_STATEMENT = text("""
+    select p.journal_id, p.n, p.side, p.kind, p.amount, p.other_kind, j.kind as reason, j.effective_at, j.posted_at,
+           j.source_type, j.source_id, j.label, p.currency
+      from (
+        select p.journal_id, p.n, 'in' as side, a.kind, p.amount, o.kind as other_kind, p.currency
+          from account a join posting p on p.credit = a.id join account o on o.id = p.debit
+         where a.owner_id = :person and p.credit >= 1000 and p.journal_id <= :upto
+           and (o.owner_id is distinct from a.owner_id)
+        union all
+        select p.journal_id, p.n, 'out', a.kind, p.amount, o.kind, p.currency
+          from account a join posting p on p.debit = a.id join account o on o.id = p.credit
+         where a.owner_id = :person and p.debit >= 1000 and p.journal_id <= :upto
+      ) p join journal j on j.id = p.journal_id
+     order by p.journal_id desc, p.n desc, p.side limit :most
+""")
+
+BEYOND = 2**62
+"""Above every journal id."""
+MOST_OF_ONE = 1_000
+"""No journal moves more than this many pairs of one person (200 lines at up to 3 levels)."""
+_OWN = ("pending", "available", "held", "frozen", "debt", "points")
+
+
+@dataclass(frozen=True, slots=True)
+class Wallet:
+    """A person's money in fen. ``total_earned_fen``: all that was ever earned and not taken back, paid out or not.
+
+    ``next_release``: the day (Shanghai) on which pending money next becomes available, and how much.
+    """
+
+    pending_fen: int
+    available_fen: int
+    frozen_fen: int
+    withdrawing_fen: int
+    paid_fen: int
+    debt_fen: int
+    points: int
+    total_earned_fen: int
+    next_release: tuple[date, int] | None
+
+
+@dataclass(frozen=True, slots=True)
+class StatementLine:
+    """One movement of a person's money: from account ``source`` to ``target``, in fen (points for PTS).
+
+    ``change_fen`` is what it did to what the person owns: earned +, taken back or paid out -, moved within 0.
+    ``reason`` is the journal's kind (commission.accrued, commission.released, …); ``order`` is ``channel/number``.
+    """
+
+    id: str
+    at: datetime
+    booked_at: datetime
+    reason: str
+    source: str
+    target: str
+    amount: int
+    change: int
+    currency: str
+    order: str
+    source_type: str
+    source_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class StatementPage:
+    """Lines, newest first; ``next_cursor`` asks for the rest, None at the end."""
+
+    lines: tuple[StatementLine, ...]
+    next_cursor: str | None
+
+
+def wallet(session: Session, person_id: int) -> Wallet:
+    """The wallet in one statement; all zeros for somebody who never had anything."""
+    held: dict[str, int] = {}
+    coming: tuple[date, int] | None = None
+    for kind, amount, at in session.execute(_WALLET, {"person": person_id}):
+        if at is not None:
+            coming = (business_date(at), amount)
+        else:
+            held[kind] = amount
+    pending, available, frozen, withdrawing, paid, debt = (
+        held.get(kind, 0) for kind in ("pending", "available", "frozen", "held", "paid", "debt")
+    )
+    earned = pending + available + frozen + withdrawing + paid - debt
+    return Wallet(pending, available, frozen, withdrawing, paid, debt, held.get("points", 0), earned, coming)
+
+
+def statement(session: Session, person_id: int, cursor: str | None, limit: int) -> StatementPage:
+    """Every movement of a person's money, newest first. ``cursor`` comes from the page before; a strange one starts
+    at the top. A page ends with a whole journal, so it may hold a few lines more than ``limit``."""
+    upto = int(cursor) if cursor and cursor.isdecimal() and len(cursor) < 19 else BEYOND
+    rows = session.execute(_STATEMENT, {"person": person_id, "upto": upto, "most": limit + MOST_OF_ONE}).all()
+    lines: list[StatementLine] = []
+    for row in rows:
+        if len(lines) >= limit and row.journal_id != int(lines[-1].id.split(".")[0]):
+            return StatementPage(tuple(lines), str(row.journal_id))
+        lines.append(_line(row))
+    return StatementPage(tuple(lines), None)
+
+
+def _line(row: Row[Any]) -> StatementLine:
+    source, target = (row.other_kind, row.kind) if row.side == "in" else (row.kind, row.other_kind)
+    within = row.side == "out" and row.other_kind in _OWN
+    change = row.amount if row.side == "in" else (0 if within else -row.amount)
+    return StatementLine(
+        id=f"{row.journal_id}.{row.n}", at=row.effective_at, booked_at=row.posted_at, reason=row.reason,
+        source=source, target=target, amount=row.amount, change=change, currency=row.currency,
+        order=row.label if row.source_type == "order" else "", source_type=row.source_type, source_id=row.source_id,
+    )

@@ -1,0 +1,132 @@
+"""The ledger's grammar: moves between accounts, and how a person's purse gives and takes. Pure, integers only."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from typing import Any, Literal
+
+PersonKind = Literal["pending", "available", "held", "frozen", "debt", "points"]
+Currency = Literal["CNY", "PTS"]
+
+EXPENSE_BY_LEVEL = {1: "expense.direct", 2: "expense.level2", 3: "expense.level3"}
+"""Where the money of a base commission comes from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """An account by name: a person's (``owner_id``) or the platform's (``owner_id`` None)."""
+
+    owner_id: int | None
+    kind: str
+
+
+def person(owner_id: int, kind: PersonKind) -> Side:
+    return Side(owner_id, kind)
+
+
+def platform(kind: str) -> Side:
+    return Side(None, kind)
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """``amount`` > 0 from ``debit`` to ``credit``: a whole posting, so it always balances."""
+
+    debit: Side
+    credit: Side
+    amount: int
+    currency: Currency = "CNY"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One journal to book. ``idem`` is the business fact; booking it twice books it once.
+
+    ``source_type``/``source_id``/``label`` name the cause. ``reverses`` and ``resolves`` are journal ids; each journal
+    can be reversed once and resolved once.
+    """
+
+    idem: str
+    kind: str
+    effective_at: datetime
+    source_type: str
+    source_id: int
+    label: str
+    moves: tuple[Move, ...]
+    actor: str = ""
+    reverses: int | None = None
+    resolves: int | None = None
+
+    @property
+    def digest(self) -> str:
+        """What the fact says: the same ``idem`` with another digest is a conflict."""
+        moves = [[m.debit.owner_id, m.debit.kind, m.credit.owner_id, m.credit.kind, m.currency, m.amount]
+                 for m in self.moves]
+        content = [self.kind, self.source_type, self.source_id, moves, self.reverses, self.resolves]
+        return sha256(json.dumps(content, separators=(",", ":")).encode()).hexdigest()
+
+
+def document(entries: list[Entry]) -> dict[str, Any]:
+    """The entries as the JSON that the SQL function ``ledger_post`` takes."""
+    journals: list[dict[str, Any]] = []
+    postings: list[dict[str, Any]] = []
+    opens: dict[tuple[int, str, str], None] = {}
+    for entry in entries:
+        journals.append({
+            "idem": entry.idem, "digest": entry.digest, "kind": entry.kind,
+            "effective_at": entry.effective_at.isoformat(), "source_type": entry.source_type,
+            "source_id": entry.source_id, "label": entry.label, "actor": entry.actor,
+            "reverses": entry.reverses, "resolves": entry.resolves,
+        })
+        for n, move in enumerate(entry.moves, 1):
+            postings.append({
+                "idem": entry.idem, "n": n, "debit_owner": move.debit.owner_id, "debit": move.debit.kind,
+                "credit_owner": move.credit.owner_id, "credit": move.credit.kind, "currency": move.currency,
+                "amount": move.amount,
+            })
+            for side in (move.debit, move.credit):
+                if side.owner_id is not None:
+                    opens[(side.owner_id, side.kind, move.currency)] = None
+    owners = [{"owner": owner, "kind": kind, "currency": currency} for owner, kind, currency in sorted(opens)]
+    return {"journals": journals, "postings": postings, "opens": owners}
+
+
+@dataclass(slots=True)
+class Purse:
+    """A person's spendable money while a batch works on it; balances are locked in the database meanwhile."""
+
+    owner_id: int
+    available: int = 0
+    debt: int = 0
+
+    def take_back(self, amount: int, to: Side) -> list[Move]:
+        """Claw back released money: from what is available, the rest becomes a debt."""
+        here = min(amount, self.available)
+        self.available -= here
+        self.debt += amount - here
+        return _moves(
+            (person(self.owner_id, "available"), to, here), (person(self.owner_id, "debt"), to, amount - here)
+        )
+
+    def let_go(self, amount: int) -> list[Move]:
+        """Release pending money: debt is repaid first, the rest becomes available."""
+        repaid = min(amount, self.debt)
+        self.debt -= repaid
+        self.available += amount - repaid
+        pending = person(self.owner_id, "pending")
+        return _moves(
+            (pending, person(self.owner_id, "debt"), repaid),
+            (pending, person(self.owner_id, "available"), amount - repaid),
+        )
+
+
+def _moves(*parts: tuple[Side, Side, int]) -> list[Move]:
+    return [Move(debit, credit, amount) for debit, credit, amount in parts if amount]
+
+
+def purses(balances: Mapping[tuple[int, str], int]) -> dict[int, Purse]:
+    """Purses from locked balances ``{(owner_id, kind): amount}``."""
+    owners = {owner for owner, _ in balances}
+    return {o: Purse(o, balances.get((o, "available"), 0), balances.get((o, "debt"), 0)) for o in owners}

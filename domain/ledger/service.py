@@ -1,0 +1,149 @@
+"""Booking and checking: the only doors through which money moves. Never commits."""
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session, sessionmaker
+
+from domain.ledger.rules import Entry, Move, Purse, Side, document, purses
+from domain.shared.errors import Conflict, DomainError
+
+T = TypeVar("T")
+
+TRY_AGAIN = ("40001", "40P01")
+"""Serialisation failure and deadlock: nothing was refused, the work only has to be done again."""
+
+
+def post(session: Session, entries: Sequence[Entry], now: datetime) -> int:
+    """Book ``entries`` in one call, all or none; returns how many were new.
+
+    Raises DomainError("insufficient") when a balance would fall under its floor, Conflict("journal_conflict") when a
+    key is booked with other content. The transaction can go on after neither: roll back, or use a savepoint.
+    """
+    if not entries:
+        return 0
+    doc = json.dumps(document(list(entries)) | {"at": now.isoformat()})
+    try:
+        return int(session.execute(text("select ledger_post(cast(:doc as jsonb))"), {"doc": doc}).scalar_one())
+    except DBAPIError as fault:
+        raise refusal(fault) from fault
+
+
+def lock(session: Session, owners: Sequence[int]) -> dict[int, Purse]:
+    """Lock the spendable balances of ``owners`` in account order until the transaction ends."""
+    if not owners:
+        return {}
+    rows = session.execute(text("select * from ledger_lock(:owners)"), {"owners": sorted(set(owners))})
+    return purses({(owner, kind): amount for owner, kind, amount in rows})
+
+
+def move(session: Session, kept_id: int, gone_id: int, now: datetime) -> dict[str, int]:
+    """A merge's part: every balance of ``gone`` goes over to ``kept`` in one journal. Money being withdrawn goes along
+    only after it has arrived: raises DomainError("withdrawal_open") while something is held."""
+    session.execute(text(
+        "select 1 from account a join balance b on b.account_id = a.id"
+        " where a.owner_id in (:kept, :gone) order by b.account_id for update of b"
+    ), {"kept": kept_id, "gone": gone_id})
+    held = session.execute(text(
+        "select a.kind, a.currency, a.normal, b.amount from account a join balance b on b.account_id = a.id"
+        " where a.owner_id = :gone and b.amount > 0 order by a.id"
+    ), {"gone": gone_id}).all()
+    if any(kind == "held" for kind, *_ in held):
+        raise DomainError("withdrawal_open", person_id=gone_id)
+    moves = [
+        Move(Side(gone_id, kind), Side(kept_id, kind), amount, currency) if normal == "credit"
+        else Move(Side(kept_id, kind), Side(gone_id, kind), amount, currency)
+        for kind, currency, normal, amount in held
+    ]
+    if moves:
+        post(session, [Entry(f"merge:{gone_id}:{kept_id}", "people.merged", now, "merge", gone_id, "", tuple(moves))],
+             now)
+    return {"moves": len(moves)}
+
+
+def refusal(fault: DBAPIError) -> Exception:
+    """The domain's word for a refusal of the database; anything unknown stays what it is."""
+    state = getattr(fault.orig, "sqlstate", None)
+    constraint = getattr(getattr(fault.orig, "diag", None), "constraint_name", None)
+    if state == "23514" and constraint == "ck_balance_floor":
+        return DomainError("insufficient")
+    if state == "HT409":
+        return Conflict("journal_conflict", detail=str(fault.orig).splitlines()[0])
+    return fault
+
+
+def retrying(factory: sessionmaker[Session], work: Callable[[Session], T], attempts: int = 5) -> T:
+    """Run ``work`` in a transaction of its own and commit; deadlocks and serialisation failures run it again."""
+    for attempt in range(1, attempts + 1):
+        try:
+            with factory.begin() as session:
+                return work(session)
+        except DBAPIError as fault:
+            if getattr(fault.orig, "sqlstate", None) not in TRY_AGAIN or attempt == attempts:
+                raise
+        time.sleep(0.01 * 2**attempt)
+    raise AssertionError("unreachable")
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReport:
+    """What a full check found. ``entries`` counts postings; ``faults`` are sentences for the operator."""
+
+    balanced: bool
+    accounts: int
+    entries: int
+    checked_at: datetime
+    faults: tuple[str, ...]
+
+
+FAULTS = """
+select format('account %s: balance says %s, postings say %s', a.id, b.amount, coalesce(p.total, 0))
+  from account a left join balance b on b.account_id = a.id
+  left join (
+    select id, sum(amount) as total from (
+        select a.id, case when a.normal = 'credit' then p.amount else -p.amount end as amount
+          from posting p join account a on a.id = p.credit where a.id >= 1000
+        union all
+        select a.id, case when a.normal = 'credit' then -p.amount else p.amount end
+          from posting p join account a on a.id = p.debit where a.id >= 1000) s
+     group by id) p on p.id = a.id
+ where a.id >= 1000 and coalesce(b.amount, 0) is distinct from coalesce(p.total, 0)
+union all
+select format('journal %s has no postings', j.id)
+  from journal j where not exists (select from posting p where p.journal_id = j.id)
+union all
+select format('order %s: commissions say %s, journals say %s', coalesce(c.order_id, j.order_id),
+              coalesce(c.net, 0), coalesce(j.net, 0))
+  from (select order_id, sum(amount_fen - clawed_fen) as net from commission_line group by 1) c
+  full join (
+    select j.source_id as order_id, sum(case when d.owner_id is null then p.amount else -p.amount end) as net
+      from journal j join posting p on p.journal_id = j.id
+      join account d on d.id = p.debit
+     where j.source_type = 'order' and j.kind in ('commission.accrued', 'commission.clawed_back')
+     group by 1) j on j.order_id = c.order_id
+ where coalesce(c.net, 0) <> coalesce(j.net, 0)
+union all
+select format('order line %s/%s: %s returned, refunds say %s', l.order_id, l.n, l.refunded_fen, coalesce(r.fen, 0))
+  from order_line l
+  left join (select order_id, n, sum(refund_fen) as fen from refund_line group by 1, 2) r using (order_id, n)
+ where l.refunded_fen <> coalesce(r.fen, 0)
+ limit 100
+"""
+
+
+def check(session: Session) -> CheckReport:
+    """Compare every balance with its postings, every deal with its journals, every refund with its lines.
+
+    Pairs balance by construction; ``checked_at`` is the database's own time. This finds what was changed behind the functions' back.
+    """
+    faults = tuple(session.scalars(text(FAULTS)))
+    accounts, entries, at = session.execute(
+        text("select (select count(*) from account), (select count(*) from posting), clock_timestamp()")
+    ).one()
+    return CheckReport(not faults, accounts, entries, at, faults)

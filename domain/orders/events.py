@@ -1,0 +1,295 @@
+"""The language of commerce events: seven types, parsed strictly, every fault named with a JSON pointer.
+
+``parse_event`` takes what ``json.loads`` gave and answers a typed event or the whole list of faults. Unknown fields
+are ignored; a float, a boolean, a missing offset, a second line with the same id are not. Money is integer fen.
+"""
+
+import json
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from hashlib import sha256
+from typing import Any
+
+from domain.people.rules import IdentityRef, Kind
+from domain.shared.errors import DomainError
+
+MAX_FEN = 10**13
+"""A hundred billion yuan: far above any order, far below where sums leave 64 bits."""
+MAX_LINES = 200
+IDENTITY_KINDS: tuple[Kind, ...] = ("openid", "unionid", "external_userid", "phone", "mall_user_id")
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is wrong where: ``pointer`` is an RFC 6901 JSON pointer into the event."""
+
+    pointer: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class CommerceEvent:
+    """One valid event. ``data`` holds only the known fields, normalised; times are ISO strings in UTC.
+
+    ``subject`` names what it is about (``order:<channel>/<order_no>``); ``digest`` is of type, time and data.
+    """
+
+    id: str
+    type: str
+    occurred_at: datetime
+    subject: str
+    data: Json
+
+    @property
+    def digest(self) -> str:
+        return digest_of([self.type, iso(self.occurred_at), self.data])
+
+
+class Reader:
+    """Walks one JSON object, collects faults, and gives back harmless values in their place."""
+
+    def __init__(self, raw: Any, pointer: str, faults: list[Fault]) -> None:
+        self.pointer = pointer
+        self.faults = faults
+        self.raw: Json = raw if isinstance(raw, dict) else {}
+        if not isinstance(raw, dict):
+            self.fault("", "must be an object")
+
+    def fault(self, name: str, message: str) -> None:
+        self.faults.append(Fault(f"{self.pointer}/{name}" if name else self.pointer, message))
+
+    def text(self, name: str, *, most: int = 64, least: int = 1, default: str | None = None, wide: bool = False) -> str:
+        """A string of ``least``..``most`` printable characters; ``default`` makes the field optional.
+
+        ``wide`` is for what people write: it lets joiners and marks of emoji through, but no control characters.
+        """
+        value = self.raw.get(name)
+        if value is None and default is not None:
+            return default
+        if not isinstance(value, str):
+            self.fault(name, "must be a string" if name in self.raw else "is missing")
+            return ""
+        clean = value.isprintable() or (wide and not any(unicodedata.category(c) in ("Cc", "Cs") for c in value))
+        if not least <= len(value) <= most or not clean or value != value.strip():
+            self.fault(name, f"must be {least} to {most} printable characters without spaces around them")
+            return ""
+        return value
+
+    def integer(self, name: str, *, least: int = 0, most: int = MAX_FEN, default: int | None = None) -> int:
+        value = self.raw.get(name)
+        if value is None and default is not None and name not in self.raw:
+            return default
+        if type(value) is not int:
+            self.fault(name, "must be an integer" if name in self.raw else "is missing")
+            return least
+        if not least <= value <= most:
+            self.fault(name, f"must be between {least} and {most}")
+            return least
+        return value
+
+    def optional_integer(self, name: str, *, least: int, most: int) -> int | None:
+        return self.integer(name, least=least, most=most) if self.raw.get(name) is not None else None
+
+    def time(self, name: str) -> datetime:
+        value = self.raw.get(name)
+        try:
+            at = datetime.fromisoformat(value) if isinstance(value, str) else None
+            if at is not None and at.tzinfo is not None and 2000 < at.year < 2200:
+                return at.astimezone(UTC)
+        except (ValueError, OverflowError):
+            pass
+        self.fault(name, "must be an ISO 8601 time with an offset" if name in self.raw else "is missing")
+        return datetime(2000, 1, 1, tzinfo=UTC)
+
+    def items(self, name: str, most: int = MAX_LINES) -> list["Reader"]:
+        value = self.raw.get(name)
+        if not isinstance(value, list) or not 1 <= len(value) <= most:
+            self.fault(name, f"must be a list of 1 to {most}" if name in self.raw else "is missing")
+            return []
+        return [Reader(item, f"{self.pointer}/{name}/{i}", self.faults) for i, item in enumerate(value)]
+
+    def child(self, name: str) -> "Reader":
+        if name not in self.raw:
+            self.fault(name, "is missing")
+            return Reader({}, f"{self.pointer}/{name}", [])
+        return Reader(self.raw[name], f"{self.pointer}/{name}", self.faults)
+
+    def unique(self, items: list["Reader"], name: str) -> None:
+        """Two items of a list may not carry the same ``name``."""
+        seen: set[str] = set()
+        for item in items:
+            value = item.raw.get(name)
+            if isinstance(value, str):
+                if value in seen:
+                    item.fault(name, "is used twice")
+                seen.add(value)
+
+
+def parse_event(raw: Any) -> CommerceEvent | list[Fault]:
+    """The typed event, or every fault in it. Never raises on any JSON value."""
+    faults: list[Fault] = []
+    envelope = Reader(raw, "", faults)
+    event_id = envelope.text("id")
+    kind = envelope.text("type")
+    occurred_at = envelope.time("occurred_at")
+    data = envelope.child("data")
+    parser = PARSERS.get(kind)
+    if parser is None:
+        if kind:
+            envelope.fault("type", f"is none of {', '.join(PARSERS)}")
+        return faults
+    subject, clean = parser(data)
+    return faults or CommerceEvent(event_id, kind, occurred_at, subject, clean)
+
+
+def digest_of(content: Any) -> str:
+    """SHA-256 of the canonical JSON of ``content``, hex."""
+    return sha256(json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()).hexdigest()
+
+
+def iso(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat()
+
+
+def subject_of(channel: str, order_no: str) -> str:
+    return f"order:{channel}/{order_no}"
+
+
+def _order_key(data: Reader) -> tuple[str, Json]:
+    clean: Json = {"order_id": data.text("order_id"), "channel": data.text("channel")}
+    if "/" in clean["channel"]:
+        data.fault("channel", "must not contain a slash")
+    return subject_of(clean["channel"], clean["order_id"]), clean
+
+
+def _identities(reader: Reader) -> Json:
+    """The known identities of a person; at least one, an openid only with its app."""
+    found: Json = {kind: reader.text(kind) for kind in IDENTITY_KINDS if reader.raw.get(kind) is not None}
+    if not found:
+        reader.fault("", f"needs at least one of {', '.join(IDENTITY_KINDS)}")
+    if "openid" in found:
+        found["app_id"] = reader.text("app_id")
+    for kind in IDENTITY_KINDS:
+        try:
+            if found.get(kind):
+                IdentityRef(kind, found[kind], found.get("app_id", "") if kind == "openid" else "")
+        except DomainError:
+            reader.fault(kind, f"is no {kind}")
+    return found
+
+
+def refs_of(identities: Json) -> list[IdentityRef]:
+    """The identities of a clean payload, as the people room takes them."""
+    return [
+        IdentityRef(kind, identities[kind], identities["app_id"] if kind == "openid" else "")
+        for kind in IDENTITY_KINDS if kind in identities
+    ]
+
+
+def _paid(data: Reader) -> tuple[str, Json]:
+    subject, clean = _order_key(data)
+    lines = data.items("lines")
+    data.unique(lines, "line_id")
+    if data.text("currency") not in ("", "CNY"):
+        data.fault("currency", "must be CNY")
+    clean |= {
+        "paid_at": iso(data.time("paid_at")),
+        "buyer": _identities(data.child("buyer")),
+        "share_code": data.text("share_code", least=0, default=""),
+        "region": data.text("region", least=0, default=""),
+        "paid_fen": data.integer("paid_fen"),
+        "shipping_fen": data.integer("shipping_fen", default=0),
+        "lines": [
+            {
+                "line_id": line.text("line_id"), "sku": line.text("sku"),
+                "title": line.text("title", most=200, wide=True),
+                "category": line.text("category"), "quantity": line.integer("quantity", least=1, most=1_000_000),
+                "paid_fen": line.integer("paid_fen"),
+            }
+            for line in lines
+        ],
+    }
+    if not data.faults and sum(line["paid_fen"] for line in clean["lines"]) != clean["paid_fen"]:
+        data.fault("paid_fen", "must be the sum of the lines' paid_fen (shipping apart)")
+    return subject, clean
+
+
+def _shipped(data: Reader) -> tuple[str, Json]:
+    subject, clean = _order_key(data)
+    for name in ("carrier", "tracking_no"):
+        clean[name] = data.text(name, least=0, default="")
+    return subject, clean
+
+
+def _received(data: Reader) -> tuple[str, Json]:
+    subject, clean = _order_key(data)
+    return subject, clean | {"received_at": iso(data.time("received_at"))}
+
+
+def _refunded(data: Reader) -> tuple[str, Json]:
+    subject, clean = _order_key(data)
+    lines = data.items("lines")
+    data.unique(lines, "line_id")
+    return subject, clean | {
+        "refund_id": data.text("refund_id"),
+        "refunded_at": iso(data.time("refunded_at")),
+        "lines": [
+            {
+                "line_id": line.text("line_id"), "refund_fen": line.integer("refund_fen"),
+                "quantity": line.integer("quantity", most=1_000_000),
+            }
+            for line in lines
+        ],
+    }
+
+
+def _closed(data: Reader) -> tuple[str, Json]:
+    return _order_key(data)
+
+
+def _product(data: Reader) -> tuple[str, Json]:
+    clean: Json = {
+        "sku": data.text("sku"), "title": data.text("title", most=200, wide=True), "category": data.text("category"),
+        "price_fen": data.integer("price_fen"),
+        "image_url": data.text("image_url", most=500, least=0, default=""),
+        "margin_bps": data.optional_integer("margin_bps", least=-10_000, most=10_000),
+        "consumption_days": data.optional_integer("consumption_days", least=1, most=3_650),
+    }
+    if clean["image_url"] and not clean["image_url"].startswith(("https://", "http://", "/")):
+        data.fault("image_url", "must be an http address")
+    return f"product:{clean['sku']}", clean
+
+
+def _customer(data: Reader) -> tuple[str, Json]:
+    identities = _identities(data.child("identities"))
+    clean: Json = {"identities": identities}
+    if data.raw.get("nickname") is not None:
+        clean["nickname"] = data.text("nickname", least=0, wide=True)
+    if data.raw.get("avatar_url") is not None:
+        clean["avatar_url"] = data.text("avatar_url", most=500, least=0)
+    if data.raw.get("birthday") is not None:
+        try:
+            clean["birthday"] = date.fromisoformat(data.text("birthday") or "-").isoformat()
+        except ValueError:
+            data.fault("birthday", "must be a date, YYYY-MM-DD")
+    if data.raw.get("phone_verified") is not None:
+        if not isinstance(data.raw["phone_verified"], bool):
+            data.fault("phone_verified", "must be true or false")
+        clean["phone_verified"] = data.raw["phone_verified"] is True
+    name = sorted(f"{kind}={value}" for kind, value in identities.items())
+    return f"customer:{digest_of(name)[:32]}", clean
+
+
+PARSERS: dict[str, Callable[[Reader], tuple[str, Json]]] = {
+    "order.paid": _paid,
+    "order.shipped": _shipped,
+    "order.received": _received,
+    "order.refunded": _refunded,
+    "order.closed": _closed,
+    "product.upserted": _product,
+    "customer.upserted": _customer,
+}

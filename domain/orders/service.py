@@ -1,0 +1,94 @@
+"""The inbox of commerce events: taking them in, settling what needs a human. Never commits.
+
+Applying them is the workflows' business; orders themselves are stored by ``money_apply``.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select, text, tuple_, update
+from sqlalchemy.orm import Session
+
+from domain.orders.events import CommerceEvent
+from domain.orders.models import CommerceEventRow
+from domain.shared.errors import NotFound
+
+TAKE_IN = text("""
+    insert into commerce_event (source, event_id, digest, type, subject, payload, occurred_at, received_at, due_at)
+    select :source, e.event_id, e.digest, e.type, e.subject, e.payload, e.occurred_at, :now, :now
+      from jsonb_to_recordset(cast(:events as jsonb))
+           as e (event_id text, digest text, type text, subject text, payload jsonb, occurred_at timestamptz)
+     order by e.event_id
+        on conflict (source, event_id) do nothing
+    returning event_id
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """How a batch came in. ``conflicts``: event ids that are known with other content; nothing of those is stored."""
+
+    accepted: int
+    duplicates: int
+    conflicts: tuple[str, ...] = ()
+
+
+def receive(session: Session, source: str, events: Sequence[CommerceEvent], now: datetime) -> Received:
+    """Store the events that are new. The caller refuses the batch (409) and rolls back when there are conflicts."""
+    if not events:
+        return Received(0, 0)
+    digests: dict[str, str] = {}
+    conflicts: set[str] = set()
+    rows = []
+    for event in events:
+        if digests.setdefault(event.id, event.digest) != event.digest:
+            conflicts.add(event.id)
+        rows.append({
+            "event_id": event.id, "digest": event.digest, "type": event.type, "subject": event.subject,
+            "payload": event.data, "occurred_at": event.occurred_at.isoformat(),
+        })
+    taken = session.scalars(TAKE_IN, {"source": source, "now": now, "events": json.dumps(rows)}).all()
+    known = set(digests) - set(taken)
+    if known:
+        stored = session.execute(
+            select(CommerceEventRow.event_id, CommerceEventRow.digest)
+            .where(tuple_(CommerceEventRow.source, CommerceEventRow.event_id).in_([(source, name) for name in known]))
+        )
+        conflicts |= {name for name, digest in stored if digest != digests[name]}
+    return Received(len(taken), len(events) - len(taken), tuple(sorted(conflicts)))
+
+
+def dismiss(session: Session, event_row_id: int, note: str, now: datetime) -> None:
+    """A human has looked at a parked, conflicting or dead event and decided that nothing is to be booked.
+
+    Ends the hold that an open refund puts on the release. Raises NotFound if no such event is open.
+    """
+    done = session.execute(
+        update(CommerceEventRow)
+        .where(CommerceEventRow.id == event_row_id, CommerceEventRow.state.in_(("parked", "conflict", "dead")))
+        .values(state="done", reason=f"dismissed: {note}", ended_at=now).returning(CommerceEventRow.id)
+    ).first()
+    if done is None:
+        raise NotFound("commerce_event.unknown")
+
+
+def retry(session: Session, event_row_id: int, now: datetime) -> None:
+    """Try a conflicting or dead event again from the start. Raises NotFound if no such event is there."""
+    done = session.execute(
+        update(CommerceEventRow)
+        .where(CommerceEventRow.id == event_row_id, CommerceEventRow.state.in_(("conflict", "dead")))
+        .values(state="new", reason="", attempts=0, due_at=now, ended_at=None).returning(CommerceEventRow.id)
+    ).first()
+    if done is None:
+        raise NotFound("commerce_event.unknown")
+
+
+def move(session: Session, kept_id: int, gone_id: int, now: datetime) -> dict[str, int]:
+    """A merge's part: the orders of ``gone`` are ``kept``'s from now on. Returns {'customer_order': n}."""
+    moved = session.execute(
+        text("update customer_order set buyer_id = :kept where buyer_id = :gone returning id"),
+        {"kept": kept_id, "gone": gone_id},
+    ).all()
+    return {"customer_order": len(moved)}

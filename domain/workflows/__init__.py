@@ -1,0 +1,47 @@
+"""The use cases that cross rooms: commerce events become orders, orders become commissions, time lets them go.
+
+Facts for subscribers go into the outbox (queue ``fact``) in the same transaction; money in fen, times ISO:
+
+| kind, key | payload |
+|---|---|
+| ``commission.accrued`` ``:<order id>:<beneficiary>`` | order_id channel order_no buyer_id title lines paid_fen ·
+  beneficiary_id level amount_fen rate_bps rule plan_version paid_at · parts [{title base_fen rate_bps rule amount_fen
+  capped}] |
+| ``commission.clawed_back`` ``:<order id>:<refund:no or closed>:<beneficiary>`` | the order as above · beneficiary_id
+  cause amount_fen left_fen from_pending_fen from_available_fen to_debt_fen |
+| ``commission.released`` ``:<order id>:<beneficiary>:<first line>`` | the order · beneficiary_id amount_fen
+  to_available_fen debt_repaid_fen |
+| ``order.first_completed`` ``:<buyer>`` | order_id channel order_no buyer_id title paid_fen |
+
+``title`` is that of the first line that earns; ``rule`` is a plan rule's key (``category:fmcg``, ``default``, …).
+"""
+
+from datetime import datetime
+
+from sqlalchemy.orm import Session, sessionmaker
+
+from domain.ledger.service import retrying
+from domain.workflows import intake, release
+from domain.workflows.circle import Circle
+from domain.workflows.merging import MOVERS
+from domain.workflows.release import anything_due, next_due, release_due
+
+__all__ = [
+    "MOVERS", "Circle", "anything_due", "apply_events", "next_due", "receive_overdue", "release_due",
+]
+
+
+def apply_events(
+    sessions: sessionmaker[Session], now: datetime, pepper: bytes, limit: int, circle: Circle | None = None
+) -> int:
+    """Apply up to ``limit`` due commerce events in a transaction of its own; returns how many were taken.
+
+    Deadlocks and serialisation failures run it again. Several workers at once share the work.
+    """
+    around = circle or Circle(pepper)
+    return retrying(sessions, lambda session: intake.apply_batch(session, now, limit, circle=around))
+
+
+def receive_overdue(session: Session, now: datetime, limit: int, circle: Circle | None = None) -> int:
+    """Count orders as received that nobody confirmed in time; returns how many. Does not commit."""
+    return release.receive_overdue(session, now, limit, circle=circle or Circle(b""))

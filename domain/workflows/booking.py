@@ -1,0 +1,256 @@
+"""From facts to money: strikes the deals of new orders, claws back for refunds, and stores a batch in one call."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+from domain.commissions.plans import Plan
+from domain.commissions.rules import SaleLine, strike, taken_back
+from domain.commissions.service import PlanBook
+from domain.ledger import service as ledger
+from domain.ledger.rules import EXPENSE_BY_LEVEL, Entry, Move, Purse, document, person, platform
+from domain.orders.events import refs_of
+from domain.orders.rules import OrderState, Return, Verdict
+from domain.people import service as people
+from domain.referrals import service as referrals
+from domain.referrals.queries import uplines_at
+from domain.referrals.rules import Touch
+from domain.shared.outbox import Effect, put
+from domain.workflows import notes
+from domain.workflows.circle import Circle
+from domain.workflows.desk import (
+    Deal,
+    Work,
+    changed_row,
+    deal_change,
+    deal_row,
+    line_row,
+    order_row,
+)
+from domain.workflows.merging import MOVERS
+
+
+@dataclass(slots=True)
+class Ledgered:
+    """What a batch will book and tell."""
+
+    entries: list[Entry] = field(default_factory=list)
+    facts: list[Effect] = field(default_factory=list)
+
+
+def book(
+    session: Session, works: Sequence[Work], verdicts: Sequence[Verdict], plans: PlanBook, circle: Circle, now: datetime
+) -> None:
+    """Everything that the folded facts of a batch mean, written in one call. Raises what the database refuses."""
+    fresh = [work for work in works if work.folded.is_new]
+    meet(session, fresh, plans, circle, now)
+    for work in works:
+        schedule(work, plans.at(work.order.paid_at))
+    out = Ledgered()
+    for work in fresh:
+        accrue(work, out)
+    purses = ledger.lock(session, sorted(_clawed_people(works)))
+    for work in works:
+        claw_back(work, purses, out)
+    store(session, works, verdicts, out, now)
+    tell_roles(session, works, circle, now)
+
+
+def meet(session: Session, fresh: Sequence[Work], plans: PlanBook, circle: Circle, now: datetime) -> None:
+    """Who bought, who brought them, and what those earn: sets buyer and deals of new orders."""
+    if not fresh:
+        return
+    groups = [refs_of(work.order.buyer) for work in fresh]
+    buyers = people.resolve_many(session, groups, now, pepper=circle.pepper, movers=MOVERS)
+    for work, buyer in zip(fresh, buyers, strict=True):
+        work.order.buyer_id = buyer
+    policy = plans.at(now).binding
+    touches = [
+        Touch(w.order.buyer_id, w.order.paid_at, "order", referral_code=w.order.share_code)
+        for w in fresh if w.order.share_code
+    ]
+    if touches:
+        referrals.bind_many(session, touches, policy, now)
+    referrals.renew_many(session, [(w.order.buyer_id, w.order.paid_at) for w in fresh], policy)
+    _strike(session, fresh, plans, circle)
+
+
+def _strike(session: Session, works: Sequence[Work], plans: PlanBook, circle: Circle) -> None:
+    live = [plans.at(work.order.paid_at) for work in works]
+    asked = [(work.order.buyer_id, work.order.paid_at) for work in works]
+    uplines = uplines_at(session, asked, max(plan.levels for plan in live))
+    roles = circle.roles_of(session, sorted({one for line in uplines for one in line}))
+    for work, plan, upline in zip(works, live, uplines, strict=True):
+        order = work.order
+        sold = [SaleLine(line.n, line.sku, line.category, line.paid_fen) for line in order.lines]
+        work.deals = [
+            Deal(
+                n=part.n, beneficiary_id=part.beneficiary_id, level=part.level, kind="base", base_fen=part.base_fen,
+                rate_bps=part.rate_bps, rule=part.rule, plan_version=plan.version, uncut_fen=part.uncut_fen,
+                amount_fen=part.amount_fen, accrued_at=order.paid_at,
+            )
+            for part in strike(order.buyer_id, sold, upline, roles, plan)
+        ]
+
+
+def schedule(work: Work, plan: Plan) -> None:
+    """When the order counts as received, and when its commissions are let go. From facts alone, so order never
+    matters; what was already let go stays."""
+    order, release = work.order, plan.release
+    if order.received_at is not None:
+        order.completed_at = order.received_at
+    if order.completed_at is not None or order.closed_at is not None:
+        order.receive_due_at = None
+    elif order.shipped_at is not None:
+        order.receive_due_at = order.shipped_at + timedelta(days=release.received_after_shipping_days)
+    else:
+        order.receive_due_at = order.paid_at + timedelta(days=release.received_after_payment_days)
+    due = None if order.completed_at is None else order.completed_at + release.hold
+    for deal in work.deals:
+        wanted = due if deal.left_fen else None
+        if deal.released_at is None and deal.release_at != wanted:
+            deal.release_at, deal.touched = wanted, True
+
+
+def accrue(work: Work, out: Ledgered) -> None:
+    """The journal of a new deal: the platform's expense becomes pending money, one pair a line."""
+    if not work.deals:
+        return
+    moves = tuple(
+        Move(platform(EXPENSE_BY_LEVEL[deal.level]), person(deal.beneficiary_id, "pending"), deal.amount_fen)
+        for deal in work.deals
+    )
+    out.entries.append(_entry(work, "accrued", "commission.accrued", work.order.paid_at, moves))
+    out.facts += notes.accrued(work)
+
+
+def _entry(work: Work, key: str, kind: str, at: datetime, moves: tuple[Move, ...]) -> Entry:
+    return Entry(f"order:{work.order.id}:{key}", kind, at, "order", work.order.id, work.label, moves)
+
+
+def _clawed_people(works: Sequence[Work]) -> set[int]:
+    """Everybody whose balances must be locked first, because some released money may have to come back."""
+    if not any(deal.released_at for work in works for deal in work.deals
+               if work.folded.returns or work.folded.closed_now):
+        return set()
+    return {deal.beneficiary_id for work in works for deal in work.deals}
+
+
+def claw_back(work: Work, purses: dict[int, Purse], out: Ledgered) -> None:
+    """One journal for each refund, and one for closing: what they take of every deal, by cumulative target."""
+    order = work.order
+    back = {line.n: line.refunded_fen for line in order.lines}
+    for refund in work.folded.returns:
+        for n, fen in refund.fen.items():
+            back[n] -= fen
+    for refund in work.folded.returns:
+        for n, fen in refund.fen.items():
+            back[n] += fen
+        _claw(work, back, purses, out, refund)
+    if work.folded.closed_now:
+        _claw(work, back, purses, out, None)
+
+
+def _claw(
+    work: Work, back: dict[int, int], purses: dict[int, Purse], out: Ledgered, refund: Return | None
+) -> None:
+    order = work.order
+    paid = {line.n: line.paid_fen for line in order.lines}
+    moves: list[Move] = []
+    shares: list[notes.Taken] = []
+    closed = refund is None or (order.closed_at is not None and not work.folded.closed_now)
+    for deal in work.deals:
+        target = taken_back(deal.amount_fen, back[deal.n], paid[deal.n], closed=closed)
+        delta = target - deal.clawed_fen
+        if delta <= 0:
+            continue
+        deal.clawed_fen, deal.touched = target, True
+        expense = platform(EXPENSE_BY_LEVEL[deal.level])
+        if deal.released_at is None:
+            taken = [Move(person(deal.beneficiary_id, "pending"), expense, delta)]
+        else:
+            taken = purses[deal.beneficiary_id].take_back(delta, expense)
+        moves += taken
+        shares.append(notes.Taken(deal, delta, {move.debit.kind: move.amount for move in taken}))
+        if not deal.left_fen:
+            deal.release_at = None
+    if moves:
+        key = "closed" if refund is None else f"refund:{refund.refund_no}"
+        at = refund.refunded_at if refund else order.closed_at
+        assert at is not None
+        out.entries.append(_entry(work, key, "commission.clawed_back", at, tuple(moves)))
+        out.facts += notes.clawed_back(work, key, shares)
+
+
+def store(
+    session: Session, works: Sequence[Work], verdicts: Sequence[Verdict], out: Ledgered, now: datetime
+) -> None:
+    """One SQL call for orders, deals, money and verdicts; one for the facts."""
+    doc = _document(works, verdicts, now)
+    if out.entries:
+        doc |= document(out.entries)
+    try:
+        session.execute(text("select money_apply(cast(:doc as jsonb))"), {"doc": json.dumps(doc)})
+    except DBAPIError as fault:
+        raise ledger.refusal(fault) from fault
+    put(session, out.facts, now)
+
+
+def _document(works: Sequence[Work], verdicts: Sequence[Verdict], now: datetime) -> dict[str, Any]:
+    fresh = [work for work in works if work.folded.is_new]
+    known = [work for work in works if not work.folded.is_new]
+    doc: dict[str, Any] = {
+        "at": now.isoformat(),
+        "verdicts": [{"id": v.row_id, "state": v.state, "reason": v.reason} for v in verdicts],
+        "orders": [order_row(work.order, now) for work in fresh],
+        "lines": [line_row(work.order.id, line) for work in fresh for line in work.order.lines],
+        "commissions": [deal_row(work.order.id, deal) for work in works for deal in work.deals if not deal.id],
+        "changed": [changed_row(work.order) for work in known],
+        "refunded": [_refunded_row(work.order, n) for work in known for n in sorted(_returned_lines(work))],
+        "refunds": [_refund_row(work.order.id, refund, now) for work in works for refund in work.folded.returns],
+        "refund_lines": [
+            {"order_id": work.order.id, "refund_no": refund.refund_no, "n": n, "refund_fen": fen,
+             "quantity": refund.pieces[n]}
+            for work in works for refund in work.folded.returns for n, fen in refund.fen.items()
+        ],
+        "commissions_changed": [deal_change(deal) for work in works for deal in work.deals if deal.id and deal.touched],
+    }
+    return {name: value for name, value in doc.items() if value or name == "verdicts"}
+
+
+def _returned_lines(work: Work) -> set[int]:
+    return {n for refund in work.folded.returns for n in refund.fen}
+
+
+def _refunded_row(order: OrderState, n: int) -> dict[str, Any]:
+    line = order.lines[n - 1]
+    return {"order_id": order.id, "n": n, "refunded_fen": line.refunded_fen,
+            "refunded_quantity": line.refunded_quantity}
+
+
+def _refund_row(order_id: int, refund: Return, now: datetime) -> dict[str, Any]:
+    return {
+        "order_id": order_id, "refund_no": refund.refund_no, "digest": refund.digest,
+        "amount_fen": sum(refund.fen.values()), "refunded_at": refund.refunded_at.isoformat(),
+        "booked_at": now.isoformat(),
+    }
+
+
+def tell_roles(session: Session, works: Sequence[Work], circle: Circle, now: datetime) -> None:
+    """Completed orders give roles, returned ones take them back; an order that came and went tells nothing."""
+    completed = [
+        work.order for work in works
+        if work.order.completed_at and not work.order.returned and not (work.was_completed and not work.was_returned)
+    ]
+    revoked = [work.order for work in works if work.was_completed and work.order.returned and not work.was_returned]
+    if completed:
+        circle.completed(session, completed, now)
+        put(session, notes.first_completed(session, completed), now)
+    if revoked:
+        circle.revoked(session, revoked, now)

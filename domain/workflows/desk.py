@@ -1,0 +1,119 @@
+"""The working state of one batch: orders and deals as they were read, and as they will be written."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from domain.orders.rules import Folded, Line, OrderState
+
+Json = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Deal:
+    """A commission line while a batch works on it. ``id`` is 0 until it is stored."""
+
+    n: int
+    beneficiary_id: int
+    level: int
+    kind: str
+    base_fen: int
+    rate_bps: int
+    rule: str
+    plan_version: int
+    uncut_fen: int
+    amount_fen: int
+    accrued_at: datetime
+    clawed_fen: int = 0
+    release_at: datetime | None = None
+    released_at: datetime | None = None
+    id: int = 0
+    touched: bool = False
+
+    @property
+    def left_fen(self) -> int:
+        return self.amount_fen - self.clawed_fen
+
+
+@dataclass(slots=True)
+class Work:
+    """One order of the batch: what the facts made of it, its deals, and how it stood before."""
+
+    folded: Folded
+    order: OrderState
+    deals: list[Deal] = field(default_factory=list)
+    was_completed: bool = False
+    was_returned: bool = False
+
+    @property
+    def label(self) -> str:
+        return f"{self.order.channel}/{self.order.order_no}"
+
+
+def order_from(row: Json) -> tuple[OrderState, list[Deal]]:
+    """An order and its deals from the JSON of ``intake_load``."""
+    lines = [Line(**{name: line[name] for name in Line.__slots__}) for line in row["lines"]]
+    plain = ("id", "channel", "order_no", "source", "digest", "paid_fen", "shipping_fen", "buyer_id", "region",
+             "share_code", "refunded_fen", "refunds", "carrier", "tracking_no")
+    times: Json = {name: _time(row[name]) for name in
+                   ("shipped_at", "received_at", "closed_at", "completed_at", "receive_due_at")}
+    order = OrderState(
+        lines=lines, paid_at=datetime.fromisoformat(row["paid_at"]),
+        **{name: row[name] for name in plain}, **times,
+    )
+    return order, [deal_from(deal) for deal in row["commissions"]]
+
+
+def deal_from(row: Json) -> Deal:
+    plain = ("id", "n", "beneficiary_id", "level", "kind", "base_fen", "rate_bps", "rule", "plan_version",
+             "uncut_fen", "amount_fen", "clawed_fen")
+    return Deal(
+        accrued_at=datetime.fromisoformat(row["accrued_at"]), release_at=_time(row["release_at"]),
+        released_at=_time(row["released_at"]), **{name: row[name] for name in plain},
+    )
+
+
+def _time(value: str | None) -> datetime | None:
+    return None if value is None else datetime.fromisoformat(value)
+
+
+def text_of(at: datetime | None) -> str | None:
+    return None if at is None else at.isoformat()
+
+
+def order_row(order: OrderState, now: datetime) -> Json:
+    """The whole row of a new order, for ``orders_store``."""
+    return changed_row(order) | {
+        "channel": order.channel, "order_no": order.order_no, "source": order.source, "buyer_id": order.buyer_id,
+        "currency": "CNY", "paid_fen": order.paid_fen, "shipping_fen": order.shipping_fen, "region": order.region,
+        "share_code": order.share_code, "digest": order.digest, "paid_at": text_of(order.paid_at),
+        "booked_at": text_of(now),
+    }
+
+
+def changed_row(order: OrderState) -> Json:
+    """What may change of an order after it was booked."""
+    return {
+        "id": order.id, "refunded_fen": order.refunded_fen, "shipped_at": text_of(order.shipped_at),
+        "carrier": order.carrier, "tracking_no": order.tracking_no, "received_at": text_of(order.received_at),
+        "closed_at": text_of(order.closed_at), "receive_due_at": text_of(order.receive_due_at),
+        "completed_at": text_of(order.completed_at),
+    }
+
+
+def line_row(order_id: int, line: Line) -> Json:
+    return {"order_id": order_id, **{name: getattr(line, name) for name in Line.__slots__}}
+
+
+def deal_row(order_id: int, deal: Deal) -> Json:
+    return {
+        "order_id": order_id, "n": deal.n, "beneficiary_id": deal.beneficiary_id, "level": deal.level,
+        "kind": deal.kind, "base_fen": deal.base_fen, "rate_bps": deal.rate_bps, "rule": deal.rule,
+        "plan_version": deal.plan_version, "uncut_fen": deal.uncut_fen, "amount_fen": deal.amount_fen,
+        "clawed_fen": deal.clawed_fen, "accrued_at": text_of(deal.accrued_at), "release_at": text_of(deal.release_at),
+    }
+
+
+def deal_change(deal: Deal) -> Json:
+    return {"id": deal.id, "clawed_fen": deal.clawed_fen, "release_at": text_of(deal.release_at),
+            "released_at": text_of(deal.released_at)}

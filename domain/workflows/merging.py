@@ -1,0 +1,10 @@
+"""When two people turn out to be one, their orders, deals and money follow. Passed to the people room as movers."""
+
+from domain.commissions import service as commissions
+from domain.ledger import service as ledger
+from domain.orders import service as orders
+from domain.people.service import Mover
+from domain.referrals import service as referrals
+
+MOVERS: tuple[Mover, ...] = (referrals.move, orders.move, commissions.move, ledger.move)
+"""What every caller of ``people.service.resolve_many`` and ``merge`` passes, so that nothing is left behind."""

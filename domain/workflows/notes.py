@@ -1,0 +1,104 @@
+"""The facts that booking puts into the outbox (queue ``fact``): kinds, keys and payloads in one place."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from domain.orders.models import CustomerOrder
+from domain.orders.rules import OrderState
+from domain.shared.outbox import Effect
+from domain.workflows.desk import Deal, Work
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What a refund took of one deal: ``parts`` says from where (pending, available, debt), in fen."""
+
+    deal: Deal
+    fen: int
+    parts: dict[str, int]
+
+
+def _about(work: Work) -> dict[str, Any]:
+    order = work.order
+    return {
+        "order_id": order.id, "channel": order.channel, "order_no": order.order_no, "buyer_id": order.buyer_id,
+        "title": order.lines[0].title, "lines": len(order.lines), "paid_fen": order.paid_fen,
+    }
+
+
+def accrued(work: Work) -> list[Effect]:
+    """``commission.accrued``, one per order and beneficiary."""
+    facts = []
+    titles = {line.n: line.title for line in work.order.lines}
+    for beneficiary, deals in _by_person(work.deals).items():
+        parts = [
+            {"title": titles[deal.n], "base_fen": deal.base_fen, "rate_bps": deal.rate_bps, "rule": deal.rule,
+             "amount_fen": deal.amount_fen, "capped": deal.amount_fen < deal.uncut_fen}
+            for deal in deals
+        ]
+        payload = _about(work) | {
+            "title": titles[deals[0].n], "beneficiary_id": beneficiary, "level": deals[0].level,
+            "amount_fen": sum(deal.amount_fen for deal in deals), "rate_bps": deals[0].rate_bps,
+            "rule": deals[0].rule, "plan_version": deals[0].plan_version, "parts": parts,
+            "paid_at": work.order.paid_at.isoformat(),
+        }
+        key = f"commission.accrued:{work.order.id}:{beneficiary}"
+        facts.append(Effect("fact", "commission.accrued", key, beneficiary, payload))
+    return facts
+
+
+def clawed_back(work: Work, cause: str, taken: Sequence[Taken]) -> list[Effect]:
+    """``commission.clawed_back``, one per refund (or closing) and beneficiary."""
+    facts = []
+    for beneficiary in sorted({one.deal.beneficiary_id for one in taken}):
+        mine = [one for one in taken if one.deal.beneficiary_id == beneficiary]
+        parts = {kind: sum(one.parts.get(kind, 0) for one in mine) for kind in ("pending", "available", "debt")}
+        left = sum(deal.left_fen for deal in work.deals if deal.beneficiary_id == beneficiary)
+        payload = _about(work) | {
+            "beneficiary_id": beneficiary, "cause": cause, "amount_fen": sum(one.fen for one in mine),
+            "left_fen": left, "from_pending_fen": parts["pending"], "from_available_fen": parts["available"],
+            "to_debt_fen": parts["debt"],
+        }
+        key = f"commission.clawed_back:{work.order.id}:{cause}:{beneficiary}"
+        facts.append(Effect("fact", "commission.clawed_back", key, beneficiary, payload))
+    return facts
+
+
+def released(work: Work, beneficiary: int, first_deal: int, amount_fen: int, repaid_fen: int) -> Effect:
+    """``commission.released``, one per order and beneficiary."""
+    payload = _about(work) | {
+        "beneficiary_id": beneficiary, "amount_fen": amount_fen, "to_available_fen": amount_fen - repaid_fen,
+        "debt_repaid_fen": repaid_fen,
+    }
+    key = f"commission.released:{work.order.id}:{beneficiary}:{first_deal}"
+    return Effect("fact", "commission.released", key, beneficiary, payload)
+
+
+def first_completed(session: Session, orders: Sequence[OrderState]) -> list[Effect]:
+    """``order.first_completed``: for buyers of whom no earlier order counts as received. The key makes it once ever."""
+    buyers = {order.buyer_id for order in orders}
+    now_done = {order.id for order in orders}
+    before = set(session.scalars(
+        select(CustomerOrder.buyer_id).where(
+            CustomerOrder.buyer_id.in_(buyers), CustomerOrder.completed_at.is_not(None),
+            CustomerOrder.id.not_in(now_done),
+        )
+    ))
+    return [
+        Effect("fact", "order.first_completed", f"order.first_completed:{order.buyer_id}", order.buyer_id, {
+            "order_id": order.id, "channel": order.channel, "order_no": order.order_no, "buyer_id": order.buyer_id,
+            "title": order.lines[0].title, "paid_fen": order.paid_fen,
+        })
+        for order in sorted(orders, key=lambda order: (order.paid_at, order.id)) if order.buyer_id not in before
+    ]
+
+
+def _by_person(deals: Sequence[Deal]) -> dict[int, list[Deal]]:
+    people: dict[int, list[Deal]] = {}
+    for deal in deals:
+        people.setdefault(deal.beneficiary_id, []).append(deal)
+    return people
