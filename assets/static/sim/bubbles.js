@@ -1,0 +1,76 @@
+// Turns one line of the feed into what the phone shows. Text is never HTML: only links are recognised.
+
+import { mediaUrl } from "./api.js";
+import { face, h, icon } from "./dom.js";
+
+const LINK = /<a\s[^>]*?href="([^"]{1,1024})"[^>]*>([^<]{0,200})<\/a>|(https?:\/\/[^\s<>"，。；、）】]{4,500})/g;
+
+/** Text with links: web pages open in a new tab, weixin://bizmsgmenu links answer for the person. */
+export function richText(text, onMenu) {
+  const parts = [];
+  let end = 0;
+  for (const match of text.matchAll(LINK)) {
+    const made = link(match[1] ?? match[3], match[2] ?? match[3], onMenu);
+    if (!made) continue;
+    parts.push(text.slice(end, match.index), made);
+    end = match.index + match[0].length;
+  }
+  return [...parts, text.slice(end)].filter((part) => part !== "");
+}
+
+function link(href, label, onMenu) {
+  const address = href.replaceAll("&amp;", "&");
+  if (/^https?:\/\//.test(address)) return h("a", { href: address, target: "_blank", rel: "noopener noreferrer" }, label);
+  if (!address.startsWith("weixin://bizmsgmenu?")) return null;
+  const id = new URLSearchParams(address.split("?")[1]).get("msgmenuid");
+  return h("a", { href: "#", onclick: (event) => { event.preventDefault(); onMenu(id); } }, label);
+}
+
+function picture(bubble, on) {
+  const source = mediaUrl(bubble.body.media_id);
+  return h("button.picture", { type: "button", "aria-label": "查看图片", "data-test": "picture", "data-image": bubble.body.media_id,
+    onclick: () => on.view(bubble.body.media_id) }, h("img", { src: source, alt: "图片消息", onload: on.settle }));
+}
+
+function menu(bubble, on) {
+  const { head_content: top, list, tail_content: tail } = bubble.body;
+  return h("div.bubble.menu", {}, top ? h("p", {}, top) : null,
+    list.map((entry) => h("button", { type: "button", "data-test": "choice", "data-id": entry.id,
+      onclick: () => on.choose(bubble.id, entry.id) }, entry.content, icon("chevron"))),
+    tail ? h("p", {}, tail) : null);
+}
+
+function article(bubble) {
+  const one = bubble.body.articles[0];
+  const inside = [one.picurl ? h("img.cover", { src: one.picurl, alt: "" }) : null, h("h3", {}, one.title), h("p", {}, one.description)];
+  return /^https?:\/\//.test(one.url) ? h("a.card", { href: one.url, target: "_blank", rel: "noopener noreferrer" }, inside)
+    : h("div.card", {}, inside);
+}
+
+function notice(bubble) {
+  const rows = Object.entries(bubble.body.fields).flatMap(([key, value]) => [h("dt", {}, key), h("dd", {}, value)]);
+  return h("div.card", {}, h("h3", {}, "服务通知"), h("dl", {}, rows));
+}
+
+function place(bubble) {
+  return h("div.card", {}, h("h3", {}, bubble.body.label || "位置"),
+    h("p", {}, `${bubble.body.latitude}, ${bubble.body.longitude}`), h("div.map", {}, icon("pin")));
+}
+
+const CONTENT = {
+  text: (bubble, on) => h("div.bubble", {}, richText(bubble.body.content, (id) => on.choose(bubble.id, id))),
+  image: picture, msgmenu: menu, news: article, template: notice, location: place,
+};
+
+/** The element of a bubble. ``on``: view(imageId), choose(bubbleId, itemId), settle(). */
+export function render(bubble, { person, account, index }, on) {
+  const marks = { "data-bubble": bubble.id, "data-side": bubble.side, "data-kind": bubble.kind };
+  if (bubble.side === "system") {
+    return h(`p.${bubble.kind === "failure" ? "failure" : "note"}`, { ...marks, "data-test": bubble.kind }, bubble.body.content);
+  }
+  const mine = bubble.side === "person";
+  const who = mine ? face(person.name, { index }) : face(account.name, { account: true });
+  const title = mine ? null : { passive: "被动回复（不占条数）", custom: "客服消息（占 1 条）", template: "模板消息" }[bubble.body.via];
+  return h(`div.row${mine ? ".me" : ""}`, { ...marks, title, "data-test": "bubble" }, who,
+    (CONTENT[bubble.kind] ?? (() => h("div.bubble", {}, "[不支持的消息]")))(bubble, on));
+}
