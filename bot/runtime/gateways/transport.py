@@ -147,6 +147,7 @@ class PlatformClient(WeChatClient):  # type: ignore[misc]
         """The JSON object of an answer. Raises _Unreadable for anything else."""
         self._date = _date_of(res)
         if res.status_code != 200:
+            res.close()
             raise _Unreadable(from_status(res.status_code))
         try:
             answer = json.loads(_body(res, self.timeout[1]))

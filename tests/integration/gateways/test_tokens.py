@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 from sqlalchemy import Engine, text
@@ -144,7 +145,7 @@ def test_a_day_of_refusals_stays_within_the_ration(gateway: WeChatGateway, peer:
     assert 10 <= len(forced_at) <= 40
     days = [(at + timedelta(hours=8)).date() for at in forced_at]
     assert max(days.count(day) for day in days) <= 20
-    assert min(b - a for a, b in zip(forced_at, forced_at[1:], strict=False)) >= timedelta(seconds=30)
+    assert min(b - a for a, b in pairwise(forced_at)) >= timedelta(seconds=30)
 
 
 def test_forced_refreshes_are_half_a_minute_apart(gateway: WeChatGateway, peer: WeChatApi, watch: Watch) -> None:

@@ -1,0 +1,111 @@
+"""After a quota, a pause or a dead host nobody calls until it makes sense, in any process."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import Engine
+
+from bot.kit.gateway import GatewayError, Outcome
+from bot.runtime.gateways.wechat import WeChatGateway
+from tests.fakes.wechat_api import HTML, Code, Hang, Raw, Reset, WeChatApi
+from tests.integration.gateways.conftest import JPEG, OPENID, Watch, build
+from tests.integration.gateways.test_tokens import at_once
+
+SEND = "message/custom/send"
+
+
+@pytest.mark.parametrize(
+    ("errcode", "retry_at"),
+    [
+        (45009, datetime(2026, 11, 20, 16, 0, tzinfo=UTC)),
+        (45011, datetime(2026, 11, 20, 2, 1, tzinfo=UTC)),
+    ],
+)
+def test_a_used_quota_rests_that_api_only_until_it_returns(
+    gateway: WeChatGateway, peer: WeChatApi, engine: Engine, watch: Watch, errcode: int, retry_at: datetime
+) -> None:
+    peer.fail(SEND, Code(errcode))
+    other = build(peer.base, engine, watch)
+    results = [gateway.send_text(OPENID, "x"), gateway.send_text(OPENID, "x"), other.send_text(OPENID, "x")]
+    assert {(r.outcome, r.errcode, r.retry_at) for r in results} == {(Outcome.BACK_OFF, errcode, retry_at)}
+    assert peer.count(SEND) == 1
+    assert gateway.create_scene("abc", 600).ticket == "ticket-abc"
+    watch.at = retry_at - timedelta(seconds=1)
+    assert gateway.send_text(OPENID, "x").outcome is Outcome.BACK_OFF
+    watch.at = retry_at
+    assert gateway.send_text(OPENID, "x").outcome is Outcome.SENT
+
+
+def test_what_concerns_one_person_rests_nothing(gateway: WeChatGateway, peer: WeChatApi) -> None:
+    peer.fail(SEND, *(Code(code) for code in (45015, 45047, 43004, 40003, 48002, 47003)))
+    outcomes = [gateway.send_text(OPENID, "x").outcome for _ in range(7)]
+    assert outcomes == [
+        Outcome.WINDOW_CLOSED,
+        Outcome.QUOTA_USED,
+        Outcome.UNFOLLOWED,
+        Outcome.UNFOLLOWED,
+        Outcome.MUTED,
+        Outcome.REJECTED,
+        Outcome.SENT,
+    ]
+
+
+def test_five_failures_in_a_row_open_the_breaker_for_all(
+    gateway: WeChatGateway, peer: WeChatApi, engine: Engine, watch: Watch
+) -> None:
+    gateway.send_text(OPENID, "warm")
+    peer.fail(SEND, HTML, Reset(), Hang(), Raw(504, b""), HTML)
+    assert [gateway.send_text(OPENID, "x").outcome for _ in range(5)] == [Outcome.UNKNOWN] * 5
+    calls = len(peer.calls)
+    other = build(peer.base, engine, watch)
+    held = [gateway.send_text(OPENID, "x"), other.send_text(OPENID, "x")]
+    with pytest.raises(GatewayError) as refused:
+        other.upload_image(JPEG)
+    expected = (Outcome.BACK_OFF, watch.at + timedelta(seconds=30))
+    assert {(r.outcome, r.retry_at) for r in [*held, refused.value.result]} == {expected}
+    assert len(peer.calls) == calls
+
+
+def test_after_thirty_seconds_one_caller_probes_and_closes_the_breaker(
+    gateway: WeChatGateway, peer: WeChatApi, engine: Engine, watch: Watch
+) -> None:
+    gateway.send_text(OPENID, "warm")
+    peer.fail(SEND, *[HTML] * 5)
+    for _ in range(5):
+        gateway.send_text(OPENID, "x")
+    watch.advance(30)
+    peer.delay = 0.2
+    processes = [build(peer.base, engine, watch) for _ in range(4)]
+    results = at_once(8, lambda n: processes[n % 4].send_text(OPENID, "x").outcome)
+    assert sorted(results) == [Outcome.BACK_OFF] * 7 + [Outcome.SENT]
+    peer.delay = 0
+    assert gateway.send_text(OPENID, "x").outcome is Outcome.SENT
+
+
+def test_a_probe_that_fails_keeps_the_breaker_open_and_is_one_try(
+    gateway: WeChatGateway, peer: WeChatApi, watch: Watch
+) -> None:
+    gateway.send_text(OPENID, "warm")
+    peer.fail(SEND, *[HTML] * 5)
+    for _ in range(5):
+        gateway.send_text(OPENID, "x")
+    watch.advance(30)
+    calls = len(peer.calls)
+    peer.fail("qrcode/create", Raw(503, b""))
+    with pytest.raises(GatewayError):
+        gateway.create_scene("abc", 600)
+    assert gateway.send_text(OPENID, "x").outcome is Outcome.BACK_OFF
+    assert len(peer.calls) == calls + 1
+
+
+def test_failures_that_are_not_in_a_row_open_nothing(gateway: WeChatGateway, peer: WeChatApi) -> None:
+    for _ in range(3):
+        peer.fail(SEND, *[HTML] * 4)
+        outcomes = [gateway.send_text(OPENID, "x").outcome for _ in range(5)]
+        assert outcomes == [Outcome.UNKNOWN] * 4 + [Outcome.SENT]
+
+
+def test_an_error_code_is_a_sign_of_life(gateway: WeChatGateway, peer: WeChatApi) -> None:
+    peer.fail(SEND, *[HTML] * 4, Code(45015), *[HTML] * 4)
+    outcomes = [gateway.send_text(OPENID, "x").outcome for _ in range(10)]
+    assert outcomes == [*[Outcome.UNKNOWN] * 4, Outcome.WINDOW_CLOSED, *[Outcome.UNKNOWN] * 4, Outcome.SENT]
