@@ -1,6 +1,6 @@
 """The stages from an exact word to asking back. Each takes a message and answers, or passes it on."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -50,10 +50,13 @@ class Message:
         """What is asked for: ``polite`` without "give me", "let me see" and the like."""
         return self._asking.trim(self.polite[:_SCANNED])
 
-    @property
-    def asked(self) -> tuple[str, ...]:
-        """The forms that a sound is looked for in: as typed first, for a slip may look like a greeting (嗨报)."""
-        return tuple(dict.fromkeys(form for form in (self.plain, self.polite, self.core) if form))
+    def forms(self) -> Iterator[str]:
+        """The different forms, as typed first: a word, or a slip for one, may look like a greeting (嗨报)."""
+        yield self.plain
+        if self.polite != self.plain:
+            yield self.polite
+        if self.core not in ("", self.polite, self.plain):
+            yield self.core
 
 
 class Matcher:
@@ -91,12 +94,12 @@ class Matcher:
     # Stage 1: the whole message is a word, or a word and its argument.
 
     def _exactly(self, message: Message) -> Understanding | None:
-        for form in message.asked:
-            if found := self._whole(message, form):
-                return found
-        # An argument is cut from what politeness left: "海报，谢谢" asks for no product called 谢谢.
-        for form in dict.fromkeys((message.polite, message.core)):
-            if found := self._word_and_argument(message, form):
+        for form in message.forms():
+            found = self._whole(message, form)
+            # An argument is cut from what politeness left: "海报，谢谢" asks for no product called 谢谢.
+            if not found and (form != message.plain or form == message.polite):
+                found = self._word_and_argument(message, form)
+            if found:
                 return found
         return None
 
@@ -217,7 +220,7 @@ class Matcher:
     # Stage 3: the same sound, typed in other characters or in letters.
 
     def _by_sound(self, message: Message) -> Understanding | None:
-        for form in message.asked:
+        for form in message.forms():
             if self._refused(form):
                 continue
             for intent, argument in self._similar.same(form, self._argument):
@@ -264,7 +267,7 @@ class Matcher:
 
     def _by_likeness(self, message: Message) -> Understanding | None:
         likely: list[str] = []
-        for form in message.asked:
+        for form in message.forms():
             if self._refused(form):
                 return None
             verdict = self._similar.near(form, self._argument)
