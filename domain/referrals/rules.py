@@ -53,6 +53,11 @@ class BindOutcome:
     referrer_id: int | None = None
     until: datetime | None = None
 
+    @property
+    def bound(self) -> bool:
+        """Whether this very touch tied them to the sharer, at least until a newer binding."""
+        return self.kind in ("bound", "taken_over", "late")
+
 
 @dataclass(frozen=True, slots=True)
 class Edge:

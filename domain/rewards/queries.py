@@ -49,3 +49,15 @@ def coupons_of(session: Session, person_id: int, now: datetime, *, limit: int = 
         execution_options={"populate_existing": True},
     )
     return [view(row, now) for row in rows]
+
+
+def usable(session: Session, person_id: int, now: datetime) -> list[CouponView]:
+    """A person's coupons that an order could use now, the one that runs out first in front."""
+    alive = survivors(session, [person_id]).get(person_id)
+    rows = session.scalars(
+        select(Coupon)
+        .where(Coupon.person_id == alive, Coupon.state == "issued", Coupon.valid_from <= now, Coupon.valid_until > now)
+        .order_by(Coupon.valid_until, Coupon.id),
+        execution_options={"populate_existing": True},
+    )
+    return [view(row, now) for row in rows]

@@ -3,6 +3,7 @@
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from typing import Self
 
 NEWCOMER = "newcomer"
 FIRST_ORDER_SHARE = "first_order_share"
@@ -29,14 +30,25 @@ class CouponOffer:
             raise ValueError(f"offer {self.kind}: title must be a text and once true or false")
 
 
-def load_offers(toml: str) -> Mapping[str, CouponOffer]:
-    """Offers by kind from the text of assets/rewards.toml. Raises ValueError naming what is wrong."""
-    wanted = {field.name for field in fields(CouponOffer)} - {"kind"}
-    offers = {}
-    for kind, facts in tomllib.loads(toml).get("offer", {}).items():
-        if set(facts) != wanted:
-            raise ValueError(f"offer {kind}: needs exactly {', '.join(sorted(wanted))}")
-        offers[kind] = CouponOffer(kind, **facts)
-    if missing := [kind for kind in REQUIRED if kind not in offers]:
-        raise ValueError(f"rewards.toml lacks the offers {', '.join(missing)}")
-    return offers
+@dataclass(frozen=True, slots=True)
+class Offers:
+    """All offers of the shop by kind; the REQUIRED ones are always there."""
+
+    by_kind: Mapping[str, CouponOffer]
+
+    def of(self, kind: str) -> CouponOffer:
+        """The offer of a kind. Raises KeyError."""
+        return self.by_kind[kind]
+
+    @classmethod
+    def load(cls, toml: str) -> Self:
+        """From the text of assets/rewards.toml. Raises ValueError naming what is wrong."""
+        wanted = {field.name for field in fields(CouponOffer)} - {"kind"}
+        offers = {}
+        for kind, facts in tomllib.loads(toml).get("offer", {}).items():
+            if set(facts) != wanted:
+                raise ValueError(f"offer {kind}: needs exactly {', '.join(sorted(wanted))}")
+            offers[kind] = CouponOffer(kind, **facts)
+        if missing := [kind for kind in REQUIRED if kind not in offers]:
+            raise ValueError(f"rewards.toml lacks the offers {', '.join(missing)}")
+        return cls(offers)

@@ -1,6 +1,5 @@
 """Issuing, using, giving back and revoking coupons."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, select, text, update
@@ -18,17 +17,10 @@ from domain.shared.ids import short_code
 _TRIES = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Issued:
-    """``new`` is False when this fact had issued the coupon before, or the person had theirs of a once-only kind."""
+def issue(session: Session, person_id: int, offer: CouponOffer, key: str, now: datetime) -> CouponView:
+    """Give a coupon for the business fact ``key``, once for it ever; repeating the fact answers the same coupon.
 
-    coupon: CouponView
-    new: bool
-
-
-def issue(session: Session, person_id: int, offer: CouponOffer, key: str, now: datetime) -> Issued:
-    """Give a coupon for the business fact ``key``, once for it ever.
-
+    So does another fact when the person already had theirs of a once-only kind.
     Raises NotFound for an unknown person, Conflict('coupon.key_reused') when the key issued something else.
     """
     alive = _living(session, person_id)
@@ -41,7 +33,7 @@ def issue(session: Session, person_id: int, offer: CouponOffer, key: str, now: d
             )
         ).one_or_none()
         if row is not None:
-            return Issued(view(row, now), True)
+            return view(row, now)
         known = session.scalar(select(Coupon).where(Coupon.key == key))
         if known is not None and (known.person_id, known.kind) != (alive, offer.kind):
             raise Conflict("coupon.key_reused", key=key)
@@ -49,18 +41,18 @@ def issue(session: Session, person_id: int, offer: CouponOffer, key: str, now: d
             known = session.scalar(select(Coupon).where(
                 Coupon.person_id == alive, Coupon.kind == offer.kind, Coupon.once))
         if known is not None:
-            return Issued(view(known, now), False)
+            return view(known, now)
     raise Conflict("coupon.busy")
 
 
-def welcome(session: Session, person_id: int, offer: CouponOffer, now: datetime) -> Issued:
+def welcome(session: Session, person_id: int, offer: CouponOffer, now: datetime) -> CouponView:
     """The newcomer's coupon: once a person, whoever they were before a merge."""
     return issue(session, person_id, offer, f"{offer.kind}:{person_id}", now)
 
 
 def reward_first_order(
     session: Session, friend_id: int, sharer_id: int, offer: CouponOffer, now: datetime
-) -> list[Issued]:
+) -> list[CouponView]:
     """Both sides' coupon when the friend's first order has completed: friend, then sharer. Once a friend."""
     return [
         issue(session, friend_id, offer, f"{offer.kind}:{friend_id}:friend", now),
