@@ -48,7 +48,13 @@ def test_the_sound_of_money_inside_a_sentence_says_nothing(text: str):
 
 @pytest.mark.parametrize(
     ("text", "intent"),
-    [("佣经", "wallet.balance"), ("素柴", "materials.show"), ("叔柴", "materials.show"), ("鸡风", "points.show"), ("搬组", "help")],
+    [
+        ("佣经", "wallet.balance"),
+        ("素柴", "materials.show"),
+        ("叔柴", "materials.show"),
+        ("鸡风", "points.show"),
+        ("搬组", "help"),
+    ],
 )
 def test_sounds_that_many_speakers_do_not_tell_apart_are_close(text: str, intent: str):
     heard = understand(text)
