@@ -1,6 +1,7 @@
 """Use case: somebody arrives by a poster, follows, comes back, or leaves."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
@@ -13,8 +14,12 @@ from domain.people import service as people
 from domain.people.rules import IdentityRef
 from domain.platform import service as platform
 from domain.referrals import service as referrals
+from domain.referrals.queries import referrer_of
+from domain.referrals.rules import BindingPolicy, Touch
 from domain.rewards import service as rewards
 from domain.rewards.queries import CouponView
+from domain.rewards.rules import CouponOffer
+from domain.roles.rules import Role
 
 Kind = Literal["newcomer", "returned", "scan", "own"]
 
@@ -34,15 +39,25 @@ class Arrival:
     sku: str
 
 
-def followed(session: Session, openid: IdentityRef, scene_token: str, now: datetime) -> Arrival:
+@dataclass(frozen=True, slots=True)
+class Programme:
+    """What the shop gives and calls people: coupon offers by kind, titles by role (assets/rewards, assets/roles)."""
+
+    offers: Mapping[str, CouponOffer]
+    titles: Mapping[Role, str]
+
+
+def followed(
+    session: Session, openid: IdentityRef, scene_token: str, programme: Programme, now: datetime
+) -> Arrival:
     """A follow, by a poster (its scene token) or plain (''). Following again earns and changes nothing."""
     follow = people.follow(session, openid, now)
     kind: Kind = "newcomer" if follow.first else "returned"
     arrival = _by_poster(session, follow.person_id, scene_token, kind, now)
     if not follow.first:
         return arrival
-    coupon = rewards.issue(session, follow.person_id, rewards.offer("newcomer"), f"newcomer:{follow.person_id}", now)
-    return Arrival(arrival.kind, arrival.sharer, arrival.bound, coupon, arrival.sku)
+    pack = rewards.welcome(session, follow.person_id, programme.offers["newcomer"], now)
+    return replace(arrival, coupon=pack.coupon if pack.new else None)
 
 
 def scanned(session: Session, person_id: int, scene_token: str, now: datetime) -> Arrival:
@@ -64,6 +79,26 @@ def _by_poster(session: Session, person_id: int, scene_token: str, kind: Kind, n
     assert sharer is not None
     if sharer.id == person_id:
         return Arrival("own" if kind == "scan" else kind, "", False, None, scene.sku)
-    touch = referrals.Touch(referee_id=person_id, sharer_id=sharer.id, at=now, source="poster", scene=scene.token)
-    outcome = referrals.bind(session, touch, commissions.live_plan(session, now).binding, now)
-    return Arrival(kind, sharer.nickname or sharer.referral_code, outcome.bound, None, scene.sku)
+    touch = Touch(referee_id=person_id, sharer_id=sharer.id, at=now, source="poster", scene=scene.token)
+    outcome = referrals.bind(session, touch, binding_policy(session, now), now)
+    return Arrival(kind, sharer.nickname or sharer.referral_code, outcome.kind in _BOUND, None, scene.sku)
+
+
+def binding_policy(session: Session, now: datetime) -> BindingPolicy:
+    """The live plan's binding, as referrals speak of it."""
+    binding = commissions.live_plan(session, now).binding
+    return BindingPolicy(binding.mode, binding.valid_days, binding.protect_days)
+
+
+def reward_first_order(
+    session: Session, friend_id: int, programme: Programme, now: datetime
+) -> list[CouponView]:
+    """The coupons of both sides for a friend's first order that holds; [] when nobody brought them."""
+    sharer_id = referrer_of(session, friend_id, now)
+    if sharer_id is None:
+        return []
+    issued = rewards.reward_first_order(session, friend_id, sharer_id, programme.offers["first_order_share"], now)
+    return [one.coupon for one in issued if one.new]
+
+
+_BOUND = frozenset({"bound", "taken_over", "late"})

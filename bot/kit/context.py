@@ -1,13 +1,15 @@
 """What a chat or event handler sees: the message, the person, the time, a voice, and nothing else."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from bot.kit.conversation import STAY, Answer, Place, State
 from bot.kit.copy import Copy
 from bot.kit.messages import NOTHING, Incoming, text
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,13 @@ class Context:
     candidates: tuple[str, ...] = ()
     confirm: bool = False
     redirect: Callable[["Context"], Answer] | None = None
+    tools: Mapping[type[Any], Any] = field(default_factory=dict)
+
+    def tool(self, kind: type[T]) -> T:
+        """The one instance of ``kind`` that this process holds (the shop's programme …)."""
+        found = self.tools[kind]
+        assert isinstance(found, kind)
+        return found
 
     def say(self, key: str, **facts: object) -> Answer:
         """Answer with a text and end the dialogue."""

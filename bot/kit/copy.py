@@ -11,3 +11,7 @@ class Copy(Protocol):
     def render(self, key: str, **facts: object) -> str:
         """The text of ``key`` with its placeholders filled. Raises CopyError."""
         ...
+
+    def has(self, key: str) -> bool:
+        """Whether there is a text of that key."""
+        ...

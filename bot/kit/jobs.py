@@ -10,7 +10,6 @@ from bot.kit.context import Shop
 from bot.kit.copy import Copy
 from bot.kit.gateway import Gateway
 
-
 T = TypeVar("T")
 
 LAST_ATTEMPT = 5

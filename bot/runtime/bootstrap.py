@@ -17,13 +17,20 @@ from bot.runtime import bell as bells
 from bot.runtime.channels.wechat import AccountKeys
 from bot.runtime.context import ProcessContext
 from bot.runtime.dispatch import Account, Dispatcher
-from bot.runtime.gateways import AccountConfig, WeChatGateway
+from bot.runtime.gateways.account import AccountConfig
+from bot.runtime.gateways.wechat import WeChatGateway
 from bot.runtime.menus import Menu, load_menu
 from bot.runtime.outbox import OutboxRunner
 from bot.runtime.settings import Settings
 from bot.runtime.voice import Voice
+from domain.commissions import plans
+from domain.commissions import service as commissions
+from domain.commissions.plans import Plan
 from domain.notices.rules import Policy
+from domain.rewards.rules import load_offers
+from domain.roles.rules import load_titles
 from domain.shared.clock import Clock, OffsetClock, SystemClock
+from domain.welcome import Programme
 from handlers.chat import TREE
 from handlers.jobs import JOBS
 
@@ -62,10 +69,8 @@ class Runtime:
 
 def connect(url: str, **pool: Any) -> Engine:
     """An engine with the house's timeouts; statements are prepared by the driver after a few uses."""
-    engine = create_engine(url, connect_args={
-        **CONNECT, "options": f"-c statement_timeout={STATEMENT_MILLISECONDS} -c timezone=UTC",
-    }, **(POOL | pool))
-    return engine
+    options = f"-c statement_timeout={STATEMENT_MILLISECONDS} -c timezone=UTC"
+    return create_engine(url, connect_args={**CONNECT, "options": options}, **(POOL | pool))
 
 
 def build(
@@ -86,13 +91,28 @@ def build(
     shops = {name: Shop(settings.shop.name, settings.public_url, app_id, styles) for name, app_id in app_ids.items()}
     shop = next(iter(shops.values()), Shop(settings.shop.name, settings.public_url, "", styles))
     pepper = settings.key("identity hashes")
-    context = ProcessContext(sessions, clock, voice, shop, app_ids, gateways,
-                             {Studio: studio, Policy: load_policy(ASSETS / "notices.toml")}, bell.ring)
+    tools = {Studio: studio, Policy: load_policy(ASSETS / "notices.toml"), Programme: load_programme(ASSETS)}
+    context = ProcessContext(sessions, clock, voice, shop, app_ids, gateways, tools, bell.ring)
     accounts = {name: Account(name, app_ids[name], shops[name]) for name in app_ids}
-    dispatcher = Dispatcher(sessions, TREE, voice, clock.now, bell.ring, pepper, dict(menu.intents), accounts)
+    dispatcher = Dispatcher(sessions, TREE, voice, clock.now, bell.ring, pepper, dict(menu.intents),
+                            accounts, tools)
     outbox = OutboxRunner(sessions, JOBS, context, clock.now)
     return Runtime(settings, engine, sessions, clock, voice, menu, shop, bell, gateways, dispatcher, outbox, context,
                    pepper)
+
+
+def open_shop(runtime: Runtime, plan: Plan | None = None) -> None:
+    """Make sure that a commission plan is live: a new shop starts on ``plan``, default the shipped first-shop."""
+    with runtime.sessions.begin() as session:
+        if not commissions.plan_count(session):
+            first = plan or plans.load(ASSETS / "plans" / "first-shop.toml")
+            commissions.ensure_plan(session, first, runtime.clock.now(), actor="huitou")
+
+
+def load_programme(assets: Path) -> Programme:
+    """The shop's coupons and titles. Raises ValueError with what is wrong."""
+    return Programme(load_offers((assets / "rewards.toml").read_text("utf-8")),
+                     load_titles((assets / "roles.toml").read_text("utf-8")))
 
 
 def load_policy(path: Path) -> Policy:

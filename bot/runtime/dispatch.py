@@ -4,9 +4,10 @@ A retry finds the stored reply. A fault of a handler rolls its work back, keeps 
 sweeper, and tells the person that it will be looked after.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import structlog
 from sqlalchemy import text
@@ -55,7 +56,7 @@ class Account:
 @dataclass(frozen=True, slots=True)
 class Dispatcher:
     """Feeds messages to the router. ``taps`` maps menu keys to intents; ``pepper`` keys identity hashes;
-    ``accounts`` are the Official Accounts by name."""
+    ``accounts`` are the Official Accounts by name; ``tools`` are the process's instances by class."""
 
     sessions: sessionmaker[Session]
     router: Router
@@ -65,6 +66,7 @@ class Dispatcher:
     pepper: bytes
     taps: dict[str, str]
     accounts: dict[str, Account]
+    tools: Mapping[type[Any], Any]
 
     def handle(self, message: Incoming) -> Reply:
         """The passive reply to a fresh message, or the stored one if it was here before. Never raises for bad input;
@@ -75,7 +77,7 @@ class Dispatcher:
             with self.sessions.begin() as session:
                 reply = self._first_or_retry(session, account, message, now)
                 bells = outbox.rung(session)
-        except Exception as fault:  # the edge: whatever a handler does, the message is kept
+        except Exception as fault:  # noqa: BLE001 - the edge: whatever a handler does, the message is kept
             return self._keep(account, message, fault, now)
         if bells:
             self.ring(bells)
@@ -124,7 +126,8 @@ class Dispatcher:
         self._open_window(session, account, message, person_id, now)
         speaker = Speaker(row.id, row.nickname, row.referral_code, row.identity_id, row.followed_before)
         place = Place(row.state or "", row.memory or {})
-        ctx = Context(message, speaker, session, now, self.copy, account.shop, place, redirect=self._route)
+        ctx = Context(message, speaker, session, now, self.copy, account.shop, place, redirect=self._route,
+                      tools=self.tools)
         self._understand(ctx)
         answer = self._route(ctx)
         self._move(session, account, person_id, place, answer, now)
@@ -169,7 +172,7 @@ class Dispatcher:
 
 
 def trigger_of(message: Incoming) -> platform.Trigger | None:
-    """Which right to send a message opens: message, menu, follow, scan, or None (customer-service messages, §3 of the platform's rules)."""
+    """Which right to send a message opens: message, menu, follow, scan, or None."""
     if message.kind != "event":
         return "menu" if message.data.get("bizmsgmenuid") else "message"
     return _TAPS.get(message.event)

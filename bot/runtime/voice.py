@@ -6,7 +6,7 @@ Texts are Jinja templates in a sandbox with a few filters for money, dates and n
 
 import tomllib
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from jinja2.sandbox import SandboxedEnvironment
 
 from bot.kit.copy import CopyError
 from domain.shared import money
-from domain.shared.clock import SHANGHAI
+from domain.shared.clock import SHANGHAI, business_date
 
 
 class Voice:
@@ -39,6 +39,10 @@ class Voice:
         if wanted != facts.keys():
             raise CopyError(f"{key}: needs {sorted(wanted)}, got {sorted(facts)}")
         return template.render(facts).strip()
+
+    def has(self, key: str) -> bool:
+        """Whether there is a text of that key."""
+        return key in self._texts
 
     def keys(self) -> dict[str, frozenset[str]]:
         """Every key with its placeholders."""
@@ -91,9 +95,10 @@ def _instant(value: datetime | str) -> datetime:
     return datetime.fromisoformat(value) if isinstance(value, str) else value
 
 
-def _day(value: datetime | str) -> str:
-    local = _instant(value).astimezone(SHANGHAI)
-    return f"{local.month}月{local.day}日"
+def _day(value: datetime | date | str) -> str:
+    if isinstance(value, datetime | str):
+        value = business_date(_instant(value))
+    return f"{value.month}月{value.day}日"
 
 
 def _moment(value: datetime | str) -> str:

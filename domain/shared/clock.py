@@ -36,8 +36,9 @@ class FixedClock:
     def now(self) -> datetime:
         return self._at
 
-    def advance(self, seconds: float) -> None:
+    def advance(self, seconds: float) -> datetime:
         self._at += timedelta(seconds=seconds)
+        return self._at
 
 
 class OffsetClock:

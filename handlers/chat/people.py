@@ -7,6 +7,7 @@ from bot.kit.router import Router
 from domain.commissions import service as commissions
 from domain.referrals import queries as referrals
 from domain.rewards import queries as rewards
+from domain.welcome import Programme
 
 router = Router(__name__)
 
@@ -19,10 +20,17 @@ def show_referral(ctx: Context) -> Answer:
 
 @router.on(Intent("coupons.show"))
 def show_coupons(ctx: Context) -> Answer:
-    return ctx.say("coupons.show", coupons=rewards.usable(ctx.session, ctx.speaker.id, ctx.now))
+    return ctx.say("coupons.show", coupons=_usable(ctx))
 
 
 @router.on(Intent("rules.show"))
 def show_rules(ctx: Context) -> Answer:
     """The live plan in plain sentences."""
-    return ctx.say("rules.show", plan=commissions.live_plan(ctx.session, ctx.now))
+    plan = commissions.live_plan(ctx.session, ctx.now)
+    names = {rule.category: ctx.copy.render(f"category.{rule.category}") for rule in plan.rules
+             if ctx.copy.has(f"category.{rule.category}")}
+    return ctx.say("rules.show", plan=plan, names=names, titles=ctx.tool(Programme).titles)
+
+
+def _usable(ctx: Context) -> list[rewards.CouponView]:
+    return [one for one in rewards.coupons_of(ctx.session, ctx.speaker.id, ctx.now) if one.state == "issued"]

@@ -22,7 +22,8 @@ def show_balance(ctx: Context) -> Answer:
 @router.on(Intent("wallet.lines"))
 def show_lines(ctx: Context) -> Answer:
     page = ledger.statement(ctx.session, ctx.speaker.id, None, LINES)
-    return ctx.say("wallet.lines", lines=page.lines, more=page.next_cursor is not None)
+    names = {line.reason: _reason(ctx, line.reason) for line in page.lines}
+    return ctx.say("wallet.lines", lines=page.lines, more=page.next_cursor is not None, names=names)
 
 
 @router.on(Intent("wallet.why"))
@@ -44,3 +45,9 @@ def explain_again(ctx: Context) -> Answer:
 @router.on(Intent("team.show"))
 def show_team(ctx: Context) -> Answer:
     return ctx.say("team.show", team=commissions.team(ctx.session, ctx.speaker.id))
+
+
+def _reason(ctx: Context, reason: str) -> str:
+    """A journal's kind in the shop's words; a kind that has none yet shows as it is."""
+    key = f"reason.{reason}"
+    return ctx.copy.render(key) if ctx.copy.has(key) else reason

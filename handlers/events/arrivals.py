@@ -12,7 +12,8 @@ router = Router(__name__)
 
 @router.on(Event("follow"))
 def followed(ctx: Context) -> Answer:
-    return _greet(ctx, welcome.followed(ctx.session, _openid(ctx), ctx.message.key, ctx.now))
+    programme = ctx.tool(welcome.Programme)
+    return _greet(ctx, welcome.followed(ctx.session, _openid(ctx), ctx.message.key, programme, ctx.now))
 
 
 @router.on(Event("scan"))

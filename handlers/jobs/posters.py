@@ -54,8 +54,8 @@ def _request(ctx: JobContext, effect: Claimed) -> PosterRequest:
     with ctx.begin() as session:
         product = catalog.product(session, payload["sku"])
         sharer = people.person(session, effect.person_id)
-    if product is None:
-        raise LookupError(f"no product {payload['sku']}")
+    if product is None or sharer is None:
+        raise LookupError(f"no product {payload['sku']} or no person {effect.person_id}")
     return PosterRequest(
         style=payload.get("style", ""), shop_name=ctx.shop.name, title=product.title, price_fen=product.price_fen,
         list_price_fen=None, points=(), category=product.category, sku=product.sku, product_image=None,

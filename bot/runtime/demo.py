@@ -1,0 +1,99 @@
+"""The demo shop: its goods, its plan, its three people's names, and the simulator beside it. Only with HUITOU_DEMO."""
+
+import tomllib
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from flask import Flask
+
+from bot.runtime import bootstrap
+from bot.runtime.settings import Settings
+from bot.simulator import SimAccount, SimConfig, blueprint, openid_for, texts
+from domain import workflows
+from domain.catalog import queries as catalog
+from domain.commissions import plans
+from domain.orders import events
+from domain.orders import service as orders
+from domain.shared.clock import FixedClock, OffsetClock
+
+SHELF = 40
+SOURCE = "mall"
+EVENTS_AT_ONCE = 200
+
+
+def seed(settings: Settings) -> None:
+    """Open the shop (see ``bootstrap.open_shop``) and, in the demo, fill its shelf. Repeating changes nothing."""
+    runtime = bootstrap.build(settings)
+    try:
+        seed_runtime(runtime)
+    finally:
+        runtime.close()
+
+
+def seed_runtime(runtime: bootstrap.Runtime) -> None:
+    """As ``seed``, on a running process."""
+    bootstrap.open_shop(runtime, plans.load(bootstrap.ASSETS / "plans" / "two-level.toml"))
+    now = runtime.clock.now()
+    parsed = [events.parse_event(raw) for raw in _events(runtime.settings, now.isoformat())]
+    told = [event for event in parsed if isinstance(event, events.CommerceEvent)]
+    assert len(told) == len(parsed), parsed
+    with runtime.sessions.begin() as session:
+        if catalog.shelf(session, 1):
+            return
+        orders.receive(session, SOURCE, told, now)
+    while workflows.apply_events(runtime.sessions, now, runtime.pepper, EVENTS_AT_ONCE):
+        pass
+
+
+def mount_simulator(app: Flask, runtime: bootstrap.Runtime) -> None:
+    """Hang the simulator into the application at /sim."""
+
+    def advance(seconds: int) -> datetime:
+        assert isinstance(runtime.clock, OffsetClock | FixedClock)
+        moved = runtime.clock.advance(seconds)
+        runtime.bell.ring({"fact", "slow"})
+        return moved
+
+    app.register_blueprint(blueprint(sim_config(runtime, advance)))
+
+
+def sim_config(runtime: bootstrap.Runtime, advance: Callable[[int], datetime]) -> SimConfig:
+    """What the simulator is told of this shop."""
+    settings = runtime.settings
+    source, api = next(iter(settings.api.items()))
+    accounts = tuple(
+        SimAccount(name, account.app_id, account.app_secret.reveal(), account.token.reveal(),
+                   account.encoding_aes_key.reveal() if account.encoding_aes_key else "", account.original_id,
+                   settings.shop.name, account.mode)  # type: ignore[arg-type]
+        for name, account in settings.wechat.items()
+    )
+    return SimConfig(
+        base_url=f"http://127.0.0.1:{settings.port}", database_url=settings.database_url, accounts=accounts,
+        webhook_secret=api.webhook_secrets[0].reveal(), webhook_source=source, now=runtime.clock.now,
+        advance_clock=advance, shop_name=settings.shop.name, products=lambda: _shelf(runtime),
+    )
+
+
+def _shelf(runtime: bootstrap.Runtime) -> list[dict[str, Any]]:
+    with runtime.sessions.begin() as session:
+        return [
+            {"sku": one.sku, "title": one.title, "category": one.category, "price_fen": one.price_fen,
+             "image_url": one.image_url}
+            for one in catalog.shelf(session, SHELF)
+        ]
+
+
+def _events(settings: Settings, now: str) -> list[dict[str, Any]]:
+    """The goods and the names of the three people, as the demo's mall would tell them."""
+    raw = tomllib.loads((bootstrap.ASSETS / "demo" / "products.toml").read_text("utf-8"))
+    goods = [(f"product-{product['sku']}", "product.upserted", product) for product in raw["product"]]
+    names = {texts.PERSON_LI: texts.PERSON_LI + "🌸", texts.PERSON_WANG: texts.PERSON_WANG,
+             texts.PERSON_NEW: texts.PERSON_NEW}
+    people = [
+        (f"person-{number}", "customer.upserted",
+         {"identities": {"openid": openid_for(account.app_id, name), "app_id": account.app_id}, "nickname": nickname})
+        for account in settings.wechat.values() for number, (name, nickname) in enumerate(names.items())
+    ]
+    return [{"id": f"demo-{name}", "type": kind, "occurred_at": now, "data": data}
+            for name, kind, data in goods + people]

@@ -1,0 +1,49 @@
+"""Money facts become notices: earned, taken back, released. One notice a fact; the ledger has it all anyway."""
+
+from typing import Any
+
+from bot.kit.jobs import Claimed, Done, Ended, JobContext, Jobs
+from domain.notices import service as notices
+from domain.people import queries as people
+
+jobs = Jobs()
+
+
+@jobs.on("commission.accrued")
+def earned(ctx: JobContext, effect: Claimed) -> Ended:
+    """What was earned and why: by whose order, on which amount, at which rate."""
+    fact = effect.payload
+    with ctx.begin() as session:
+        buyer = people.person(session, fact["buyer_id"])
+        told = {
+            "amount_fen": fact["amount_fen"], "level": fact["level"], "buyer": buyer.nickname if buyer else "",
+            "title": fact["title"], "base_fen": sum(part["base_fen"] for part in fact["parts"]),
+            "rate_bps": fact["rate_bps"], "lines": len(fact["parts"]), "order_no": fact["order_no"],
+        }
+        _tell(ctx, session, effect, "money.earned", told)
+    return Done()
+
+
+@jobs.on("commission.clawed_back")
+def taken_back(ctx: JobContext, effect: Claimed) -> Ended:
+    """What a refund took, what is left of the order, and what became a debt."""
+    fact = effect.payload
+    told = {name: fact[name] for name in ("amount_fen", "left_fen", "to_debt_fen", "title", "order_no")}
+    with ctx.begin() as session:
+        _tell(ctx, session, effect, "money.taken_back", told)
+    return Done()
+
+
+@jobs.on("commission.released")
+def released(ctx: JobContext, effect: Claimed) -> Ended:
+    """What can be withdrawn now."""
+    fact = effect.payload
+    told = {name: fact[name] for name in ("to_available_fen", "debt_repaid_fen", "title", "order_no")}
+    with ctx.begin() as session:
+        _tell(ctx, session, effect, "money.released", told)
+    return Done()
+
+
+def _tell(ctx: JobContext, session: Any, effect: Claimed, key: str, facts: dict[str, object]) -> None:
+    assert effect.person_id is not None
+    notices.tell(session, notices.Notice(effect.person_id, "money", effect.key, key, facts), ctx.now())

@@ -1,0 +1,42 @@
+"""A gateway that records what would have been sent, and refuses when it is told to."""
+
+from collections import deque
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from bot.kit.gateway import GatewayError, Outcome, SceneCode, SendResult
+
+
+@dataclass
+class FakeGateway:
+    """Implements ``bot.kit.gateway.Gateway``. ``refusals`` are taken one a call; empty means success."""
+
+    account: str = "demo"
+    sent: list[tuple[str, str, str | bytes]] = field(default_factory=list)
+    scenes: dict[str, str] = field(default_factory=dict)
+    refusals: deque[SendResult] = field(default_factory=deque)
+
+    def send_text(self, openid: str, content: str) -> SendResult:
+        return self._send(openid, "text", content)
+
+    def send_image(self, openid: str, jpeg: bytes) -> SendResult:
+        return self._send(openid, "image", jpeg)
+
+    def upload_image(self, jpeg: bytes) -> str:
+        return f"media-{len(jpeg)}"
+
+    def create_scene(self, scene: str, ttl_seconds: int) -> SceneCode:
+        if self.refusals:
+            raise GatewayError(self.refusals.popleft())
+        url = f"http://weixin.qq.com/q/{len(self.scenes):04d}{scene[:6]}"
+        self.scenes[url] = scene
+        return SceneCode(f"ticket-{scene}", url, datetime.now(UTC) + timedelta(seconds=ttl_seconds))
+
+    def typing(self, openid: str) -> None:
+        """Nobody sees it here."""
+
+    def _send(self, openid: str, kind: str, content: str | bytes) -> SendResult:
+        if self.refusals:
+            return self.refusals.popleft()
+        self.sent.append((openid, kind, content))
+        return SendResult(Outcome.SENT)

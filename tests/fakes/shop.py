@@ -1,0 +1,219 @@
+"""A whole shop for dialogue tests: people who say things and see things, orders that come in.
+
+Everything goes through the real doors (encrypted callbacks, signed events) of the real application on a real
+database. Only the way out is a fake gateway, the bell is silent, and the clock stands still until moved.
+"""
+
+import base64
+import hashlib
+import hmac
+import io
+import itertools
+import json
+import secrets
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import xmltodict
+import zxingcpp
+from bot.runtime.demo import seed_runtime
+from flask.testing import FlaskClient
+from PIL import Image
+from wechatpy.crypto import WeChatCrypto
+
+from bot.pictures.studio import Studio
+from bot.runtime import bootstrap, settings, work
+from bot.runtime.app import create_app
+from bot.runtime.bell import SilentBell
+from domain.shared.clock import FixedClock
+from tests.fakes.gateway import FakeGateway
+
+ACCOUNT, SOURCE = "demo", "mall"
+STUDIO: list[Studio] = []
+
+
+def studio() -> Studio:
+    """One studio a test run: reading the styles and fonts costs a second."""
+    if not STUDIO:
+        STUDIO.append(Studio(bootstrap.ASSETS / "posters"))
+    return STUDIO[0]
+
+
+@dataclass
+class Shop:
+    """The shop under test. ``work()`` does what the workers would have done by now."""
+
+    runtime: bootstrap.Runtime
+    client: FlaskClient
+    gateway: FakeGateway
+    clock: FixedClock
+    people: dict[str, "Person"] = field(default_factory=dict)
+    numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
+
+    @classmethod
+    def open(cls, home: Path, database_url: str, clock: FixedClock) -> "Shop":
+        given = {"HUITOU_HOME": str(home), "DATABASE_URL": database_url, "HUITOU_DEMO": "1"}
+        config = settings.load(given, home)
+        gateway = FakeGateway(ACCOUNT)
+        runtime = bootstrap.build(config, clock=clock, bell=SilentBell(), gateways={ACCOUNT: gateway}, studio=studio())
+        seed_runtime(runtime)
+        return cls(runtime, create_app(runtime=runtime).test_client(), gateway, clock)
+
+    def close(self) -> None:
+        self.runtime.close()
+
+    def person(self, name: str, invited_by: str = "", follows: bool = True) -> "Person":
+        """Somebody by name; on first mention they follow (by scanning ``invited_by``'s poster) and get their name."""
+        if name in self.people:
+            return self.people[name]
+        person = Person(self, name, f"o{hashlib.sha256(name.encode()).hexdigest()[:27]}")
+        self.people[name] = person
+        self.event("customer.upserted", {"identities": person.identity, "nickname": name})
+        if invited_by:
+            person.scans(self.people[invited_by].poster())
+        elif follows:
+            person.happens("subscribe")
+        return person
+
+    def work(self) -> None:
+        for _ in range(20):
+            if not work.answer(self.runtime, "fast") + work.answer(self.runtime, "slow"):
+                return self.deliver()
+        raise AssertionError("the work never ends")
+
+    def deliver(self) -> None:
+        """Hand what the gateway sent to the phones."""
+        by_openid = {person.openid: person for person in self.people.values()}
+        while self.gateway.sent:
+            openid, _, content = self.gateway.sent.pop(0)
+            by_openid[openid].heard.append(content)
+
+    def wait(self, **by: float) -> None:
+        """Business time moves on; what fell due is done."""
+        self.clock.advance(sum(by.get(unit, 0) * seconds for unit, seconds in SECONDS.items()))
+        self.work()
+
+    def event(self, kind: str, data: dict[str, Any], event_id: str = "") -> dict[str, Any]:
+        """A commerce event, signed as the mall signs it; done at once. Returns the answer."""
+        body = {"id": event_id or f"evt_{next(self.numbers)}", "type": kind, "data": data,
+                "occurred_at": self.clock.now().isoformat()}
+        return self.events([body])
+
+    def events(self, bodies: list[dict[str, Any]], expect: int = 202) -> dict[str, Any]:
+        raw = json.dumps({"events": bodies}).encode()
+        name, at = f"msg_{secrets.token_hex(8)}", str(int(time.time()))
+        secret = self.runtime.settings.api[SOURCE].webhook_secrets[0].reveal()
+        key = base64.b64decode(secret.removeprefix("whsec_"))
+        mac = base64.b64encode(hmac.digest(key, f"{name}.{at}.".encode() + raw, "sha256")).decode()
+        answer = self.client.post(f"/api/v1/events/{SOURCE}", data=raw, content_type="application/json", headers={
+            "webhook-id": name, "webhook-timestamp": at, "webhook-signature": f"v1,{mac}"})
+        assert answer.status_code == expect, (answer.status_code, answer.text)
+        self.work()
+        return answer.get_json()
+
+    def paid(self, order: str, by: "Person", fen: int, sku: str = "RICE-5KG", category: str = "fmcg",
+             share_code: str = "", channel: str = "mall") -> None:
+        self.event("order.paid", {
+            "order_id": order, "channel": channel, "currency": "CNY", "paid_at": self.clock.now().isoformat(),
+            "buyer": by.identity, "share_code": share_code, "paid_fen": fen, "shipping_fen": 0,
+            "lines": [{"line_id": "1", "sku": sku, "title": "有机大米 5kg", "category": category, "quantity": 3,
+                       "paid_fen": fen}]})
+
+    def received(self, order: str) -> None:
+        self.event("order.received", {"order_id": order, "channel": "mall",
+                                      "received_at": self.clock.now().isoformat()})
+
+    def refunded(self, order: str, fen: int, quantity: int = 1) -> None:
+        self.event("order.refunded", {
+            "order_id": order, "channel": "mall", "refund_id": f"r{next(self.numbers)}",
+            "refunded_at": self.clock.now().isoformat(),
+            "lines": [{"line_id": "1", "refund_fen": fen, "quantity": quantity}]})
+
+    def get(self, path: str, expect: int = 200) -> Any:
+        """A read of the results API with the mall's key."""
+        key = self.runtime.settings.api[SOURCE].api_key.reveal()
+        answer = self.client.get(f"/api/v1{path}", headers={"Authorization": f"Bearer {key}"})
+        assert answer.status_code == expect, (answer.status_code, answer.text)
+        return answer.get_json()
+
+
+SECONDS = {"seconds": 1.0, "minutes": 60.0, "hours": 3_600.0, "days": 86_400.0}
+
+
+@dataclass
+class Person:
+    """One phone. ``heard`` is all that was answered or sent to it, newest last."""
+
+    shop: Shop
+    name: str
+    openid: str
+    heard: list[str | bytes] = field(default_factory=list)
+
+    @property
+    def identity(self) -> dict[str, str]:
+        return {"openid": self.openid, "app_id": self.shop.runtime.settings.wechat[ACCOUNT].app_id}
+
+    def says(self, text: str, msg_id: str = "") -> "Person":
+        return self._post({"MsgType": "text", "Content": text, "MsgId": msg_id or str(next(self.shop.numbers))})
+
+    def taps(self, key: str) -> "Person":
+        return self.happens("CLICK", key)
+
+    def scans(self, jpeg: bytes) -> "Person":
+        """Really reads the QR of the picture; follows by it, or scans it as a follower."""
+        found = zxingcpp.read_barcodes(Image.open(io.BytesIO(jpeg)))
+        scene = self.shop.gateway.scenes[found[0].text]
+        row = self.shop.get(f"/people?openid={self.openid}&app_id={self.identity['app_id']}")
+        assert row
+        first = not self.heard
+        return self.happens("subscribe", f"qrscene_{scene}") if first else self.happens("SCAN", scene)
+
+    def happens(self, event: str, key: str = "") -> "Person":
+        return self._post({"MsgType": "event", "Event": event, "EventKey": key})
+
+    def poster(self, text: str = "海报") -> bytes:
+        """Ask for a poster and take the picture."""
+        self.says(text)
+        assert isinstance(self.heard[-1], bytes), self.heard[-2:]
+        return self.heard[-1]
+
+    def sees(self, *parts: str) -> "Person":
+        """The newest text holds every part."""
+        newest = next((said for said in reversed(self.heard) if isinstance(said, str)), "")
+        for part in parts:
+            assert part in newest, f"{self.name} does not see {part!r} in:\n{newest}"
+        return self
+
+    def saw(self, *parts: str) -> "Person":
+        """Some text so far holds every part."""
+        texts = [said for said in self.heard if isinstance(said, str)]
+        assert any(all(part in text for part in parts) for text in texts), f"{parts} not in:\n" + "\n---\n".join(texts)
+        return self
+
+    def hears_nothing_new(self, since: int) -> "Person":
+        assert len(self.heard) == since, self.heard[since:]
+        return self
+
+    def _post(self, fields: dict[str, str]) -> "Person":
+        config = self.shop.runtime.settings.wechat[ACCOUNT]
+        assert config.encoding_aes_key is not None
+        stamp = str(int(time.time()))
+        tags = {"ToUserName": config.original_id, "FromUserName": self.openid, "CreateTime": stamp, **fields}
+        if fields["MsgType"] == "event":
+            tags["CreateTime"] = str(int(stamp) - next(self.shop.numbers) % 200)
+        inner = "<xml>" + "".join(f"<{k}><![CDATA[{v}]]></{k}>" for k, v in tags.items()) + "</xml>"
+        crypto = WeChatCrypto(config.token.reveal(), config.encoding_aes_key.reveal(), config.app_id)
+        outer = xmltodict.parse(crypto.encrypt_message(inner, nonce := secrets.token_hex(4), stamp))["xml"]
+        answer = self.shop.client.post(f"/wechat/{ACCOUNT}", data=f"<xml><Encrypt>{outer['Encrypt']}</Encrypt></xml>",
+                                       query_string={"timestamp": stamp, "nonce": nonce, "encrypt_type": "aes",
+                                                     "msg_signature": outer["MsgSignature"], "openid": self.openid})
+        assert answer.status_code == 200, answer.status_code
+        if answer.data != b"success":
+            sealed = xmltodict.parse(answer.data)["xml"]
+            opened = crypto.decrypt_message(answer.data, sealed["MsgSignature"], sealed["TimeStamp"], sealed["Nonce"])
+            self.heard.append(xmltodict.parse(opened)["xml"].get("Content", ""))
+        self.shop.work()
+        return self
+
