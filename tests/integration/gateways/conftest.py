@@ -1,16 +1,18 @@
 """A gateway against the fake platform, on a fresh database, with waits that cost no time."""
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, create_engine, text
 
+from bot.runtime import embedded
 from bot.runtime.gateways.account import AccountConfig, RealTime
 from bot.runtime.gateways.transport import Timeouts
 from bot.runtime.gateways.wechat import WeChatGateway
-from tests.fakes.wechat_api import WeChatApi
+from tests.fakes.wechat_api import Drip, Fault, Hang, WeChatApi
 
 APP_ID, SECRET = "wxCANARYAPP", "CANARYSECRET0123456789abcdef0123"
 KEY = b"k" * 32
@@ -51,11 +53,20 @@ def peer() -> Iterator[WeChatApi]:
         yield peer
 
 
+HASTY = Timeouts(connect=0.4, read=0.4)
+"""For answers that never come. Everything else keeps the timeouts of production, so that a busy machine may dawdle."""
+
+
 def build(
-    base: str, engine: Engine, watch: Watch, *, secret: str = SECRET, app_id: str = APP_ID, key: bytes = KEY
+    base: str,
+    engine: Engine,
+    watch: Watch,
+    *,
+    secret: str = SECRET,
+    key: bytes = KEY,
+    timeouts: Timeouts | None = None,
 ) -> WeChatGateway:
-    config = AccountConfig("main", app_id, secret, base)
-    return WeChatGateway(config, engine, key, watch.real, timeouts=Timeouts(connect=0.5, read=0.5))
+    return WeChatGateway(AccountConfig("main", APP_ID, secret, base), engine, key, watch.real, timeouts=timeouts)
 
 
 @pytest.fixture
@@ -63,3 +74,40 @@ def gateway(peer: WeChatApi, engine: Engine, watch: Watch) -> Iterator[WeChatGat
     gateway = build(peer.base, engine, watch)
     yield gateway
     gateway.close()
+
+
+@pytest.fixture
+def patient(peer: WeChatApi, engine: Engine, watch: Watch) -> Iterator[Callable[[Fault], WeChatGateway]]:
+    """The gateway for a fault: one that soon gives up where no answer will come."""
+    built: list[WeChatGateway] = []
+
+    def choose(fault: Fault) -> WeChatGateway:
+        built.append(build(peer.base, engine, watch, timeouts=HASTY if isinstance(fault, Hang | Drip) else None))
+        return built[-1]
+
+    yield choose
+    for gateway in built:
+        gateway.close()
+
+
+@pytest.fixture(scope="package")
+def shared_engine(postgres: embedded.Server) -> Iterator[Engine]:
+    """One database for the many small tests here; ``engine`` empties it."""
+    name = f"gateways_{os.getpid()}"
+    admin = create_engine(postgres.url.replace("/huitou?", "/postgres?"), isolation_level="AUTOCOMMIT")
+    with admin.connect() as db:
+        db.execute(text(f"create database {name} template huitou strategy file_copy"))
+    engine = create_engine(postgres.url.replace("/huitou?", f"/{name}?"), pool_size=20, max_overflow=40)
+    yield engine
+    engine.dispose()
+    with admin.connect() as db:
+        db.execute(text(f"drop database {name} with (force)"))
+    admin.dispose()
+
+
+@pytest.fixture
+def engine(shared_engine: Engine) -> Engine:
+    with shared_engine.begin() as db:
+        for table in ("platform_token", "platform_hold", "platform_media", "send_right"):
+            db.execute(text(f"delete from {table}"))
+    return shared_engine

@@ -7,7 +7,7 @@ from sqlalchemy import Engine
 
 from bot.kit.gateway import GatewayError, Outcome
 from bot.runtime.gateways.wechat import WeChatGateway
-from tests.fakes.wechat_api import HTML, Code, Hang, Raw, Reset, WeChatApi
+from tests.fakes.wechat_api import HTML, Code, Raw, Reset, WeChatApi
 from tests.integration.gateways.conftest import JPEG, OPENID, Watch, build
 from tests.integration.gateways.test_tokens import at_once
 
@@ -54,7 +54,7 @@ def test_five_failures_in_a_row_open_the_breaker_for_all(
     gateway: WeChatGateway, peer: WeChatApi, engine: Engine, watch: Watch
 ) -> None:
     gateway.send_text(OPENID, "warm")
-    peer.fail(SEND, HTML, Reset(), Hang(), Raw(504, b""), HTML)
+    peer.fail(SEND, HTML, Reset(), Reset(acted=False), Raw(504, b""), HTML)
     assert [gateway.send_text(OPENID, "x").outcome for _ in range(5)] == [Outcome.UNKNOWN] * 5
     calls = len(peer.calls)
     other = build(peer.base, engine, watch)

@@ -3,6 +3,7 @@
 import logging
 import pickle
 import traceback
+from collections.abc import Callable
 
 import pytest
 import structlog
@@ -42,8 +43,13 @@ def everything_said_of(error: BaseException | None) -> str:
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("api", ["stable_token", "qrcode/create", "message/custom/send", "media/upload"])
 def test_no_canary_leaves_a_failing_call(
-    gateway: WeChatGateway, peer: WeChatApi, caplog: pytest.LogCaptureFixture, api: str, fault: Fault
+    patient: Callable[[Fault], WeChatGateway],
+    peer: WeChatApi,
+    caplog: pytest.LogCaptureFixture,
+    api: str,
+    fault: Fault,
 ) -> None:
+    gateway = patient(fault)
     structlog.reset_defaults()
     said = []
     peer.fail_always(api, fault)

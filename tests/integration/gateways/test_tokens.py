@@ -1,17 +1,21 @@
 """One token for all: fetched once, early, renewed once, forced within its ration, sealed in the database."""
 
+import os
+import subprocess
+import sys
 import threading
+import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from itertools import pairwise
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, NullPool, create_engine, text
 
 from bot.kit.gateway import GatewayError, Outcome
 from bot.runtime.gateways.wechat import WeChatGateway
-from tests.fakes.wechat_api import Code, Hang, Raw, WeChatApi
+from tests.fakes.wechat_api import Code, Fault, Hang, Raw, WeChatApi
 from tests.integration.gateways.conftest import OPENID, SECRET, Watch, build
 
 SEND, TOKEN = "message/custom/send", "stable_token"
@@ -141,7 +145,7 @@ def test_a_day_of_refusals_stays_within_the_ration(gateway: WeChatGateway, peer:
         gateway.send_text(OPENID, "x")
         if peer.forced > before:
             forced_at.append(watch.at)
-        watch.advance(240)
+        watch.advance(600)
     assert 10 <= len(forced_at) <= 40
     days = [(at + timedelta(hours=8)).date() for at in forced_at]
     assert max(days.count(day) for day in days) <= 20
@@ -163,8 +167,9 @@ def test_forced_refreshes_are_half_a_minute_apart(gateway: WeChatGateway, peer: 
 
 
 def test_a_forced_refresh_without_an_answer_is_not_repeated(
-    gateway: WeChatGateway, peer: WeChatApi, watch: Watch
+    patient: Callable[[Fault], WeChatGateway], peer: WeChatApi, watch: Watch
 ) -> None:
+    gateway = patient(Hang())
     gateway.send_text(OPENID, "warm")
     watch.advance(60)
     peer.fail(SEND, Code(40001))
@@ -247,3 +252,44 @@ def test_the_token_call_carries_no_secret_in_its_url(gateway: WeChatGateway, pee
     gateway.send_text(OPENID, "x")
     call = peer.calls[0]
     assert (call.api, call.query, call.body["secret"]) == (TOKEN, {}, SECRET)
+
+
+SENDER = """
+import sys
+from datetime import UTC, datetime
+from sqlalchemy import create_engine
+from bot.runtime.gateways.account import AccountConfig
+from bot.runtime.gateways.wechat import WeChatGateway
+url, base, app_id, secret, openid = sys.argv[1:]
+gateway = WeChatGateway(AccountConfig("main", app_id, secret, base), create_engine(url), b"k" * 32)
+sys.stdin.readline()
+print(gateway.send_image(openid, b"the same picture").outcome)
+"""
+
+
+def test_real_processes_share_one_token_and_one_upload(peer: WeChatApi, engine: Engine) -> None:
+    peer.delay = 0.1
+    url = engine.url.render_as_string(hide_password=False)
+    arguments = [sys.executable, "-c", SENDER, url, peer.base, peer.app_id, peer.secret, OPENID]
+    running = [subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    for process in running:
+        assert process.stdin
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    said = [process.communicate(timeout=60)[0].strip() for process in running]
+    assert said == ["sent"] * 4
+    assert peer.counts() == {TOKEN: 1, "media/upload": 1, SEND: 4}
+
+
+def test_a_forked_job_opens_connections_of_its_own(peer: WeChatApi, engine: Engine, watch: Watch) -> None:
+    gateway = build(peer.base, create_engine(engine.url, poolclass=NullPool), watch)
+    gateway.send_text(OPENID, "parent")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
+    if child == 0:
+        os._exit(0 if gateway.send_text(OPENID, "child").outcome is Outcome.SENT else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    gateway.send_text(OPENID, "parent again")
+    first, second, third = (call.connection for call in peer.calls if call.api == SEND)
+    assert first == third != second

@@ -1,7 +1,7 @@
 """Every way a call can end on the wire, and how often it is made."""
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 import pytest
@@ -12,9 +12,10 @@ from bot.runtime.gateways.account import AccountConfig
 from bot.runtime.gateways.transport import PlatformClient, Timeouts, _Adapter
 from bot.runtime.gateways.wechat import WeChatGateway
 from tests.fakes.wechat_api import EMPTY, HTML, Code, Drip, Fault, Hang, Raw, Reset, Slow, WeChatApi
-from tests.integration.gateways.conftest import JPEG, KEY, OPENID, Watch, build
+from tests.integration.gateways.conftest import HASTY, JPEG, KEY, OPENID, Watch, build
 
 SEND = "message/custom/send"
+Patient = Callable[[Fault], WeChatGateway]
 CUT = Raw(200, b'{"errcode":0,"errm')
 LIST = Raw(200, b"[1]")
 ODD_CODE = Raw(200, b'{"errcode":"CANARY"}')
@@ -50,18 +51,19 @@ def test_2048_bytes_go(gateway: WeChatGateway) -> None:
     "fault", [HTML, EMPTY, CUT, LIST, ODD_CODE, DEEP, BIG, Raw(504, b""), Hang(), Reset(), Reset(acted=False), Drip()]
 )
 def test_a_send_whose_answer_is_lost_is_unknown_and_never_repeated(
-    gateway: WeChatGateway, peer: WeChatApi, fault: Fault
+    patient: Patient, peer: WeChatApi, fault: Fault
 ) -> None:
     peer.fail(SEND, fault)
-    result = gateway.send_text(OPENID, "x")
+    result = patient(fault).send_text(OPENID, "x")
     assert (result.outcome, result.retry_at, peer.count(SEND)) == (Outcome.UNKNOWN, None, 1)
 
 
 @pytest.mark.parametrize("fault", [HTML, EMPTY, CUT, Raw(502, b""), Raw(504, b""), Hang(), Reset(), Drip(), Code(-1)])
 @pytest.mark.parametrize("api", ["qrcode/create", "media/upload", "stable_token", "user/info"])
 def test_calls_that_deliver_nothing_are_repeated(
-    gateway: WeChatGateway, peer: WeChatApi, watch: Watch, api: str, fault: Fault
+    patient: Patient, peer: WeChatApi, watch: Watch, api: str, fault: Fault
 ) -> None:
+    gateway = patient(fault)
     peer.fail(api, fault, fault)
     gateway.upload_image(JPEG)
     gateway.user_info(OPENID)
@@ -157,7 +159,7 @@ def test_other_ways_not_to_connect(
         ("http://[bad", "bad address"),
     ]:
         watch.advance(60)
-        result = build(base, engine, watch).send_text(OPENID, "x")
+        result = build(base, engine, watch, timeouts=HASTY).send_text(OPENID, "x")
         assert (result.outcome, result.detail) == (Outcome.BACK_OFF, f"no connection: {why}")
 
 
@@ -195,9 +197,9 @@ def test_the_other_calls(gateway: WeChatGateway, peer: WeChatApi) -> None:
 
 
 @pytest.mark.parametrize("fault", [Code(45080), Code(45009), HTML, Reset(), Hang()])
-def test_typing_never_raises_and_is_tried_once(gateway: WeChatGateway, peer: WeChatApi, fault: Fault) -> None:
+def test_typing_never_raises_and_is_tried_once(patient: Patient, peer: WeChatApi, fault: Fault) -> None:
     peer.fail("message/custom/typing", fault)
-    gateway.typing(OPENID)
+    patient(fault).typing(OPENID)
     assert peer.count("message/custom/typing") == 1
 
 
