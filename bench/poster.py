@@ -23,7 +23,7 @@ from PIL import Image, ImageDraw, ImageFont
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # run as a file, from anywhere
 
-from bot.pictures import fonts, goods, jpeg, wares  # noqa: E402
+from bot.pictures import fonts, goods, jpeg, render, styles, wares  # noqa: E402
 from bot.pictures.studio import PosterRequest, Studio  # noqa: E402
 
 REPEATS = 5
@@ -55,9 +55,9 @@ REQUEST = PosterRequest(
 )
 
 
-def naive(photo: bytes, request: PosterRequest) -> bytes:
-    """What a tutorial would do: every layer, font and code made anew, then saved."""
-    picture = Image.linear_gradient("L").resize((1080, 1920)).convert("RGB")
+def naive(backdrop: bytes, photo: bytes, request: PosterRequest) -> bytes:
+    """What a tutorial does: opens the designer's backdrop and the photo, draws the rest, saves; keeps nothing."""
+    picture = Image.open(io.BytesIO(backdrop)).convert("RGB")
     pen = ImageDraw.Draw(picture)
     shown = Image.open(io.BytesIO(photo)).convert("RGB").resize((920, 920), Image.Resampling.LANCZOS)
     picture.paste(shown, (80, 80))
@@ -86,6 +86,8 @@ def run(rounds: int = 7) -> list[dict[str, Any]]:
     """Rows B3, B3 with the reading back of the QR, B4 with and without the style's backdrop kept."""
     studio = Studio(ROOT / "assets" / "posters")
     photo, numbers = _jpeg(1200), count()
+    style = styles.load(ROOT / "assets" / "posters")[REQUEST.style]
+    backdrop = jpeg.encode(render.backdrop(style.fixed)[0])
     finished = Image.open(io.BytesIO(studio.poster(REQUEST)))
     finished.load()
     fresh = iter(lambda: replace(REQUEST, qr_url=f"{REQUEST.qr_url[:-5]}{next(numbers):05d}"), None)
@@ -94,7 +96,7 @@ def run(rounds: int = 7) -> list[dict[str, Any]]:
         finished.save(io.BytesIO(), "JPEG", quality=jpeg.QUALITY)
 
     def peer() -> None:
-        naive(photo, next(fresh))
+        naive(backdrop, photo, next(fresh))
 
     def checked() -> None:
         studio.poster(next(fresh))

@@ -6,6 +6,7 @@ from typing import Final
 import numpy as np
 import qrcode
 import zxingcpp
+from numpy.typing import NDArray
 from PIL import Image
 from qrcode.constants import ERROR_CORRECT_M
 
@@ -34,15 +35,20 @@ def draw(url: str, room: int) -> Image.Image:
     """
     if not url:
         raise ValueError("a QR needs an address")
-    code = qrcode.QRCode(error_correction=ERROR_CORRECT_M, border=0, mask_pattern=_MASK)
-    code.add_data(url, optimize=0)
-    code.make(fit=True)
-    dark = np.array(code.modules, dtype=bool)
+    dark = _modules(url)
     pixels = room // (len(dark) + 2 * QUIET)
     if pixels < _LEAST_MODULE or pixels * len(dark) < SMALLEST:
         raise ValueError(f"an address of {len(url)} characters does not fit a QR of {room} pixels")
     framed = np.pad(np.where(dark, 0, 255).astype(np.uint8), QUIET, constant_values=255)
     return Image.fromarray(np.kron(framed, np.ones((pixels, pixels), dtype=np.uint8)))
+
+
+def _modules(url: str) -> NDArray[np.bool_]:
+    """The smallest code of level M that holds ``url``, dark modules True, without a quiet zone."""
+    code = qrcode.QRCode(error_correction=ERROR_CORRECT_M, border=0, mask_pattern=_MASK)
+    code.add_data(url, optimize=0)
+    code.make(fit=True)
+    return np.array(code.modules, dtype=bool)
 
 
 def verify(jpeg: bytes, url: str) -> None:

@@ -43,7 +43,7 @@ def fixed(
 
 
 def person(picture: Image.Image, layers: tuple[styles.AnyLayer, ...], request: PosterRequest) -> None:
-    """Draws on ``picture`` what depends on the sharer."""
+    """Draws on ``picture`` what depends on the sharer, on the rings and plates that ``mounts`` left."""
     for layer in layers:
         if isinstance(layer, styles.Avatar):
             _avatar(picture, layer, request)
@@ -51,6 +51,17 @@ def person(picture: Image.Image, layers: tuple[styles.AnyLayer, ...], request: P
             _qr(picture, layer, request.qr_url)
         elif isinstance(layer, styles.Text):
             labels.words(picture, layer, request.values())
+
+
+def mounts(picture: Image.Image, layers: tuple[styles.AnyLayer, ...]) -> None:
+    """Draws what lies under face and QR and is the same for everybody: the ring and the white plate."""
+    for layer in layers:
+        if isinstance(layer, styles.Avatar) and layer.ring_width:
+            side = min(layer.box[2:])
+            paint.fill(picture, layer.box[:2], paint.mask("ellipse", side, side), (layer.ring,))
+        elif isinstance(layer, styles.Qr):
+            plate = paint.mask("rectangle", *layer.box[2:], layer.radius)
+            paint.fill(picture, layer.box[:2], plate, ("#ffffff",))
 
 
 def shifted(layers: tuple[styles.AnyLayer, ...], up: int) -> tuple[styles.AnyLayer, ...]:
@@ -103,14 +114,10 @@ def _avatar(picture: Image.Image, layer: styles.Avatar, request: PosterRequest) 
     side, ring = min(width, height), layer.ring_width
     key = (fingerprint(request.avatar), request.sharer_name, side - 2 * ring)
     face = _faces.get(key, lambda: avatar.face(request.avatar, request.sharer_name, side - 2 * ring))
-    if ring:
-        paint.fill(picture, (left, top), paint.mask("ellipse", side, side), (layer.ring,))
     picture.paste(face, (left + ring, top + ring), paint.mask("ellipse", *face.size))
 
 
 def _qr(picture: Image.Image, layer: styles.Qr, url: str) -> None:
     left, top, width, height = layer.box
-    plate = paint.mask("rectangle", width, height, layer.radius)
-    paint.fill(picture, (left, top), plate, ("#ffffff",))
     code = _codes.get((url, width), lambda: qr.draw(url, width))
-    picture.paste(code.convert("RGB"), (left + (width - code.width) // 2, top + (height - code.height) // 2))
+    picture.paste(code, (left + (width - code.width) // 2, top + (height - code.height) // 2))

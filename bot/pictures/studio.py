@@ -103,6 +103,7 @@ class Studio:
         backdrop, layers = self._backdrops.get(style.key, lambda: render.backdrop(style.fixed))
         picture = backdrop.copy()
         render.fixed(picture, layers, request, self._motifs)
+        render.mounts(picture, style.person)
         lower = picture.crop((0, jpeg.SEAM, picture.width, picture.height))
         return _Template(jpeg.upper(picture), lower, render.shifted(style.person, jpeg.SEAM))
 

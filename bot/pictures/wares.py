@@ -128,15 +128,19 @@ class _Bench:
         self.block(x, y, w, thick, thick / 2, (colour,))
 
     def _fill(self, part: _Part, stops: tuple[str, ...], angle: int) -> _Part:
+        """Opaque colours are pasted through the coverage, translucent ones blended (three times as slow)."""
+        size = part.cover.size
         if len(stops) == 1:
-            top = Image.new("RGBA", part.cover.size, stops[0])
+            top = Image.new("RGBA", size, stops[0])
         elif angle == 0:
-            column = paint.gradient(1, part.cover.height, stops)
-            top = column.resize(part.cover.size, Image.Resampling.NEAREST)
+            top = paint.gradient(1, size[1], stops).resize(size, Image.Resampling.NEAREST)
         else:
-            top = paint.gradient(*part.cover.size, stops, "linear", angle)
-        top.putalpha(ImageChops.multiply(top.getchannel("A"), part.cover))
-        self.picture.alpha_composite(top, part.at)
+            top = paint.gradient(*size, stops, "linear", angle)
+        if all(len(stop) == 7 for stop in stops):
+            self.picture.paste(top, part.at, part.cover)
+        else:
+            top.putalpha(ImageChops.multiply(top.getchannel("A"), part.cover))
+            self.picture.alpha_composite(top, part.at)
         return part
 
 

@@ -133,6 +133,7 @@ def test_the_joined_jpeg_is_what_encoding_the_whole_gives(studio: Studio, reques
         asked = replace(request_, style=style.key)
         backdrop, layers = render.backdrop(style.fixed)
         render.fixed(backdrop, layers, asked, studio._motifs)
+        render.mounts(backdrop, style.person)
         render.person(backdrop, style.person, asked)
         assert studio.compose(asked) == jpeg.encode(backdrop)
 
