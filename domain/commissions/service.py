@@ -7,7 +7,7 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import Row, func, select, text
+from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from domain.commissions import plans
@@ -69,11 +69,12 @@ def plan_book(session: Session, known: Sequence[tuple[int, datetime, str]]) -> P
     return PlanBook(tuple((since, _PARSED[(digest, version)]) for version, since, digest in known))
 
 
-def _documents(session: Session, versions: Sequence[int]) -> Sequence[Row[tuple[int, str, dict[str, Any]]]]:
+def _documents(session: Session, versions: Sequence[int]) -> list[tuple[int, str, dict[str, Any]]]:
     if not versions:
         return []
     wanted = select(CommissionPlan.version, CommissionPlan.digest, CommissionPlan.document)
-    return session.execute(wanted.where(CommissionPlan.version.in_(versions))).all()
+    rows = session.execute(wanted.where(CommissionPlan.version.in_(versions)))
+    return [(version, digest, document) for version, digest, document in rows]
 
 
 def plan_count(session: Session) -> int:

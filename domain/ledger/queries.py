@@ -23,15 +23,16 @@ _WALLET = text("""
 """)
 
 _STATEMENT = text("""
-    select p.journal_id, p.n, p.side, p.kind, p.amount, p.other_kind, j.kind as reason, j.effective_at, j.posted_at,
-           j.source_type, j.source_id, j.label, p.currency
+    select p.journal_id, p.n, p.side, p.kind, p.amount, p.other_kind, p.within, j.kind as reason, j.effective_at,
+           j.posted_at, j.source_type, j.source_id, j.label, p.currency
       from (
-        select p.journal_id, p.n, 'in' as side, a.kind, p.amount, o.kind as other_kind, p.currency
+        select p.journal_id, p.n, 'in' as side, a.kind, p.amount, o.kind as other_kind, p.currency, false as within
           from account a join posting p on p.credit = a.id join account o on o.id = p.debit
          where a.owner_id = :person and p.credit >= 1000 and p.journal_id <= :upto
            and (o.owner_id is distinct from a.owner_id)
         union all
-        select p.journal_id, p.n, 'out', a.kind, p.amount, o.kind, p.currency
+        select p.journal_id, p.n, 'out', a.kind, p.amount, o.kind, p.currency,
+               o.owner_id is not distinct from a.owner_id
           from account a join posting p on p.debit = a.id join account o on o.id = p.credit
          where a.owner_id = :person and p.debit >= 1000 and p.journal_id <= :upto
       ) p join journal j on j.id = p.journal_id
@@ -42,7 +43,6 @@ BEYOND = 2**62
 """Above every journal id."""
 MOST_OF_ONE = 1_000
 """No journal moves more than this many pairs of one person (200 lines at up to 3 levels)."""
-_OWN = ("pending", "available", "held", "frozen", "debt", "points")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +124,7 @@ def statement(session: Session, person_id: int, cursor: str | None, limit: int) 
 
 def _line(row: Row[Any]) -> StatementLine:
     source, target = (row.other_kind, row.kind) if row.side == "in" else (row.kind, row.other_kind)
-    within = row.side == "out" and row.other_kind in _OWN
-    change = row.amount if row.side == "in" else (0 if within else -row.amount)
+    change = row.amount if row.side == "in" else (0 if row.within else -row.amount)
     return StatementLine(
         id=f"{row.journal_id}.{row.n}", at=row.effective_at, booked_at=row.posted_at, reason=row.reason,
         source=source, target=target, amount=row.amount, change=change, currency=row.currency,

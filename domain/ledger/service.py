@@ -140,7 +140,8 @@ select format('order line %s/%s: %s returned, refunds say %s', l.order_id, l.n, 
 def check(session: Session) -> CheckReport:
     """Compare every balance with its postings, every deal with its journals, every refund with its lines.
 
-    Pairs balance by construction; ``checked_at`` is the database's own time. This finds what was changed behind the functions' back.
+    Pairs balance by construction; this finds what was changed behind the functions' back.
+    ``checked_at`` is the database's own time.
     """
     faults = tuple(session.scalars(text(FAULTS)))
     accounts, entries, at = session.execute(

@@ -21,27 +21,21 @@ from datetime import datetime
 from sqlalchemy.orm import Session, sessionmaker
 
 from domain.ledger.service import retrying
-from domain.workflows import intake, release
-from domain.workflows.circle import Circle
+from domain.workflows import intake
 from domain.workflows.merging import MOVERS
-from domain.workflows.release import anything_due, next_due, release_due
+from domain.workflows.release import anything_due, next_due, receive_overdue, release_due
 
 __all__ = [
-    "MOVERS", "Circle", "anything_due", "apply_events", "next_due", "receive_overdue", "release_due",
+    "MOVERS", "anything_due", "apply_events", "next_due", "receive_overdue", "release_due",
 ]
 
 
 def apply_events(
-    sessions: sessionmaker[Session], now: datetime, pepper: bytes, limit: int, circle: Circle | None = None
+    sessions: sessionmaker[Session], now: datetime, pepper: bytes, limit: int
 ) -> int:
     """Apply up to ``limit`` due commerce events in a transaction of its own; returns how many were taken.
 
-    Deadlocks and serialisation failures run it again. Several workers at once share the work.
+    ``pepper`` is what phones are hashed with. Deadlocks and serialisation failures run it again. Several workers at
+    once share the work.
     """
-    around = circle or Circle(pepper)
-    return retrying(sessions, lambda session: intake.apply_batch(session, now, limit, circle=around))
-
-
-def receive_overdue(session: Session, now: datetime, limit: int, circle: Circle | None = None) -> int:
-    """Count orders as received that nobody confirmed in time; returns how many. Does not commit."""
-    return release.receive_overdue(session, now, limit, circle=circle or Circle(b""))
+    return retrying(sessions, lambda session: intake.apply_batch(session, now, limit, pepper=pepper))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
@@ -21,9 +21,11 @@ from domain.people import service as people
 from domain.referrals import service as referrals
 from domain.referrals.queries import uplines_at
 from domain.referrals.rules import Touch
+from domain.roles import service as roles
+from domain.roles.models import RoleGrant
+from domain.roles.rules import Role, highest
 from domain.shared.outbox import Effect, put
 from domain.workflows import notes
-from domain.workflows.circle import Circle
 from domain.workflows.desk import (
     Deal,
     Work,
@@ -45,11 +47,11 @@ class Ledgered:
 
 
 def book(
-    session: Session, works: Sequence[Work], verdicts: Sequence[Verdict], plans: PlanBook, circle: Circle, now: datetime
+    session: Session, works: Sequence[Work], verdicts: Sequence[Verdict], plans: PlanBook, pepper: bytes, now: datetime
 ) -> None:
     """Everything that the folded facts of a batch mean, written in one call. Raises what the database refuses."""
     fresh = [work for work in works if work.folded.is_new]
-    meet(session, fresh, plans, circle, now)
+    meet(session, fresh, plans, pepper, now)
     for work in works:
         schedule(work, plans.at(work.order.paid_at))
     out = Ledgered()
@@ -59,15 +61,15 @@ def book(
     for work in works:
         claw_back(work, purses, out)
     store(session, works, verdicts, out, now)
-    tell_roles(session, works, circle, now)
+    tell_roles(session, works, now)
 
 
-def meet(session: Session, fresh: Sequence[Work], plans: PlanBook, circle: Circle, now: datetime) -> None:
+def meet(session: Session, fresh: Sequence[Work], plans: PlanBook, pepper: bytes, now: datetime) -> None:
     """Who bought, who brought them, and what those earn: sets buyer and deals of new orders."""
     if not fresh:
         return
     groups = [refs_of(work.order.buyer) for work in fresh]
-    buyers = people.resolve_many(session, groups, now, pepper=circle.pepper, movers=MOVERS)
+    buyers = people.resolve_many(session, groups, now, pepper=pepper, movers=MOVERS)
     for work, buyer in zip(fresh, buyers, strict=True):
         work.order.buyer_id = buyer
     policy = plans.at(now).binding
@@ -78,16 +80,17 @@ def meet(session: Session, fresh: Sequence[Work], plans: PlanBook, circle: Circl
     if touches:
         referrals.bind_many(session, touches, policy, now)
     referrals.renew_many(session, [(w.order.buyer_id, w.order.paid_at) for w in fresh], policy)
-    _strike(session, fresh, plans, circle)
+    _strike(session, fresh, plans)
 
 
-def _strike(session: Session, works: Sequence[Work], plans: PlanBook, circle: Circle) -> None:
+def _strike(session: Session, works: Sequence[Work], plans: PlanBook) -> None:
     live = [plans.at(work.order.paid_at) for work in works]
     asked = [(work.order.buyer_id, work.order.paid_at) for work in works]
     uplines = uplines_at(session, asked, max(plan.levels for plan in live))
-    roles = circle.roles_of(session, sorted({one for line in uplines for one in line}))
+    held = _grants(session, {one for line in uplines for one in line})
     for work, plan, upline in zip(works, live, uplines, strict=True):
         order = work.order
+        standing = {one: _role_at(held.get(one, ()), order.paid_at) for one in upline}
         sold = [SaleLine(line.n, line.sku, line.category, line.paid_fen) for line in order.lines]
         work.deals = [
             Deal(
@@ -95,8 +98,24 @@ def _strike(session: Session, works: Sequence[Work], plans: PlanBook, circle: Ci
                 rate_bps=part.rate_bps, rule=part.rule, plan_version=plan.version, uncut_fen=part.uncut_fen,
                 amount_fen=part.amount_fen, accrued_at=order.paid_at,
             )
-            for part in strike(order.buyer_id, sold, upline, roles, plan)
+            for part in strike(order.buyer_id, sold, upline, standing, plan)
         ]
+
+
+def _grants(session: Session, people_ids: set[int]) -> dict[int, list[RoleGrant]]:
+    """Every grant that some people ever had: one statement for orders paid at many different moments."""
+    if not people_ids:
+        return {}
+    grants: dict[int, list[RoleGrant]] = {}
+    for grant in session.scalars(select(RoleGrant).where(RoleGrant.person_id.in_(people_ids)),
+                                 execution_options={"populate_existing": True}):
+        grants.setdefault(grant.person_id, []).append(grant)
+    return grants
+
+
+def _role_at(grants: Sequence[RoleGrant], at: datetime) -> Role:
+    """The role at payment: what somebody became later changes no earlier deal."""
+    return highest(g.role for g in grants if g.granted_at <= at and (g.revoked_at is None or g.revoked_at > at))
 
 
 def schedule(work: Work, plan: Plan) -> None:
@@ -242,15 +261,24 @@ def _refund_row(order_id: int, refund: Return, now: datetime) -> dict[str, Any]:
     }
 
 
-def tell_roles(session: Session, works: Sequence[Work], circle: Circle, now: datetime) -> None:
+def tell_roles(session: Session, works: Sequence[Work], now: datetime) -> None:
     """Completed orders give roles, returned ones take them back; an order that came and went tells nothing."""
     completed = [
         work.order for work in works
         if work.order.completed_at and not work.order.returned and not (work.was_completed and not work.was_returned)
     ]
-    revoked = [work.order for work in works if work.was_completed and work.order.returned and not work.was_returned]
+    revoked = [
+        (work.order.buyer_id, work.order.id, _returned_at(work, now)) for work in works
+        if work.was_completed and work.order.returned and not work.was_returned
+    ]
     if completed:
-        circle.completed(session, completed, now)
+        done = [(o.buyer_id, o.id, o.completed_at) for o in completed if o.completed_at]
+        roles.order_completed_many(session, done, now)
         put(session, notes.first_completed(session, completed), now)
     if revoked:
-        circle.revoked(session, revoked, now)
+        roles.order_revoked_many(session, revoked, now)
+
+
+def _returned_at(work: Work, now: datetime) -> datetime:
+    """When the last of the order went back."""
+    return work.order.closed_at or max((one.refunded_at for one in work.folded.returns), default=now)

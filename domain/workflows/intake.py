@@ -20,7 +20,6 @@ from domain.orders.models import CommerceEventRow
 from domain.orders.rules import Fact, OrderState, Verdict, fold
 from domain.people import service as people
 from domain.workflows.booking import book
-from domain.workflows.circle import Circle
 from domain.workflows.desk import Deal, Work, order_from
 from domain.workflows.merging import MOVERS
 
@@ -52,7 +51,7 @@ class Known:
     ids: list[int]
 
 
-def apply_batch(session: Session, now: datetime, limit: int, *, circle: Circle) -> int:
+def apply_batch(session: Session, now: datetime, limit: int, *, pepper: bytes) -> int:
     """Apply up to ``limit`` due events; returns how many were taken (0: nothing to do).
 
     Deadlocks and serialisation failures are raised for the caller to run the transaction again.
@@ -63,10 +62,10 @@ def apply_batch(session: Session, now: datetime, limit: int, *, circle: Circle) 
     events = [_event(row) for row in claimed["events"]]
     try:
         with session.begin_nested():
-            _apply(session, events, _known(session, claimed), circle, now)
+            _apply(session, events, _known(session, claimed), pepper, now)
     except Exception as fault:  # noqa: BLE001 - whatever it was, it must not hold up the others
         _raise_if_try_again(fault)
-        _one_by_one(session, events, circle, now)
+        _one_by_one(session, events, pepper, now)
     return sum(not event.parked for event in events)
 
 
@@ -90,11 +89,11 @@ def plans_in(session: Session, loaded: Json) -> PlanBook:
     return plan_book(session, [(p["version"], datetime.fromisoformat(p["live_from"]), p["digest"]) for p in named])
 
 
-def _apply(session: Session, events: Sequence[Event], known: Known, circle: Circle, now: datetime) -> None:
+def _apply(session: Session, events: Sequence[Event], known: Known, pepper: bytes, now: datetime) -> None:
     verdicts: list[Verdict] = []
     works = _fold(events, known, verdicts)
-    verdicts += _other(session, events, circle, now)
-    book(session, works, verdicts, known.plans, circle, now)
+    verdicts += _other(session, events, pepper, now)
+    book(session, works, verdicts, known.plans, pepper, now)
 
 
 def _fold(events: Sequence[Event], known: Known, verdicts: list[Verdict]) -> list[Work]:
@@ -118,7 +117,7 @@ def _fold(events: Sequence[Event], known: Known, verdicts: list[Verdict]) -> lis
     return works
 
 
-def _other(session: Session, events: Sequence[Event], circle: Circle, now: datetime) -> list[Verdict]:
+def _other(session: Session, events: Sequence[Event], pepper: bytes, now: datetime) -> list[Verdict]:
     """Products and customers: the newest word about each counts."""
     products = [event for event in events if event.fact.type == "product.upserted"]
     customers = [event for event in events if event.fact.type == "customer.upserted"]
@@ -130,7 +129,7 @@ def _other(session: Session, events: Sequence[Event], circle: Circle, now: datet
     if customers:
         ordered = sorted(customers, key=lambda event: (event.fact.occurred_at, event.fact.row_id))
         groups = [refs_of(event.fact.data["identities"]) for event in ordered]
-        found = people.resolve_many(session, groups, now, pepper=circle.pepper, movers=MOVERS)
+        found = people.resolve_many(session, groups, now, pepper=pepper, movers=MOVERS)
         for event, person_id in zip(ordered, found, strict=True):
             _profile(session, person_id, event.fact)
     return [Verdict(event.fact.row_id, "done") for event in (*products, *customers)]
@@ -145,21 +144,21 @@ def _profile(session: Session, person_id: int, fact: Fact) -> None:
     )
 
 
-def _one_by_one(session: Session, events: Sequence[Event], circle: Circle, now: datetime) -> None:
+def _one_by_one(session: Session, events: Sequence[Event], pepper: bytes, now: datetime) -> None:
     """The batch failed as a whole: try each subject alone, then each event of a bad subject alone."""
     by_subject: dict[str, list[Event]] = {}
     for event in events:
         by_subject.setdefault(event.subject, []).append(event)
     for group in by_subject.values():
-        if _alone(session, group, circle, now) is None:
+        if _alone(session, group, pepper, now) is None:
             continue
         for event in sorted(group, key=lambda e: (e.fact.type != "order.paid", e.fact.row_id)):
-            fault = _alone(session, [event], circle, now)
+            fault = _alone(session, [event], pepper, now)
             if fault is not None and not event.parked:
                 _fail(session, event, fault, now)
 
 
-def _alone(session: Session, events: Sequence[Event], circle: Circle, now: datetime) -> Exception | None:
+def _alone(session: Session, events: Sequence[Event], pepper: bytes, now: datetime) -> Exception | None:
     """Apply a few events in a savepoint of their own; returns the fault that undid them, if any."""
     try:
         with session.begin_nested():
@@ -168,7 +167,7 @@ def _alone(session: Session, events: Sequence[Event], circle: Circle, now: datet
             loaded["ids"] = [
                 session.execute(text("select nextval('customer_order_id_seq')")).scalar_one() for _ in subjects
             ]
-            _apply(session, events, _known(session, loaded), circle, now)
+            _apply(session, events, _known(session, loaded), pepper, now)
     except Exception as fault:  # noqa: BLE001 - recorded with the event
         _raise_if_try_again(fault)
         return fault

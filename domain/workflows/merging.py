@@ -5,6 +5,7 @@ from domain.ledger import service as ledger
 from domain.orders import service as orders
 from domain.people.service import Mover
 from domain.referrals import service as referrals
+from domain.roles import service as roles
 
-MOVERS: tuple[Mover, ...] = (referrals.move, orders.move, commissions.move, ledger.move)
+MOVERS: tuple[Mover, ...] = (referrals.move, orders.move, commissions.move, ledger.move, roles.move)
 """What every caller of ``people.service.resolve_many`` and ``merge`` passes, so that nothing is left behind."""

@@ -12,7 +12,6 @@ from domain.ledger.rules import Entry
 from domain.orders.rules import Folded
 from domain.workflows import notes
 from domain.workflows.booking import Ledgered, schedule, store, tell_roles
-from domain.workflows.circle import Circle
 from domain.workflows.desk import Deal, Work, order_from
 from domain.workflows.intake import plans_in
 
@@ -55,7 +54,7 @@ _OPEN = text("""
 """)
 
 
-def receive_overdue(session: Session, now: datetime, limit: int, *, circle: Circle) -> int:
+def receive_overdue(session: Session, now: datetime, limit: int) -> int:
     """Count orders as received that nobody confirmed in time; returns how many."""
     subjects = session.scalars(_OVERDUE, {"now": now, "limit": limit}).all()
     works, loaded = _works(session, subjects)
@@ -66,7 +65,7 @@ def receive_overdue(session: Session, now: datetime, limit: int, *, circle: Circ
         schedule(work, plans.at(work.order.paid_at))
     if due:
         store(session, due, (), Ledgered(), now)
-        tell_roles(session, due, circle, now)
+        tell_roles(session, due, now)
     return len(due)
 
 

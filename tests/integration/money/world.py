@@ -31,7 +31,6 @@ class Shop:
     engine: Engine
     clock: FixedClock
     plan: str = "two-level"
-    circle: workflows.Circle | None = None
     people: dict[str, int] = field(default_factory=dict)
     numbers: Any = field(default_factory=lambda: itertools.count(1))
 
@@ -59,8 +58,8 @@ class Shop:
         assert isinstance(parsed, CommerceEvent), parsed
         return parsed
 
-    def pay(self, order: str, by: str, fen: int | list[int] = 9_900, *, category: str = "fmcg", at: datetime | None = None,
-            channel: str = "mall", **more: Any) -> CommerceEvent:
+    def pay(self, order: str, by: str, fen: int | list[int] = 9_900, *, category: str = "fmcg",
+            at: datetime | None = None, channel: str = "mall", **more: Any) -> CommerceEvent:
         parts = [fen] if isinstance(fen, int) else fen
         lines = [{"line_id": str(n), "sku": f"SKU{n}", "title": f"货{n}", "category": category, "quantity": 1,
                   "paid_fen": part} for n, part in enumerate(parts, 1)]
@@ -97,14 +96,14 @@ class Shop:
 
     def work(self) -> int:
         done = 0
-        while step := workflows.apply_events(self.sessions, self.clock.now(), PEPPER, 100, self.circle):
+        while step := workflows.apply_events(self.sessions, self.clock.now(), PEPPER, 100):
             done += step
         return done
 
     def due(self) -> int:
         """What the clock does: overdue receipts, then releases."""
         with self.sessions.begin() as session:
-            done = workflows.receive_overdue(session, self.clock.now(), 500, self.circle)
+            done = workflows.receive_overdue(session, self.clock.now(), 500)
         with self.sessions.begin() as session:
             return done + workflows.release_due(session, self.clock.now(), 500)
 
@@ -123,9 +122,8 @@ class Shop:
 
     def spend(self, name: str, fen: int) -> None:
         """Take money out as a finished withdrawal does."""
-        from domain.ledger.rules import Entry, Move
+        from domain.ledger.rules import Entry, Move, platform
         from domain.ledger.rules import person as side
-        from domain.ledger.rules import platform
 
         number = next(self.numbers)
         owner = self.people[name]

@@ -1,0 +1,85 @@
+"""Reading orders and what is stuck in the inbox of events."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from sqlalchemy import ColumnElement, select
+from sqlalchemy.orm import Session
+
+from domain.orders.models import CommerceEventRow, CustomerOrder, OrderLine
+
+State = Literal["paid", "shipped", "completed", "refunded", "closed"]
+
+
+@dataclass(frozen=True, slots=True)
+class OrderView:
+    """An order as its buyer sees it. Money in fen; ``title`` is that of the first of ``lines`` lines."""
+
+    id: int
+    channel: str
+    order_no: str
+    title: str
+    lines: int
+    paid_fen: int
+    refunded_fen: int
+    state: State
+    paid_at: datetime
+    carrier: str
+    tracking_no: str
+
+
+@dataclass(frozen=True, slots=True)
+class StuckEvent:
+    """An event that waits for its order, contradicts what is booked, or gave up."""
+
+    id: int
+    source: str
+    event_id: str
+    type: str
+    subject: str
+    state: str
+    reason: str
+    attempts: int
+    received_at: datetime
+
+
+def of_buyer(session: Session, person_id: int, limit: int) -> list[OrderView]:
+    """A person's orders, newest first."""
+    orders = session.scalars(
+        select(CustomerOrder).where(CustomerOrder.buyer_id == person_id)
+        .order_by(CustomerOrder.paid_at.desc(), CustomerOrder.id.desc()).limit(limit),
+        execution_options={"populate_existing": True},
+    ).all()
+    titles: dict[int, list[str]] = {}
+    named = select(OrderLine.order_id, OrderLine.title).where(OrderLine.order_id.in_([order.id for order in orders]))
+    for order_id, title in session.execute(named.order_by(OrderLine.order_id, OrderLine.n)):
+        titles.setdefault(order_id, []).append(title)
+    return [
+        OrderView(one.id, one.channel, one.order_no, titles[one.id][0], len(titles[one.id]), one.paid_fen,
+                  one.refunded_fen, _state(one), one.paid_at, one.carrier, one.tracking_no)
+        for one in orders
+    ]
+
+
+def _state(order: CustomerOrder) -> State:
+    if order.closed_at is not None:
+        return "closed"
+    if order.paid_fen and order.refunded_fen == order.paid_fen:
+        return "refunded"
+    if order.completed_at is not None:
+        return "completed"
+    return "shipped" if order.shipped_at is not None else "paid"
+
+
+def stuck(session: Session, limit: int, waiting_since: datetime | None = None) -> list[StuckEvent]:
+    """Events that need a human: conflicts and dead ones, and those parked since before ``waiting_since``."""
+    wrong: ColumnElement[bool] = CommerceEventRow.state.in_(("conflict", "dead"))
+    if waiting_since is not None:
+        wrong |= (CommerceEventRow.state == "parked") & (CommerceEventRow.received_at < waiting_since)
+    return [
+        StuckEvent(row.id, row.source, row.event_id, row.type, row.subject, row.state, row.reason, row.attempts,
+                   row.received_at)
+        for row in session.scalars(select(CommerceEventRow).where(wrong).order_by(CommerceEventRow.id).limit(limit),
+                                   execution_options={"populate_existing": True})
+    ]
