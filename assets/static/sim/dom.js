@@ -27,6 +27,9 @@ export function icon(name, kind = "i") {
   return svg;
 }
 
+/** Where an order can come from: the mall's own word for it, and what people call it. */
+export const CHANNELS = { mall: "自有商城", miniprogram: "小程序", douyin: "抖音小店", taobao: "淘宝" };
+
 const PALETTE = [["#d99a45", "#b06f1e"], ["#4a90c2", "#2f6694"], ["#58a86b", "#34784a"], ["#9b7bc8", "#6d4f9c"],
   ["#e8785a", "#c94a3a"], ["#4fa8a3", "#2c7773"], ["#cf6a95", "#9d4169"], ["#7687a8", "#4d5d7d"]];
 
@@ -76,14 +79,20 @@ export function chatTime(date, now) {
 
 export const fullTime = (date) => `${FULL.format(date)} ${CLOCK.format(date)}`;
 
+/** Toasts belong above everything, also above a dialog that opened after them. */
+function raiseToasts() {
+  const host = document.getElementById("toasts");
+  if (host.matches(":popover-open")) host.hidePopover();
+  if (host.childElementCount) host.showPopover();
+}
+
 /** Show a line at the foot of the page, above everything. */
 export function toast(message, bad = false) {
   const host = document.getElementById("toasts");
   const line = h(`p.toast${bad ? ".bad" : ""}`, {}, message);
   line.style.margin = "0";
   host.append(line);
-  if (host.matches(":popover-open")) host.hidePopover();
-  host.showPopover();
+  raiseToasts();
   setTimeout(() => {
     line.remove();
     if (!host.childElementCount && host.matches(":popover-open")) host.hidePopover();
@@ -98,6 +107,7 @@ export function open(id, label, ...children) {
   const close = () => dialog.close();
   dialog.onclick = (event) => { if (event.target === dialog) close(); };
   if (!dialog.open) dialog.showModal();
+  raiseToasts();
   return close;
 }
 

@@ -30,7 +30,7 @@ function pretty(value) {
   if (value && typeof value === "object") return JSON.stringify(value, null, 2);
   const text = String(value ?? "");
   if (/^[[{]/.test(text)) { try { return JSON.stringify(JSON.parse(text), null, 2); } catch { return text; } }
-  return text.replace(/></g, ">\n<");
+  return text.replace(/(<\/\w+>)(?=<)/g, "$1\n").replace(/^<xml>/, "<xml>\n");
 }
 
 const part = (title, value) => value === "" || value === null || value === undefined ? [] : [h("h4", {}, title), h("pre", {}, pretty(value))];

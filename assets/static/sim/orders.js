@@ -1,7 +1,7 @@
 // The drawer with a person's orders: what the mall can still do with each, and how its events arrived.
 
 import { get, post } from "./api.js";
-import { fen, h, heading, open, toast, yuan } from "./dom.js";
+import { CHANNELS, fen, h, heading, open, toast, yuan } from "./dom.js";
 
 const STATES = { paid: "已付款", shipped: "已发货", received: "已收货", refunded: "已退款" };
 const STATE_OF_SEND = { done: "已送达", failed: "未被接受", sending: "发送中" };
@@ -36,7 +36,7 @@ function card(order, refresh) {
     h("header", {}, h("h3", {}, `${order.line.title} × ${order.line.quantity}`), h("span.chip.on", { "data-test": "order-state" }, STATES[order.state])),
     h("div.no", {}, order.order_id),
     h("div.sum", {}, h("span", {}, "实付 ", h("b", {}, `¥${yuan(order.paid_fen)}`)), order.coupon_fen ? h("span", {}, `优惠 ¥${yuan(order.coupon_fen)}`) : null,
-      order.refunded_fen ? h("span.bad", {}, `已退 ¥${yuan(order.refunded_fen)}`) : null, h("span", {}, order.channel)),
+      order.refunded_fen ? h("span.bad", {}, `已退 ¥${yuan(order.refunded_fen)}`) : null, h("span", {}, CHANNELS[order.channel] ?? order.channel)),
     h("div.acts", {}, button("发货", "ship", order.state === "paid", () => act("ship")),
       button("确认收货", "receive", ["paid", "shipped"].includes(order.state), () => act("receive"), ".soft"),
       part, button("退这么多", "refund-part", left > 0, refundPart), button("退剩余", "refund-rest", left > 0, () => act("refund")),

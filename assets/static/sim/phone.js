@@ -43,7 +43,7 @@ export class Phone {
       h("div.status", { "aria-hidden": "true" }, this.time, h("span.island"), h("span.icons", {}, icon("signal", "s"), icon("battery", "s"))),
       h("div.title", {}, h("span.back", { "aria-hidden": "true" }, icon("back")),
         h("span.name", {}, this.name, icon("verified")),
-        h("button.more", { type: "button", "aria-label": "更多", onclick: () => this.togglePanel() }, "···")));
+        h("button.more", { type: "button", "aria-label": "更多", onclick: () => this.togglePanel() }, icon("more"))));
   }
 
   /** The part below the chat: composer and menu for a follower, nothing for a stranger. */

@@ -1,7 +1,7 @@
 // The shelf of the mall, and paying for something on it.
 
 import { get, post } from "./api.js";
-import { face, fen, h, heading, open, productPicture, toast, yuan } from "./dom.js";
+import { CHANNELS, face, fen, h, heading, open, productPicture, toast, yuan } from "./dom.js";
 
 export async function showShelf(world) {
   const { products } = await get("/api/products");
@@ -29,8 +29,7 @@ function askToBuy(product, world) {
   const close = () => document.getElementById("sheet").close();
   const coupon = h("input.in", { name: "coupon", inputmode: "decimal", placeholder: "0.00", "data-test": "coupon" });
   const total = h("button.btn.main", { type: "submit", "data-test": "pay" });
-  const channel = h("select.in", { name: "channel", "data-test": "channel" }, [["mall", "自有商城"], ["miniprogram", "小程序"], ["douyin", "抖音小店"],
-    ["taobao", "淘宝"]].map(([value, label]) => h("option", { value }, label)));
+  const channel = h("select.in", { name: "channel", "data-test": "channel" }, Object.entries(CHANNELS).map(([value, label]) => h("option", { value }, label)));
   const form = h("form.form", { novalidate: true }, whoPays(world),
     h("div.two", {}, h("label", {}, "数量", stepper()), h("label", {}, "优惠券抵扣（元）", coupon)),
     h("label", {}, "渠道", channel),
