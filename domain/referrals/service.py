@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from sqlalchemy import func, insert, select, text, update
+from sqlalchemy import ARRAY, BigInteger, cast, func, insert, select, text, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.orm import Session
 
@@ -20,6 +20,7 @@ from domain.referrals.rules import BindingPolicy, BindOutcome, Decision, Edge, E
 from domain.shared.errors import Conflict, NotFound
 
 _TRIES = 10
+_IDS = ARRAY(BigInteger)
 _QUIET = {"synchronize_session": False}
 
 
@@ -65,7 +66,8 @@ def _bind_turn(session: Session, touches: Sequence[Touch], policy: BindingPolicy
             return [decision.outcome for decision in decisions]
         locked |= wanted
         ends = sorted(locked)
-        session.execute(select(func.referral_take_edges([one for one, _ in ends], [other for _, other in ends])))
+        below, above = (cast(list(side), _IDS) for side in zip(*ends, strict=True))
+        session.execute(select(func.referral_take_edges(below, above)))
     raise Conflict("referral.busy")
 
 
@@ -103,7 +105,7 @@ def _edge(row: Referral) -> Edge:
 
 def _above(session: Session, person_ids: Iterable[int]) -> dict[int, Edge]:
     """All edges that are not ended on the ways up from some persons, by referee."""
-    up = select(func.unnest(list(person_ids)).label("person_id")).cte("up", recursive=True)
+    up = select(func.unnest(cast(list(person_ids), _IDS)).label("person_id")).cte("up", recursive=True)
     up = up.union(select(Referral.referrer_id).join(up, Referral.referee_id == up.c.person_id)
                   .where(Referral.ended_at.is_(None)))
     rows = session.scalars(

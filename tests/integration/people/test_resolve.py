@@ -4,28 +4,13 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from threading import Barrier
 
-from sqlalchemy import Engine, func, select, text
+from sqlalchemy import Engine, event, func, select, text
 from sqlalchemy.orm import Session
 
 from domain.people import queries, service
 from domain.people.models import Identity, Person
-from domain.people.rules import IdentityRef
 from tests.conftest import MORNING
-
-PEPPER = b"a pepper for tests only"
-APP = "wx0000000000000001"
-
-
-def openid(value: str, app: str = APP) -> IdentityRef:
-    return IdentityRef("openid", value, app)
-
-
-def mall(value: str) -> IdentityRef:
-    return IdentityRef("mall_user_id", value)
-
-
-def phone(value: str) -> IdentityRef:
-    return IdentityRef("phone", value)
+from tests.integration.people.crowd import PEPPER, mall, openid, phone
 
 
 def count(session: Session, table: type[Person] | type[Identity]) -> int:
@@ -89,8 +74,6 @@ def test_a_group_of_known_identities_costs_one_statement(session: Session, engin
     groups = [[openid(f"o{n}"), mall(f"m{n}")] for n in range(50)]
     people = service.resolve_many(session, groups, MORNING, pepper=PEPPER)
     session.commit()
-    from sqlalchemy import event
-
     said: list[str] = []
     event.listen(engine, "before_cursor_execute", lambda *args: said.append(args[2]))
     assert service.resolve_many(session, groups, MORNING, pepper=PEPPER) == people
