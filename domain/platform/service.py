@@ -69,7 +69,8 @@ def grant(session: Session, account: str, openid: str, trigger: Trigger, now: da
 def take(session: Session, account: str, openid: str, now: datetime) -> Right | None:
     """Use one right, or None when no window is open. The tap window goes first: it dies sooner.
 
-    Atomic by the row's own lock: it is held until the caller's transaction ends.
+    Atomic by the row's own lock, held until the caller's transaction ends: commit before the message leaves,
+    and give the right back if it surely was not delivered (not when that is unknown).
     """
     for window in _WINDOWS:
         left, until = _COLUMNS[window]

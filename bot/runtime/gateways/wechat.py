@@ -51,6 +51,7 @@ class WeChatGateway:
 
     ``secret_key`` (16 bytes or more) seals the token in the database. Sends return a result; the other calls
     raise GatewayError. A database that is away raises SQLAlchemy's own errors: without it there is no token.
+    Call with no transaction open: a call lasts as long as the platform likes and takes connections of its own.
     """
 
     def __init__(

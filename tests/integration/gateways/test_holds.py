@@ -6,9 +6,10 @@ import pytest
 from sqlalchemy import Engine
 
 from bot.kit.gateway import GatewayError, Outcome
+from bot.runtime.gateways.account import AccountConfig
 from bot.runtime.gateways.wechat import WeChatGateway
 from tests.fakes.wechat_api import HTML, Code, Raw, Reset, WeChatApi
-from tests.integration.gateways.conftest import JPEG, OPENID, Watch, build
+from tests.integration.gateways.conftest import JPEG, KEY, OPENID, Watch, build
 from tests.integration.gateways.test_tokens import at_once
 
 SEND = "message/custom/send"
@@ -109,3 +110,18 @@ def test_an_error_code_is_a_sign_of_life(gateway: WeChatGateway, peer: WeChatApi
     peer.fail(SEND, *[HTML] * 4, Code(45015), *[HTML] * 4)
     outcomes = [gateway.send_text(OPENID, "x").outcome for _ in range(10)]
     assert outcomes == [*[Outcome.UNKNOWN] * 4, Outcome.WINDOW_CLOSED, *[Outcome.UNKNOWN] * 4, Outcome.SENT]
+
+
+def test_every_finished_call_is_told_to_the_observer(peer: WeChatApi, engine: Engine, watch: Watch) -> None:
+    seen: list[tuple[str, str, int]] = []
+    gateway = WeChatGateway(
+        AccountConfig("main", peer.app_id, peer.secret, peer.base),
+        engine,
+        KEY,
+        watch.real,
+        observe=lambda api, result: seen.append((api, result.outcome.value, result.errcode)),
+    )
+    peer.fail(SEND, Code(-1), Code(45015))
+    gateway.send_text(OPENID, "x")
+    gateway.upload_image(JPEG)
+    assert seen == [("stable_token", "sent", 0), (SEND, "window_closed", 45015), ("media/upload", "sent", 0)]
