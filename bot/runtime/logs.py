@@ -114,7 +114,7 @@ class Redactor:
         self._known = re.compile("|".join(map(re.escape, known)) or r"(?!)")
 
     def __call__(self, logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
-        return {key: self._value(key, value, 0) for key, value in event.items()}
+        return {self.text(key): self._value(key, value, 0) for key, value in event.items()}
 
     def text(self, text: str) -> str:
         """``text`` without secrets and personal data in it."""

@@ -270,6 +270,8 @@ class Supervisor:
         """Web, workers and clock first, together; then Valkey; then PostgreSQL. A second signal hurries."""
         servers = [self._parts[name] for name in self._servers if name in self._parts]
         apps = [part for part in self._parts.values() if part not in servers]
+        if self._stops:
+            self._say("stopping; once more to hurry")
         for gate in self._inputs.values():
             with contextlib.suppress(BrokenPipeError):
                 gate.close()

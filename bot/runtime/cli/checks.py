@@ -2,7 +2,6 @@
 
 import sys
 from dataclasses import asdict
-from datetime import UTC, datetime
 
 import click
 
@@ -59,7 +58,7 @@ def check(as_json: bool) -> None:
 
     try:
         with Session(create_engine(settings.database_url)) as session:
-            result = service.check(session, datetime.now(UTC))
+            result = service.check(session)
     except OperationalError as error:
         complain(f"the database is not there: {str(error.orig).strip()}")
         return

@@ -1,0 +1,130 @@
+"""The command line: help in plain words everywhere, faults with status 2, signed order events."""
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+from standardwebhooks.webhooks import Webhook, WebhookVerificationError
+
+from bot.runtime.cli import main
+from bot.runtime.cli.orders import signed_headers
+from bot.runtime.secret import Secret
+from bot.runtime.settings import load
+
+
+def commands(command: click.Command, name: str = "bot") -> Iterator[tuple[str, click.Command]]:
+    yield name, command
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for inner in command.list_commands(context):
+            found = command.get_command(context, inner)
+            assert found is not None
+            yield from commands(found, f"{name} {inner}")
+
+
+ALL = dict(commands(main))
+
+
+def run(home: Path, *arguments: str, **env: str) -> Result:
+    return CliRunner().invoke(main, arguments, env={"HUITOU_HOME": str(home), **env}, catch_exceptions=False)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_command_explains_itself(name: str) -> None:
+    command = ALL[name]
+    assert command.help and len(command.help) > 20
+    options = [param for param in command.params if isinstance(param, click.Option) and not param.hidden]
+    assert [option.name for option in options if not option.help] == []
+    if not isinstance(command, click.Group):
+        assert "Example" in command.help, "show how it is called"
+
+
+def test_the_parts_named_in_the_contracts_are_there() -> None:
+    wanted = {"up", "web", "worker", "clock", "migrate", "doctor", "demo", "ledger check", "order send", "menu push"}
+    assert {f"bot {name}" for name in wanted} <= set(ALL)
+
+
+@pytest.mark.parametrize("command", ["up", "web", "clock", "migrate", "demo", "doctor"])
+def test_faulty_settings_end_every_command_with_all_faults(command: str, tmp_path: Path) -> None:
+    result = run(tmp_path, command, PORT="x", WEB_WORKERS="y")
+    assert result.exit_code in (1, 2) and "PORT" in result.output and "WEB_WORKERS" in result.output
+    assert "Traceback" not in result.output
+
+
+def test_the_demo_is_refused_for_a_real_shop(tmp_path: Path) -> None:
+    accounts = tmp_path / "accounts.toml"
+    accounts.write_text('[shop]\nname = "x"\n')
+    result = run(tmp_path, "demo", HUITOU_ACCOUNTS=str(accounts))
+    assert result.exit_code == 1 and "nothing was changed" in result.output
+
+
+def test_a_database_that_is_away_is_told_in_a_sentence(tmp_path: Path) -> None:
+    result = run(tmp_path, "ledger", "check", DATABASE_URL="postgresql://nobody:sesame@127.0.0.1:9/none")
+    assert result.exit_code == 1 and "the database is not there" in result.output and "sesame" not in result.output
+
+
+def test_signatures_are_those_of_the_standard() -> None:
+    secret, body = Secret("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"), b'{"a":1}'
+    headers = signed_headers(secret, "msg_1", int(time.time()), body)
+    assert Webhook(secret.reveal()).verify(body, headers) == {"a": 1}
+    with pytest.raises(WebhookVerificationError):
+        Webhook(secret.reveal()).verify(b'{"a":2}', headers)
+
+
+class _Mall(BaseHTTPRequestHandler):
+    """Takes what the command sends."""
+
+    taken: list[tuple[str, dict[str, str], bytes]]
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["content-length"]))
+        self.taken.append((self.path, {key.lower(): value for key, value in self.headers.items()}, body))
+        self.send_response(202)
+        self.end_headers()
+        self.wfile.write(b'{"accepted":1,"duplicate":0}')
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def mall() -> Iterator[HTTPServer]:
+    _Mall.taken = []
+    with HTTPServer(("127.0.0.1", 0), _Mall) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def test_order_send_sends_signed_events_as_often_as_asked(mall: HTTPServer, tmp_path: Path) -> None:
+    result = run(tmp_path, "order", "send", "--url", f"http://127.0.0.1:{mall.server_port}", "--buyer-openid", "oX",
+                 "--order-id", "A1", "--fen", "9900", "--quantity", "2", "--share-code", "k7Qm2x", "--refund", "3300",
+                 "--receive", "--dup", "3", "--shuffle", "--json")
+    assert result.exit_code == 0
+    secret = load({"HUITOU_HOME": str(tmp_path)}, tmp_path).api["mall"].webhook_secrets[0].reveal()
+    events = [Webhook(secret).verify(body, headers) for _, headers, body in _Mall.taken]
+    assert {path for path, _, _ in _Mall.taken} == {"/api/v1/events/mall"}
+    assert sorted(event["type"] for event in events) == [
+        *["order.paid"] * 3, *["order.received"] * 3, *["order.refunded"] * 3]
+    assert len({event["id"] for event in events}) == 3, "duplicates carry the same id"
+    paid = next(event["data"] for event in events if event["type"] == "order.paid")
+    assert (paid["paid_fen"], paid["lines"][0]["quantity"], paid["share_code"]) == (9900, 2, "k7Qm2x")
+    assert paid["buyer"] == {"openid": "oX", "app_id": "wxde300000000000d1"}
+    assert {row["status"] for row in json.loads(result.output)} == {202}
+
+
+def test_order_send_says_when_nobody_answers(tmp_path: Path) -> None:
+    result = run(tmp_path, "order", "send", "--url", "http://127.0.0.1:9", "--buyer-openid", "oX")
+    assert result.exit_code == 1 and "no answer" in result.output
+
+
+def test_order_send_knows_only_systems_of_the_settings(tmp_path: Path) -> None:
+    assert run(tmp_path, "order", "send", "--buyer-openid", "oX", "--source", "nobody").exit_code == 2
