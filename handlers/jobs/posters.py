@@ -8,11 +8,11 @@ from bot.kit.jobs import LAST_ATTEMPT, Claimed, Ended, JobContext, Jobs, Later, 
 from bot.pictures import avatar
 from bot.pictures.studio import PosterRequest, Studio
 from domain.catalog import queries as catalog
-from domain.materials import service as materials
 from domain.notices import service as notices
 from domain.people import queries as people
 from domain.shared.clock import business_date
 from handlers.jobs.delivery import deliver
+from handlers.jobs.scenes import living_scene
 
 jobs = Jobs()
 
@@ -50,7 +50,7 @@ def _make(ctx: JobContext, effect: Claimed, draw: Draw) -> Ended:
 def _request(ctx: JobContext, effect: Claimed) -> PosterRequest:
     assert effect.person_id is not None
     payload = effect.payload
-    scene = _scene(ctx, payload["account"], effect.person_id, payload["sku"])
+    scene = living_scene(ctx, payload["account"], effect.person_id, payload["sku"])
     with ctx.begin() as session:
         product = catalog.product(session, payload["sku"])
         sharer = people.person(session, effect.person_id)
@@ -62,21 +62,6 @@ def _request(ctx: JobContext, effect: Claimed) -> PosterRequest:
         sharer_name=sharer.nickname, avatar=avatar.fetch(sharer.avatar_url) if sharer.avatar_url else None,
         qr_url=scene.url, valid_until=_valid_until(scene.expires_at),
     )
-
-
-def _scene(ctx: JobContext, account: str, person_id: int, sku: str) -> materials.SceneView:
-    """A living code of this sharer and product, made anew before it expires. Calls out between transactions."""
-    with ctx.begin() as session:
-        scene = materials.current_scene(session, account, person_id, sku, ctx.now())
-    if scene is not None:
-        return scene
-    token = materials.new_token()
-    code = ctx.gateway(account).create_scene(token, materials.SCENE_DAYS * 86_400)
-    lifetime = code.expires_at - ctx.real_now()
-    scene = materials.SceneView(token, account, person_id, sku, code.url, ctx.now() + lifetime)
-    with ctx.begin() as session:
-        materials.keep_scene(session, scene, ctx.now())
-    return scene
 
 
 def _apologise(ctx: JobContext, effect: Claimed) -> None:
