@@ -1,0 +1,81 @@
+"""The doors of the shop's systems: events in, results out, the specification and its page."""
+
+from collections.abc import Callable
+from typing import Any
+
+from flask import Blueprint, Response, request
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from werkzeug.exceptions import HTTPException
+
+from domain.shared import outbox
+from handlers.web.api import bodies, docs, openapi
+from handlers.web.api.auth import Keys
+from handlers.web.api.context import ApiContext, Source
+from handlers.web.api.event_door import EventDoor
+from handlers.web.api.problems import Refusal, answer, away, missing
+from handlers.web.api.reads import Asked
+from handlers.web.api.table import OPERATIONS, PREFIX, Operation
+
+__all__ = ["ApiContext", "Source", "blueprint"]
+
+
+def blueprint(context: ApiContext) -> Blueprint:
+    """Every route of the table, the specification and the docs page. Raises ValueError for a secret it cannot read."""
+    doors = Blueprint("api", __name__)
+    keys, event_door = Keys(context.sources), EventDoor(context)
+    for operation in OPERATIONS:
+        view = _keyed(operation, context, keys) if operation.call else _signed(event_door)
+        doors.add_url_rule(PREFIX + operation.path, operation.name, view, methods=[operation.method])
+    doors.add_url_rule(f"{PREFIX}/openapi.json", "specification", _specification, methods=["GET"])
+    docs.add_to(doors)
+    doors.register_error_handler(Refusal, Refusal.response)
+    doors.register_error_handler(HTTPException, _http_error)
+    for fault in (OperationalError, InterfaceError, PoolTimeout):
+        doors.register_error_handler(fault, _away)
+    return doors
+
+
+def _signed(door: EventDoor) -> Callable[..., Response]:
+    def view(source: str) -> Response:
+        return answer(door.take(request, source), 202)
+
+    return view
+
+
+def _keyed(operation: Operation, context: ApiContext, keys: Keys) -> Callable[..., Response]:
+    call = operation.call
+    assert call is not None
+
+    def view(**path: Any) -> Response:
+        keys.reader(request.headers.get("Authorization"))
+        if not all(isinstance(value, int) or value.isprintable() for value in path.values()):
+            raise missing("place")
+        body = None
+        if operation.read_body:
+            body = operation.read_body(bodies.json_object(bodies.read(request, bodies.MAX_SMALL_BODY)))
+        with context.sessions.begin() as session:
+            done = call(Asked(session, context.now(), context.pepper, path, request.args, body))
+        bells = outbox.rung(session)
+        if bells:
+            context.ring(bells)
+        return answer(done, operation.status)
+
+    return view
+
+
+def _specification() -> Response:
+    response = answer(openapi.specification())
+    response.headers["Cache-Control"] = "public, max-age=300"
+    response.headers["Access-Control-Allow-Origin"] = "*"
+    return response
+
+
+def _http_error(fault: HTTPException) -> Response:
+    """What Flask itself refuses (a sender that went away, a method not allowed), in our shape."""
+    code = fault.name.lower().replace(" ", "_")
+    return Refusal(fault.code or 500, code, fault.description or fault.name).response()
+
+
+def _away(fault: DBAPIError | PoolTimeout) -> Response:
+    return away().response()

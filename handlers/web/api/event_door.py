@@ -1,0 +1,92 @@
+"""``POST /api/v1/events/<source>``: signed commerce events in, stored before they are answered.
+
+Order of work: size, signature over the raw bytes, JSON, every event, one transaction, the bell. docs/adr/0011.
+"""
+
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from flask import Request
+
+from domain.orders import service as orders
+from domain.orders.events import CommerceEvent, parse_event
+from handlers.web.api import bodies, signature
+from handlers.web.api.context import ApiContext
+from handlers.web.api.problems import Refusal, invalid, unsigned
+from handlers.web.api.shapes import Accepted, Fault
+
+MAX_EVENTS = 500
+MAX_FAULTS = 1000
+"""Faults told in one answer: enough to mend any honest batch, and no small body makes a large answer."""
+
+
+class EventDoor:
+    """Takes batches of one request each. ``real_now`` is unix time: signatures are never judged by business time."""
+
+    def __init__(self, context: ApiContext, real_now: Callable[[], float] = time.time) -> None:
+        self._context = context
+        self._real_now = real_now
+        self._keys: Mapping[str, tuple[bytes, ...]] = {
+            name: tuple(signature.decode_secret(secret) for secret in source.webhook_secrets)
+            for name, source in context.sources.items()
+        }
+        self._nobody = (secrets.token_bytes(32),)
+
+    def take(self, request: Request, source: str) -> Accepted:
+        """Store the request's events. Raises Refusal 401, 409, 413, 422; nothing is stored then."""
+        body = bodies.read(request, bodies.MAX_EVENT_BODY)
+        self._verify(request, source, body)
+        events = read_events(bodies.json_object(body))
+        with self._context.sessions.begin() as session:
+            received = orders.receive(session, source, events, self._context.now())
+            if received.conflicts:
+                raise _conflict(received.conflicts)
+        if received.accepted:
+            self._context.ring(frozenset({"event"}))
+        return Accepted(received.accepted, received.duplicates)
+
+    def _verify(self, request: Request, source: str, body: bytes) -> None:
+        """An unknown source costs and answers the same as a bad signature, so names cannot be tried out."""
+        headers = request.headers
+        try:
+            signature.verify(
+                self._keys.get(source, self._nobody), headers.get("webhook-id"), headers.get("webhook-timestamp"),
+                headers.get("webhook-signature"), body, self._real_now(),
+            )
+        except signature.SignatureRefused:
+            raise unsigned() from None
+
+
+def read_events(content: Mapping[str, Any]) -> list[CommerceEvent]:
+    """One event or ``{"events": […]}``. Raises Refusal 422 with every fault of all of them."""
+    if "events" not in content:
+        return _parsed([("", content)])
+    batch = content["events"]
+    if not isinstance(batch, list) or not 1 <= len(batch) <= MAX_EVENTS:
+        raise invalid([Fault("/events", f"must be a list of 1 to {MAX_EVENTS} events")])
+    return _parsed([(f"/events/{n}", raw) for n, raw in enumerate(batch)])
+
+
+def _parsed(raws: list[tuple[str, Any]]) -> list[CommerceEvent]:
+    events: list[CommerceEvent] = []
+    faults: list[Fault] = []
+    for pointer, raw in raws:
+        parsed = parse_event(raw)
+        if isinstance(parsed, CommerceEvent):
+            events.append(parsed)
+            continue
+        faults += [Fault(pointer + fault.pointer, fault.message) for fault in parsed]
+        if len(faults) > MAX_FAULTS:
+            raise invalid(faults[:MAX_FAULTS], more=True)
+    if faults:
+        raise invalid(faults)
+    return events
+
+
+def _conflict(ids: tuple[str, ...]) -> Refusal:
+    return Refusal(
+        409, "conflict", f"Nothing was taken. Known with other content: {', '.join(ids[:20])}"
+        + (f" and {len(ids) - 20} more" if len(ids) > 20 else ""),
+    )

@@ -1,0 +1,164 @@
+"""The read API: what the service knows, for the shop's systems. Each function answers one path of the table."""
+
+import base64
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from sqlalchemy import func, or_, select
+from sqlalchemy.orm import Session
+from werkzeug.datastructures import MultiDict
+
+from domain.commissions import queries as commissions
+from domain.ledger import queries as ledger_queries
+from domain.ledger import service as ledger
+from domain.orders.models import CustomerOrder
+from domain.people import queries as people
+from domain.people.rules import IdentityRef, Kind
+from domain.referrals import queries as referrals
+from domain.rewards import queries as rewards
+from domain.roles import queries as roles
+from domain.roles.rules import Titles
+from domain.shared.errors import DomainError
+from handlers.web.api import ladder, shapes
+from handlers.web.api.problems import invalid, missing
+
+ASSETS = Path(__file__).parents[3] / "assets"
+
+IDENTITIES: tuple[Kind, ...] = ("openid", "unionid", "external_userid", "phone", "mall_user_id")
+PAGE = 50
+BIGGEST_ID = 2**63 - 1
+_CURSOR = "s1:"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One authenticated request: the transaction, business time, and what was asked. ``body`` is checked JSON."""
+
+    session: Session
+    now: datetime
+    pepper: bytes
+    path: dict[str, Any]
+    query: MultiDict[str, str]
+    body: Any = None
+
+    def person(self) -> people.PersonView:
+        """The person of the path. Raises Refusal 404."""
+        person_id = self.path["person_id"]
+        found = people.person(self.session, person_id) if person_id <= BIGGEST_ID else None
+        if found is None:
+            raise missing("person")
+        return found
+
+
+def find_person(asked: Asked) -> shapes.Person:
+    """Exactly one identity names the person; an openid only with its app_id."""
+    given = [kind for kind in IDENTITIES if kind in asked.query]
+    if len(given) != 1:
+        raise invalid([shapes.Fault("", f"needs exactly one of {', '.join(IDENTITIES)}")])
+    kind = given[0]
+    if kind == "openid" and not asked.query.get("app_id"):
+        raise invalid([shapes.Fault("/app_id", "is missing: an openid is only unique within its app")])
+    scope = asked.query["app_id"] if kind == "openid" else ""
+    try:
+        ref = IdentityRef(kind, asked.query[kind], scope)
+    except DomainError:
+        raise invalid([shapes.Fault(f"/{kind}", f"is no {kind}")]) from None
+    person_id = people.find(asked.session, ref, pepper=asked.pepper)
+    found = people.person(asked.session, person_id) if person_id is not None else None
+    if found is None:
+        raise missing("person")
+    return _person(asked, found)
+
+
+def person(asked: Asked) -> shapes.Person:
+    return _person(asked, asked.person())
+
+
+def _person(asked: Asked, view: people.PersonView) -> shapes.Person:
+    role = roles.roles_of(asked.session, [view.id])[view.id]
+    return shapes.Person(
+        id=view.id, nickname=view.nickname, role=role, title=_titles().of(role), tier=None,
+        referral_code=view.referral_code,
+        referrer_id=referrals.referrer_of(asked.session, view.id, asked.now),
+        tags=[], benefits=[], joined_at=view.joined_at,
+    )
+
+
+@cache
+def _titles() -> Titles:
+    return Titles.load((ASSETS / "roles.toml").read_text(encoding="utf-8"))
+
+
+def wallet(asked: Asked) -> shapes.Wallet:
+    held = ledger_queries.wallet(asked.session, asked.person().id)
+    return msgspec.convert(held, shapes.Wallet, from_attributes=True)
+
+
+def statement(asked: Asked) -> shapes.Statement:
+    """``?cursor=`` from the page before; anything else is 422."""
+    owner = asked.person().id
+    page = ledger_queries.statement(asked.session, owner, _cursor(asked.query.get("cursor", "")), PAGE)
+    lines = [msgspec.convert(line, shapes.StatementLine, from_attributes=True) for line in page.lines]
+    return shapes.Statement(lines, _opaque(page.next_cursor))
+
+
+def _opaque(cursor: str | None) -> str | None:
+    return base64.urlsafe_b64encode((_CURSOR + cursor).encode()).decode().rstrip("=") if cursor else None
+
+
+def _cursor(given: str) -> str | None:
+    if not given:
+        return None
+    try:
+        inner = base64.b64decode(given + "=" * (-len(given) % 4), altchars=b"-_", validate=True).decode("ascii")
+    except ValueError:
+        inner = ""
+    if not inner.startswith(_CURSOR) or not inner.removeprefix(_CURSOR).isdigit() or len(inner) > 24:
+        raise invalid([shapes.Fault("/cursor", "is not a next_cursor of this path")])
+    return inner.removeprefix(_CURSOR)
+
+
+def progress(asked: Asked) -> shapes.Progress:
+    """Orders count while they are paid, not closed and not given back in full."""
+    kept = or_(CustomerOrder.paid_fen == 0, CustomerOrder.refunded_fen < CustomerOrder.paid_fen)
+    orders, first = asked.session.execute(
+        select(func.count(), func.min(CustomerOrder.paid_at))
+        .where(CustomerOrder.buyer_id == asked.person().id, CustomerOrder.closed_at.is_(None), kept)
+    ).one()
+    stands = ladder.standing(_steps(), max(0, orders - 1), first, asked.now)
+    step = stands.next
+    reward = shapes.Reward(step.kind, step.title, step.amount_fen, step.within_days) if step else None
+    return shapes.Progress(stands.repurchases, stands.current, step.repurchases if step else None, stands.remaining,
+                           reward)
+
+
+@cache
+def _steps() -> tuple[ladder.Step, ...]:
+    return ladder.load((ASSETS / "ladders.toml").read_text(encoding="utf-8"))
+
+
+def coupons(asked: Asked) -> shapes.Coupons:
+    found = rewards.coupons_of(asked.session, asked.person().id, asked.now)
+    return shapes.Coupons([coupon_shape(one) for one in found])
+
+
+def coupon_shape(view: rewards.CouponView) -> shapes.Coupon:
+    return msgspec.convert(view, shapes.Coupon, from_attributes=True)
+
+
+def commission(asked: Asked) -> shapes.Commission:
+    """An order that earned nobody anything has no lines; one that is not known is 404."""
+    channel, order_no = asked.path["channel"], asked.path["order_id"]
+    lines = commissions.of_order(asked.session, channel, order_no)
+    known = select(CustomerOrder.id).where(CustomerOrder.channel == channel, CustomerOrder.order_no == order_no)
+    if not lines and asked.session.scalar(known) is None:
+        raise missing("order")
+    return shapes.Commission([msgspec.convert(one, shapes.CommissionLine, from_attributes=True) for one in lines])
+
+
+def ledger_check(asked: Asked) -> shapes.LedgerCheck:
+    return msgspec.convert(ledger.check(asked.session), shapes.LedgerCheck, from_attributes=True)
