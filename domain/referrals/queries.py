@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from sqlalchemy import func, select, text
+from sqlalchemy import func, or_, select, text
 from sqlalchemy.orm import Session
 
 from domain.people.models import Person
@@ -125,7 +125,8 @@ def explain(session: Session, person_id: int, now: datetime) -> Explanation:
     alive = survivors(session, [person_id]).get(person_id)
     row = session.execute(
         select(Referral, Person.nickname).join(Person, Person.id == Referral.referrer_id)
-        .where(Referral.referee_id == alive, Referral.bound_at <= now)
+        .where(Referral.referee_id == alive, Referral.bound_at <= now,
+               or_(Referral.ended_at.is_(None), Referral.ended_at > Referral.bound_at))
         .order_by(Referral.ended_at.is_(None).desc(), Referral.bound_at.desc()).limit(1),
         execution_options={"populate_existing": True},
     ).first()

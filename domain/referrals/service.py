@@ -9,11 +9,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from sqlalchemy import ARRAY, BigInteger, cast, func, insert, select, text, update
+from sqlalchemy import ARRAY, BigInteger, cast, func, insert, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.orm import Session
 
 from domain.people import queries as people
+from domain.people.models import Person
 from domain.referrals import models, rules
 from domain.referrals.models import Referral, ReferralRenewal
 from domain.referrals.rules import BindingPolicy, BindOutcome, Decision, Edge, End, Touch
@@ -66,9 +67,16 @@ def _bind_turn(session: Session, touches: Sequence[Touch], policy: BindingPolicy
             return [decision.outcome for decision in decisions]
         locked |= wanted
         ends = sorted(locked)
+        _hold(session, {person_id for pair in ends for person_id in pair})
         below, above = (cast(list(side), _IDS) for side in zip(*ends, strict=True))
         session.execute(select(func.referral_take_edges(below, above)))
     raise Conflict("referral.busy")
+
+
+def _hold(session: Session, person_ids: set[int]) -> None:
+    """Keep people from being merged away. Before any lock of the graph: a merge too locks people first."""
+    session.execute(select(Person.id).where(Person.id.in_(person_ids)).order_by(Person.id)
+                    .with_for_update(read=True, key_share=True)).all()
 
 
 def _name(session: Session, touches: Sequence[Touch]) -> list[Touch]:
@@ -148,7 +156,7 @@ def _apply(session: Session, decisions: Sequence[Decision]) -> None:
 
 
 def _end(session: Session, ends: Sequence[End]) -> None:
-    for end in ends:
+    for end in sorted(ends, key=lambda end: end.id):
         session.execute(
             update(Referral).where(Referral.id == end.id, Referral.ended_at.is_(None))
             .values(ended_at=end.at, end_reason=end.reason), execution_options=_QUIET,
@@ -222,10 +230,13 @@ def _renew(session: Session, edges: Iterable[Referral], policy: BindingPolicy) -
 def move(session: Session, kept_id: int, gone_id: int, now: datetime) -> dict[str, int]:
     """Referrals' part of a merge (a people.service.Mover). Raises Conflict('merge.cycle') if it would close a ring.
 
-    An edge between the two ends: nobody belongs to themselves. Of two uplines the one valid now stays, of two
-    valid ones the older.
+    An edge between the two is undone from its start: nobody belongs to themselves. Of two uplines the one valid now
+    stays, of two valid ones the older.
     """
     session.execute(select(func.referral_take_all()))
+    both = (kept_id, gone_id)
+    session.execute(select(Referral.id).where(or_(Referral.referee_id.in_(both), Referral.referrer_id.in_(both)))
+                    .order_by(Referral.id).with_for_update(key_share=True)).all()
     above = _above(session, [kept_id, gone_id])
     for lower, upper in ((kept_id, gone_id), (gone_id, kept_id)):
         edge = above.get(lower)
@@ -234,13 +245,16 @@ def move(session: Session, kept_id: int, gone_id: int, now: datetime) -> dict[st
                 raise Conflict("merge.cycle")
             edge = above.get(edge.referrer_id)
     own = [edge for edge in (above.get(kept_id), above.get(gone_id)) if edge]
-    between = [edge for edge in own if {edge.referee_id, edge.referrer_id} == {kept_id, gone_id}]
-    uplines = sorted((edge for edge in own if edge not in between), key=lambda e: (not e.valid_at(now), e.bound_at))
-    _end(session, [End(edge.id, max(now, edge.bound_at), "merged") for edge in between + uplines[1:]])
+    uplines = sorted((edge for edge in own if edge.referrer_id not in both),
+                     key=lambda edge: (not edge.valid_at(now), edge.bound_at))
+    _end(session, [End(edge.id, max(now, edge.bound_at), "merged") for edge in uplines[1:]])
     return _repoint(session, kept_id, gone_id)
 
 
 _REPOINT = {
+    "between": """
+        update referral set ended_at = bound_at, end_reason = 'merged'
+        where :kept in (referee_id, referrer_id) and :gone in (referee_id, referrer_id)""",
     "referees": "update referral set referee_id = :kept where referee_id = :gone and referrer_id <> :kept",
     "referrers": "update referral set referrer_id = :kept where referrer_id = :gone and referee_id <> :kept",
     "touches_doubled": """
