@@ -1,0 +1,52 @@
+"""The gateway and the simulator, written apart, understand each other."""
+
+from collections.abc import Iterator
+from io import BytesIO
+
+import pytest
+from PIL import Image
+from sqlalchemy import Engine
+
+from bot.kit.gateway import Outcome
+from bot.runtime.gateways.account import AccountConfig
+from bot.runtime.gateways.wechat import WeChatGateway
+from tests.integration.gateways.conftest import KEY
+from tests.integration.simulator.conftest import Client, server, sim, sim_database  # noqa: F401
+from tests.integration.simulator.echo import ACCOUNT
+
+
+@pytest.fixture
+def met(engine: Engine, sim: Client) -> Iterator[WeChatGateway]:  # noqa: F811
+    config = AccountConfig("main", ACCOUNT.app_id, ACCOUNT.app_secret, f"{sim.server.url}/sim/weixin")
+    gateway = WeChatGateway(config, engine, KEY)
+    yield gateway
+    gateway.close()
+
+
+def picture() -> bytes:
+    file = BytesIO()
+    Image.new("RGB", (60, 60), "red").save(file, "JPEG")
+    return file.getvalue()
+
+
+def test_a_chat_with_every_call(met: WeChatGateway, sim: Client) -> None:  # noqa: F811
+    openid = sim.person()
+    met.typing(openid)
+    assert met.send_text(openid, "你好🌸").outcome is Outcome.SENT
+    assert met.send_image(openid, picture()).outcome is Outcome.SENT
+    assert sim.wait(lambda: "你好🌸" in sim.said(openid))
+    assert met.create_scene("r.k7Qm2x", 600).url
+    assert met.user_info(openid).following
+    menu = {"button": [{"type": "click", "name": "海报", "key": "poster"}]}
+    met.push_menu(menu)
+    assert met.get_menu()
+    assert met.get_callback_ip()
+    skew = met.ping_token().skew_seconds
+    assert skew is None or isinstance(skew, float)
+
+
+def test_a_window_that_is_used_up_and_a_stranger(met: WeChatGateway, sim: Client) -> None:  # noqa: F811
+    openid = sim.person()
+    outcomes = [met.send_text(openid, str(n)).outcome for n in range(8)]
+    assert outcomes[-1] is Outcome.QUOTA_USED
+    assert met.send_text("oNobodyNobodyNobodyNobody123", "x").outcome is Outcome.UNFOLLOWED
