@@ -48,8 +48,6 @@ def _landing_context(runtime: bootstrap.Runtime) -> landing.LandingContext:
 def _http_error(fault: HTTPException) -> Response:
     """Short and without internals; JSON where a machine asked."""
     code = fault.code or 500
-    if fault.response is not None:
-        return Response(fault.response.get_data(), code)
     if request.path.startswith("/api/"):
         response = jsonify({"error": {"code": fault.name.lower().replace(" ", "_"), "message": fault.description}})
         response.status_code = code

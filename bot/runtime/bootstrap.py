@@ -11,9 +11,10 @@ from sqlalchemy import Engine, create_engine
 from sqlalchemy.orm import Session, sessionmaker
 
 from bot.kit.context import Shop
-from bot.kit.gateway import Gateway
+from bot.kit.gateway import Gateway, SendResult
 from bot.pictures.studio import Studio
 from bot.runtime import bell as bells
+from bot.runtime import metrics
 from bot.runtime.channels.wechat import AccountKeys
 from bot.runtime.context import ProcessContext
 from bot.runtime.dispatch import Account, Dispatcher
@@ -27,10 +28,9 @@ from domain.commissions import plans
 from domain.commissions import service as commissions
 from domain.commissions.plans import Plan
 from domain.notices.rules import Policy
-from domain.rewards.rules import load_offers
-from domain.roles.rules import load_titles
+from domain.rewards.rules import Offers
+from domain.roles.rules import Titles
 from domain.shared.clock import Clock, OffsetClock, SystemClock
-from domain.welcome import Programme
 from handlers.chat import TREE
 from handlers.jobs import JOBS
 
@@ -91,7 +91,11 @@ def build(
     shops = {name: Shop(settings.shop.name, settings.public_url, app_id, styles) for name, app_id in app_ids.items()}
     shop = next(iter(shops.values()), Shop(settings.shop.name, settings.public_url, "", styles))
     pepper = settings.key("identity hashes")
-    tools = {Studio: studio, Policy: load_policy(ASSETS / "notices.toml"), Programme: load_programme(ASSETS)}
+    tools = {
+        Studio: studio, Policy: load_policy(ASSETS / "notices.toml"),
+        Offers: Offers.load((ASSETS / "rewards.toml").read_text("utf-8")),
+        Titles: Titles.load((ASSETS / "roles.toml").read_text("utf-8")),
+    }
     context = ProcessContext(sessions, clock, voice, shop, app_ids, gateways, tools, bell.ring)
     accounts = {name: Account(name, app_ids[name], shops[name]) for name in app_ids}
     dispatcher = Dispatcher(sessions, TREE, voice, clock.now, bell.ring, pepper, dict(menu.intents),
@@ -107,12 +111,6 @@ def open_shop(runtime: Runtime, plan: Plan | None = None) -> None:
         if not commissions.plan_count(session):
             first = plan or plans.load(ASSETS / "plans" / "first-shop.toml")
             commissions.ensure_plan(session, first, runtime.clock.now(), actor="huitou")
-
-
-def load_programme(assets: Path) -> Programme:
-    """The shop's coupons and titles. Raises ValueError with what is wrong."""
-    return Programme(load_offers((assets / "rewards.toml").read_text("utf-8")),
-                     load_titles((assets / "roles.toml").read_text("utf-8")))
 
 
 def load_policy(path: Path) -> Policy:
@@ -137,10 +135,15 @@ def _gateways(settings: Settings, engine: Engine) -> dict[str, Gateway]:
         name: WeChatGateway(
             AccountConfig(name, account.app_id, account.app_secret.reveal(), account.api_base,
                           "service" if account.type == "service" else "subscription"),
-            engine, settings.key("platform tokens"),
+            engine, settings.key("platform tokens"), observe=_observer(name),
         )
         for name, account in settings.wechat.items()
     }
+
+
+def _observer(account: str) -> Callable[[str, SendResult], None]:
+    """Counts every answer of the platform by API and code."""
+    return lambda api, result: metrics.platform_answer(account, api, result.errcode)
 
 
 def _keys(name: str, settings: Settings) -> AccountKeys:

@@ -87,7 +87,8 @@ def _shelf(runtime: bootstrap.Runtime) -> list[dict[str, Any]]:
 def _events(settings: Settings, now: str) -> list[dict[str, Any]]:
     """The goods and the names of the three people, as the demo's mall would tell them."""
     raw = tomllib.loads((bootstrap.ASSETS / "demo" / "products.toml").read_text("utf-8"))
-    goods = [(f"product-{product['sku']}", "product.upserted", product) for product in raw["product"]]
+    # The numbered ids keep the file's order: the catalog gives numbers in the order of its events.
+    goods = [(f"product-{number:03d}", "product.upserted", product) for number, product in enumerate(raw["product"])]
     names = {texts.PERSON_LI: texts.PERSON_LI + "🌸", texts.PERSON_WANG: texts.PERSON_WANG,
              texts.PERSON_NEW: texts.PERSON_NEW}
     people = [

@@ -1,8 +1,11 @@
 """Job handlers by kind of effect."""
 
 from bot.kit.jobs import Jobs
-from handlers.jobs import commissions, growth, notices, posters
+from handlers.jobs.commissions import jobs as _commissions
+from handlers.jobs.growth import jobs as _growth
+from handlers.jobs.notices import jobs as _notices
+from handlers.jobs.posters import jobs as _posters
 
 JOBS = Jobs()
-for _part in (notices, posters, commissions, growth):
-    JOBS.include(_part.jobs)
+for _part in (_notices, _posters, _commissions, _growth):
+    JOBS.include(_part)

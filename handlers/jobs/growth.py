@@ -3,6 +3,8 @@
 from bot.kit.jobs import Claimed, Done, Ended, JobContext, Jobs
 from domain import welcome
 from domain.notices import service as notices
+from domain.rewards.rules import Offers
+from domain.roles.rules import Titles
 
 jobs = Jobs()
 
@@ -11,14 +13,14 @@ jobs = Jobs()
 def promoted(ctx: JobContext, effect: Claimed) -> Ended:
     """The new title, said once for each grant."""
     _tell(ctx, effect, f"role.granted.{effect.payload['role']}",
-          {"title": ctx.tool(welcome.Programme).titles[effect.payload["role"]]})
+          {"title": ctx.tool(Titles).of(effect.payload["role"])})
     return Done()
 
 
 @jobs.on("role.revoked")
 def demoted(ctx: JobContext, effect: Claimed) -> Ended:
     """Rights that a returned order had opened close again, with the reason."""
-    _tell(ctx, effect, "role.revoked", {"title": ctx.tool(welcome.Programme).titles[effect.payload["role"]]})
+    _tell(ctx, effect, "role.revoked", {"title": ctx.tool(Titles).of(effect.payload["role"])})
     return Done()
 
 
@@ -27,7 +29,7 @@ def first_order(ctx: JobContext, effect: Claimed) -> Ended:
     """The prompt after the first order, and the coupon for both sides if a friend had brought the buyer."""
     assert effect.person_id is not None
     with ctx.begin() as session:
-        given = welcome.reward_first_order(session, effect.person_id, ctx.tool(welcome.Programme), ctx.now())
+        given = welcome.reward_first_order(session, effect.person_id, ctx.tool(Offers), ctx.now())
         for coupon in given:
             key = "coupon.first_order_friend" if coupon.person_id == effect.person_id else "coupon.first_order_sharer"
             notices.tell(session, notices.Notice(
