@@ -47,10 +47,11 @@ def initials(name: str, side: int) -> Image.Image:
     if not shown:
         _figure(square)
         return square
-    kind = text.Type(round(side * (0.56 if shown[0].face == fonts.EMOJI else 0.48)), 600)
+    emoji = shown[0].face == fonts.EMOJI
+    kind = text.Type(round(side * (0.56 if emoji else 0.48)), 600)
     line = (shown[0],)
     left = (side - text.width(line, kind)) / 2
-    text.draw(square, (left, text.baseline(0, side, kind)), line, kind, "#ffffff")
+    text.draw(square, (left, text.baseline(0, side, kind)), line, kind, "#222222" if emoji else "#ffffff")
     return square
 
 

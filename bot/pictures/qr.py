@@ -9,6 +9,7 @@ import zxingcpp
 from numpy.typing import NDArray
 from PIL import Image
 from qrcode.constants import ERROR_CORRECT_M
+from qrcode.util import BIT_LIMIT_TABLE, MODE_8BIT_BYTE, QRData
 
 QUIET: Final = 4
 """Light modules that the standard asks for on each side."""
@@ -45,10 +46,20 @@ def draw(url: str, room: int) -> Image.Image:
 
 def _modules(url: str) -> NDArray[np.bool_]:
     """The smallest code of level M that holds ``url``, dark modules True, without a quiet zone."""
-    code = qrcode.QRCode(error_correction=ERROR_CORRECT_M, border=0, mask_pattern=_MASK)
-    code.add_data(url, optimize=0)
-    code.make(fit=True)
+    code = qrcode.QRCode(_version(url), ERROR_CORRECT_M, border=0, mask_pattern=_MASK)
+    code.add_data(QRData(url.encode(), mode=MODE_8BIT_BYTE))
+    code.make(fit=False)
     return np.array(code.modules, dtype=bool)
+
+
+def _version(url: str) -> int:
+    """The smallest version of level M for ``url`` as bytes. Raises ValueError when there is none."""
+    size = len(url.encode())
+    for version in range(1, 41):
+        head = 4 + (8 if version < 10 else 16)
+        if head + 8 * size <= BIT_LIMIT_TABLE[ERROR_CORRECT_M][version]:
+            return version
+    raise ValueError(f"an address of {size} bytes does not fit any QR")
 
 
 def verify(jpeg: bytes, url: str) -> None:

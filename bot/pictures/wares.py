@@ -32,10 +32,13 @@ class Ware:
 
 @lru_cache(maxsize=12)
 def draw(ware: Ware, side: int) -> Image.Image:
-    """``ware`` as an RGBA square of ``side`` pixels. Callers must not draw on the returned picture."""
+    """``ware`` as RGBA, drawn in a square of ``side`` pixels and cut to what is painted of it.
+
+    Callers must not draw on the returned picture.
+    """
     bench = _Bench(side * _FINE)
     FORMS[ware.form](bench, ware)
-    return bench.picture.reduce(_FINE)
+    return bench.picture.reduce(_FINE, bench.picture.getbbox())
 
 
 @lru_cache(maxsize=48)
@@ -101,9 +104,10 @@ class _Bench:
         """Roundness: a bright band on the left third and shade towards the right edge of ``part``."""
         stops = ("#00000030", "#ffffff50", "#ffffff18", "#00000008", "#00000048")
         strip = paint.gradient(part.cover.width, 1, stops, "linear", 270)
+        veil = strip.getchannel("A").resize(part.cover.size, Image.Resampling.NEAREST)
+        strip.putalpha(255)
         sheen = strip.resize(part.cover.size, Image.Resampling.NEAREST)
-        sheen.putalpha(ImageChops.multiply(sheen.getchannel("A"), part.cover))
-        self.picture.alpha_composite(sheen, part.at)
+        self.picture.paste(sheen, part.at, ImageChops.multiply(veil, part.cover))
 
     def shade(self, part: _Part, colour: str) -> None:
         """One colour over ``part``."""

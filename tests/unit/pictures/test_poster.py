@@ -35,7 +35,8 @@ def opened(data: bytes) -> Image.Image:
 
 
 def scanned(picture: Image.Image) -> list[str]:
-    return [code.text for code in zxingcpp.read_barcodes(picture, zxingcpp.BarcodeFormat.QRCode)]
+    found = zxingcpp.read_barcodes(picture.convert("L"), zxingcpp.BarcodeFormat.QRCode, try_invert=False)
+    return [code.text for code in found]
 
 
 def a_photo(width: int, height: int, kind: str = "JPEG", **more: object) -> bytes:
