@@ -1,6 +1,5 @@
 """Use case: somebody arrives by a poster, follows, comes back, or leaves."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
@@ -18,8 +17,7 @@ from domain.referrals.queries import referrer_of
 from domain.referrals.rules import BindingPolicy, Touch
 from domain.rewards import service as rewards
 from domain.rewards.queries import CouponView
-from domain.rewards.rules import CouponOffer
-from domain.roles.rules import Role
+from domain.rewards.rules import FIRST_ORDER_SHARE, NEWCOMER, Offers
 
 Kind = Literal["newcomer", "returned", "scan", "own"]
 
@@ -39,16 +37,8 @@ class Arrival:
     sku: str
 
 
-@dataclass(frozen=True, slots=True)
-class Programme:
-    """What the shop gives and calls people: coupon offers by kind, titles by role (assets/rewards, assets/roles)."""
-
-    offers: Mapping[str, CouponOffer]
-    titles: Mapping[Role, str]
-
-
 def followed(
-    session: Session, openid: IdentityRef, scene_token: str, programme: Programme, now: datetime
+    session: Session, openid: IdentityRef, scene_token: str, offers: Offers, now: datetime
 ) -> Arrival:
     """A follow, by a poster (its scene token) or plain (''). Following again earns and changes nothing."""
     follow = people.follow(session, openid, now)
@@ -56,8 +46,7 @@ def followed(
     arrival = _by_poster(session, follow.person_id, scene_token, kind, now)
     if not follow.first:
         return arrival
-    pack = rewards.welcome(session, follow.person_id, programme.offers["newcomer"], now)
-    return replace(arrival, coupon=pack.coupon if pack.new else None)
+    return replace(arrival, coupon=rewards.welcome(session, follow.person_id, offers.of(NEWCOMER), now))
 
 
 def scanned(session: Session, person_id: int, scene_token: str, now: datetime) -> Arrival:
@@ -79,7 +68,9 @@ def _by_poster(session: Session, person_id: int, scene_token: str, kind: Kind, n
     assert sharer is not None
     if sharer.id == person_id:
         return Arrival("own" if kind == "scan" else kind, "", False, None, scene.sku)
-    touch = Touch(referee_id=person_id, sharer_id=sharer.id, at=now, source="poster", scene=scene.token)
+    # Shops date orders to the second: whoever scans and buys within one second must still count as bound before.
+    at = now.replace(microsecond=0)
+    touch = Touch(referee_id=person_id, sharer_id=sharer.id, at=at, source="poster", scene=scene.token)
     outcome = referrals.bind(session, touch, binding_policy(session, now), now)
     return Arrival(kind, sharer.nickname or sharer.referral_code, outcome.kind in _BOUND, None, scene.sku)
 
@@ -91,14 +82,13 @@ def binding_policy(session: Session, now: datetime) -> BindingPolicy:
 
 
 def reward_first_order(
-    session: Session, friend_id: int, programme: Programme, now: datetime
+    session: Session, friend_id: int, offers: Offers, now: datetime
 ) -> list[CouponView]:
     """The coupons of both sides for a friend's first order that holds; [] when nobody brought them."""
     sharer_id = referrer_of(session, friend_id, now)
     if sharer_id is None:
         return []
-    issued = rewards.reward_first_order(session, friend_id, sharer_id, programme.offers["first_order_share"], now)
-    return [one.coupon for one in issued if one.new]
+    return rewards.reward_first_order(session, friend_id, sharer_id, offers.of(FIRST_ORDER_SHARE), now)
 
 
 _BOUND = frozenset({"bound", "taken_over", "late"})

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 
 class Outcome(StrEnum):
@@ -66,6 +66,10 @@ class Gateway(Protocol):
 
     def create_scene(self, scene: str, ttl_seconds: int) -> SceneCode:
         """Temporary string-scene QR, scene 1..64 ASCII, ttl <= 2 592 000. Raises GatewayError."""
+        ...
+
+    def push_menu(self, menu: dict[str, Any]) -> None:
+        """Replace the menu below the chat; ``menu`` is the body of menu/create. Raises GatewayError."""
         ...
 
     def typing(self, openid: str) -> None:

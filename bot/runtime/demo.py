@@ -15,6 +15,7 @@ from domain.catalog import queries as catalog
 from domain.commissions import plans
 from domain.orders import events
 from domain.orders import service as orders
+from domain.shared import outbox
 from domain.shared.clock import FixedClock, OffsetClock
 
 SHELF = 40
@@ -42,8 +43,15 @@ def seed_runtime(runtime: bootstrap.Runtime) -> None:
         if catalog.shelf(session, 1):
             return
         orders.receive(session, SOURCE, told, now)
+        outbox.put(session, [_menu_push(runtime, name) for name in runtime.settings.wechat], now)
     while workflows.apply_events(runtime.sessions, now, runtime.pepper, EVENTS_AT_ONCE):
         pass
+
+
+def _menu_push(runtime: bootstrap.Runtime, account: str) -> outbox.Effect:
+    """In the demo the menu is there at once; elsewhere the owner pushes it (``python -m bot menu push``)."""
+    return outbox.Effect("slow", "menu.push", f"menu.push:{account}:first", None,
+                         {"account": account, "menu": runtime.menu.platform})
 
 
 def mount_simulator(app: Flask, runtime: bootstrap.Runtime) -> None:

@@ -185,7 +185,8 @@ def last_heard(session: Session, person_id: int, since: datetime) -> datetime | 
         text(
             """
             select max(received_at) from inbox_message
-             where person_id = :person_id and received_at >= :since and kind not in ('unfollow', 'location_report', 'view', 'other')
+             where person_id = :person_id and received_at >= :since
+               and kind not in ('unfollow', 'location_report', 'view', 'other')
             """
         ),
         {"person_id": person_id, "since": since},

@@ -3,9 +3,10 @@
 from bot.kit.jobs import Jobs
 from handlers.jobs.commissions import jobs as _commissions
 from handlers.jobs.growth import jobs as _growth
+from handlers.jobs.menus import jobs as _menus
 from handlers.jobs.notices import jobs as _notices
 from handlers.jobs.posters import jobs as _posters
 
 JOBS = Jobs()
-for _part in (_notices, _posters, _commissions, _growth):
+for _part in (_menus, _notices, _posters, _commissions, _growth):
     JOBS.include(_part)

@@ -28,15 +28,18 @@ def demoted(ctx: JobContext, effect: Claimed) -> Ended:
 def first_order(ctx: JobContext, effect: Claimed) -> Ended:
     """The prompt after the first order, and the coupon for both sides if a friend had brought the buyer."""
     assert effect.person_id is not None
+    own: dict[str, object] | None = None
     with ctx.begin() as session:
-        given = welcome.reward_first_order(session, effect.person_id, ctx.tool(Offers), ctx.now())
-        for coupon in given:
-            key = "coupon.first_order_friend" if coupon.person_id == effect.person_id else "coupon.first_order_sharer"
-            notices.tell(session, notices.Notice(
-                coupon.person_id, "service", f"coupon:{coupon.code}", key,
-                {"title": coupon.title, "code": coupon.code, "until": coupon.valid_until.isoformat()},
-            ), ctx.now())
-    _tell(ctx, effect, "share.after_first_order", {"shop": ctx.shop.name, "product": effect.payload["title"]})
+        for coupon in welcome.reward_first_order(session, effect.person_id, ctx.tool(Offers), ctx.now()):
+            facts: dict[str, object] = {"title": coupon.title, "code": coupon.code,
+                                        "until": coupon.valid_until.isoformat()}
+            if coupon.person_id == effect.person_id:
+                own = facts
+            else:
+                notices.tell(session, notices.Notice(coupon.person_id, "service", f"coupon:{coupon.code}",
+                                                     "coupon.first_order_sharer", facts), ctx.now())
+    _tell(ctx, effect, "share.after_first_order",
+          {"shop": ctx.shop.name, "product": effect.payload["title"], "coupon": own})
     return Done()
 
 

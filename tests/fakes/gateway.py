@@ -3,6 +3,7 @@
 from collections import deque
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from bot.kit.gateway import GatewayError, Outcome, SceneCode, SendResult
 
@@ -14,6 +15,7 @@ class FakeGateway:
     account: str = "demo"
     sent: list[tuple[str, str, str | bytes]] = field(default_factory=list)
     scenes: dict[str, str] = field(default_factory=dict)
+    menus: list[dict[str, Any]] = field(default_factory=list)
     refusals: deque[SendResult] = field(default_factory=deque)
 
     def send_text(self, openid: str, content: str) -> SendResult:
@@ -31,6 +33,9 @@ class FakeGateway:
         url = f"http://weixin.qq.com/q/{len(self.scenes):04d}{scene[:6]}"
         self.scenes[url] = scene
         return SceneCode(f"ticket-{scene}", url, datetime.now(UTC) + timedelta(seconds=ttl_seconds))
+
+    def push_menu(self, menu: dict[str, Any]) -> None:
+        self.menus.append(menu)
 
     def typing(self, openid: str) -> None:
         """Nobody sees it here."""

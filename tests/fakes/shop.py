@@ -18,7 +18,6 @@ from typing import Any
 
 import xmltodict
 import zxingcpp
-from bot.runtime.demo import seed_runtime
 from flask.testing import FlaskClient
 from PIL import Image
 from wechatpy.crypto import WeChatCrypto
@@ -27,6 +26,7 @@ from bot.pictures.studio import Studio
 from bot.runtime import bootstrap, settings, work
 from bot.runtime.app import create_app
 from bot.runtime.bell import SilentBell
+from bot.runtime.demo import seed_runtime
 from domain.shared.clock import FixedClock
 from tests.fakes.gateway import FakeGateway
 
