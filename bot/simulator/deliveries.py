@@ -80,10 +80,10 @@ def _claim(peer: Peer) -> timedelta:
     return timedelta(seconds=peer.config.callback_timeout * 2 + 3)
 
 
-def announce(peer: Peer, person: Row, event: str, fields: Fields) -> None:
-    """Queue an event in a transaction of its own, and send it."""
+def announce(peer: Peer, openid: str, event: str, fields: Fields) -> None:
+    """Queue an event about a person in a transaction of its own, and send it."""
     with peer.store.begin() as connection:
-        delivery_id = queue_event(peer, connection, person, event, fields)
+        delivery_id = queue_event(peer, connection, people.get(connection, openid), event, fields)
     send(peer, [delivery_id])
 
 

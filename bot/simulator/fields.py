@@ -6,13 +6,14 @@ from flask import request
 
 from bot.simulator import texts
 from bot.simulator.errors import SimError
+from bot.simulator.wire import json_of
 
 
 class Fields:
     """The JSON object of the current request. Raises SimError 415 or 422."""
 
     def __init__(self) -> None:
-        body = request.get_json(silent=True) if request.is_json else None
+        body = json_of(request.get_data()) if request.is_json else None
         if not isinstance(body, dict):
             raise SimError(422 if request.is_json else 415, texts.NOT_JSON)
         self._body: dict[str, Any] = body

@@ -4,6 +4,7 @@ Owns the tables and the connection pool. Works with several processes and thread
 nothing of the simulator's state lives in a process.
 """
 
+import hashlib
 import json
 import threading
 from collections.abc import Iterator
@@ -20,55 +21,57 @@ KEPT_CALLS = 2_000
 KEPT_PICTURES = 600
 
 _TABLES = """
-create schema if not exists sim;
-create table if not exists sim.people (
+create schema sim;
+create table sim.people (
     openid text primary key, account text not null, name text not null, position bigserial,
     following boolean not null default false, subscribed_at timestamptz, subscribe_scene text not null default '',
     qr_scene text not null default '', typing_until timestamptz, created_at timestamptz not null,
     unique (account, name));
-create table if not exists sim.rights (
+create table sim.rights (
     openid text not null references sim.people on delete cascade, kind text not null, left_count int not null,
     until timestamptz not null, primary key (openid, kind));
-create table if not exists sim.bubbles (
+create table sim.bubbles (
     id bigserial primary key, openid text not null, side text not null, kind text not null,
     body jsonb not null, at timestamptz not null);
-create index if not exists bubbles_by_person on sim.bubbles (openid, id desc);
-create table if not exists sim.media (
+create index bubbles_by_person on sim.bubbles (openid, id desc);
+create table sim.media (
     id text primary key, account text not null, mime text not null, content bytea not null,
     created_at timestamptz not null, expires_at timestamptz not null, position bigserial);
-create table if not exists sim.tickets (
+create table sim.tickets (
     ticket text primary key, url text not null unique, account text not null, scene text not null,
     permanent boolean not null, expires_at timestamptz, created_at timestamptz not null);
-create table if not exists sim.tokens (
+create table sim.tokens (
     token text primary key, app_id text not null, kind text not null, issued_at timestamptz not null,
     expires_at timestamptz not null, killed boolean not null default false);
-create index if not exists tokens_by_app on sim.tokens (app_id, kind, issued_at desc);
-create table if not exists sim.forced (app_id text not null, at timestamptz not null);
-create table if not exists sim.quotas (
+create index tokens_by_app on sim.tokens (app_id, kind, issued_at desc);
+create table sim.forced (app_id text not null, at timestamptz not null);
+create table sim.quotas (
     app_id text not null, api text not null, day date not null, used int not null, primary key (app_id, api, day));
-create table if not exists sim.clears (app_id text not null, month text not null, used int not null,
+create table sim.clears (app_id text not null, month text not null, used int not null,
     primary key (app_id, month));
-create table if not exists sim.menus (
+create table sim.menus (
     account text primary key, version bigserial, menu jsonb not null);
-create table if not exists sim.faults (
+create table sim.faults (
     id bigserial primary key, api text not null, fault text not null, seconds double precision not null,
     remaining int);
-create table if not exists sim.orders (
+create table sim.orders (
     order_id text primary key, openid text not null, position bigserial, body jsonb not null,
     created_at timestamptz not null);
-create table if not exists sim.deliveries (
+create table sim.deliveries (
     id bigserial primary key, kind text not null, openid text not null, account text not null, label text not null,
     body text not null, event_id text not null, order_id text not null default '', state text not null,
     tries int not null default 0, log jsonb not null default '[]', claimed_until timestamptz not null,
     started_at timestamptz not null, at timestamptz not null);
-create index if not exists deliveries_in_flight on sim.deliveries (claimed_until) where state = 'sending';
-create index if not exists deliveries_by_order on sim.deliveries (order_id, id) where order_id <> '';
-create table if not exists sim.calls (
+create index deliveries_in_flight on sim.deliveries (claimed_until) where state = 'sending';
+create index deliveries_by_order on sim.deliveries (order_id, id) where order_id <> '';
+create table sim.calls (
     id bigserial primary key, rid text not null, openid text not null default '', api text not null,
     errcode int not null, status int not null, millis int not null, detail jsonb not null,
     started_at timestamptz not null);
-create index if not exists calls_by_rid on sim.calls (rid);
+create index calls_by_rid on sim.calls (rid);
 """
+VERSION = hashlib.sha256(_TABLES.encode()).hexdigest()[:16]
+"""Names this layout of the tables: another one replaces them."""
 
 
 class Store:
@@ -97,11 +100,28 @@ class Store:
             if self._engine is None:
                 engine = create_engine(self._url, pool_size=4, max_overflow=28, pool_pre_ping=True)
                 with engine.begin() as connection:
-                    lock(connection, _SCHEMA_LOCK)
-                    for statement in filter(str.strip, _TABLES.split(";\n")):
-                        connection.execute(text(statement))
+                    _prepare(connection)
                 self._engine = engine
             return self._engine
+
+
+def _prepare(connection: Connection) -> None:
+    """Make the tables, once for all processes. State of another version is a demo's state: it starts anew."""
+    if _version(connection) == VERSION:
+        return
+    lock(connection, _SCHEMA_LOCK)
+    if _version(connection) == VERSION:
+        return
+    connection.execute(text("drop schema if exists sim cascade"))
+    for statement in filter(str.strip, _TABLES.split(";\n")):
+        connection.execute(text(statement))
+    connection.execute(text(f"comment on schema sim is '{VERSION}'"))
+
+
+def _version(connection: Connection) -> str | None:
+    """The version the schema carries as its comment; None if there is no schema."""
+    return connection.execute(text("select obj_description(to_regnamespace('sim')::oid, 'pg_namespace')")).scalar()
+
 
 
 def rows(connection: Connection, sql: str, **values: Any) -> list[Row]:

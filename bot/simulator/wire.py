@@ -1,5 +1,6 @@
-"""XML on the wire: callbacks out, passive replies in. Strict in both directions; no I/O, no state."""
+"""XML and JSON on the wire: callbacks out, replies and calls in. Strict in both directions; no I/O, no state."""
 
+import json
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +28,14 @@ class PassiveReply:
     from_user: str
     kind: str
     body: dict[str, Any]
+
+
+def json_of(raw: bytes) -> Any:
+    """What JSON bytes say; None if they are none, are not UTF-8 or are nested too deep to read."""
+    try:
+        return json.loads(raw.decode())
+    except (ValueError, RecursionError):
+        return None
 
 
 def to_xml(fields: Fields) -> str:

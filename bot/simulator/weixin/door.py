@@ -8,6 +8,7 @@ import logging
 import re
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -21,6 +22,7 @@ from bot.simulator.peer import Peer
 from bot.simulator.store import KEPT_CALLS, dump, row, run
 from bot.simulator.weixin import account, media, menus, messages, tokens
 from bot.simulator.weixin.endpoint import Answer, Call, Endpoint
+from bot.simulator.wire import json_of
 
 _log = logging.getLogger(__name__)
 _SECRET = re.compile(r"(access_token|secret)$")
@@ -56,16 +58,16 @@ def answer(peer: Peer, api: str) -> Response:
         fault = faults.take(connection, api)
     if fault and fault.kind == "slow":
         time.sleep(fault.seconds)
-    call: list[Call] = []
+    sent = _sent()
     try:
-        result = _faulty(fault) or _run(peer, api, call)
+        result = _faulty(fault) or _run(peer, api, sent)
     except ApiError as error:
         result = {"errcode": error.errcode, "errmsg": f"{error.errmsg} rid: {rid}"}
     response = _as_response(result)
-    _record(peer, api, rid, result, response, round((time.monotonic() - began) * 1000), real)
+    _record(peer, api, rid, sent, result, response, round((time.monotonic() - began) * 1000), real)
     endpoint = ENDPOINTS.get(api)
-    if call and endpoint and endpoint.followup and isinstance(result, dict) and not result.get("errcode"):
-        endpoint.followup(call[0], result)
+    if endpoint and endpoint.followup and isinstance(result, dict) and result.get("errcode") == 0:
+        endpoint.followup(peer, sent, result)
     return _cut(response) if fault and fault.kind == "lost" else response
 
 
@@ -82,7 +84,7 @@ def _faulty(fault: faults.Fault | None) -> Answer | None:
     return None
 
 
-def _run(peer: Peer, api: str, started: list[Call]) -> Answer:
+def _run(peer: Peer, api: str, sent: Any) -> Answer:
     endpoint = ENDPOINTS.get(api)
     if endpoint is None:
         raise ApiError(40066)
@@ -93,41 +95,29 @@ def _run(peer: Peer, api: str, started: list[Call]) -> Answer:
     real = peer.real_now()
     limit = peer.config.quotas.get(api, endpoint.daily)
     with peer.store.begin() as connection:
-        who = _authenticate(peer, connection, endpoint, real)
+        who = _authenticate(peer, connection, endpoint, sent, real)
         if who is not None:
             account.count(connection, who.app_id, api, limit, real)
-    body = _json_body() if endpoint.body == "json" else {}
+    if endpoint.body == "json" and not isinstance(sent, dict):
+        raise ApiError(47001 if request.get_data().strip() else 44002)
+    body = sent if endpoint.body == "json" else {}
     upload = request.files.get("media") if endpoint.body == "multipart" else None
     content = upload.read() if upload is not None else None
     with peer.store.begin() as connection:
-        started.append(Call(peer, connection, who, request.args.to_dict(), body, content, peer.now(), real))
-        return endpoint.run(started[0])
+        return endpoint.run(Call(peer, connection, who, request.args.to_dict(), body, content, peer.now(), real))
 
 
 def _too_large() -> bool:
     return (request.content_length or 0) > (request.max_content_length or 0)
 
 
-def _authenticate(peer: Peer, connection: Connection, endpoint: Endpoint, real: Any) -> SimAccount | None:
+def _authenticate(peer: Peer, connection: Connection, endpoint: Endpoint, sent: Any,
+                  real: datetime) -> SimAccount | None:
     """The caller. Endpoints without a token count against the app id they name, if it is known."""
     if endpoint.token:
         return tokens.authenticate(connection, peer, request.args.get("access_token", ""), real)
-    sent: Any = request.get_json(silent=True, force=True) if request.method == "POST" else request.args.to_dict()
-    named = sent.get("appid") if isinstance(sent, dict) else None
+    named = sent.get("appid") if isinstance(sent, dict) else request.args.get("appid")
     return peer.config.by_app_id(named) if isinstance(named, str) else None
-
-
-def _json_body() -> dict[str, Any]:
-    raw = request.get_data(cache=True)
-    if not raw.strip():
-        raise ApiError(44002)
-    try:
-        body = json.loads(raw)
-    except (ValueError, RecursionError) as error:
-        raise ApiError(47001) from error
-    if not isinstance(body, dict):
-        raise ApiError(47001)
-    return body
 
 
 def _as_response(result: Answer) -> Response:
@@ -150,9 +140,9 @@ def _cut(response: Response) -> Response:
     return cut
 
 
-def _record(peer: Peer, api: str, rid: str, result: Answer, response: Response, millis: int, real: Any) -> None:
+def _record(peer: Peer, api: str, rid: str, sent: Any, result: Answer, response: Response, millis: int,
+            real: datetime) -> None:
     """Keep the call for the inspector, with tokens and secrets masked."""
-    sent = _sent()
     query = masked(request.args.to_dict())
     received: Any = masked(result) if isinstance(result, dict) else f"{response.mimetype}, {response.status_code}"
     openid = str(sent.get("touser", "")) if isinstance(sent, dict) else ""
@@ -170,12 +160,12 @@ def _record(peer: Peer, api: str, rid: str, result: Answer, response: Response, 
 
 
 def _sent() -> Any:
-    """The request's body for the record: JSON, or the parts of a multipart body by name."""
+    """The request's body: what its JSON says, the parts of a multipart body by name, or None if it cannot be read."""
     if _too_large():
         return f"{request.content_length} bytes"
     if request.mimetype == "multipart/form-data":
         return {part.name: f"{part.filename} ({part.content_type})" for part in request.files.values()}
-    return request.get_json(silent=True, force=True)
+    return json_of(request.get_data())
 
 
 def masked(value: Any) -> Any:

@@ -1,7 +1,7 @@
 """What one API of the platform is, and what its code is given once the common checks have passed."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
@@ -50,11 +50,11 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """``daily``: calls a day of a new account. ``followup`` runs after the commit with the call's answer."""
+    """``daily``: calls a day of a new account. ``followup`` runs after the commit, with the body and the answer."""
 
     run: Callable[[Call], Answer]
     method: Literal["GET", "POST", "ANY"] = "POST"
     body: Literal["json", "multipart", "none"] = "json"
     daily: int = 500_000
     token: bool = True
-    followup: Callable[[Call, Answer], None] | None = field(default=None)
+    followup: Callable[[Peer, dict[str, Any], dict[str, Any]], None] | None = None

@@ -7,9 +7,10 @@ from typing import Any
 
 from bot.simulator import deliveries, people, pictures
 from bot.simulator.errors import ApiError
+from bot.simulator.peer import Peer
 from bot.simulator.store import Row
 from bot.simulator.weixin.endpoint import Answer, Call, Endpoint
-from bot.simulator.wire import MAX_TEXT_BYTES
+from bot.simulator.wire import MAX_TEXT_BYTES, Fields
 
 OK = {"errcode": 0, "errmsg": "ok"}
 TYPING_LASTS = timedelta(seconds=15)
@@ -155,12 +156,10 @@ _FIELD_RULES = {kind: re.compile(rule) for kind, rule in {
 }.items()}
 
 
-def _tell_template_result(call: Call, answer: Answer) -> None:
+def _tell_template_result(peer: Peer, body: dict[str, Any], answer: dict[str, Any]) -> None:
     """WeChat reports the fate of a template message with an event of its own."""
-    person = people.find(call.connection, str(call.body.get("touser")))
-    if person is not None and isinstance(answer, dict):
-        deliveries.announce(call.peer, person, "TEMPLATESENDJOBFINISH",
-                            [("MsgID", answer["msgid"]), ("Status", "success")])
+    fields: Fields = [("MsgID", answer["msgid"]), ("Status", "success")]
+    deliveries.announce(peer, body["touser"], "TEMPLATESENDJOBFINISH", fields)
 
 
 ENDPOINTS = {

@@ -5,6 +5,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -17,9 +18,9 @@ from tests.integration.simulator.echo import ACCOUNT, Server
 _numbers = itertools.count(1)
 
 
-@pytest.fixture
-def sim_database(postgres: embedded.Server) -> Iterator[str]:
-    """An empty database: the simulator makes its own tables."""
+@contextmanager
+def new_database(postgres: embedded.Server) -> Iterator[str]:
+    """An empty database: a simulator makes its own tables."""
     name = f"sim{os.getpid()}_{next(_numbers)}"
     admin = create_engine(postgres.url.replace("/huitou?", "/postgres?"), isolation_level="AUTOCOMMIT")
     with admin.connect() as db:
@@ -28,6 +29,25 @@ def sim_database(postgres: embedded.Server) -> Iterator[str]:
     with admin.connect() as db:
         db.execute(text(f"drop database {name} with (force)"))
     admin.dispose()
+
+
+@pytest.fixture(scope="session")
+def sim_home(postgres: embedded.Server) -> Iterator[str]:
+    """The database of the simulators that want a fresh one each."""
+    with new_database(postgres) as url:
+        yield url
+
+
+@pytest.fixture
+def sim_database(sim_home: str) -> str:
+    """The database with nothing in it."""
+    engine = create_engine(sim_home)
+    with engine.begin() as db:
+        found = db.execute(text("select tablename from pg_tables where schemaname = 'sim'")).scalars().all()
+        if found:
+            db.execute(text("truncate " + ", ".join(f"sim.{name}" for name in found)))
+    engine.dispose()
+    return sim_home
 
 
 class Client:
@@ -61,6 +81,11 @@ class Client:
             self.wait(lambda: self.said(openid))
         return openid
 
+    def known(self, name: str, *, follows: bool = True) -> str:
+        """The openid of this name, who is made if nobody has it yet."""
+        found = [one["openid"] for one in self.get("/api/feed", after=0)["people"] if one["name"] == name]
+        return str(found[0]) if found else self.person(name, follows=follows)
+
     def bubbles(self, openid: str) -> list[dict[str, Any]]:
         return [one for one in self.get("/api/feed", after=0)["bubbles"] if one["openid"] == openid]
 
@@ -77,7 +102,8 @@ class Client:
 
     def raw(self, api: str, body: bytes | None = None, *, method: str = "POST", token: str | None = None,
             query: dict[str, str] | None = None, **rest: Any) -> requests.Response:
-        params = {**({"access_token": self.token() if token is None else token} if token != "" else {}), **(query or {})}
+        token = self.token() if token is None else token
+        params = {**({"access_token": token} if token else {}), **(query or {})}
         return self.http.request(method, f"{self.server.url}/sim/weixin/cgi-bin/{api}", params=params, data=body,
                                  timeout=10, **rest)
 
@@ -121,3 +147,14 @@ def sim(server: Server) -> Iterator[Client]:
     client = Client(server)
     yield client
     client.http.close()
+
+
+@pytest.fixture(scope="session")
+def calm(postgres: embedded.Server) -> Iterator[Client]:
+    """One simulator for all tests that are only refused: nothing they do leaves a trace."""
+    with new_database(postgres) as url:
+        server = Server(url)
+        client = Client(server)
+        yield client
+        client.http.close()
+        server.stop()

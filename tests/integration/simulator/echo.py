@@ -14,11 +14,11 @@ from typing import Any
 
 import xmltodict
 from flask import Flask, Response, request
-from werkzeug.serving import make_server
 from wechatpy.crypto import WeChatCrypto
 from wechatpy.utils import check_signature
+from werkzeug.serving import make_server
 
-from bot.simulator import SimAccount, SimConfig, blueprint
+from bot.simulator import SimAccount, SimConfig, SimPerson, blueprint
 
 ACCOUNT = SimAccount(
     account="main", app_id="wx2c2769f8efd9abc2", app_secret="4f1d2c3b5a69788796a5b4c3d2e1f001",
@@ -33,6 +33,7 @@ PRODUCTS = [
     {"sku": "HONEY-500", "title": "高山百花蜜 500g", "category": "fmcg", "price_fen": 6_900},
     {"sku": "SCALE-01", "title": "智能厨房秤", "category": "digital", "price_fen": 7_900},
 ]
+FIRST_PEOPLE = (SimPerson("李姐"), SimPerson("小王"), SimPerson("新客", follows=False))
 
 
 @dataclass

@@ -57,7 +57,8 @@ def test_a_webhook_passes_the_standards_own_library() -> None:
 
 def test_text_that_ends_a_cdata_section_stays_text() -> None:
     nasty = "]]><MsgType>image</MsgType><![CDATA["
-    xml = to_xml([("ToUserName", "o1"), ("FromUserName", "gh"), ("CreateTime", 1), ("MsgType", "text"), ("Content", nasty)])
+    head = [("ToUserName", "o1"), ("FromUserName", "gh"), ("CreateTime", 1)]
+    xml = to_xml([*head, ("MsgType", "text"), ("Content", nasty)])
     reply = parse_reply(xml)
     assert (reply.kind, reply.body) == ("text", {"content": nasty})
 
@@ -84,5 +85,6 @@ def test_what_wechat_would_not_show_is_refused(answer: str) -> None:
 
 
 def test_a_news_reply_is_read_whole() -> None:
-    reply = parse_reply(f"<xml>{HEAD}<MsgType>news</MsgType><ArticleCount>1</ArticleCount><Articles>{ITEM}</Articles></xml>")
+    articles = f"<ArticleCount>1</ArticleCount><Articles>{ITEM}</Articles>"
+    reply = parse_reply(f"<xml>{HEAD}<MsgType>news</MsgType>{articles}</xml>")
     assert reply.body == {"articles": [{"title": "t", "description": "", "picurl": "", "url": "https://x"}]}
