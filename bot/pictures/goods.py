@@ -86,7 +86,7 @@ def still_life(layer: Product, motif: Motif, sku: str) -> Image.Image:
     return picture
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=5)
 def stage(colours: tuple[str, str, str, str], width: int, height: int) -> Image.Image:
     """Backdrop, halo, window light with the shadow of a branch, and a round podium. Not to be drawn on."""
     top, bottom, halo, podium = colours

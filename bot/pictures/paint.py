@@ -54,7 +54,7 @@ def gradient(
     return Image.fromarray(out, "RGBA")
 
 
-@lru_cache(maxsize=24)
+@lru_cache(maxsize=16)
 def mask(form: str, width: int, height: int, radius: int = 0) -> Image.Image:
     """The form's coverage (0 to 255, soft edges one pixel wide) in a box of ``width`` x ``height``.
 

@@ -6,7 +6,6 @@ Each one is drawn as a coverage picture at twice the size and reduced, so edges 
 import math
 import random
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Final
 
 from PIL import Image, ImageDraw
@@ -15,10 +14,9 @@ Pen = ImageDraw.ImageDraw
 _FINE: Final = 2
 
 
-@lru_cache(maxsize=16)
 def cover(name: str, width: int, height: int, size: int, count: int, seed: int) -> Image.Image:
     """Coverage (0 to 255) of the ornament ``name``; ``size`` is its pitch in pixels, ``count`` how many loose
-    ones, ``seed`` where they fall. Callers must not draw on the returned picture."""
+    ones, ``seed`` where they fall."""
     drawn = Image.new("L", (width * _FINE, height * _FINE))
     _PATTERNS[name](ImageDraw.Draw(drawn), drawn.width, drawn.height, size * _FINE, count, seed)
     return drawn.reduce(_FINE)

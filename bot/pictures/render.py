@@ -8,8 +8,8 @@ from bot.pictures.goods import Motif
 from bot.pictures.keep import Kept, fingerprint
 from bot.pictures.request import PosterRequest
 
-_faces: Kept[Image.Image] = Kept(256)
-_codes: Kept[Image.Image] = Kept(64)
+_faces: Kept[Image.Image] = Kept(128)
+_codes: Kept[Image.Image] = Kept(16)
 
 
 def backdrop(layers: tuple[styles.AnyLayer, ...]) -> tuple[Image.Image, tuple[styles.AnyLayer, ...]]:

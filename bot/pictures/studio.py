@@ -22,8 +22,8 @@ __all__ = ["PosterRequest", "PosterUnreadable", "Studio", "StyleError", "StyleIn
 
 MOST_BYTES: Final = 1_500_000
 """WeChat shows larger pictures only after a tap, and slowly."""
-_TEMPLATES: Final = 24
-_BACKDROPS: Final = 8
+_TEMPLATES: Final = 16
+_BACKDROPS: Final = 5
 # A template is about 2 MB (its lower part as pixels, its upper part as JPEG), a backdrop 6 MB.
 
 

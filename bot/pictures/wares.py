@@ -30,7 +30,7 @@ class Ware:
     ink: str
 
 
-@lru_cache(maxsize=12)
+@lru_cache(maxsize=8)
 def draw(ware: Ware, side: int) -> Image.Image:
     """``ware`` as RGBA, drawn in a square of ``side`` pixels and cut to what is painted of it.
 
@@ -41,7 +41,7 @@ def draw(ware: Ware, side: int) -> Image.Image:
     return bench.picture.reduce(_FINE, bench.picture.getbbox())
 
 
-@lru_cache(maxsize=48)
+@lru_cache(maxsize=24)
 def glyph(emoji: str, side: int, ink: str) -> Image.Image:
     """``emoji`` as an RGBA square of ``side`` pixels, its black outlines turned to ``ink``."""
     square = Image.new("RGBA", (side, side))
