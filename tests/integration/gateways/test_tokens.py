@@ -7,7 +7,7 @@ import threading
 import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import pytest
@@ -136,20 +136,18 @@ def test_another_systems_forced_token_is_found_without_forcing(
 
 
 def test_a_day_of_refusals_stays_within_the_ration(gateway: WeChatGateway, peer: WeChatApi, watch: Watch) -> None:
+    watch.at = datetime(2026, 11, 20, 16, 0, tzinfo=UTC)  # midnight in Shanghai
     gateway.send_text(OPENID, "warm")
     peer.fail_always(SEND, Code(40001))
-    forced_at = []
-    start = watch.at
-    while watch.at < start + timedelta(days=1):
-        before = peer.forced
+    forced_at: list[datetime] = []
+    for _ in range(24 * 6):
         gateway.send_text(OPENID, "x")
-        if peer.forced > before:
-            forced_at.append(watch.at)
+        forced_at += [watch.at] * (peer.forced - len(forced_at))
         watch.advance(600)
-    assert 10 <= len(forced_at) <= 40
-    days = [(at + timedelta(hours=8)).date() for at in forced_at]
-    assert max(days.count(day) for day in days) <= 20
+    assert len(forced_at) == 20
     assert min(b - a for a, b in pairwise(forced_at)) >= timedelta(seconds=30)
+    gateway.send_text(OPENID, "the next day")
+    assert peer.forced == 21
 
 
 def test_forced_refreshes_are_half_a_minute_apart(gateway: WeChatGateway, peer: WeChatApi, watch: Watch) -> None:
@@ -216,7 +214,9 @@ def test_a_ping_after_the_repair_opens_the_way_at_once(
     health = gateway.ping_token()
     assert health.expires_at == watch.at + timedelta(hours=2)
     assert health.skew_seconds is not None
+    peer.fail(SEND, Code(40001))
     assert gateway.send_text(OPENID, "x").outcome is Outcome.SENT
+    assert peer.forced == 1
 
 
 @pytest.mark.parametrize(
