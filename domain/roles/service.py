@@ -18,7 +18,7 @@ from domain.people.queries import survivors
 from domain.roles.models import RoleGrant
 from domain.roles.rules import Role
 from domain.shared import outbox
-from domain.shared.errors import DomainError
+from domain.shared.errors import DomainError, NotFound
 from domain.shared.outbox import Effect
 
 OrderFact = tuple[int, int, datetime]
@@ -80,12 +80,14 @@ def order_revoked_many(session: Session, facts: Sequence[OrderFact], now: dateti
 def grant(session: Session, person_id: int, role: Role, cause: Cause, at: datetime, now: datetime) -> bool:
     """Give somebody a role for a cause of another kind than orders; whether they did not have the role before.
 
-    Repeating the cause changes nothing, also after it was revoked. Raises DomainError('role.not_granted') for member.
+    Repeating the cause changes nothing, also after it was revoked. Raises NotFound, and DomainError('role.not_granted') for member.
     """
     if role == "member":
         raise DomainError("role.not_granted", role=role)
-    alive = survivors(session, [person_id])
-    return bool(_grant(session, role, [(alive[person_id], cause, at)], now))
+    alive = survivors(session, [person_id]).get(person_id)
+    if alive is None:
+        raise NotFound("person.unknown")
+    return bool(_grant(session, role, [(alive, cause, at)], now))
 
 
 def revoke(session: Session, person_id: int, role: Role, cause_kind: str, reason: str, now: datetime) -> bool:
