@@ -32,18 +32,19 @@ def web(await_go: bool) -> None:
     Example:  PORT=8080 WEB_WORKERS=2 python -m bot web
     """
     settings = load_settings()
+    if problem := port_problem(settings.host, settings.port):
+        complain(problem)
     _share_metrics(settings)
     import bot.runtime.app  # noqa: F401 - loaded once, before the workers are forked: they share its memory
 
-    server = _granian(settings)
+    server = web_server(settings)
     if await_go:
         wait_for_go()
-    if problem := port_problem(settings.host, settings.port):
-        complain(problem)
     server.serve()
 
 
-def _granian(settings: Settings) -> "MPServer":
+def web_server(settings: Settings, target: str = "wsgi:app") -> "MPServer":
+    """The HTTP server for ``target``; ``serve()`` it. A burst waits in its queue, SIGTERM finishes what runs."""
     from granian.constants import HTTPModes, Interfaces
     from granian.log import LogLevels
     from granian.server.mp import MPServer
@@ -52,10 +53,10 @@ def _granian(settings: Settings) -> "MPServer":
 
     logs.configure(settings)
     return MPServer(
-        "wsgi:app", address=settings.host, port=settings.port, interface=Interfaces.WSGI, http=HTTPModes.http1,
+        target, address=settings.host, port=settings.port, interface=Interfaces.WSGI, http=HTTPModes.http1,
         websockets=False, workers=settings.web_workers, blocking_threads=settings.web_threads, backlog=BACKLOG,
         backpressure=BACKLOG // settings.web_workers, workers_kill_timeout=STOP_SECONDS,
-        respawn_failed_workers=True, log_level=LogLevels.warning, log_dictconfig=logs.granian_config(),
+        respawn_failed_workers=True, log_level=LogLevels.error, log_dictconfig=logs.granian_config(),
         working_dir=Path(__file__).parents[3],
     )
 

@@ -1,0 +1,166 @@
+"""The doctor: a healthy instance is all green; each illness is named with its remedy; no secret comes out."""
+
+import hashlib
+import json
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+from click.testing import CliRunner
+from sqlalchemy import Engine, text
+
+from bot.runtime import doctor
+from bot.runtime.cli import main
+from bot.runtime.doctor import Finding
+from bot.runtime.settings import load
+from tests.fakes.wechat_api import Code, WeChatApi
+
+APP_SECRET = "c0ffee" * 5 + "42"
+TOKEN = "canarytoken"
+AES = "A" * 21 + "b" * 20 + "9" * 2
+
+
+class _Callback(BaseHTTPRequestHandler):
+    """Our own webhook as the platform sees it, knowing ``token``."""
+
+    token = TOKEN
+
+    def do_GET(self) -> None:
+        query = dict(parse_qsl(urlsplit(self.path).query))
+        parts = sorted([self.token, query["timestamp"], query["nonce"]])
+        good = hashlib.sha1("".join(parts).encode()).hexdigest() == query["signature"]
+        self.send_response(200 if good else 403)
+        self.end_headers()
+        self.wfile.write(query["echostr"].encode() if good else b"no")
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def public(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    with HTTPServer(("127.0.0.1", 0), _Callback) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def peer() -> Iterator[WeChatApi]:
+    with WeChatApi("wx0123456789abcdef", APP_SECRET) as peer:
+        peer.menu = {"menu": {"button": []}}
+        yield peer
+
+
+@pytest.fixture
+def env(tmp_path: Path, public: str, peer: WeChatApi, database_url: str, valkey_url: str) -> dict[str, str]:
+    (tmp_path / "accounts.toml").write_text(f"""
+        [shop]
+        name = "x"
+        [wechat.main]
+        app_id = "wx0123456789abcdef"
+        app_secret = "{APP_SECRET}"
+        token = "{TOKEN}"
+        encoding_aes_key = "{AES}"
+        original_id = "gh_0123456789ab"
+        api_base = "{peer.base}"
+        [api.mall]
+        webhook_secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+        api_key = "{'k1' * 20}"
+    """)
+    return {"HUITOU_HOME": str(tmp_path / "var"), "HUITOU_ACCOUNTS": str(tmp_path / "accounts.toml"),
+            "HUITOU_DEMO": "1", "HUITOU_SECRET_KEY": "", "DATABASE_URL": database_url, "REDIS_URL": valkey_url,
+            "PUBLIC_URL": public}
+
+
+Examine = Callable[..., dict[str, Finding]]
+
+
+@pytest.fixture
+def examine(env: dict[str, str], tmp_path: Path) -> Examine:
+    return lambda **more: {finding.check: finding for finding in doctor.examine(load(env | more, tmp_path))}
+
+
+def test_a_healthy_instance(examine: Examine) -> None:
+    found = examine()
+    assert {name: finding.state for name, finding in found.items() if finding.state != "green"} == {}
+    assert {"settings", "keys", "secret key", "disk", "font (text)", "font (emoji)", "database", "schema", "cache",
+            "clock (wechat.main)", "callback (main)", "token (main)", "menu (main)", "backlog"} <= set(found)
+
+
+def test_the_address_to_add_to_the_ip_list_is_named(examine: Examine, peer: WeChatApi) -> None:
+    peer.fail_always("stable_token", Code(40164, "invalid ip 203.0.113.7 ipv6 ::ffff:203.0.113.7, not in whitelist"))
+    finding = examine()["IP list (main)"]
+    assert finding.state == "red" and "203.0.113.7" in finding.cause and "IP" in finding.remedy
+
+
+def test_a_wrong_secret(examine: Examine, peer: WeChatApi) -> None:
+    peer.secret = "another"
+    finding = examine()["token (main)"]
+    assert finding.state == "red" and "40125" in finding.cause and "app_secret" in finding.remedy
+
+
+def test_a_missing_menu(examine: Examine, peer: WeChatApi) -> None:
+    peer.menu = None
+    assert examine()["menu (main)"].remedy == "python -m bot menu push"
+
+
+def test_another_instance_answers_the_callback(examine: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_Callback, "token", "elsewhere")
+    assert "another token" in examine()["callback (main)"].cause
+
+
+def test_dead_servers_and_an_unreachable_address(examine: Examine) -> None:
+    found = examine(DATABASE_URL="postgresql://u:canarypassword@127.0.0.1:9/x", REDIS_URL="redis://127.0.0.1:9/0",
+                    PUBLIC_URL="http://127.0.0.1:9")
+    assert {name: found[name].state for name in ("database", "cache", "callback (main)", "backlog")} == {
+        "database": "red", "cache": "red", "callback (main)": "red", "backlog": "skipped"}
+    assert "canarypassword" not in repr(found)
+
+
+def test_an_old_schema_and_a_backlog(examine: Examine, engine: Engine) -> None:
+    with engine.begin() as db:
+        db.execute(text("update alembic_version set version_num = '0001'"))
+        db.execute(text(
+            "insert into outbox (queue, kind, key, payload, created_at, due_at, state, reason) values "
+            "('notice', 'x', 'k1', '{}', now(), now() - interval '1 hour', 'waiting', ''), "
+            "('slow', 'x', 'k2', '{}', now(), now(), 'dead', 'gave up')"))
+    found = examine()
+    assert (found["schema"].state, found["schema"].remedy) == ("red", "python -m bot migrate")
+    assert "60 minutes" in found["backlog"].cause and "1 effects given up" in found["dead letters"].cause
+
+
+def test_odd_keys_are_pointed_out_without_being_shown(examine: Examine, env: dict[str, str]) -> None:
+    accounts = Path(env["HUITOU_ACCOUNTS"])
+    accounts.write_text(accounts.read_text().replace("k1" * 20, "canary-key").replace(TOKEN, "canary_token"))
+    found = examine()
+    assert found["key api.mall.api_key"].state == found["key wechat.main.token"].state == "yellow"
+    assert "canary" not in repr(found)
+
+
+def test_a_key_file_that_others_can_read(examine: Examine, env: dict[str, str]) -> None:
+    examine()
+    (Path(env["HUITOU_HOME"]) / "secret.key").chmod(0o644)
+    assert examine()["secret key"].remedy.startswith("chmod 600")
+
+
+def test_the_command_prints_both_ways_and_ends_red(env: dict[str, str], peer: WeChatApi) -> None:
+    run = CliRunner()
+    healthy = run.invoke(main, ["doctor", "--json"], env=env)
+    assert healthy.exit_code == 0 and {row["state"] for row in json.loads(healthy.output)} == {"green"}
+    peer.fail_always("stable_token", Code(40243))
+    ill = run.invoke(main, ["doctor"], env=env)
+    assert ill.exit_code == 1 and "WRONG" in ill.output and "unfreeze" in ill.output
+    shown = healthy.output + ill.output
+    assert [secret for secret in (APP_SECRET, TOKEN, AES, "MfKQ9r8", "k1k1", "CANARYTOKEN") if secret in shown] == []
+
+
+def test_faulty_settings_are_findings_too(tmp_path: Path) -> None:
+    result = CliRunner().invoke(main, ["doctor", "--json"], env={"PORT": "x", "HUITOU_HOME": str(tmp_path)})
+    (finding,) = json.loads(result.output)
+    assert (result.exit_code, finding["check"], finding["state"]) == (1, "settings: PORT", "red")
