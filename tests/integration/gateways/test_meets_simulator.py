@@ -11,7 +11,7 @@ from bot.kit.gateway import Outcome
 from bot.runtime.gateways.account import AccountConfig
 from bot.runtime.gateways.wechat import WeChatGateway
 from tests.integration.gateways.conftest import KEY
-from tests.integration.simulator.conftest import Client, server, sim, sim_database  # noqa: F401
+from tests.integration.simulator.conftest import Client, server, sim, sim_database, sim_home  # noqa: F401
 from tests.integration.simulator.echo import ACCOUNT
 
 
