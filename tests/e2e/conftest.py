@@ -1,0 +1,76 @@
+"""One whole service and one whole outside world a module; every test here is marked e2e."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.audit import Auditor, Books
+from tests.e2e.house import House
+from tests.e2e.mall import Mall
+from tests.e2e.peer import Phone, Platform
+from tests.e2e.platform_api import PlatformApi
+from tests.e2e.waiting import until
+from tests.e2e.wire import Keys
+
+SHOP = "李记有机"
+TORTURE = os.environ.get("HUITOU_TORTURE") == "1"
+"""Long runs with many repeats; the usual ones prove each step once."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.e2e)
+
+
+@dataclass
+class World:
+    """The service and everybody it deals with."""
+
+    house: House
+    platform: Platform
+    api: PlatformApi
+    mall: Mall
+    books: Books
+    audit: Auditor
+
+    def person(self, name: str, scene: str = "") -> Phone:
+        """Somebody who follows, and whose name the mall has told."""
+        phone = self.platform.phone(name)
+        self.mall.tells(self.mall.names(phone))
+        phone.follows(scene)
+        return phone
+
+    def sharer(self, name: str) -> "tuple[Phone, str]":
+        """Somebody with a poster: the phone and the scene of its QR."""
+        phone = self.person(name)
+        phone.says("海报")
+        phone.gets_picture()
+        return phone, list(self.api.scenes.values())[-1]
+
+    def buys(self, order: str, buyer: Phone, fen: int, earner: Phone | None) -> None:
+        """The mall reports an order until it is taken."""
+        self.books.order(order, fen, earner)
+        self.mall.tells(self.mall.paid(order, buyer, fen))
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[World]:
+    """A new shop with two products. Stopped as an operator stops it; what that leaves behind fails the module."""
+    keys = Keys()
+    with PlatformApi(keys.app_id, keys.app_secret) as api:
+        house = House(keys.accounts_file(api.base, SHOP))
+        try:
+            house.start()
+            platform, mall, books = Platform(keys, api, house.port), Mall(keys, house.port), Books()
+            mall.tells(mall.product("RICE-5KG", "有机大米 5kg", "fmcg", 9_900),
+                       mall.product("MILK-24", "高原牧场纯牛奶 24盒", "fmcg", 6_900))
+            until(lambda: house.count("product") == 2, "the goods are on the shelf", 20)
+            yield World(house, platform, api, mall, books, Auditor(house, platform, mall, books))
+            house.stop()
+        finally:
+            house.remove()
