@@ -57,7 +57,7 @@ def call_back(peer: Peer, delivery: Row, number: int) -> tuple[Attempt, PassiveR
         query |= {"encrypt_type": "aes", "msg_signature": signature(account.token, stamp, nonce, sealed)}
     attempt = Attempt(number, real.isoformat(), f"{peer.config.service_url()}/wechat/{account.account}",
                       outer=outer, signed={"token": "••••••", **query})
-    body = _post(attempt, outer.encode(), {"Content-Type": "text/xml"}, query, peer.config.callback_timeout)
+    body = _exchange(attempt, "POST", outer.encode(), {"Content-Type": "text/xml"}, query, peer.config.callback_timeout)
     reply = None
     if body is not None:
         try:
@@ -67,21 +67,36 @@ def call_back(peer: Peer, delivery: Row, number: int) -> tuple[Attempt, PassiveR
     return attempt, reply
 
 
+def verify(peer: Peer, account: SimAccount) -> Attempt:
+    """The handshake of saving a callback address: a signed GET whose answer must be ``echostr``, byte for byte."""
+    real = peer.real_now()
+    stamp, nonce = str(int(real.timestamp())), str(secrets.randbelow(10**10))
+    echo = str(secrets.randbelow(10**19))
+    query = {"signature": signature(account.token, stamp, nonce), "timestamp": stamp, "nonce": nonce, "echostr": echo}
+    attempt = Attempt(1, real.isoformat(), f"{peer.config.service_url()}/wechat/{account.account}", signed=query)
+    body = _exchange(attempt, "GET", None, {}, query, peer.config.callback_timeout)
+    if body == echo.encode() and attempt.status == 200:
+        attempt.verdict = SILENT
+    elif body is not None:
+        attempt.verdict, attempt.note = BROKEN, f"HTTP {attempt.status}, answer is not echostr"
+    return attempt
+
+
 def _envelope(account: SimAccount, plain: str, sealed: str) -> str:
     if account.mode == "safe":
         return to_xml([("ToUserName", account.original_id), ("Encrypt", sealed)])
     return plain.replace("</xml>", f"<Encrypt><![CDATA[{sealed}]]></Encrypt></xml>")
 
 
-def _post(attempt: Attempt, body: bytes, headers: dict[str, str], query: dict[str, str] | None,
-          patience: float) -> bytes | None:
-    """The body of a 200 answer that came in time, else None with the reason in ``attempt``."""
+def _exchange(attempt: Attempt, method: str, body: bytes | None, headers: dict[str, str],
+              query: dict[str, str] | None, patience: float) -> bytes | None:
+    """The body of an answer that came in time, else None with the reason in ``attempt``."""
     began = time.monotonic()
     try:
         with requests.Session() as http:
             http.trust_env = False
-            with http.post(attempt.url, params=query, data=body, headers=headers, timeout=patience,
-                           allow_redirects=False, stream=True) as response:
+            with http.request(method, attempt.url, params=query, data=body, headers=headers, timeout=patience,
+                              allow_redirects=False, stream=True) as response:
                 attempt.status = response.status_code
                 answer = response.raw.read(MAX_ANSWER_BYTES + 1, decode_content=True)
     except requests.Timeout:
@@ -148,7 +163,7 @@ def post_event(peer: Peer, delivery: Row, number: int) -> Attempt:
     headers = webhook_headers(peer.config.webhook_secret, delivery["event_id"], int(real.timestamp()), body)
     url = f"{peer.config.service_url()}/api/v1/events/{peer.config.webhook_source}"
     attempt = Attempt(number, real.isoformat(), url, outer=delivery["body"], signed=headers)
-    answer = _post(attempt, body, headers, None, peer.config.callback_timeout)
+    answer = _exchange(attempt, "POST", body, headers, None, peer.config.callback_timeout)
     if answer is None:
         return attempt
     if 200 <= attempt.status < 300:

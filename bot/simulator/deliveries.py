@@ -26,16 +26,19 @@ _log = logging.getLogger(__name__)
 _slots = threading.BoundedSemaphore(IN_FLIGHT)
 _QUIET = {"unsubscribe", "VIEW", "view_miniprogram", "TEMPLATESENDJOBFINISH"}
 """Events after which the platform shows the person nothing, whatever the answer is."""
-_FIRST_MESSAGE_ID = 24_680_000_000_000_000
 
 
 def queue_message(peer: Peer, connection: Connection, person: Row, kind: str, fields: Fields) -> int:
     """A message of a person, with a MsgId that all its tries share. Returns the delivery's id."""
     number = row(connection, "select nextval('sim.deliveries_id_seq') as id")
     delivery_id = int(number["id"]) if number else 0
-    common = _head(peer, person, kind)
-    body = to_xml([*common, *fields, ("MsgId", _FIRST_MESSAGE_ID + delivery_id * 7919)])
+    body = to_xml([*_head(peer, person, kind), *fields, ("MsgId", _message_id(peer, delivery_id))])
     return _insert(peer, connection, person, "message", kind, body, delivery_id=delivery_id)
+
+
+def _message_id(peer: Peer, delivery_id: int) -> int:
+    """63 bits that never come back, not even when the simulator forgets everything: milliseconds, then a counter."""
+    return int(peer.real_now().timestamp() * 1000) << 21 | delivery_id & 0x1F_FFFF
 
 
 def queue_event(peer: Peer, connection: Connection, person: Row, event: str, fields: Fields) -> int:

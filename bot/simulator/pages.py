@@ -23,6 +23,7 @@ with 404 (no such thing), 409 (not possible now), 415 or 422 (bad input).
   GET  /api/orders?openid=     {orders}, newest first, with their events
   POST /api/orders/<id>/ship|receive · /refund {refund_fen?, quantity?} · /duplicate {times?} · /reverse
   GET  /api/faults             {faults} · POST {api, fault, seconds?, next?} or {off: id | "all"}
+  POST /api/verify             {account?} → {ok, message}: the handshake with echostr
   GET  /api/inspector?openid=&before=   {entries}
 """
 
@@ -31,7 +32,7 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify, render_template, request
 
-from bot.simulator import acts, deliveries, faults, inspector, people, pictures, shop, texts
+from bot.simulator import acts, callbacks, deliveries, faults, inspector, people, pictures, shop, texts
 from bot.simulator.errors import SimError
 from bot.simulator.fields import Fields
 from bot.simulator.peer import Peer
@@ -103,6 +104,15 @@ def add_pages(bp: Blueprint, peer: Peer) -> None:
             raise SimError(422, texts.UNKNOWN_FIELD_TYPE.format(field="before")) from error
         with peer.store.begin() as connection:
             return jsonify(entries=inspector.entries(connection, request.args.get("openid", ""), before))
+
+    @bp.post("/api/verify")
+    def verify() -> Response:
+        account = peer.config.by_name(Fields().text("account", peer.config.accounts[0].account))
+        if account is None:
+            raise SimError(422, texts.NO_ACCOUNT)
+        attempt = callbacks.verify(peer, account)
+        good = attempt.verdict == callbacks.SILENT
+        return jsonify(ok=good, message=texts.VERIFIED if good else texts.NOT_VERIFIED.format(note=attempt.note))
 
     @bp.get("/api/faults")
     def show_faults() -> Response:

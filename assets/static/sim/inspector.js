@@ -1,6 +1,6 @@
 // The drawer that shows what went over the wire, newest first.
 
-import { get } from "./api.js";
+import { get, post } from "./api.js";
 import { h, heading, open, toast } from "./dom.js";
 
 const KIND = { api: "API", event: "订单", callback: "回调" };
@@ -22,8 +22,16 @@ export function showInspector(world) {
     } catch (error) { toast(error.message, true); }
   };
   open("drawer", "检查器", heading("检查器", "回调、订单事件与 API 调用，密钥已遮盖", () => drawer.close()),
-    h("div.filters", {}, person, h("button.btn", { type: "button", onclick: () => refresh(), "data-test": "refresh" }, "刷新")), list);
+    h("div.filters", {}, person, h("button.btn", { type: "button", onclick: () => refresh(), "data-test": "refresh" }, "刷新"),
+      h("button.btn", { type: "button", onclick: verify, "data-test": "verify" }, "接入验证")), list);
   refresh();
+}
+
+async function verify() {
+  try {
+    const { ok, message } = await post("/api/verify", {});
+    toast(message, !ok);
+  } catch (error) { toast(error.message, true); }
 }
 
 function pretty(value) {

@@ -7,6 +7,7 @@ import { showOrders } from "./orders.js";
 import { askScan, viewPicture } from "./scan.js";
 
 const PAUSE = 5 * 60 * 1000;
+const PATIENCE_MS = 1200;
 
 const attempt = async (work) => {
   try { return await work(); } catch (error) { toast(error.message, true); return null; }
@@ -25,6 +26,7 @@ export class Phone {
     const { person, account } = this;
     this.follow = h("span.chip", { "data-test": "following" });
     this.rights = h("span.chip", { "data-test": "rights" });
+    this.waiting = h("span.chip.wait", { hidden: true, "data-test": "waiting" }, "等待答复…");
     this.orderCount = h("span", {}, "订单");
     this.time = h("span", {}, "");
     this.name = h("span", {}, account.name);
@@ -32,7 +34,7 @@ export class Phone {
     this.foot = h("div.foot");
     this.element = h("section.device", { id: `phone-${this.index}`, "aria-label": `${person.name}的手机`, "data-test": "phone",
       "data-name": person.name, "data-openid": person.openid },
-    h("div.plate", {}, face(person.name, { size: "small", index: this.index }), h("h2", {}, person.name), this.follow, this.rights,
+    h("div.plate", {}, face(person.name, { size: "small", index: this.index }), h("h2", {}, person.name), this.follow, this.rights, this.waiting,
       h("button.orders", { type: "button", "data-test": "orders", onclick: () => showOrders(this.person) }, icon("bag"), this.orderCount)),
     h("div.frame", {}, h("div.screen", {}, this.header(), this.chat, this.foot)));
     this.fillFoot();
@@ -105,6 +107,8 @@ export class Phone {
     this.follow.textContent = person.following ? "已关注" : "未关注";
     this.follow.classList.toggle("on", person.following);
     this.orderCount.textContent = person.orders ? `订单 ${person.orders}` : "订单";
+    this.waitingSince = person.in_flight ? this.waitingSince ?? Date.now() : null;
+    this.waiting.hidden = !this.waitingSince || Date.now() - this.waitingSince < PATIENCE_MS;
     this.updateRights(person.rights);
     if (changed) this.updateFollowing();
   }

@@ -61,6 +61,7 @@ class Echo:
     queries: list[dict[str, str]] = field(default_factory=list)
     instead: Callable[[dict[str, Any]], Response | str | None] | None = None
     event_status: int = 202
+    handshake: str = ""
     _guard: threading.Lock = field(default_factory=threading.Lock)
 
     def seal(self, plain: str) -> str:
@@ -109,6 +110,12 @@ def make_app(echo: Echo, config: SimConfig) -> Flask:
     app = Flask("echo")
     app.config["MAX_CONTENT_LENGTH"] = 1024 * 1024
     app.register_blueprint(blueprint(config))
+
+    @app.get("/wechat/<account>")
+    def handshake(account: str) -> str:
+        query = request.args
+        check_signature(echo.account.token, query["signature"], query["timestamp"], query["nonce"])
+        return echo.handshake or query["echostr"]
 
     @app.post("/wechat/<account>")
     def wechat(account: str) -> Response | str:

@@ -155,6 +155,13 @@ def test_a_message_whose_process_died_is_taken_up_again(sim: Client, sim_databas
     sim.wait(lambda: "你说：别丢" in sim.said(li))
 
 
+def test_the_handshake_wants_echostr_and_nothing_else(sim: Client) -> None:
+    assert sim.act("/api/verify") == {"ok": True, "message": "接入验证通过"}
+    sim.echo.handshake = '"1234"'
+    assert sim.act("/api/verify")["ok"] is False
+    assert sim.post("/api/verify", account="none").status_code == 422
+
+
 def test_the_state_survives_a_restart(sim_database: str) -> None:
     first = Server(sim_database)
     li = Client(first).person()
