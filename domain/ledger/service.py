@@ -78,6 +78,11 @@ def refusal(fault: DBAPIError) -> Exception:
     return fault
 
 
+def try_again(fault: BaseException) -> bool:
+    """Whether a fault only asks for the transaction to be run once more."""
+    return isinstance(fault, DBAPIError) and getattr(fault.orig, "sqlstate", None) in TRY_AGAIN
+
+
 def retrying(factory: sessionmaker[Session], work: Callable[[Session], T], attempts: int = 5) -> T:
     """Run ``work`` in a transaction of its own and commit; deadlocks and serialisation failures run it again."""
     for attempt in range(1, attempts + 1):
@@ -85,7 +90,7 @@ def retrying(factory: sessionmaker[Session], work: Callable[[Session], T], attem
             with factory.begin() as session:
                 return work(session)
         except DBAPIError as fault:
-            if getattr(fault.orig, "sqlstate", None) not in TRY_AGAIN or attempt == attempts:
+            if not try_again(fault) or attempt == attempts:
                 raise
         time.sleep(0.01 * 2**attempt)
     raise AssertionError("unreachable")

@@ -20,7 +20,7 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session, sessionmaker
 
-from domain.ledger.service import retrying
+from domain.ledger.service import retrying, try_again
 from domain.workflows import intake
 from domain.workflows.merging import MOVERS
 from domain.workflows.release import anything_due, next_due, receive_overdue, release_due
@@ -35,7 +35,14 @@ def apply_events(
 ) -> int:
     """Apply up to ``limit`` due commerce events in a transaction of its own; returns how many were taken.
 
+    If one of them fails, the batch is done again one by one: the bad event is put off (5 attempts, then it is dead
+    with its reason) and holds up nobody.
     ``pepper`` is what phones are hashed with. Deadlocks and serialisation failures run it again. Several workers at
     once share the work.
     """
-    return retrying(sessions, lambda session: intake.apply_batch(session, now, limit, pepper=pepper))
+    try:
+        return retrying(sessions, lambda session: intake.apply_batch(session, now, limit, pepper=pepper))
+    except Exception as fault:  # whatever it was, it must not hold up the others
+        if try_again(fault):
+            raise
+        return retrying(sessions, lambda session: intake.apply_singly(session, now, limit, pepper=pepper))

@@ -38,6 +38,9 @@ from domain.workflows.desk import (
 from domain.workflows.merging import MOVERS
 
 
+_APPLY = text("select money_apply(cast(:doc as jsonb))")
+
+
 @dataclass(slots=True)
 class Ledgered:
     """What a batch will book and tell."""
@@ -79,11 +82,13 @@ def meet(session: Session, fresh: Sequence[Work], plans: PlanBook, pepper: bytes
     ]
     if touches:
         referrals.bind_many(session, touches, policy, now)
-    referrals.renew_many(session, [(w.order.buyer_id, w.order.paid_at) for w in fresh], policy)
-    _strike(session, fresh, plans)
+    bound = _strike(session, fresh, plans)
+    if bound:
+        referrals.renew_many(session, [(work.order.buyer_id, work.order.paid_at) for work in bound], policy)
 
 
-def _strike(session: Session, works: Sequence[Work], plans: PlanBook) -> None:
+def _strike(session: Session, works: Sequence[Work], plans: PlanBook) -> list[Work]:
+    """Sets the deals; returns the orders of buyers who belong to somebody."""
     live = [plans.at(work.order.paid_at) for work in works]
     asked = [(work.order.buyer_id, work.order.paid_at) for work in works]
     uplines = uplines_at(session, asked, max(plan.levels for plan in live))
@@ -100,6 +105,7 @@ def _strike(session: Session, works: Sequence[Work], plans: PlanBook) -> None:
             )
             for part in strike(order.buyer_id, sold, upline, standing, plan)
         ]
+    return [work for work, upline in zip(works, uplines, strict=True) if upline]
 
 
 def _grants(session: Session, people_ids: set[int]) -> dict[int, list[RoleGrant]]:
@@ -210,15 +216,19 @@ def _claw(
 def store(
     session: Session, works: Sequence[Work], verdicts: Sequence[Verdict], out: Ledgered, now: datetime
 ) -> None:
-    """One SQL call for orders, deals, money and verdicts; one for the facts."""
+    """One SQL call for orders, deals, money, verdicts and facts. Raises what the ledger's ``post`` raises."""
     doc = _document(works, verdicts, now)
     if out.entries:
         doc |= document(out.entries)
+    if out.facts:
+        doc["facts"] = [
+            {"kind": fact.kind, "key": fact.key, "person_id": fact.person_id, "payload": fact.payload}
+            for fact in out.facts
+        ]
     try:
-        session.execute(text("select money_apply(cast(:doc as jsonb))"), {"doc": json.dumps(doc)})
+        session.execute(_APPLY, {"doc": json.dumps(doc)})
     except DBAPIError as fault:
         raise ledger.refusal(fault) from fault
-    put(session, out.facts, now)
 
 
 def _document(works: Sequence[Work], verdicts: Sequence[Verdict], now: datetime) -> dict[str, Any]:
@@ -240,7 +250,7 @@ def _document(works: Sequence[Work], verdicts: Sequence[Verdict], now: datetime)
         ],
         "commissions_changed": [deal_change(deal) for work in works for deal in work.deals if deal.id and deal.touched],
     }
-    return {name: value for name, value in doc.items() if value or name == "verdicts"}
+    return {name: value for name, value in doc.items() if value}
 
 
 def _returned_lines(work: Work) -> set[int]:

@@ -9,12 +9,11 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import text, update
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from domain.catalog import service as catalog
 from domain.commissions.service import PlanBook, plan_book
-from domain.ledger.service import TRY_AGAIN
+from domain.ledger.service import try_again
 from domain.orders.events import refs_of
 from domain.orders.models import CommerceEventRow
 from domain.orders.rules import Fact, OrderState, Verdict, fold
@@ -52,21 +51,32 @@ class Known:
 
 
 def apply_batch(session: Session, now: datetime, limit: int, *, pepper: bytes) -> int:
-    """Apply up to ``limit`` due events; returns how many were taken (0: nothing to do).
+    """Apply up to ``limit`` due events together; returns how many were taken (0: nothing to do).
 
-    Deadlocks and serialisation failures are raised for the caller to run the transaction again.
+    Raises what went wrong with any of them; the caller rolls back and turns to ``apply_singly``.
     """
-    claimed = session.execute(text("select intake_claim(:now, :limit)"), {"now": now, "limit": limit}).scalar_one()
+    claimed = _claim(session, now, limit)
     if claimed is None:
         return 0
     events = [_event(row) for row in claimed["events"]]
-    try:
-        with session.begin_nested():
-            _apply(session, events, _known(session, claimed), pepper, now)
-    except Exception as fault:  # noqa: BLE001 - whatever it was, it must not hold up the others
-        _raise_if_try_again(fault)
-        _one_by_one(session, events, pepper, now)
+    _apply(session, events, _known(session, claimed), pepper, now)
     return sum(not event.parked for event in events)
+
+
+def apply_singly(session: Session, now: datetime, limit: int, *, pepper: bytes) -> int:
+    """As ``apply_batch``, but each subject in a savepoint of its own: what fails is put off, the others go through."""
+    claimed = _claim(session, now, limit)
+    if claimed is None:
+        return 0
+    events = [_event(row) for row in claimed["events"]]
+    _one_by_one(session, events, pepper, now)
+    return sum(not event.parked for event in events)
+
+
+def _claim(session: Session, now: datetime, limit: int) -> Json | None:
+    asked = text("select intake_claim(:now, :limit)")
+    claimed: Json | None = session.execute(asked, {"now": now, "limit": limit}).scalar_one()
+    return claimed
 
 
 def _event(row: Json) -> Event:
@@ -145,7 +155,7 @@ def _profile(session: Session, person_id: int, fact: Fact) -> None:
 
 
 def _one_by_one(session: Session, events: Sequence[Event], pepper: bytes, now: datetime) -> None:
-    """The batch failed as a whole: try each subject alone, then each event of a bad subject alone."""
+    """Each subject alone, then each event of a bad subject alone."""
     by_subject: dict[str, list[Event]] = {}
     for event in events:
         by_subject.setdefault(event.subject, []).append(event)
@@ -169,7 +179,8 @@ def _alone(session: Session, events: Sequence[Event], pepper: bytes, now: dateti
             ]
             _apply(session, events, _known(session, loaded), pepper, now)
     except Exception as fault:  # noqa: BLE001 - recorded with the event
-        _raise_if_try_again(fault)
+        if try_again(fault):
+            raise
         return fault
     return None
 
@@ -184,8 +195,5 @@ def _fail(session: Session, event: Event, fault: Exception, now: datetime) -> No
     ))
 
 
-def _raise_if_try_again(fault: Exception) -> None:
-    if isinstance(fault, DBAPIError) and getattr(fault.orig, "sqlstate", None) in TRY_AGAIN:
-        raise fault
 
 

@@ -81,14 +81,3 @@ begin
          where c.id = g.id;
     end if;
 end $$;
-
--- Everything that a batch of facts changes, in one call: orders, deals, money, verdicts.
-create function money_apply(doc jsonb) returns void language plpgsql as $$
-begin
-    perform orders_store(doc);
-    perform commissions_store(doc);
-    if doc ? 'journals' then
-        perform ledger_post(doc);
-    end if;
-    perform events_settle(doc -> 'verdicts', (doc ->> 'at')::timestamptz);
-end $$;

@@ -84,6 +84,13 @@ begin
         when 'frozen' then 'credit' when 'points' then 'credit' when 'debt' then 'debit' end;
 end $$;
 
+-- The id of an account by name; null (and so refused by the posting) when there is none.
+create function account_id(whose bigint, what text, unit text) returns bigint language sql stable as $$
+    select case when whose is null
+        then (select id from account where owner_id is null and kind = what and currency = unit)
+        else (select id from account where owner_id = whose and kind = what and currency = unit) end
+$$;
+
 -- Ids of the accounts named in refs [{owner, kind, currency}], opened (with a balance row) when new.
 create function ledger_open(refs jsonb) returns void language plpgsql as $$
 begin
@@ -113,6 +120,7 @@ declare
     fresh_keys text[];
     clash text;
     touched bigint[];
+    deltas bigint[];
 begin
     perform ledger_open(doc -> 'opens');
     with given as (
@@ -138,33 +146,30 @@ begin
         end if;
     end if;
 
+    -- A platform account has no owner; the two look-ups are written apart so that each uses the unique index.
     with fresh as (
         select * from unnest(fresh_ids, fresh_keys) as f (id, idem)
     ), written as (
         insert into posting (journal_id, n, debit, credit, currency, amount)
-        select f.id, p.n, d.id, c.id, p.currency, p.amount
+        select f.id, p.n, account_id(p.debit_owner, p.debit, p.currency),
+               account_id(p.credit_owner, p.credit, p.currency), p.currency, p.amount
           from jsonb_to_recordset(doc -> 'postings') as p (idem text, n bigint, debit_owner bigint, debit text,
                credit_owner bigint, credit text, currency text, amount bigint)
           join fresh f on f.idem = p.idem
-          left join account d on d.owner_id is not distinct from p.debit_owner and d.kind = p.debit
-               and d.currency = p.currency
-          left join account c on c.owner_id is not distinct from p.credit_owner and c.kind = p.credit
-               and c.currency = p.currency
-        returning debit, credit
+        returning debit, credit, amount
+    ), summed as (
+        select id, sum(delta)::bigint as delta
+          from (select credit as id, amount as delta from written where credit >= 1000
+                union all select debit, -amount from written where debit >= 1000) legs
+         group by id
     )
-    select array_agg(distinct id) into touched
-      from (select debit as id from written union all select credit from written) s where id >= 1000;
+    select array_agg(s.id order by s.id),
+           array_agg(case a.normal when 'credit' then s.delta else -s.delta end order by s.id)
+      into touched, deltas from summed s join account a on a.id = s.id;
 
     perform 1 from balance where account_id = any (touched) order by account_id for update;
     update balance b set amount = b.amount + m.delta, seq = b.seq + 1
-      from (
-        select a.id, sum(case when (p.credit = a.id) = (a.normal = 'credit') then p.amount else -p.amount end)::bigint
-               as delta
-          from posting p join account a on a.id in (p.debit, p.credit) and a.id >= 1000
-         where p.journal_id = any (fresh_ids)
-         group by a.id
-      ) m
-     where b.account_id = m.id;
+      from unnest(touched, deltas) as m (id, delta) where b.account_id = m.id;
     return coalesce(cardinality(fresh_ids), 0);
 end $$;
 

@@ -17,6 +17,30 @@ create function intake_load(subjects text[]) returns jsonb language sql stable a
      where s.subject like 'order:%';
 $$;
 
+-- Everything that a batch of facts changes, in one call: orders, deals, money, verdicts, and the facts for others.
+create function money_apply(doc jsonb) returns void language plpgsql as $$
+declare
+    at timestamptz := doc ->> 'at';
+begin
+    if doc ? 'orders' or doc ? 'changed' then
+        perform orders_store(doc);
+        perform commissions_store(doc);
+    end if;
+    if doc ? 'journals' then
+        perform ledger_post(doc);
+    end if;
+    if doc ? 'verdicts' then
+        perform events_settle(doc -> 'verdicts', at);
+    end if;
+    if doc ? 'facts' then
+        insert into outbox (queue, kind, key, person_id, payload, created_at, due_at)
+        select 'fact', f.kind, f.key, f.person_id, f.payload, at, at
+          from jsonb_to_recordset(doc -> 'facts') as f (kind text, key text, person_id bigint, payload jsonb)
+         order by f.key
+            on conflict (key) do nothing;
+    end if;
+end $$;
+
 -- Takes due events whose subject no other worker has, with the facts that are parked for the same subjects.
 -- The row locks and the advisory locks end with the transaction: they are the lease. Also hands out ids for the
 -- orders that the payments among them will make.

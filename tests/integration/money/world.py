@@ -36,20 +36,39 @@ class Shop:
 
     def __post_init__(self) -> None:
         self.sessions = sessionmaker(self.engine, expire_on_commit=False)
+        if not self.plan:
+            return
         with self.sessions.begin() as session:
             commissions.ensure_plan(session, plans.load(PLANS / f"{self.plan}.toml"), self.clock.now())
 
     def person(self, name: str, invited_by: str = "") -> int:
         """Make (or find) a person by mall id, bound for ever to whoever invited them."""
+        self.people_bound({name: invited_by})
+        return self.people[name]
+
+    def people_bound(self, inviters: dict[str, str]) -> None:
+        """Make many at once; inviters come before those they invited, '' for none."""
+        now = self.clock.now()
+        since = now - timedelta(days=1)
         with self.sessions.begin() as session:
-            now = self.clock.now()
-            one = people.resolve_many(session, [[IdentityRef("mall_user_id", name)]], now, pepper=PEPPER)[0]
-            self.people[name] = one
-            if invited_by:
-                since = now - timedelta(days=1)
-                session.add(Referral(referee_id=one, referrer_id=self.people[invited_by], source="scan",
-                                     bound_at=since, protected_until=since, end_reason=""))
-        return one
+            groups = [[IdentityRef("mall_user_id", name)] for name in inviters]
+            self.people |= dict(zip(inviters, people.resolve_many(session, groups, now, pepper=PEPPER), strict=True))
+            session.add_all(
+                Referral(referee_id=self.people[name], referrer_id=self.people[above], source="scan", bound_at=since,
+                         protected_until=since, end_reason="")
+                for name, above in inviters.items() if above
+            )
+
+    def balances(self) -> dict[str, tuple[int, int, int]]:
+        """(pending, available, debt) of everybody, in one question."""
+        rows = self.rows(
+            "select p.id, a.kind, b.amount from person p left join account a on a.owner_id = p.id"
+            " left join balance b on b.account_id = a.id where p.id = any (:ids)", ids=list(self.people.values()))
+        found = {(owner, kind): amount for owner, kind, amount in rows}
+        return {
+            name: (found.get((one, "pending"), 0), found.get((one, "available"), 0), found.get((one, "debt"), 0))
+            for name, one in self.people.items()
+        }
 
     def event(self, kind: str, *, id: str = "", at: datetime | None = None, **data: Any) -> CommerceEvent:
         raw = {"id": id or f"e{next(self.numbers)}", "type": kind,

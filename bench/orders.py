@@ -1,0 +1,177 @@
+"""B5 and B6: orders booked, one by one and in batches of 100, against a one-row INSERT + COMMIT on the same database.
+
+Ours is the whole way of an ``order.paid`` with two levels: claimed from the inbox, buyer resolved, upline walked, deal
+struck, order, lines, commissions, journal, postings, balances and facts stored, committed. The floor is what pgbench
+does: one prepared one-row INSERT, committed. Rounds alternate; figures are medians with the lowest and the highest.
+"""
+
+import json
+import statistics
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from sqlalchemy import Engine, create_engine, text
+from sqlalchemy.orm import sessionmaker
+
+from domain import workflows
+from domain.commissions import plans
+from domain.commissions import service as commissions
+from domain.orders import service as orders
+from domain.orders.events import CommerceEvent, parse_event
+from domain.people import service as people
+from domain.people.rules import IdentityRef
+
+PLANS = Path(__file__).parent.parent / "assets" / "plans"
+PEPPER = b"only for the benchmark, never real"
+NOW = datetime(2026, 11, 20, 2, 0, tzinfo=UTC)
+PEOPLE = 2_000
+SECONDS = 1.5
+CLIENTS = (1, 2, 4)
+
+
+@dataclass
+class Bench:
+    """A database filled once; every measurement takes fresh orders from ``next_order``."""
+
+    engine: Engine
+    next_order: int = 0
+
+    def __post_init__(self) -> None:
+        self.sessions = sessionmaker(self.engine)
+        with self.sessions.begin() as session:
+            commissions.ensure_plan(session, plans.load(PLANS / "two-level.toml"), NOW)
+            session.execute(text("create table floor_row (id bigint generated always as identity primary key, who bigint,"
+                                 " amount bigint, at timestamptz, note text)"))
+            groups = [[IdentityRef("mall_user_id", f"m{n}")] for n in range(PEOPLE)]
+            found = people.resolve_many(session, groups, NOW, pepper=PEPPER)
+            # Chains of three: everybody's inviter is the next person of their own trio.
+            pairs = [(found[n], found[n + 1]) for n in range(PEOPLE - 1) if n % 3 != 2]
+            session.execute(text(
+                "insert into referral (referee_id, referrer_id, source, bound_at, protected_until, end_reason)"
+                " select a, b, 'scan', :at, :at, '' from unnest(cast(:ones as bigint[]), cast(:others as bigint[])) as"
+                " t (a, b)"), {"at": datetime(2026, 11, 1, tzinfo=UTC), "ones": [a for a, _ in pairs],
+                               "others": [b for _, b in pairs]})
+        with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as db:
+            db.execute(text("vacuum analyze"))
+
+    def fill(self, count: int) -> None:
+        """Put ``count`` payments into the inbox."""
+        for start in range(0, count, 500):
+            events = [self._event() for _ in range(min(500, count - start))]
+            with self.sessions.begin() as session:
+                orders.receive(session, "bench", events, NOW)
+
+    def _event(self) -> CommerceEvent:
+        self.next_order += 1
+        n = self.next_order
+        raw = {"id": f"e{n}", "type": "order.paid", "occurred_at": NOW.isoformat(), "data": {
+            "order_id": f"A{n}", "channel": "mall", "currency": "CNY", "paid_at": NOW.isoformat(), "paid_fen": 9_900,
+            "buyer": {"mall_user_id": f"m{n * 3 % PEOPLE}"}, "lines": [
+                {"line_id": "1", "sku": "RICE-5KG", "title": "有机大米 5kg", "category": "fmcg", "quantity": 2,
+                 "paid_fen": 9_900}]}}
+        event = parse_event(raw)
+        assert isinstance(event, CommerceEvent)
+        return event
+
+    def empty(self) -> None:
+        """Settle what is left over, so that the next round starts clean."""
+        while workflows.apply_events(self.sessions, NOW, PEPPER, 200):
+            pass
+
+
+def per_second(clients: int, work: Callable[[Callable[[], bool]], int]) -> float:
+    """Run ``work(more)`` on some threads for SECONDS and return what they did a second."""
+    done: list[int] = []
+    start = time.perf_counter()
+    end = start + SECONDS
+    threads = [threading.Thread(target=lambda: done.append(work(lambda: time.perf_counter() < end)))
+               for _ in range(clients)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return sum(done) / (time.perf_counter() - start)
+
+
+def floor(bench: Bench) -> Callable[[Callable[[], bool]], int]:
+    """A one-row INSERT + COMMIT, prepared, over and over."""
+    url = bench.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+
+    def work(more: Callable[[], bool]) -> int:
+        count = 0
+        with psycopg.connect(url, autocommit=True, prepare_threshold=0) as db:
+            while more():
+                db.execute("insert into floor_row (who, amount, at, note) values (%s, %s, %s, %s)",
+                           (7, 9_900, NOW, "a note of some length"), prepare=True)
+                count += 1
+        return count
+
+    return work
+
+
+def booked(bench: Bench, batch: int) -> Callable[[Callable[[], bool]], int]:
+    def work(more: Callable[[], bool]) -> int:
+        count = 0
+        while more():
+            taken = workflows.apply_events(bench.sessions, NOW, PEPPER, batch)
+            if not taken:
+                raise RuntimeError("the inbox ran empty: fill more")
+            count += taken
+        return count
+
+    return work
+
+
+def figures(values: list[float]) -> dict[str, float]:
+    return {"median": round(statistics.median(values), 3), "lo": round(min(values), 3), "hi": round(max(values), 3)}
+
+
+def measure(bench: Bench, rounds: int) -> list[dict[str, Any]]:
+    """One row for each (B5, B6) x clients."""
+    rows = []
+    for row, batch, stock in (("B5", 1, 3_000), ("B6", 100, 16_000)):
+        for clients in CLIENTS:
+            ours, least = [], []
+            for _ in range(rounds):
+                least.append(per_second(clients, floor(bench)))
+                bench.fill(stock)
+                ours.append(per_second(clients, booked(bench, batch)))
+                bench.empty()
+            ratios = [a / b for a, b in zip(ours, least, strict=True)]
+            rows.append({
+                "row": f"{row} x{clients}", "ours": figures(ours), "floor": figures(least), "peer": None,
+                "ratio_floor": figures(ratios), "ratio_peer": None, "unit": "orders/s",
+            })
+    return rows
+
+
+def run(rounds: int = 5) -> list[dict[str, Any]]:
+    """Start a database of its own (real fsync), measure, stop. Keys: row, ours, floor, peer, ratio_floor, ratio_peer."""
+    import shutil
+    import tempfile
+
+    from bot.runtime import embedded
+    from domain import migrations
+
+    home = Path(tempfile.mkdtemp(prefix="huitou-bench-"))
+    home.chmod(0o755)
+    server = embedded.start_postgres(home)
+    engine = create_engine(server.url, pool_size=8)
+    try:
+        migrations.upgrade(engine)
+        return measure(Bench(engine), rounds)
+    finally:
+        engine.dispose()
+        server.stop()
+        shutil.rmtree(home, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    for line in run():
+        print(json.dumps(line))
