@@ -7,6 +7,7 @@ from werkzeug.exceptions import HTTPException
 from bot.runtime import bootstrap, health, webhook
 from bot.runtime.demo import mount_simulator
 from bot.runtime.settings import Settings, from_environment
+from bot.runtime.understanding import warm_up
 from handlers.web import api, landing
 
 log = structlog.get_logger(__name__)
@@ -28,6 +29,7 @@ def create_app(settings: Settings | None = None, runtime: bootstrap.Runtime | No
     app.register_blueprint(landing.blueprint(_landing_context(runtime)))
     if settings.demo:
         mount_simulator(app, runtime)
+    warm_up()
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _unexpected)
     return app

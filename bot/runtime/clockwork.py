@@ -2,6 +2,7 @@
 
 import signal
 import threading
+from datetime import UTC, datetime, timedelta
 
 import structlog
 from sqlalchemy import text
@@ -10,9 +11,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from bot.runtime import bootstrap, work
 from bot.runtime.settings import Settings
 from domain import workflows
+from domain.platform import service as platform
 
 TICK_SECONDS = 1.0
 HOUSEKEEPING_TICKS = 600
+MEDIA_LIFE = timedelta(days=3)
+"""The platform forgets temporary media after this; dated by real time, as the platform does."""
 
 log = structlog.get_logger(__name__)
 
@@ -65,3 +69,4 @@ def _housekeeping(runtime: bootstrap.Runtime) -> None:
     """What may grow old and is not needed any more."""
     with runtime.sessions.begin() as session:
         session.execute(text("delete from conversation where expires_at < :now"), {"now": runtime.clock.now()})
+        platform.sweep(session, runtime.clock.now(), datetime.now(UTC) - MEDIA_LIFE)

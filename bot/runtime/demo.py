@@ -2,7 +2,7 @@
 
 import tomllib
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from flask import Flask
@@ -21,6 +21,8 @@ from domain.shared.clock import FixedClock, OffsetClock
 SHELF = 40
 SOURCE = "mall"
 EVENTS_AT_ONCE = 200
+UNTIL_SERVED = timedelta(seconds=4)
+"""The demo's platform is the simulator, which answers once the web process is up."""
 
 
 def seed(settings: Settings) -> None:
@@ -51,7 +53,7 @@ def seed_runtime(runtime: bootstrap.Runtime) -> None:
 def _menu_push(runtime: bootstrap.Runtime, account: str) -> outbox.Effect:
     """In the demo the menu is there at once; elsewhere the owner pushes it (``python -m bot menu push``)."""
     return outbox.Effect("slow", "menu.push", f"menu.push:{account}:first", None,
-                         {"account": account, "menu": runtime.menu.platform})
+                         {"account": account, "menu": runtime.menu.platform}, delay=UNTIL_SERVED)
 
 
 def mount_simulator(app: Flask, runtime: bootstrap.Runtime) -> None:

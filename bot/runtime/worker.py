@@ -12,6 +12,7 @@ from rq import Queue, SimpleWorker
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
+from bot.pictures.studio import PosterRequest, Studio
 from bot.runtime import bell, bootstrap, work
 from bot.runtime.settings import Settings
 
@@ -37,12 +38,21 @@ def answer_bell(name: str) -> int:
     return work.answer(_process[0], name)
 
 
+def _warm_studio(runtime: bootstrap.Runtime) -> None:
+    """Draw one poster for nobody: the first customer does not wait for fonts and the first style's backdrop."""
+    studio = runtime.context.tool(Studio)
+    first = studio.styles()[0].key
+    studio.compose(PosterRequest(first, "", "", 0, None, (), "", "", None, "", None, "http://weixin.qq.com", ""))
+
+
 def main(settings: Settings, bells: tuple[str, ...]) -> None:
     """Serve one bell until told to stop. ``bells`` names exactly one of bot.runtime.bell.BELLS."""
     if len(bells) != 1 or bells[0] not in bell.BELLS:
         sys.exit(f"a worker serves exactly one of: {', '.join(bell.BELLS)}")
     runtime = bootstrap.build(settings)
     _process[:] = [runtime]
+    if bells[0] == "slow":
+        _warm_studio(runtime)
     work.answer(runtime, bells[0])
     connection = bell.connect(settings.redis_url)
     queue = Queue(bells[0], connection=connection, serializer=JSONSerializer)

@@ -7,7 +7,7 @@ from bot.kit.router import Router
 from domain.commissions import service as commissions
 from domain.referrals import queries as referrals
 from domain.rewards import queries as rewards
-from domain.welcome import Programme
+from domain.roles.rules import Titles
 
 router = Router(__name__)
 
@@ -29,7 +29,7 @@ def show_rules(ctx: Context) -> Answer:
     plan = commissions.live_plan(ctx.session, ctx.now)
     names = {rule.category: ctx.copy.render(f"category.{rule.category}") for rule in plan.rules
              if ctx.copy.has(f"category.{rule.category}")}
-    return ctx.say("rules.show", plan=plan, names=names, titles=ctx.tool(Programme).titles)
+    return ctx.say("rules.show", plan=plan, names=names, titles=ctx.tool(Titles).by_role)
 
 
 def _usable(ctx: Context) -> list[rewards.CouponView]:

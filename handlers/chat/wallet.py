@@ -6,6 +6,7 @@ from bot.kit.filters import InState, Intent
 from bot.kit.router import Router
 from domain.commissions import queries as commissions
 from domain.ledger import queries as ledger
+from domain.roles.rules import Titles
 
 router = Router(__name__)
 
@@ -31,7 +32,7 @@ def explain(ctx: Context) -> Answer:
     """An amount or an order number explains its lines; a bare 为什么 explains the newest."""
     found = commissions.explain(ctx.session, ctx.speaker.id, ctx.argument)
     if found:
-        return ctx.say("wallet.why", lines=found)
+        return ctx.say("wallet.why", lines=found, rules={line.rule: _rule(ctx, line.rule) for line in found})
     if ctx.argument:
         return ctx.ask("wallet.why_unknown", WHY_WHICH, wanted=ctx.argument)
     return ctx.say("wallet.why_nothing")
@@ -51,3 +52,18 @@ def _reason(ctx: Context, reason: str) -> str:
     """A journal's kind in the shop's words; a kind that has none yet shows as it is."""
     key = f"reason.{reason}"
     return ctx.copy.render(key) if ctx.copy.has(key) else reason
+
+
+def _rule(ctx: Context, rule: str) -> str:
+    """A plan rule's key (``default``, ``category:fmcg``, ``role:gold``, ``product+role:…``) in plain words."""
+    kind, _, value = rule.partition(":")
+    match kind:
+        case "default" | "product":
+            return ctx.copy.render(f"rule.{kind}")
+        case "category":
+            key = f"category.{value}"
+            return ctx.copy.render("rule.category", category=ctx.copy.render(key) if ctx.copy.has(key) else value)
+        case "role":
+            return ctx.copy.render("rule.role", title=ctx.tool(Titles).by_role.get(value, value))
+        case _:
+            return ctx.copy.render("rule.mixed", rule=rule)

@@ -6,14 +6,14 @@ from bot.kit.filters import Event
 from bot.kit.router import Router
 from domain import welcome
 from domain.people.rules import IdentityRef
+from domain.rewards.rules import Offers
 
 router = Router(__name__)
 
 
 @router.on(Event("follow"))
 def followed(ctx: Context) -> Answer:
-    programme = ctx.tool(welcome.Programme)
-    return _greet(ctx, welcome.followed(ctx.session, _openid(ctx), ctx.message.key, programme, ctx.now))
+    return _greet(ctx, welcome.followed(ctx.session, _openid(ctx), ctx.message.key, ctx.tool(Offers), ctx.now))
 
 
 @router.on(Event("scan"))
