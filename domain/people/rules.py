@@ -128,12 +128,12 @@ class _Planner:
             other, main = main, self._new()
             self.plan.conflicts.append((other, main))
             owners = []
-        for other in owners[1:]:
-            self._join(main, other)
         for k in fresh:
             self._owner[k] = main
             self.plan.owners[k] = main
             self._accounts_of(main).update(_exclusive([k]))
+        for other in owners[1:]:
+            self._join(main, other)
         self.plan.mains.append(main)
 
     def _join(self, main: int, other: int) -> None:

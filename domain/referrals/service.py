@@ -37,18 +37,22 @@ def bind_many(
 
     A touch dated after ``now`` counts as of now. Raises NotFound for an unknown referee.
     """
+    dated = [replace(touch, at=min(touch.at, now)) for touch in touches]
     outcomes: dict[int, BindOutcome] = {}
-    waiting = sorted(range(len(touches)), key=lambda n: touches[n].at)
+    waiting = sorted(range(len(dated)), key=lambda n: dated[n].at)
+    if len({touch.referee_id for touch in dated}) < len(dated):
+        _lock(session, {(t.referee_id, t.sharer_id) for t in _name(session, dated)
+                        if t.sharer_id not in (0, t.referee_id)})
     while waiting:
         busy: set[int] = set()
         turn: list[int] = []
         later: list[int] = []
         for n in waiting:
-            (later if touches[n].referee_id in busy else turn).append(n)
-            busy.add(touches[n].referee_id)
-        bound = _bind_turn(session, [replace(touches[n], at=min(touches[n].at, now)) for n in turn], policy)
-        outcomes.update(zip(turn, bound, strict=True))
+            (later if dated[n].referee_id in busy else turn).append(n)
+            busy.add(dated[n].referee_id)
+        outcomes.update(zip(turn, _bind_turn(session, [dated[n] for n in turn], policy), strict=True))
         waiting = later
+    _record(session, _name(session, dated))
     return [outcomes[n] for n in range(len(touches))]
 
 
@@ -63,20 +67,20 @@ def _bind_turn(session: Session, touches: Sequence[Touch], policy: BindingPolicy
             if locked:
                 decisions = _refuse_cycles(session, decisions)
             _apply(session, decisions)
-            _record(session, named)
             return [decision.outcome for decision in decisions]
         locked |= wanted
-        ends = sorted(locked)
-        _hold(session, {person_id for pair in ends for person_id in pair})
-        below, above = (cast(list(side), _IDS) for side in zip(*ends, strict=True))
-        session.execute(select(func.referral_take_edges(below, above)))
+        _lock(session, locked)
     raise Conflict("referral.busy")
 
 
-def _hold(session: Session, person_ids: set[int]) -> None:
-    """Keep people from being merged away. Before any lock of the graph: a merge too locks people first."""
-    session.execute(select(Person.id).where(Person.id.in_(person_ids)).order_by(Person.id)
-                    .with_for_update(read=True, key_share=True)).all()
+def _lock(session: Session, pairs: set[tuple[int, int]]) -> None:
+    """Lock edges (referee, referrer) to be. First the people, against being merged away, as a merge does too."""
+    if not pairs:
+        return
+    session.execute(select(Person.id).where(Person.id.in_({one for pair in pairs for one in pair}))
+                    .order_by(Person.id).with_for_update(read=True, key_share=True)).all()
+    below, above = (cast(list(side), _IDS) for side in zip(*sorted(pairs), strict=True))
+    session.execute(select(func.referral_take_edges(below, above)))
 
 
 def _name(session: Session, touches: Sequence[Touch]) -> list[Touch]:
@@ -164,9 +168,13 @@ def _end(session: Session, ends: Sequence[End]) -> None:
 
 
 def _record(session: Session, named: Sequence[Touch]) -> None:
+    seen = sorted(
+        (t for t in named if t.sharer_id and t.sharer_id != t.referee_id),
+        key=lambda t: (t.referee_id, t.sharer_id, t.at, t.source),  # in one order everywhere: no deadlocks
+    )
     rows = [
         {"visitor_id": t.referee_id, "sharer_id": t.sharer_id, "source": t.source, "scene": t.scene, "at": t.at}
-        for t in named if t.sharer_id and t.sharer_id != t.referee_id
+        for t in seen
     ]
     if rows:
         session.execute(pg_insert(models.Touch).on_conflict_do_nothing(), rows)

@@ -80,7 +80,8 @@ def order_revoked_many(session: Session, facts: Sequence[OrderFact], now: dateti
 def grant(session: Session, person_id: int, role: Role, cause: Cause, at: datetime, now: datetime) -> bool:
     """Give somebody a role for a cause of another kind than orders; whether they did not have the role before.
 
-    Repeating the cause changes nothing, also after it was revoked. Raises NotFound, and DomainError('role.not_granted') for member.
+    Repeating the cause changes nothing, also after it was revoked. Raises NotFound for an unknown person,
+    DomainError('role.not_granted') for member.
     """
     if role == "member":
         raise DomainError("role.not_granted", role=role)

@@ -27,7 +27,8 @@ def test_the_shipped_offers() -> None:
     assert (NEWCOMER.off_fen, NEWCOMER.min_spend_fen, NEWCOMER.valid_days, NEWCOMER.once) == (1_000, 5_000, 30, True)
     assert (SHARE.off_fen, SHARE.once) == (1_000, False)
     for old, new in (("off_fen = 1000", "off_fen = 10.5"), ("off_fen = 1000", "off_fen = 0"),
-                     ("once = true", "once = 1"), ("valid_days = 30", "valid_day = 30"), ("[offer.newcomer]", "[offer.other]")):
+                     ("\nonce = true", "\nonce = 1"), ("valid_days = 30", "valid_day = 30"),
+                     ("[offer.newcomer]", "[offer.other]")):
         with pytest.raises(ValueError, match="offer"):
             Offers.load(TOML.replace(old, new, 1))
 

@@ -145,7 +145,6 @@ def test_random_lives_keep_a_forest(engine: Engine) -> None:
         return run
 
     lost = at_once(engine, [life(seed) for seed in range(4)])
-    print('LOST', lost)
     assert all(isinstance(n, int) and n < 12 for n in lost), lost
     edges = standing(engine)
     assert rings(edges) == [] and len(edges) > 3
