@@ -22,9 +22,12 @@ def doctor(as_json: bool) -> None:
     Example:  python -m bot doctor --json
     """
     from bot.runtime import doctor as doctor_module
+    from bot.runtime import logs
 
     try:
-        findings = doctor_module.examine(settings_module.from_environment())
+        settings = settings_module.from_environment()
+        logs.configure(settings)  # to standard error: what is printed here may be read by a machine
+        findings = doctor_module.examine(settings)
     except SettingsError as error:
         findings = doctor_module.of_settings(error)
     if as_json:

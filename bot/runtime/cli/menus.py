@@ -30,10 +30,11 @@ def push(only: str, dry_run: bool, as_json: bool) -> None:
     if not names:
         complain(f"there is no account {only!r} in the accounts file ([wechat.…])", 2)
     from bot.kit.gateway import GatewayError
-    from bot.runtime import bootstrap
+    from bot.runtime import bootstrap, logs
     from bot.runtime.gateways.wechat import WeChatGateway
 
     results: list[dict[str, Any]] = []
+    logs.configure(settings)
     runtime = bootstrap.build(settings)
     for name in names:
         result, gateway = "would be sent", runtime.gateways[name]

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -9,6 +10,7 @@ from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
+import structlog
 from click.testing import CliRunner
 from sqlalchemy import Engine, text
 
@@ -40,8 +42,18 @@ class _Callback(BaseHTTPRequestHandler):
         pass
 
 
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    """The command sets up logging for its process; put it back."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    structlog.reset_defaults()
+    root.handlers[:], root.level = handlers, level
+
+
 @pytest.fixture
-def public(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def public() -> Iterator[str]:
     with HTTPServer(("127.0.0.1", 0), _Callback) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -152,7 +164,7 @@ def test_a_key_file_that_others_can_read(examine: Examine, env: dict[str, str]) 
 def test_the_command_prints_both_ways_and_ends_red(env: dict[str, str], peer: WeChatApi) -> None:
     run = CliRunner()
     healthy = run.invoke(main, ["doctor", "--json"], env=env)
-    assert healthy.exit_code == 0 and {row["state"] for row in json.loads(healthy.output)} == {"green"}
+    assert healthy.exit_code == 0 and {row["state"] for row in json.loads(healthy.stdout)} == {"green"}
     peer.fail_always("stable_token", Code(40243))
     ill = run.invoke(main, ["doctor"], env=env)
     assert ill.exit_code == 1 and "WRONG" in ill.output and "unfreeze" in ill.output
@@ -162,5 +174,5 @@ def test_the_command_prints_both_ways_and_ends_red(env: dict[str, str], peer: We
 
 def test_faulty_settings_are_findings_too(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, ["doctor", "--json"], env={"PORT": "x", "HUITOU_HOME": str(tmp_path)})
-    (finding,) = json.loads(result.output)
+    (finding,) = json.loads(result.stdout)
     assert (result.exit_code, finding["check"], finding["state"]) == (1, "settings: PORT", "red")
