@@ -7,6 +7,8 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any, Literal
 
+from domain.shared.errors import Conflict
+
 PersonKind = Literal["pending", "available", "held", "frozen", "debt", "points"]
 Currency = Literal["CNY", "PTS"]
 
@@ -69,11 +71,20 @@ class Entry:
 
 
 def document(entries: list[Entry]) -> dict[str, Any]:
-    """The entries as the JSON that the SQL function ``ledger_post`` takes."""
+    """The entries as the JSON that the SQL function ``ledger_post`` takes; the same fact twice is taken once.
+
+    Raises Conflict("journal_conflict") when one key comes with two contents.
+    """
+    said: dict[str, str] = {}
     journals: list[dict[str, Any]] = []
     postings: list[dict[str, Any]] = []
     opens: dict[tuple[int, str, str], None] = {}
     for entry in entries:
+        if entry.idem in said:
+            if said[entry.idem] != entry.digest:
+                raise Conflict("journal_conflict", idem=entry.idem)
+            continue
+        said[entry.idem] = entry.digest
         journals.append({
             "idem": entry.idem, "digest": entry.digest, "kind": entry.kind,
             "effective_at": entry.effective_at.isoformat(), "source_type": entry.source_type,

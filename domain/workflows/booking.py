@@ -37,7 +37,6 @@ from domain.workflows.desk import (
 )
 from domain.workflows.merging import MOVERS
 
-
 _APPLY = text("select money_apply(cast(:doc as jsonb))")
 
 

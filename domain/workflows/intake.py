@@ -178,7 +178,7 @@ def _alone(session: Session, events: Sequence[Event], pepper: bytes, now: dateti
                 session.execute(text("select nextval('customer_order_id_seq')")).scalar_one() for _ in subjects
             ]
             _apply(session, events, _known(session, loaded), pepper, now)
-    except Exception as fault:  # noqa: BLE001 - recorded with the event
+    except Exception as fault:
         if try_again(fault):
             raise
         return fault

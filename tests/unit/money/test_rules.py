@@ -1,0 +1,109 @@
+"""Deals, plans and purses as pure functions."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from domain.commissions import plans
+from domain.commissions.queries import fen_of, masked
+from domain.commissions.rules import SaleLine, rule_for, strike, taken_back
+from domain.ledger.rules import Purse, platform
+from domain.shared.errors import DomainError
+
+PLANS = Path(__file__).parents[3] / "assets" / "plans"
+FIRST = plans.load(PLANS / "first-shop.toml")
+TWO = plans.load(PLANS / "two-level.toml")
+
+
+@pytest.mark.parametrize(("category", "role", "bps"), [
+    ("fmcg", "member", 800), ("digital", "member", 300), ("books", "member", 500), ("books", "gold", 2500),
+    ("fmcg", "gold", 2500), ("digital", "gold", 300), ("fmcg", "promoter", 800), ("", "", 500),
+])
+def test_rates_of_the_shipped_plan(category: str, role: str, bps: int) -> None:
+    rule = rule_for(FIRST, 1, "any", category, role)
+    assert rule is not None and rule.rate_bps == bps
+
+
+def test_the_most_specific_rule_wins_in_the_promised_order() -> None:
+    asked = [("product+role", {"sku": "S", "role": "gold"}), ("product", {"sku": "S"}),
+             ("category+role", {"category": "fmcg", "role": "gold"}), ("category", {"category": "fmcg"}),
+             ("role", {"role": "gold"}), ("default", {})]
+    rules = tuple(plans.Rule(level=1, rate_bps=100 + n, **named) for n, (_, named) in enumerate(asked))
+    for skipped in range(len(rules)):
+        for order in (rules[skipped:], rules[skipped:][::-1]):
+            found = rule_for(replace(FIRST, rules=order), 1, "S", "fmcg", "gold")
+            assert found is not None and found.key.split(":")[0] == asked[skipped][0]
+
+
+def test_the_shipped_plans_pay_one_and_two_levels() -> None:
+    line = [SaleLine(1, "S", "fmcg", 9_900)]
+    assert [part.amount_fen for part in strike(9, line, [1, 2, 3], {}, FIRST)] == [792]
+    assert [(p.beneficiary_id, p.amount_fen) for p in strike(9, line, [1, 2, 3], {}, TWO)] == [(1, 792), (2, 198)]
+
+
+def test_a_level_that_may_not_earn_is_not_passed_on() -> None:
+    line = [SaleLine(1, "S", "fmcg", 10_000)]
+    picky = replace(TWO, earners="promoters")
+    assert [(p.beneficiary_id, p.level) for p in strike(9, line, [1, 2], {2: "promoter"}, picky)] == [(2, 2)]
+    assert strike(9, line, [9], {}, TWO) == []
+
+
+def test_halves_go_up_and_nothing_is_left_out() -> None:
+    assert [p.amount_fen for p in strike(9, [SaleLine(1, "S", "x", 10), SaleLine(2, "S", "x", 9)], [1], {}, FIRST)] == [1]
+
+
+def test_the_cap_cuts_by_largest_remainder_and_never_exceeds() -> None:
+    greedy = replace(TWO, cap_bps=1_000, rules=(plans.Rule(1, 2_000), plans.Rule(2, 1_000)))
+    for fen in range(200):
+        parts = strike(9, [SaleLine(1, "S", "x", fen)], [1, 2], {}, greedy)
+        assert sum(part.amount_fen for part in parts) <= fen // 10
+    assert [p.amount_fen for p in strike(9, [SaleLine(1, "S", "x", 100)], [1, 2], {}, greedy)] == [7, 3]
+
+
+@pytest.mark.parametrize("parts", [(333, 333, 334), (1, 1, 998), (999, 1, 0), (500, 250, 250)])
+def test_claw_back_by_cumulative_target_ends_exactly(parts: tuple[int, ...]) -> None:
+    taken = [taken_back(101, sum(parts[:n]), 1_000, closed=False) for n in range(1, 4)]
+    assert taken == sorted(taken) and taken[-1] == 101
+    assert taken_back(101, 0, 1_000, closed=True) == 101
+
+
+def test_a_purse_gives_what_it_has_and_owes_the_rest() -> None:
+    purse = Purse(7, available=30)
+    moves = purse.take_back(50, platform("expense.direct"))
+    assert [(m.debit.kind, m.amount) for m in moves] == [("available", 30), ("debt", 20)]
+    assert [(m.credit.kind, m.amount) for m in purse.let_go(25)] == [("debt", 20), ("available", 5)]
+    assert (purse.available, purse.debt) == (5, 0)
+    assert purse.let_go(0) == []
+
+
+@pytest.mark.parametrize(("change", "fault"), [
+    ({"levels": 4}, "levels must be"), ({"cap_bps": 0}, "cap_bps"), ({"cap_bps": 900}, "worst case"),
+    ({"surprise": 1}, "unknown field surprise"), ({"levels": "2"}, "int"), ({"levels": True}, "int"),
+    ({"rules": [{"level": 1, "rate_bps": 5.5}]}, "int"), ({"rules": [{"level": 3, "rate_bps": 5}]}, "level must be"),
+    ({"rules": [{"level": 1, "rate_bps": 5}, {"level": 1, "rate_bps": 6}]}, "twice"),
+    ({"rules": [{"level": 1, "rate_bps": -5}]}, "rate_bps"), ({"binding": {"mode": "magic"}}, "mode"),
+    ({"release": {"hold_days": -1}}, "release days"), ({"earners": "nobody"}, "earners"),
+])
+def test_an_unsafe_plan_is_refused(change: dict[str, object], fault: str) -> None:
+    with pytest.raises(DomainError) as refusal:
+        plans.parse({**TWO.document(), **change})
+    assert fault in str(refusal.value.facts["faults"])
+
+
+def test_a_plan_survives_the_way_through_its_document() -> None:
+    import json
+
+    assert plans.parse(json.loads(json.dumps(TWO.document(), default=lambda rule: rule.__dict__))) == TWO
+
+
+@pytest.mark.parametrize(("written", "fen"), [
+    ("7.92", 792), ("¥7.92", 792), ("+1,280元", 128_000), ("7.9", 790), ("8块", 800), ("A1001", None), ("0", None),
+    ("7.923", None), ("", None), ("1e3", None), ("-5", 500),
+])
+def test_amounts_as_people_write_them(written: str, fen: int | None) -> None:
+    assert fen_of(written) == fen
+
+
+def test_names_are_masked() -> None:
+    assert [masked(name) for name in ("小王子", "李", "")] == ["小**", "李*", "*"]
