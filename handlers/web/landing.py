@@ -62,12 +62,14 @@ INK = "#3d3229"
 
 @dataclass(frozen=True, slots=True)
 class LandingContext:
-    """``jobs`` lends texts, transactions and the platform's gateway. ``now`` is business time."""
+    """``jobs`` lends texts, transactions and the platform's gateway. ``now`` is business time. ``patience``: seconds
+    that a visitor waits for a code to be made."""
 
     sessions: sessionmaker[Session]
     now: Callable[[], datetime]
     jobs: JobContext
     shop: Shop
+    patience: float = PATIENCE_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,7 @@ class Sparing:
 class PatientScenes:
     """Scene codes for visitors who will not wait: ready soon, or not at all this time."""
 
-    def __init__(self, jobs: JobContext, patience: float = PATIENCE_SECONDS) -> None:
+    def __init__(self, jobs: JobContext, patience: float) -> None:
         self._jobs, self._patience = jobs, patience
         self._makers = ThreadPoolExecutor(2, "landing-scene")
         self._running: dict[tuple[str, int, str], Future[materials.SceneView]] = {}
@@ -149,7 +151,7 @@ class _Page:
     def __init__(self, context: LandingContext) -> None:
         self._context = context
         self._say = context.jobs.copy.render
-        self._scenes = PatientScenes(context.jobs)
+        self._scenes = PatientScenes(context.jobs, context.patience)
         self._sparing = Sparing()
         self._faces: Kept[bytes] = Kept(256)
         self._goods: Kept[bytes] = Kept(64)

@@ -1,6 +1,7 @@
 """The read API: what the service knows, for the shop's systems. Each function answers one path of the table."""
 
 import base64
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -111,15 +112,17 @@ def _opaque(cursor: str | None) -> str | None:
 
 
 def _cursor(given: str) -> str | None:
+    """What ``_opaque`` packed, None for ''. Only its own spelling is taken."""
     if not given:
         return None
     try:
-        inner = base64.b64decode(given + "=" * (-len(given) % 4), altchars=b"-_", validate=True).decode("ascii")
+        padded = given + "=" * (-len(given) % 4)
+        inner = base64.b64decode(padded, altchars=b"-_", validate=True).decode("ascii").removeprefix(_CURSOR)
     except ValueError:
         inner = ""
-    if not inner.startswith(_CURSOR) or not inner.removeprefix(_CURSOR).isdigit() or len(inner) > 24:
+    if not re.fullmatch(r"[0-9]{1,19}", inner) or _opaque(inner) != given:
         raise invalid([shapes.Fault("/cursor", "is not a next_cursor of this path")])
-    return inner.removeprefix(_CURSOR)
+    return inner
 
 
 def progress(asked: Asked) -> shapes.Progress:
