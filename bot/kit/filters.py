@@ -69,4 +69,4 @@ class InState:
     def matches(self, ctx: Context) -> bool:
         if ctx.place.state != str(self.state) or ctx.message.kind != "text":
             return False
-        return not (ctx.typed_exactly and ctx.intent not in {"yes", "no", "cancel"})
+        return not (ctx.typed_exactly and ctx.intent not in {"", "yes", "no"})

@@ -2,6 +2,8 @@
 
 import structlog
 from flask import Flask, Response, jsonify, request
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
 from bot.runtime import bootstrap, health, webhook
@@ -31,6 +33,8 @@ def create_app(settings: Settings | None = None, runtime: bootstrap.Runtime | No
         mount_simulator(app, runtime)
     warm_up()
     app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(OperationalError, _database_away)
+    app.register_error_handler(PoolTimeout, _database_away)
     app.register_error_handler(Exception, _unexpected)
     return app
 
@@ -55,6 +59,13 @@ def _http_error(fault: HTTPException) -> Response:
         response.status_code = code
         return response
     return Response(f"{code} {fault.name}", code, content_type="text/plain; charset=utf-8")
+
+
+def _database_away(fault: Exception) -> Response:
+    """Nothing was kept, so nothing may be acknowledged: whoever called must try again."""
+    log.warning("web.database_away", path=request.path, fault=type(fault).__name__)
+    return Response("503 Service Unavailable", 503, content_type="text/plain; charset=utf-8",
+                    headers={"Retry-After": "2"})
 
 
 def _unexpected(fault: Exception) -> Response:
