@@ -38,18 +38,18 @@ def bind_many(
     A touch dated after ``now`` counts as of now. Raises NotFound for an unknown referee.
     """
     dated = [replace(touch, at=min(touch.at, now)) for touch in touches]
+    named = _name(session, dated)
     outcomes: dict[int, BindOutcome] = {}
-    waiting = sorted(range(len(dated)), key=lambda n: dated[n].at)
-    if len({touch.referee_id for touch in dated}) < len(dated):
-        _lock(session, {(t.referee_id, t.sharer_id) for t in _name(session, dated)
-                        if t.sharer_id not in (0, t.referee_id)})
+    waiting = sorted(range(len(named)), key=lambda n: named[n].at)
+    if len({touch.referee_id for touch in named}) < len(named):
+        _lock(session, {(t.referee_id, t.sharer_id) for t in named if t.sharer_id not in (0, t.referee_id)})
     while waiting:
         busy: set[int] = set()
         turn: list[int] = []
         later: list[int] = []
         for n in waiting:
-            (later if dated[n].referee_id in busy else turn).append(n)
-            busy.add(dated[n].referee_id)
+            (later if named[n].referee_id in busy else turn).append(n)
+            busy.add(named[n].referee_id)
         outcomes.update(zip(turn, _bind_turn(session, [dated[n] for n in turn], policy), strict=True))
         waiting = later
     _record(session, _name(session, dated))
