@@ -17,7 +17,7 @@ from werkzeug.exceptions import HTTPException
 from bot.simulator import texts
 from bot.simulator.config import SimAccount, SimConfig, SimPerson
 from bot.simulator.errors import SimError
-from bot.simulator.pages import add_acts, add_pages, add_shop
+from bot.simulator.pages import PARTS
 from bot.simulator.peer import Peer
 from bot.simulator.people import openid_for
 from bot.simulator.store import Store
@@ -36,9 +36,8 @@ def blueprint(config: SimConfig) -> Blueprint:
     peer = Peer(config, Store(config.database_url))
     bp = Blueprint("sim", __name__, url_prefix="/sim", static_folder=str(_ASSETS / "static" / "sim"),
                    static_url_path="/static", template_folder=str(_ASSETS / "templates"))
-    add_pages(bp, peer)
-    add_acts(bp, peer)
-    add_shop(bp, peer)
+    for add_part in PARTS:
+        add_part(bp, peer)
 
     @bp.before_request
     def allow_pictures() -> None:

@@ -46,8 +46,8 @@ _POLICY = ("default-src 'self'; img-src 'self' data: blob: http: https:; object-
            "frame-ancestors 'self'; form-action 'self'")
 
 
-def add_pages(bp: Blueprint, peer: Peer) -> None:
-    """Hang the page, the clock and the feed on the blueprint."""
+def add_page(bp: Blueprint, peer: Peer) -> None:
+    """Hang the page and the clock on the blueprint."""
 
     @bp.get("/")
     def page() -> Response:
@@ -66,6 +66,10 @@ def add_pages(bp: Blueprint, peer: Peer) -> None:
         if type(seconds) is not int or not 0 <= seconds <= TEN_YEARS_SECONDS:
             raise SimError(422, texts.BAD_CLOCK)
         return jsonify(now=peer.config.advance_clock(seconds).isoformat())
+
+
+def add_feed(bp: Blueprint, peer: Peer) -> None:
+    """Hang the state and the news of all phones on the blueprint."""
 
     @bp.get("/api/state")
     def state() -> Response:
@@ -94,6 +98,10 @@ def add_pages(bp: Blueprint, peer: Peer) -> None:
             orphans = deliveries.sweep(peer, connection)
         deliveries.send(peer, orphans)
         return jsonify(answer)
+
+
+def add_tools(bp: Blueprint, peer: Peer) -> None:
+    """Hang inspector, handshake and fault switches on the blueprint."""
 
     @bp.get("/api/inspector")
     def inspect() -> Response:
@@ -131,8 +139,8 @@ def add_pages(bp: Blueprint, peer: Peer) -> None:
             return jsonify(faults=faults.active(connection))
 
 
-def add_acts(bp: Blueprint, peer: Peer) -> None:
-    """Hang everything a person with a phone can do on the blueprint."""
+def add_people(bp: Blueprint, peer: Peer) -> None:
+    """Hang people, following and scanning on the blueprint."""
 
     @bp.post("/api/people")
     def add_person() -> tuple[Response, int]:
@@ -145,6 +153,31 @@ def add_acts(bp: Blueprint, peer: Peer) -> None:
             made = people.add(connection, account=account.account, app_id=account.app_id,
                               name=fields.text("name"), now=peer.now())
         return jsonify(openid=made["openid"], name=made["name"], account=made["account"], following=False), 201
+
+    @bp.post("/api/scan")
+    def scan() -> Response:
+        fields = Fields()
+        image_id, url = fields.maybe_text("image_id"), fields.maybe_text("url")
+        if (image_id is None) == (url is None):
+            raise SimError(422, texts.SCAN_WHAT)
+        return jsonify(acts.scan(peer, fields.text("openid"), acts.read_code(peer, image_id, url)))
+
+    @bp.post("/api/scan-file")
+    def scan_file() -> Response:
+        content = _uploaded()
+        return jsonify(acts.scan(peer, request.form.get("openid", ""), pictures.decode_qr(content)))
+
+    @bp.post("/api/follow")
+    def follow() -> Response:
+        return jsonify(acts.follow(peer, Fields().text("openid")))
+
+    @bp.post("/api/unfollow")
+    def unfollow() -> Response:
+        return jsonify(acts.unfollow(peer, Fields().text("openid")))
+
+
+def add_talk(bp: Blueprint, peer: Peer) -> None:
+    """Hang everything that is said, tapped or sent from a phone on the blueprint."""
 
     @bp.post("/api/say")
     def say() -> Response:
@@ -167,27 +200,6 @@ def add_acts(bp: Blueprint, peer: Peer) -> None:
                   "longitude": fields.number("longitude", KUNMING[1]),
                   "label": fields.text("label", texts.LOCATION_LABEL)}
         return jsonify(acts.tap_menu(peer, fields.text("openid"), wanted))
-
-    @bp.post("/api/scan")
-    def scan() -> Response:
-        fields = Fields()
-        image_id, url = fields.maybe_text("image_id"), fields.maybe_text("url")
-        if (image_id is None) == (url is None):
-            raise SimError(422, texts.SCAN_WHAT)
-        return jsonify(acts.scan(peer, fields.text("openid"), acts.read_code(peer, image_id, url)))
-
-    @bp.post("/api/scan-file")
-    def scan_file() -> Response:
-        content = _uploaded()
-        return jsonify(acts.scan(peer, request.form.get("openid", ""), pictures.decode_qr(content)))
-
-    @bp.post("/api/follow")
-    def follow() -> Response:
-        return jsonify(acts.follow(peer, Fields().text("openid")))
-
-    @bp.post("/api/unfollow")
-    def unfollow() -> Response:
-        return jsonify(acts.unfollow(peer, Fields().text("openid")))
 
     @bp.post("/api/location")
     def location() -> Response:
@@ -273,3 +285,7 @@ def add_shop(bp: Blueprint, peer: Peer) -> None:
     @bp.post("/api/orders/<order_id>/reverse")
     def reverse(order_id: str) -> Response:
         return jsonify(shop.replay_backwards(peer, order_id))
+
+
+PARTS = (add_page, add_feed, add_tools, add_people, add_talk, add_shop)
+"""Everything below /sim except the platform's API."""
