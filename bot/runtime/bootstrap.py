@@ -76,7 +76,7 @@ def connect(url: str, **pool: Any) -> Engine:
 def build(
     settings: Settings, *, engine: Engine | None = None, clock: Clock | None = None,
     bell: "bells.Doorbell | bells.SilentBell | None" = None, gateways: Mapping[str, Gateway] | None = None,
-    studio: Studio | None = None,
+    studio: Studio | None = None, voice: Voice | None = None,
 ) -> Runtime:
     """Put a process together. Production gives settings only; tests give fakes for what would call out."""
     engine = engine or connect(settings.database_url)
@@ -85,7 +85,7 @@ def build(
     bell = bell or bells.Doorbell(bells.connect(settings.redis_url))
     gateways = gateways if gateways is not None else _gateways(settings, engine)
     studio = studio or Studio(ASSETS / "posters")
-    voice, menu = Voice(ASSETS / "copy"), load_menu(ASSETS / "menus" / "main.toml")
+    voice, menu = voice or Voice(ASSETS / "copy"), load_menu(ASSETS / "menus" / "main.toml")
     styles = tuple((style.key, style.name) for style in studio.styles())
     app_ids = {name: account.app_id for name, account in settings.wechat.items()}
     shops = {name: Shop(settings.shop.name, settings.public_url, app_id, styles) for name, app_id in app_ids.items()}

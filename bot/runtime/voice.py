@@ -51,8 +51,9 @@ class Voice:
     def _take(self, file: str, key: str, entry: dict[str, Any]) -> Iterator[str]:
         wanted = frozenset(entry.get("args", []))
         try:
-            named = meta.find_undeclared_variables(self._environment.parse(entry["text"]))
-            template = self._environment.from_string(entry["text"])
+            tree = self._environment.parse(entry["text"])
+            named = meta.find_undeclared_variables(tree)
+            template = self._environment.from_string(tree)
         except TemplateError as fault:
             yield f"{file} {key}: {fault}"
             return

@@ -197,3 +197,13 @@ def last_heard(session: Session, person_id: int, since: datetime) -> datetime | 
 def _pause(attempts: int) -> timedelta:
     """1, 4, 16, 64 s: a fault that lasts costs little, a short one is over at once."""
     return timedelta(seconds=4 ** (attempts - 1))
+
+
+def move(session: Session, kept_id: int, gone_id: int, now: datetime) -> dict[str, int]:
+    """The inbox's part of a merge: messages follow; a dialogue of the person who goes is dropped."""
+    ids = {"kept": kept_id, "gone": gone_id}
+    session.execute(text("delete from conversation where person_id = :gone"), ids)
+    moved = session.execute(
+        text("update inbox_message set person_id = :kept where person_id = :gone returning id"), ids
+    ).all()
+    return {"inbox_message": len(moved)}

@@ -110,3 +110,13 @@ def _choose(session: Session, person_id: int, sku: str, style: str, now: datetim
 
 def _view(row: Scene) -> SceneView:
     return SceneView(row.token, row.account, row.sharer_id, row.sku, row.url, row.expires_at)
+
+
+def move(session: Session, kept_id: int, gone_id: int, now: datetime) -> dict[str, int]:
+    """Materials' part of a merge: posters that are out there keep working, for the person who stays."""
+    ids = {"kept": kept_id, "gone": gone_id}
+    scenes = session.execute(
+        text("update scene set sharer_id = :kept where sharer_id = :gone returning token"), ids
+    ).all()
+    session.execute(text("delete from poster_choice where person_id = :gone"), ids)
+    return {"scene": len(scenes)}

@@ -130,3 +130,15 @@ def _sent(session: Session, person_id: int, purpose: str, now: datetime, zone: Z
         {"person": person_id, "purpose": purpose, "today": today, "week_ago": now - timedelta(days=7)},
     ).one()
     return int(row.today), int(row.week)
+
+
+def move(session: Session, kept_id: int, gone_id: int, now: datetime) -> dict[str, int]:
+    """Notices' part of a merge: whoever of the two said no, it stays no."""
+    gone = session.execute(
+        text("delete from consent where person_id = :gone returning purpose, given, source, changed_at"),
+        {"gone": gone_id},
+    ).all()
+    for row in gone:
+        if not row.given:
+            _record(session, kept_id, row.purpose, False, row.source, row.changed_at)
+    return {"consent": len(gone)}

@@ -1,11 +1,18 @@
 """When two people turn out to be one, their orders, deals and money follow. Passed to the people room as movers."""
 
 from domain.commissions import service as commissions
+from domain.inbox import service as inbox
 from domain.ledger import service as ledger
+from domain.materials import service as materials
+from domain.notices import service as notices
 from domain.orders import service as orders
 from domain.people.service import Mover
 from domain.referrals import service as referrals
+from domain.rewards import service as rewards
 from domain.roles import service as roles
 
-MOVERS: tuple[Mover, ...] = (referrals.move, orders.move, commissions.move, ledger.move, roles.move)
+MOVERS: tuple[Mover, ...] = (
+    referrals.move, orders.move, commissions.move, ledger.move, roles.move, rewards.move, inbox.move, notices.move,
+    materials.move,
+)
 """What every caller of ``people.service.resolve_many`` and ``merge`` passes, so that nothing is left behind."""

@@ -13,6 +13,7 @@ import json
 import secrets
 import time
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,18 +28,23 @@ from bot.runtime import bootstrap, settings, work
 from bot.runtime.app import create_app
 from bot.runtime.bell import SilentBell
 from bot.runtime.demo import seed_runtime
+from bot.runtime.voice import Voice
 from domain.shared.clock import FixedClock
 from tests.fakes.gateway import FakeGateway
 
 ACCOUNT, SOURCE = "demo", "mall"
-STUDIO: list[Studio] = []
 
 
+@cache
 def studio() -> Studio:
     """One studio a test run: reading the styles and fonts costs a second."""
-    if not STUDIO:
-        STUDIO.append(Studio(bootstrap.ASSETS / "posters"))
-    return STUDIO[0]
+    return Studio(bootstrap.ASSETS / "posters")
+
+
+@cache
+def voice() -> Voice:
+    """One voice a test run."""
+    return Voice(bootstrap.ASSETS / "copy")
 
 
 @dataclass
@@ -57,7 +63,8 @@ class Shop:
         given = {"HUITOU_HOME": str(home), "DATABASE_URL": database_url, "HUITOU_DEMO": "1"}
         config = settings.load(given, home)
         gateway = FakeGateway(ACCOUNT)
-        runtime = bootstrap.build(config, clock=clock, bell=SilentBell(), gateways={ACCOUNT: gateway}, studio=studio())
+        runtime = bootstrap.build(config, clock=clock, bell=SilentBell(), gateways={ACCOUNT: gateway}, studio=studio(),
+                                  voice=voice())
         seed_runtime(runtime)
         return cls(runtime, create_app(runtime=runtime).test_client(), gateway, clock)
 

@@ -1,0 +1,81 @@
+"""The voice: faults of the copy files are named at start-up, all at once; facts must be exactly the placeholders."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bot.kit.copy import CopyError
+from bot.runtime.bootstrap import ASSETS
+from bot.runtime.understanding.lexicon import load
+from bot.runtime.voice import Voice
+
+ROOT = Path(__file__).parents[2]
+MEASURE = 600
+"""Characters of CJK that surely fit one message of 2048 bytes."""
+
+
+@pytest.fixture(scope="module")
+def voice() -> Voice:
+    return Voice(ASSETS / "copy")
+
+
+def test_every_fault_is_named_at_once(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text(
+        '[x]\nmissing = {text = "{{ fen | yuan }}", args = []}\nunused = {text = "ja", args = ["fen"]}\n'
+        'broken = "{{ fen"\nfilter = {text = "{{ fen | euro }}", args = ["fen"]}\n')
+    (tmp_path / "b.toml").write_text('x.unused = "twice"\n')
+    with pytest.raises(CopyError) as fault:
+        Voice(tmp_path)
+    for part in ("x.missing: placeholder not in args: fen", "x.unused: args that the text does not use: fen",
+                 "x.broken", "x.filter", "b.toml x.unused: stands twice"):
+        assert part in str(fault.value)
+
+
+def test_rendering_wants_exactly_the_placeholders(voice: Voice) -> None:
+    with pytest.raises(CopyError, match="no text for"):
+        voice.render("nobody.knows")
+    with pytest.raises(CopyError, match="needs"):
+        voice.render("poster.making")
+    with pytest.raises(CopyError, match="needs"):
+        voice.render("poster.making", title="x", other="y")
+    assert "「x」" in voice.render("poster.making", title="x")
+
+
+def test_a_template_cannot_reach_into_python(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text('bad = {text = "{{ x.__class__.__mro__ }}", args = ["x"]}\n')
+    with pytest.raises(Exception, match="unsafe"):
+        Voice(tmp_path).render("bad", x=1)
+
+
+def calls() -> Iterator[tuple[str, str, frozenset[str] | None]]:
+    """(where, key, names of the facts) of every say, ask and render in the handlers that names its key plainly."""
+    for path in sorted((ROOT / "handlers").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args):
+                continue
+            first = node.args[0]
+            if node.func.attr in {"say", "ask", "render"} and isinstance(first, ast.Constant):
+                names = [word.arg for word in node.keywords if word.arg not in {"then", "remember"}]
+                facts = None if None in names else frozenset(str(name) for name in names)
+                yield f"{path.name}:{node.lineno}", first.value, facts
+
+
+def test_every_text_that_a_handler_names_exists_with_those_placeholders(voice: Voice) -> None:
+    known = voice.keys()
+    found = list(calls())
+    assert len(found) > 25
+    wrong = [(where, key) for where, key, facts in found
+             if key not in known or (facts is not None and known[key] != facts)]
+    assert wrong == []
+
+
+def test_every_intent_has_a_name_people_can_read(voice: Voice) -> None:
+    intents = load(ASSETS / "intents.toml").intents
+    assert [name for name in intents if not voice.has(f"intent.{name}")] == []
+
+
+def test_fixed_texts_fit_one_message(voice: Voice) -> None:
+    fixed = [key for key, facts in voice.keys().items() if not facts]
+    assert [key for key in fixed if len(voice.render(key).encode()) > 2048] == []
