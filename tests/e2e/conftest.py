@@ -1,15 +1,15 @@
 """One whole service and one whole outside world a module; every test here is marked e2e."""
 
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.audit import Auditor, Books
 from tests.e2e.house import House
-from tests.e2e.mall import Mall
+from tests.e2e.mall import Event, Mall
 from tests.e2e.peer import Phone, Platform
 from tests.e2e.platform_api import PlatformApi
 from tests.e2e.waiting import until
@@ -29,7 +29,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @dataclass
 class World:
-    """The service and everybody it deals with."""
+    """The service and everybody it deals with.
+
+    ``promises`` are kept by the end of the module, after everything has come to rest: what waits for a lease of a
+    killed worker need not be waited for in each test.
+    """
 
     house: House
     platform: Platform
@@ -37,6 +41,7 @@ class World:
     mall: Mall
     books: Books
     audit: Auditor
+    promises: list[Callable[[], None]] = field(default_factory=list)
 
     def person(self, name: str, scene: str = "") -> Phone:
         """Somebody who follows, and whose name the mall has told."""
@@ -52,15 +57,32 @@ class World:
         phone.gets_picture()
         return phone, list(self.api.scenes.values())[-1]
 
+    def earner(self, name: str) -> "Earner":
+        """Somebody who follows, just wrote (so five messages may go to them), and has a share code."""
+        phone = self.person(name)
+        phone.says("佣金")
+        return Earner(phone, self.mall.person(phone)["referral_code"])
+
+    def sale(self, order: str, fen: int, earner: "Earner | None" = None) -> Event:
+        """The report of an order of a stranger, brought by ``earner``'s code; entered in our own books."""
+        self.books.order(order, fen, earner.phone if earner else None)
+        return self.mall.paid(order, self.platform.phone(order), fen, share_code=earner.code if earner else "")
+
     def buys(self, order: str, buyer: Phone, fen: int, earner: Phone | None) -> None:
         """The mall reports an order until it is taken."""
         self.books.order(order, fen, earner)
         self.mall.tells(self.mall.paid(order, buyer, fen))
 
 
+@dataclass(frozen=True)
+class Earner:
+    phone: Phone
+    code: str
+
+
 @pytest.fixture(scope="module")
 def world() -> Iterator[World]:
-    """A new shop with two products. Stopped as an operator stops it; what that leaves behind fails the module."""
+    """A new shop with two products. Audited at the end, and stopped as an operator stops it."""
     keys = Keys()
     with PlatformApi(keys.app_id, keys.app_secret) as api:
         house = House(keys.accounts_file(api.base, SHOP))
@@ -70,7 +92,12 @@ def world() -> Iterator[World]:
             mall.tells(mall.product("RICE-5KG", "有机大米 5kg", "fmcg", 9_900),
                        mall.product("MILK-24", "高原牧场纯牛奶 24盒", "fmcg", 6_900))
             until(lambda: house.count("product") == 2, "the goods are on the shelf", 20)
-            yield World(house, platform, api, mall, books, Auditor(house, platform, mall, books))
+            audit = Auditor(house, platform, mall, books)
+            world = World(house, platform, api, mall, books, audit)
+            yield world
+            audit.settled()
+            for kept in world.promises:
+                kept()
             house.stop()
         finally:
             house.remove()

@@ -59,7 +59,8 @@ class House:
 
     def environment(self) -> dict[str, str]:
         """Our environment without a trace of another instance."""
-        strange = ("HUITOU_", "DATABASE_URL", "REDIS_URL", "PORT", "HOST", "PUBLIC_URL", "WEB_", "PROMETHEUS_", "METRICS_")
+        strange = ("HUITOU_", "DATABASE_URL", "REDIS_URL", "PORT", "HOST", "PUBLIC_URL", "WEB_", "PROMETHEUS_",
+                   "METRICS_")
         kept = {name: value for name, value in os.environ.items() if not name.startswith(strange)}
         return kept | {"PORT": str(self.port), "HUITOU_HOME": str(self.home), "HUITOU_DEMO": "0",
                        "HUITOU_ACCOUNTS": str(self.home / "accounts.toml"), "DATABASE_URL": "", "REDIS_URL": "",
@@ -95,13 +96,13 @@ class House:
         top = [pid for pid, (parent, command) in table.items() if parent == self.pid and _MARKS[part] in command]
         return sorted(top) + [pid for leader in sorted(top) for pid in _below(leader, table)]
 
-    def kill(self, part: Part, how: signal.Signals = signal.SIGKILL) -> int:
-        """Signal the part's own process (never by name) and, for SIGKILL, see it die. Returns its pid."""
-        leader = until(lambda: self.pids(part), f"{part} runs")[0]
-        os.kill(leader, how)
-        if how is signal.SIGKILL:
-            until(lambda: leader not in self.pids(part), f"{part} is dead", 10)
-        return leader
+    def kill(self, part: Part) -> None:
+        """SIGKILL the part's own process, as soon as it runs, and see it die."""
+        self.kill_pid(until(lambda: self.pids(part), f"{part} runs")[0])
+
+    def kill_pid(self, pid: int) -> None:
+        os.kill(pid, signal.SIGKILL)
+        until(lambda: pid not in _processes(), f"{pid} is dead", 10)
 
     def freeze(self, part: Part) -> None:
         for pid in self.pids(part):
@@ -166,7 +167,7 @@ class House:
     def sql(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         """Rows of a query, for audits."""
         with self.connect() as db:
-            return db.execute(query, values).fetchall()  # type: ignore[arg-type]
+            return db.execute(query, values).fetchall()
 
     def count(self, query: str, *values: object) -> int:
         return int(self.sql(f"select count(*) from {query}", *values)[0][0])
@@ -176,7 +177,7 @@ class House:
         """Hold what these statements lock, so that the service comes to stand at that very step; then undo them."""
         with self.connect() as db:
             for statement, values in statements:
-                db.execute(statement, values)  # type: ignore[arg-type]
+                db.execute(statement, values)
             pid = db.info.backend_pid
             try:
                 yield Standing(self, pid)

@@ -66,10 +66,10 @@ class Platform:
             self._seconds[openid] = max(int(time.time()), self._seconds.get(openid, 0) + 1)
             return self._seconds[openid]
 
-    def deliver(self, openid: str, xml: str, mark: str) -> Answer:
-        """Post until a 200 comes, at most three times, one try every five seconds, as the platform does."""
+    def deliver(self, openid: str, xml: str, mark: str, most: int = TRIES) -> Answer:
+        """Post until a 200 comes, at most ``most`` times, one try every five seconds, as the platform does."""
         begun = time.monotonic()
-        for n in range(1, TRIES + 1):
+        for n in range(1, most + 1):
             time.sleep(max(0.0, begun + (n - 1) * PATIENCE - time.monotonic()))
             answer = self.post(wire.callback(self.keys, xml, openid))
             if answer.status == 200:
@@ -77,7 +77,7 @@ class Platform:
                 return Answer(200, answer.body, n, time.monotonic() - begun)
             self.failures.append(answer.status)
         self.unanswered.append(mark)
-        return Answer(0, tries=TRIES, seconds=time.monotonic() - begun)
+        return Answer(0, tries=most, seconds=time.monotonic() - begun)
 
     def post(self, callback: Callback, method: str = "POST") -> Answer:
         """One try. ``status`` 0 when there was no answer within five seconds."""
@@ -157,9 +157,9 @@ class Phone:
         """Send a text; returns the passive reply's text, '' for silence. Fails when nobody answers."""
         return self.reply(self.sends(text, message_id))
 
-    def sends(self, text: str, message_id: str = "") -> Answer:
+    def sends(self, text: str, message_id: str = "", most: int = TRIES) -> Answer:
         openid, xml, mark = self.written(text, message_id)
-        return self.platform.deliver(openid, xml, mark)
+        return self.platform.deliver(openid, xml, mark, most)
 
     def written(self, text: str, message_id: str = "") -> tuple[str, str, str]:
         """A message as ``Platform.storm`` takes it; the right to answer is open from now."""

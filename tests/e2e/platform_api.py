@@ -69,6 +69,10 @@ class PlatformApi(WeChatApi):
         self._gates: list[Gate] = []
         self._rights: dict[str, dict[str, tuple[float, int]]] = {}
 
+    def __enter__(self) -> "PlatformApi":
+        super().__enter__()
+        return self
+
     def gate(self, match: Match, when: Literal["received", "acted"]) -> Gate:
         """Stop the next call that matches, as it is received (and never act on it) or when it is acted upon."""
         gate = Gate(match, when == "acted")

@@ -1,4 +1,7 @@
-"""The whole story over plain HTTP, with a platform and a mall that share no code with the service."""
+"""The whole story over plain HTTP, with a platform and a mall that share no code with the service.
+
+The fixture audits everything at the end: no message or event lost, nothing doubled, the books even.
+"""
 
 import http.client
 import json
@@ -208,7 +211,8 @@ def test_the_events_door(world: World) -> None:
     assert mall.request("POST", "/events/mall", body)[0] == 401
     old = wire.webhook_headers(mall.keys.webhook_secret, body, at=time.time() - 600)
     assert mall.request("POST", "/events/mall", body, old)[0] == 401
-    assert mall.request("POST", "/events/mall", body + b" ", wire.webhook_headers(mall.keys.webhook_secret, body))[0] == 401
+    other_body = wire.webhook_headers(mall.keys.webhook_secret, body)
+    assert mall.request("POST", "/events/mall", body + b" ", other_body)[0] == 401
     assert mall.request("POST", "/events/mall", b" " * (1 << 20) + b"{}")[0] == 413
     assert world.house.count("commerce_event where event_id = %s", third["id"]) == 0
 
@@ -221,6 +225,3 @@ def test_every_door_of_the_demo_is_shut(world: World) -> None:
             assert connection.getresponse().status == 404, (method, path)
             connection.close()
 
-
-def test_after_all_this_the_books_are_even(world: World) -> None:
-    world.audit.settled()
