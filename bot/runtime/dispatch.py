@@ -22,6 +22,7 @@ from bot.kit.router import Router
 from bot.runtime import metrics
 from bot.runtime.understanding import understand
 from domain.inbox import service as inbox
+from domain.ledger.service import retrying
 from domain.notices import service as notices
 from domain.people import service as people
 from domain.people.rules import IdentityRef
@@ -74,9 +75,7 @@ class Dispatcher:
         now = self.now()
         account = self.accounts[message.account]
         try:
-            with self.sessions.begin() as session:
-                reply = self._first_or_retry(session, account, message, now)
-                bells = outbox.rung(session)
+            reply, bells = retrying(self.sessions, lambda session: self._first_or_retry(session, account, message, now))
         except Exception as fault:  # noqa: BLE001 - the edge: whatever a handler does, the message is kept
             return self._keep(account, message, fault, now)
         if bells:
@@ -107,16 +106,19 @@ class Dispatcher:
         self.ring(bells)
         return True
 
-    def _first_or_retry(self, session: Session, account: Account, message: Incoming, now: datetime) -> Reply:
+    def _first_or_retry(
+        self, session: Session, account: Account, message: Incoming, now: datetime
+    ) -> tuple[Reply, frozenset[str]]:
+        """The reply, and the bells to ring once it is committed."""
         opened = inbox.open_message(session, account.name, message.dedupe_key, message.event or message.kind,
                                     message.to_json(), now)
         if opened.id is None:
             metrics.inbox("retry")
-            return Reply(**opened.reply) if opened.reply else NOTHING
+            return Reply(**opened.reply) if opened.reply else NOTHING, frozenset()
         person_id, reply = self._run(session, account, message, now)
         inbox.close_message(session, opened.id, person_id, reply.to_json(), now)
         metrics.inbox("done")
-        return reply
+        return reply, outbox.rung(session)
 
     def _run(self, session: Session, account: Account, message: Incoming, now: datetime) -> tuple[int, Reply]:
         refs = [IdentityRef("openid", message.sender, account.app_id)]

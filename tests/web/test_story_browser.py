@@ -1,0 +1,130 @@
+"""The whole story as a newcomer lives it: `python -m bot up`, a real Chromium, three phones, one shelf."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from selenium.webdriver.common.by import By
+
+from bot.runtime import embedded
+from tests.web.test_simulator_page import Page, chromium
+
+__all__ = ["chromium"]
+
+pytestmark = [pytest.mark.browser, pytest.mark.e2e]
+
+ROOT = Path(__file__).parents[2]
+START_SECONDS = 60
+
+
+@dataclass
+class Demo:
+    """The running demo as the page helper wants to see a server."""
+
+    url: str
+
+    @property
+    def server(self) -> "Demo":
+        return self
+
+    def get(self, path: str) -> Any:
+        return requests.get(f"{self.url}/sim{path}", timeout=10).json()
+
+
+@pytest.fixture(scope="module")
+def demo() -> Iterator[Demo]:
+    home = Path(tempfile.mkdtemp(prefix="huitou-story-"))
+    home.chmod(0o755)
+    port = embedded.free_port()
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("HUITOU_")}
+    log = (home / "up.log").open("w+b")
+    running = subprocess.Popen(
+        [sys.executable, "-m", "bot", "up"], cwd=ROOT, stdout=log, stderr=subprocess.STDOUT,
+        env={**clean, "PORT": str(port), "HUITOU_HOME": str(home / "var")}, start_new_session=True)
+    try:
+        _await_ready(running, home / "up.log", port)
+        yield Demo(f"http://127.0.0.1:{port}")
+    finally:
+        running.send_signal(signal.SIGINT)
+        running.wait(40)
+        log.close()
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def _await_ready(running: "subprocess.Popen[bytes]", log: Path, port: int) -> None:
+    import time
+
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and running.poll() is None:
+        if f"ready: http://127.0.0.1:{port}" in log.read_text(errors="replace"):
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"not ready:\n{log.read_text(errors='replace')[-4000:]}")
+
+
+@pytest.fixture
+def page(chromium: Any, demo: Demo) -> Iterator[Page]:
+    page = Page(chromium, demo)  # type: ignore[arg-type]
+    yield page
+    assert page.complaints() == []
+    chromium.get("about:blank")
+
+
+def test_scan_a_poster_buy_see_the_commission_in_chat(page: Page) -> None:
+    li, xin = page.phone("李姐"), page.phone("新客")
+    page.sees("李姐", "欢迎来到李记有机")
+    page.say("李姐", "海报")
+    page.sees("李姐", "正在生成")
+    page.tap("picture", li)
+    page.tap("scan-as", "#viewer", "新客")
+    page.sees("新客", "来自@李姐🌸的推荐")
+    page.sees("新客", "新人礼包已到账")
+
+    page.tap("product", text="五常有机大米")
+    page.driver.find_element(By.CSS_SELECTOR, "#sheet label:has([data-name='新客'])").click()
+    page.wait(lambda: page.find("pay").text == "付款 ¥99.00")
+    page.tap("pay")
+    page.sees("李姐", "佣金到账 ¥7.92")
+    page.sees("李姐", "¥99.00 × 8% = ¥7.92")
+
+    page.say("李姐", "佣金")
+    page.sees("李姐", "待结算 ¥7.92")
+    page.say("李姐", "明细")
+    page.sees("李姐", "+¥7.92 佣金（待结算）")
+    page.say("李姐", "为什么")
+    page.sees("李姐", "日用食品类比例")
+    page.say("李姐", "团队")
+    page.sees("李姐", "1 位客户，1 位已下单")
+
+    page.tap("orders", xin)
+    page.wait(lambda: "已送达" in page.find("order").text)
+    amount = page.find("refund-amount")
+    amount.clear()
+    amount.send_keys("33")
+    page.tap("refund-part")
+    page.sees("李姐", "扣回 ¥2.64")
+    page.tap("receive")
+    page.sees("新客", "恭喜成为生活推荐官")
+    page.driver.find_element(By.CSS_SELECTOR, "body").click()
+
+    for _ in range(8):
+        moved = requests.post(f"{page.sim.server.url}/sim/clock", json={"advance_seconds": 86_400}, timeout=10)
+        moved.raise_for_status()
+    page.wait(lambda: _settled(page))
+    page.say("李姐", "佣金")
+    page.sees("李姐", "可提现 ¥5.28")
+
+
+def _settled(page: Page) -> bool:
+    """Whether the money has become available: asked through the chat, as she would."""
+    page.say("李姐", "佣金")
+    return "可提现 ¥5.28" in page.find("chat", page.phone("李姐")).text
