@@ -44,11 +44,21 @@ export function face(name, { account = false, size = "", index = null } = {}) {
   return element;
 }
 
+const GOODS = [["礼盒", "🎁"], ["牛奶", "🥛"], ["酸奶", "🥛"], ["鸡蛋", "🥚"], ["蛋", "🥚"], ["蜂蜜", "🍯"], ["蜜", "🍯"], ["橄榄油", "🫒"], ["菜籽油", "🌼"],
+  ["花生", "🥜"], ["油", "🛢️"], ["茶", "🍵"], ["龙井", "🍵"], ["普洱", "🍵"], ["咖啡", "☕"], ["面条", "🍜"], ["挂面", "🍜"], ["面粉", "🌾"], ["小米", "🌾"],
+  ["燕麦", "🌾"], ["米", "🍚"], ["苹果", "🍎"], ["橙", "🍊"], ["柑", "🍊"], ["桃", "🍑"], ["葡萄", "🍇"], ["草莓", "🍓"], ["枣", "🌰"], ["核桃", "🌰"], ["坚果", "🌰"],
+  ["菌", "🍄"], ["菇", "🍄"], ["木耳", "🍄"], ["番茄", "🍅"], ["玉米", "🌽"], ["红薯", "🍠"], ["土豆", "🥔"], ["蔬菜", "🥬"], ["牛肉", "🥩"], ["猪", "🥓"],
+  ["鸡", "🍗"], ["鱼", "🐟"], ["虾", "🦐"], ["酒", "🍶"], ["醋", "🫙"], ["酱", "🫙"], ["纸", "🧻"], ["皂", "🧼"], ["洗", "🧴"], ["霜", "🧴"], ["面膜", "🧖"], ["杯", "🥤"],
+  ["秤", "⚖️"], ["耳机", "🎧"], ["手表", "⌚"], ["手环", "⌚"], ["电饭", "🍚"], ["灯", "💡"], ["音箱", "🔊"], ["充电", "🔌"]];
+
+/** The product's own picture, or a coloured tile with what its title names. */
 export function productPicture(product) {
   if (product.image_url) return h("img.pic", { src: product.image_url, alt: "", loading: "lazy" });
-  const picture = h("span.pic", { "aria-hidden": "true" }, [...product.title][0]);
+  const emoji = GOODS.find(([word]) => product.title.includes(word))?.[1];
+  const picture = h(`span.pic${emoji ? ".emoji" : ""}`, { "aria-hidden": "true" }, emoji ?? [...product.title][0]);
   const [from, to] = PALETTE[[...product.sku].reduce((sum, letter) => sum + letter.codePointAt(0), 0) % PALETTE.length];
-  picture.style.background = `linear-gradient(145deg, ${from}, ${to})`;
+  picture.style.background = emoji ? `linear-gradient(145deg, color-mix(in srgb, ${from} 18%, #fff), color-mix(in srgb, ${from} 42%, #fff))`
+    : `linear-gradient(145deg, ${from}, ${to})`;
   return picture;
 }
 

@@ -8,7 +8,7 @@ export async function showShelf(world) {
   document.getElementById("shelf").replaceChildren(...products.map((product) => h("li", {},
     h("button.goods", { type: "button", "data-test": "product", "data-sku": product.sku, onclick: () => askToBuy(product, world) },
       productPicture(product), h("span.name", {}, product.title),
-      h("span.foot", {}, h("span.price", {}, yuan(product.price_fen).replace(/\.00$/, "")), h("span.buy", {}, "购买"))))));
+      h("span.till", {}, h("span.price", {}, yuan(product.price_fen).replace(/\.00$/, "")), h("span.buy", {}, "购买"))))));
 }
 
 function whoPays(world) {
