@@ -6,7 +6,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
-from bot.runtime import bootstrap, health, webhook
+from bot.runtime import bootstrap, health, logs, webhook
 from bot.runtime.demo import mount_simulator
 from bot.runtime.settings import Settings, from_environment
 from bot.runtime.understanding import warm_up
@@ -32,6 +32,7 @@ def create_app(settings: Settings | None = None, runtime: bootstrap.Runtime | No
     if settings.demo:
         mount_simulator(app, runtime)
     warm_up()
+    logs.watch_requests(app)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(OperationalError, _database_away)
     app.register_error_handler(PoolTimeout, _database_away)

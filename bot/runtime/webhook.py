@@ -36,7 +36,7 @@ def blueprint(keys: Mapping[str, wechat.AccountKeys], dispatcher: Dispatcher,
     def receive(account: str) -> Response:
         if account not in keys:
             return _plain(b"", 404)
-        now = dispatcher.now()
+        now, started = dispatcher.now(), time.perf_counter()
         try:
             body = _body()
             opened = wechat.open_callback(keys[account], request.args, body, int(time.time()))
@@ -50,7 +50,9 @@ def blueprint(keys: Mapping[str, wechat.AccountKeys], dispatcher: Dispatcher,
             return _plain(wechat.ACKNOWLEDGED)
         if keys[account].mode == "plain" and not _fresh_nonce(account, opened, now):
             return _refused(account, Refused("replayed"))
-        return _plain(opened.seal(dispatcher.handle(opened.incoming)))
+        answer = _plain(opened.seal(dispatcher.handle(opened.incoming)))
+        metrics.ack("wechat", time.perf_counter() - started)
+        return answer
 
     def _fresh_nonce(account: str, opened: wechat.Opened, now: datetime) -> bool:
         with sessions.begin() as session:
