@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from flask import Flask
+from flask import Flask, redirect
 
 from bot.runtime import bootstrap
 from bot.runtime.settings import Settings
@@ -57,7 +57,7 @@ def _menu_push(runtime: bootstrap.Runtime, account: str) -> outbox.Effect:
 
 
 def mount_simulator(app: Flask, runtime: bootstrap.Runtime) -> None:
-    """Hang the simulator into the application at /sim."""
+    """Hang the simulator into the application at /sim; the printed address leads there."""
 
     def advance(seconds: int) -> datetime:
         assert isinstance(runtime.clock, OffsetClock | FixedClock)
@@ -66,6 +66,7 @@ def mount_simulator(app: Flask, runtime: bootstrap.Runtime) -> None:
         return moved
 
     app.register_blueprint(blueprint(sim_config(runtime, advance)))
+    app.add_url_rule("/", "front", lambda: redirect("/sim/"))
 
 
 def sim_config(runtime: bootstrap.Runtime, advance: Callable[[int], datetime]) -> SimConfig:

@@ -1,7 +1,6 @@
 """Posters: make the QR, draw, check, send. Everything slow that the word 海报 sets off."""
 
 from collections.abc import Callable
-from datetime import datetime
 
 from bot.kit.gateway import GatewayError, Outcome
 from bot.kit.jobs import LAST_ATTEMPT, Claimed, Ended, JobContext, Jobs, Later, Refused
@@ -10,7 +9,6 @@ from bot.pictures.studio import PosterRequest, Studio
 from domain.catalog import queries as catalog
 from domain.notices import service as notices
 from domain.people import queries as people
-from domain.shared.clock import business_date
 from handlers.jobs.delivery import deliver
 from handlers.jobs.scenes import living_scene
 
@@ -35,6 +33,8 @@ def _make(ctx: JobContext, effect: Claimed, draw: Draw) -> Ended:
     account = effect.payload["account"]
     try:
         jpeg = draw(_request(ctx, effect))
+        # Before the attempt to send is on record: a worker killed in this long call has sent nothing, so repeat it.
+        ctx.gateway(account).upload_image(jpeg)
     except GatewayError as refusal:
         if refusal.result.outcome is Outcome.BACK_OFF and refusal.result.retry_at:
             return Later(f"back_off:{refusal.result.errcode}", ctx.now() + (refusal.result.retry_at - ctx.real_now()))
@@ -60,7 +60,7 @@ def _request(ctx: JobContext, effect: Claimed) -> PosterRequest:
         style=payload.get("style", ""), shop_name=ctx.shop.name, title=product.title, price_fen=product.price_fen,
         list_price_fen=None, points=(), category=product.category, sku=product.sku, product_image=None,
         sharer_name=sharer.nickname, avatar=avatar.fetch(sharer.avatar_url) if sharer.avatar_url else None,
-        qr_url=scene.url, valid_until=_valid_until(scene.expires_at),
+        qr_url=scene.url, valid_until=ctx.copy.render("poster.valid_until", at=scene.expires_at),
     )
 
 
@@ -69,8 +69,3 @@ def _apologise(ctx: JobContext, effect: Claimed) -> None:
     with ctx.begin() as session:
         notices.tell(session, notices.Notice(effect.person_id, "answer", f"poster-failed:{effect.id}",
                                              "poster.failed", {}, effect.payload["account"]), ctx.now())
-
-
-def _valid_until(expires_at: datetime) -> str:
-    day = business_date(expires_at)
-    return f"{day.month}月{day.day}日"
