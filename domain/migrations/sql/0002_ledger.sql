@@ -113,7 +113,8 @@ end $$;
 -- reverses?, resolves?}], postings: [{idem, n, debit_owner?, debit, credit_owner?, credit, currency, amount}]}.
 -- A key that is there with the same digest is skipped with its postings; with another digest HT409 is raised.
 -- Balances are locked in account order before any is written. Returns how many journals were booked.
-create function ledger_post(doc jsonb) returns bigint language plpgsql as $$
+create function ledger_post(doc jsonb) returns bigint language plpgsql
+set plan_cache_mode = force_generic_plan as $$
 declare
     at timestamptz := doc ->> 'at';
     fresh_ids bigint[];

@@ -17,8 +17,11 @@ create function intake_load(subjects text[]) returns jsonb language sql stable a
      where s.subject like 'order:%';
 $$;
 
+-- The plans of both functions below never depend on the values: planning them anew costs as much as running them.
+
 -- Everything that a batch of facts changes, in one call: orders, deals, money, verdicts, and the facts for others.
-create function money_apply(doc jsonb) returns void language plpgsql as $$
+create function money_apply(doc jsonb) returns void language plpgsql
+set plan_cache_mode = force_generic_plan as $$
 declare
     at timestamptz := doc ->> 'at';
 begin
@@ -44,7 +47,8 @@ end $$;
 -- Takes due events whose subject no other worker has, with the facts that are parked for the same subjects.
 -- The row locks and the advisory locks end with the transaction: they are the lease. Also hands out ids for the
 -- orders that the payments among them will make.
-create function intake_claim(at timestamptz, most bigint) returns jsonb language plpgsql as $$
+create function intake_claim(at timestamptz, most bigint) returns jsonb language plpgsql
+set plan_cache_mode = force_generic_plan as $$
 declare
     taken bigint[];
     mine text[];

@@ -37,7 +37,8 @@ def test_L1_P11_refund_after_withdrawal_becomes_debt_and_is_repaid_first(shop: S
     moved = [(line.reason, line.source, line.target, line.change) for line in lines]
     assert ("commission.clawed_back", "debt", "expense.direct", -172) in moved
     assert ("commission.released", "pending", "debt", 0) in moved
-    assert sum(line.change for line in lines) == shop.wallet("李姐").total_earned_fen - shop.wallet("李姐").paid_fen == 620
+    wallet = shop.wallet("李姐")
+    assert sum(line.change for line in lines) == wallet.total_earned_fen - wallet.paid_fen == 620
 
 
 def test_L2_refund_before_payment_is_parked_and_seen_when_nothing_follows(shop: Shop) -> None:
@@ -392,7 +393,8 @@ def test_facts_carry_what_the_notice_says(shop: Shop) -> None:
     facts = shop.rows("select person_id, payload from outbox where kind = 'commission.accrued' order by person_id")
     assert [(person, fact["level"], fact["amount_fen"], fact["order_no"], fact["title"], fact["rule"])
             for person, fact in facts] == [
-        (shop.people["李姐"], 2, 198, "A1", "货1", "default"), (shop.people["小王"], 1, 792, "A1", "货1", "category:fmcg")]
+        (shop.people["李姐"], 2, 198, "A1", "货1", "default"),
+        (shop.people["小王"], 1, 792, "A1", "货1", "category:fmcg")]
 
 
 def test_a_settled_event_keeps_no_phone(shop: Shop) -> None:
@@ -419,4 +421,5 @@ def test_the_newest_word_about_a_product_wins_in_any_order(shop: Shop) -> None:
 def test_a_customer_event_makes_a_person_with_a_name(shop: Shop) -> None:
     shop.tell(shop.event("customer.upserted", identities={"mall_user_id": "new", "phone": "13800138000"},
                          nickname="小花", birthday="1990-02-28", phone_verified=True))
-    assert shop.rows("select nickname, phone_verified_at is not null from person where nickname <> ''") == [("小花", True)]
+    named = shop.rows("select nickname, phone_verified_at is not null from person where nickname <> ''")
+    assert named == [("小花", True)]

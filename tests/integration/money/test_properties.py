@@ -4,6 +4,7 @@ Random sets of facts are told to the real thing and to tests/fakes/shadow_ledger
 """
 
 import itertools
+import os
 import random
 import threading
 from collections import Counter
@@ -23,13 +24,14 @@ from tests.conftest import MORNING
 from tests.fakes.shadow_ledger import Shadow
 from tests.integration.money.world import PEPPER, Shop
 
-EXAMPLES = 200
+EXAMPLES = int(os.environ.get("HUITOU_EXAMPLES", "100"))
 REACHED: Counter[str] = Counter()
 """What the examples really exercised; the last test asserts that none of it stayed at zero."""
 
 WANTED = (
     "refund after release", "debt made", "debt repaid", "parked refund", "capped line", "closed order",
-    "two workers", "duplicate event", "order in two reports", "three-way refund", "zero commission", "spent before refund",
+    "two workers", "duplicate event", "order in two reports", "three-way refund", "zero commission",
+    "spent before refund",
 )
 
 TIGHT = {
@@ -62,7 +64,8 @@ def orders(draw: st.DrawFn) -> list[tuple[Fact, list[Fact]]]:
         left = {line: fen for line, _, fen in lines}
         parts = draw(st.sampled_from([0, 1, 1, 2, 3]))
         for refund in range(parts):
-            back = {line: fen if refund == 2 else draw(st.sampled_from([0, fen // 3, fen])) for line, fen in left.items()}
+            back = {line: fen if refund == 2 else draw(st.sampled_from([0, fen // 3, fen]))
+                    for line, fen in left.items()}
             left = {line: fen - back[line] for line, fen in left.items()}
             later.append(("refunded", name, (f"R{refund}", back)))
         if draw(st.booleans()) and draw(st.booleans()):

@@ -50,7 +50,8 @@ def test_a_level_that_may_not_earn_is_not_passed_on() -> None:
 
 
 def test_halves_go_up_and_nothing_is_left_out() -> None:
-    assert [p.amount_fen for p in strike(9, [SaleLine(1, "S", "x", 10), SaleLine(2, "S", "x", 9)], [1], {}, FIRST)] == [1]
+    sold = [SaleLine(1, "S", "x", 10), SaleLine(2, "S", "x", 9)]
+    assert [part.amount_fen for part in strike(9, sold, [1], {}, FIRST)] == [1]
 
 
 def test_the_cap_cuts_by_largest_remainder_and_never_exceeds() -> None:
