@@ -54,7 +54,7 @@ def main(settings: Settings, bells: tuple[str, ...]) -> None:
     if bells[0] == "slow":
         _warm_studio(runtime)
     work.answer(runtime, bells[0])
-    connection = bell.connect(settings.redis_url)
+    connection = bell.connect(settings.redis_url, answer_seconds=5)
     queue = Queue(bells[0], connection=connection, serializer=JSONSerializer)
     worker = HouseWorker([queue], connection=connection, serializer=JSONSerializer, worker_ttl=60)
     worker.work(with_scheduler=False, logging_level="WARNING")
