@@ -211,6 +211,21 @@ def test_valkey_is_killed(world: World) -> None:
     until(lambda: world.house.pids("valkey"), "valkey runs again", 30)
 
 
+def test_valkey_hangs(world: World) -> None:
+    """A bell that neither rings nor breaks: people are answered in time, and their work is done."""
+    earner = world.earner("沈姐")
+    asker = world.person("韩姐")
+    world.house.freeze("valkey")
+    try:
+        answer = asker.sends("海报")
+        assert (answer.status, answer.tries) == (200, 1)
+        assert world.mall.post(world.sale("V3", FEN, earner))[0] == 202
+        earner.phone.gets("佣金到账", "V3")
+    finally:
+        world.house.thaw("valkey")
+    asker.gets_picture()
+
+
 def test_the_clock_is_killed_when_only_it_knows(world: World) -> None:
     """The ring is lost and the clock dead: its successor finds the work."""
     earner = world.earner("褚姐")
