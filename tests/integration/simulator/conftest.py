@@ -149,6 +149,16 @@ def sim(server: Server) -> Iterator[Client]:
     client.http.close()
 
 
+@pytest.fixture
+def hasty(sim_database: str) -> Iterator[Client]:
+    """A platform without patience: tries start a second apart, for tests about second and third tries."""
+    server = Server(sim_database, callback_timeout=1.0)
+    client = Client(server)
+    yield client
+    client.http.close()
+    server.stop()
+
+
 @pytest.fixture(scope="session")
 def calm(postgres: embedded.Server) -> Iterator[Client]:
     """One simulator for all tests that are only refused: nothing they do leaves a trace."""

@@ -144,7 +144,7 @@ class Server:
             base_url=lambda: self.url, database_url=database_url, accounts=(account,),
             webhook_secret=WEBHOOK_SECRET, webhook_source="mall", now=lambda: self.times.business,
             advance_clock=self.times.advance, real_now=self.times.real,
-            **{"products": lambda: PRODUCTS, "people": (), "callback_timeout": 0.6, **settings})
+            **{"products": lambda: PRODUCTS, "people": (), **settings})
         self._server = make_server("127.0.0.1", port, make_app(self.echo, self.config), threaded=True)
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         self._thread.start()

@@ -45,20 +45,20 @@ def test_an_acknowledgement_shows_nothing(sim: Client, silence: str) -> None:
     assert RED_LINE not in sim.said(li, "system")
 
 
-def test_no_answer_in_time_is_tried_three_times_with_one_id(sim: Client) -> None:
-    li = sim.person()
-    before = len(sim.echo.received)
-    sim.echo.instead = lambda message: Response(status=503)
-    sim.act("/api/say", openid=li, text="在吗")
-    sim.wait(lambda: RED_LINE in sim.said(li, "system"))
-    tries = sim.echo.received[before:]
+def test_no_answer_in_time_is_tried_three_times_with_one_id(hasty: Client) -> None:
+    li = hasty.person()
+    before = len(hasty.echo.received)
+    hasty.echo.instead = lambda message: Response(status=503)
+    hasty.act("/api/say", openid=li, text="在吗")
+    hasty.wait(lambda: RED_LINE in hasty.said(li, "system"))
+    tries = hasty.echo.received[before:]
     assert len(tries) == 3
     assert len({one["MsgId"] for one in tries}) == 1
-    assert sim.said(li) == ["欢迎 "]
+    assert hasty.said(li) == ["欢迎 "]
 
 
-def test_the_second_try_may_answer(sim: Client) -> None:
-    li = sim.person()
+def test_the_second_try_may_answer(hasty: Client) -> None:
+    li = hasty.person()
     hold, seen = threading.Event(), []
 
     def slow_once(message: dict[str, Any]) -> None:
@@ -66,13 +66,13 @@ def test_the_second_try_may_answer(sim: Client) -> None:
         if len(seen) == 1:
             hold.wait(5)
 
-    sim.echo.instead = slow_once  # type: ignore[assignment]
-    sim.act("/api/say", openid=li, text="快点")
-    sim.wait(lambda: "你说：快点" in sim.said(li))
+    hasty.echo.instead = slow_once  # type: ignore[assignment]
+    hasty.act("/api/say", openid=li, text="快点")
+    hasty.wait(lambda: "你说：快点" in hasty.said(li))
     hold.set()
     assert seen[0] == seen[1]
-    assert sim.said(li).count("你说：快点") == 1
-    assert RED_LINE not in sim.said(li, "system")
+    assert hasty.said(li).count("你说：快点") == 1
+    assert RED_LINE not in hasty.said(li, "system")
 
 
 def _reply(sim: Client, message: dict[str, Any], **changes: str) -> str:
@@ -118,14 +118,14 @@ def test_an_unfollow_is_told_but_never_answered(sim: Client) -> None:
     assert sim.said(li, "system") == ["你已关注李记有机", "你已取消关注李记有机"]
 
 
-def test_dropping_our_answer_forces_a_retry(sim: Client) -> None:
-    li = sim.person()
-    sim.act("/api/faults", api="callback", fault="drop", next=1)
-    sim.act("/api/say", openid=li, text="再来")
-    sim.wait(lambda: "你说：再来" in sim.said(li))
-    tries = [one["MsgId"] for one in sim.echo.received if one.get("Content") == "再来"]
-    assert len(tries) == 2
-    assert tries[0] == tries[1]
+def test_dropping_our_answer_forces_a_retry(hasty: Client) -> None:
+    li = hasty.person()
+    hasty.act("/api/faults", api="callback", fault="drop", next=1)
+    hasty.act("/api/say", openid=li, text="再来")
+    hasty.wait(lambda: "你说：再来" in hasty.said(li))
+    tries = [one["MsgId"] for one in hasty.echo.received if one.get("Content") == "再来"]
+    assert len(tries) >= 2
+    assert len(set(tries)) == 1
 
 
 @pytest.mark.parametrize("mode", ["plain", "compatible"])
@@ -141,18 +141,18 @@ def test_the_other_two_modes(sim_database: str, mode: Any) -> None:
         server.stop()
 
 
-def test_a_message_whose_process_died_is_taken_up_again(sim: Client, sim_database: str) -> None:
-    li = sim.person()
-    sim.echo.instead = lambda message: Response(status=503)
-    sim.act("/api/say", openid=li, text="别丢")
-    sim.wait(lambda: RED_LINE in sim.said(li, "system"))
-    sim.echo.instead = None
+def test_a_message_whose_process_died_is_taken_up_again(hasty: Client, sim_database: str) -> None:
+    li = hasty.person()
+    hasty.echo.instead = lambda message: Response(status=503)
+    hasty.act("/api/say", openid=li, text="别丢")
+    hasty.wait(lambda: RED_LINE in hasty.said(li, "system"))
+    hasty.echo.instead = None
     engine = create_engine(sim_database)
     with engine.begin() as db:
         db.execute(text("update sim.deliveries set state = 'sending', tries = 1, "
                         "claimed_until = now() - interval '1 minute' where label = 'text'"))
     engine.dispose()
-    sim.wait(lambda: "你说：别丢" in sim.said(li))
+    hasty.wait(lambda: "你说：别丢" in hasty.said(li))
 
 
 def test_the_handshake_wants_echostr_and_nothing_else(sim: Client) -> None:

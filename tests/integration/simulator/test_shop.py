@@ -78,16 +78,16 @@ def test_a_replay_runs_backwards(sim: Client) -> None:
     assert [one["type"] for one in events(sim, 4)] == ["order.paid", "order.received", "order.received", "order.paid"]
 
 
-def test_an_event_is_tried_again_when_the_service_is_down_but_not_when_it_refuses(sim: Client) -> None:
-    li = sim.person()
-    sim.echo.event_status = 503
-    sim.act("/api/buy", openid=li, sku="RICE-5KG")
-    assert len({one["id"] for one in events(sim, 3)}) == 1
-    sim.wait(lambda: sim.get("/api/orders", openid=li)["orders"][0]["events"][0]["state"] == "failed")
-    sim.echo.event_status = 422
-    sim.act("/api/buy", openid=li, sku="TEA-250")
-    sim.wait(lambda: sim.get("/api/orders", openid=li)["orders"][0]["events"][0]["state"] == "failed")
-    assert len(sim.echo.events) == 4
+def test_an_event_is_tried_again_when_the_service_is_down_but_not_when_it_refuses(hasty: Client) -> None:
+    li = hasty.person()
+    hasty.echo.event_status = 503
+    hasty.act("/api/buy", openid=li, sku="RICE-5KG")
+    assert len({one["id"] for one in events(hasty, 3)}) == 1
+    hasty.wait(lambda: hasty.get("/api/orders", openid=li)["orders"][0]["events"][0]["state"] == "failed")
+    hasty.echo.event_status = 422
+    hasty.act("/api/buy", openid=li, sku="TEA-250")
+    hasty.wait(lambda: hasty.get("/api/orders", openid=li)["orders"][0]["events"][0]["state"] == "failed")
+    assert len(hasty.echo.events) == 4
 
 
 @pytest.mark.parametrize(("body", "status"), [
