@@ -1,4 +1,4 @@
-// Small helpers for making elements, and for texts that several parts share.
+// Makes elements, and the texts that several parts share.
 
 const SVG = "http://www.w3.org/2000/svg";
 
