@@ -172,7 +172,8 @@ def test_names_and_titles_stay_text(shop: Landing, name: str) -> None:
 @pytest.mark.parametrize("code", [
     "nobody22", "x", "x" * 200, "..%2f..%2fetc", "%00", "李姐", "l1O0l1O0", "a b", "<b>", "%ff%fe",
 ])
-def test_an_unknown_code_is_a_friendly_404(shop: Landing, code: str) -> None:
+def test_an_unknown_code_is_a_friendly_404(untouched: Engine, clock: FixedClock, code: str) -> None:
+    shop = Landing(untouched, clock, FakeGateway())
     page = shop.page(f"/r/{code}", 404) if "%2f" not in code else ""
     if page:
         assert "失效" in page and "李记有机" in page
