@@ -157,6 +157,7 @@ class Person:
     name: str
     openid: str
     heard: list[str | bytes] = field(default_factory=list)
+    acted_at: int = 0
 
     @property
     def identity(self) -> dict[str, str]:
@@ -187,15 +188,15 @@ class Person:
         return self.heard[-1]
 
     def sees(self, *parts: str) -> "Person":
-        """The newest text holds every part."""
-        newest = next((said for said in reversed(self.heard) if isinstance(said, str)), "")
-        for part in parts:
-            assert part in newest, f"{self.name} does not see {part!r} in:\n{newest}"
-        return self
+        """One text since the person's last act holds every part."""
+        return self._one_text_has(parts, self.heard[self.acted_at:])
 
     def saw(self, *parts: str) -> "Person":
         """Some text so far holds every part."""
-        texts = [said for said in self.heard if isinstance(said, str)]
+        return self._one_text_has(parts, self.heard)
+
+    def _one_text_has(self, parts: tuple[str, ...], heard: list[str | bytes]) -> "Person":
+        texts = [said for said in heard if isinstance(said, str)]
         assert any(all(part in text for part in parts) for text in texts), f"{parts} not in:\n" + "\n---\n".join(texts)
         return self
 
@@ -204,6 +205,7 @@ class Person:
         return self
 
     def _post(self, fields: dict[str, str]) -> "Person":
+        self.acted_at = len(self.heard)
         config = self.shop.runtime.settings.wechat[ACCOUNT]
         assert config.encoding_aes_key is not None
         stamp = str(int(time.time()))
