@@ -43,10 +43,11 @@ def receive(session: Session, source: str, events: Sequence[CommerceEvent], now:
     conflicts: set[str] = set()
     rows = []
     for event in events:
-        if digests.setdefault(event.id, event.digest) != event.digest:
+        digest = event.digest
+        if digests.setdefault(event.id, digest) != digest:
             conflicts.add(event.id)
         rows.append({
-            "event_id": event.id, "digest": event.digest, "type": event.type, "subject": event.subject,
+            "event_id": event.id, "digest": digest, "type": event.type, "subject": event.subject,
             "payload": event.data, "occurred_at": event.occurred_at.isoformat(),
         })
     taken = session.scalars(TAKE_IN, {"source": source, "now": now, "events": json.dumps(rows)}).all()
