@@ -66,11 +66,13 @@ class Platform:
             self._seconds[openid] = max(int(time.time()), self._seconds.get(openid, 0) + 1)
             return self._seconds[openid]
 
-    def deliver(self, openid: str, xml: str, mark: str, most: int = TRIES) -> Answer:
-        """Post until a 200 comes, at most ``most`` times, one try every five seconds, as the platform does."""
+    def deliver(
+        self, openid: str, xml: str, mark: str, most: int = TRIES, every: float = PATIENCE
+    ) -> Answer:
+        """Post until a 200 comes: three times, one try every five seconds, as the platform does, or as told."""
         begun = time.monotonic()
         for n in range(1, most + 1):
-            time.sleep(max(0.0, begun + (n - 1) * PATIENCE - time.monotonic()))
+            time.sleep(max(0.0, begun + (n - 1) * every - time.monotonic()))
             answer = self.post(wire.callback(self.keys, xml, openid))
             if answer.status == 200:
                 self.acknowledged[mark] = openid
@@ -157,9 +159,14 @@ class Phone:
         """Send a text; returns the passive reply's text, '' for silence. Fails when nobody answers."""
         return self.reply(self.sends(text, message_id))
 
-    def sends(self, text: str, message_id: str = "", most: int = TRIES) -> Answer:
+    def sends(self, text: str, message_id: str = "") -> Answer:
         openid, xml, mark = self.written(text, message_id)
-        return self.platform.deliver(openid, xml, mark, most)
+        return self.platform.deliver(openid, xml, mark)
+
+    def insists(self, text: str) -> Answer:
+        """As ``sends``, tried every second until somebody answers: a slow machine needs its time to start things."""
+        openid, xml, mark = self.written(text)
+        return self.platform.deliver(openid, xml, mark, most=40, every=1.0)
 
     def written(self, text: str, message_id: str = "") -> tuple[str, str, str]:
         """A message as ``Platform.storm`` takes it; the right to answer is open from now."""

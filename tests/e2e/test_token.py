@@ -15,13 +15,6 @@ FEN = 9_900
 SEND = "message/custom/send"
 
 
-def _forget_token(world: World) -> int:
-    """The service's token is gone; returns how often it has asked so far."""
-    with world.house.connect() as db:
-        db.execute("delete from platform_token")
-    return world.api.count("stable_token")
-
-
 def _lift_holds(world: World) -> None:
     """What an operator waits for: the pauses that the platform's faults made are over."""
     with world.house.connect() as db:
@@ -39,7 +32,7 @@ def _state(world: World, order: str) -> str:
 def test_two_processes_that_need_a_token_ask_once(world: World) -> None:
     """A poster (slow worker) and a notice (fast worker) find no token at the same moment."""
     drawer, earner = world.person("李姐"), world.earner("王姐")
-    asked = _forget_token(world)
+    asked = world.forget_token()
     with world.api.gated(api("stable_token"), "acted") as gate:
         drawer.says("海报")
         gate.wait()
@@ -50,23 +43,6 @@ def test_two_processes_that_need_a_token_ask_once(world: World) -> None:
         earner.phone.gets("佣金到账", "K1")
         drawer.gets_picture()
     assert world.api.count("stable_token") == asked + 1
-
-
-def test_a_worker_killed_while_it_asks_holds_up_nobody(world: World) -> None:
-    """The lock goes with its process: the other worker asks at once."""
-    drawer, earner = world.person("李姐"), world.earner("王姐")
-    _forget_token(world)
-    with world.api.gated(api("stable_token"), "received") as gate:
-        drawer.says("海报")
-        gate.wait()
-        world.mall.tells(world.sale("K2", FEN, earner))
-        world.house.kill("slow")
-        earner.phone.gets("佣金到账", "K2", seconds=20)
-
-    def kept() -> None:
-        drawer.gets_picture(seconds=1)
-
-    world.promises.append(kept)
 
 
 def test_a_token_that_somebody_else_replaced_is_renewed_once(world: World) -> None:
@@ -93,7 +69,7 @@ def test_a_closed_window_waits_for_the_next_word(world: World) -> None:
 def test_an_address_that_is_not_on_the_list_raises_an_alarm(world: World) -> None:
     """Nothing is lost, the doctor names the cause and our address, and it goes out when the list is mended."""
     earner = world.earner("王姐")
-    _forget_token(world)
+    world.forget_token()
     words = "invalid ip 203.0.113.7 ipv6 ::ffff:203.0.113.7, not in whitelist"
     world.api.fail_always("stable_token", Code(40164, words))
     try:
