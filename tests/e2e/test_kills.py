@@ -17,7 +17,7 @@ import pytest
 
 from tests.e2e.conftest import TORTURE, Earner, World
 from tests.e2e.house import Part
-from tests.e2e.peer import Answer
+from tests.e2e.peer import Answer, Phone
 from tests.e2e.platform_api import api, send_to
 from tests.e2e.waiting import until
 
@@ -58,20 +58,35 @@ def test_web_is_killed_with_a_message_in_hand(world: World, pool: ThreadPoolExec
 
 
 def test_web_is_killed_between_commit_and_answer(world: World, pool: ThreadPoolExecutor) -> None:
-    """The work is committed, the platform never heard: its next try gets the stored reply, and there is one poster."""
-    phone = world.person("吴姐")
+    """The work is committed, the platform never heard: its next try gets the stored reply, and there is one poster.
+
+    The step lasts as long as a ring at a frozen bell, half a second: should we miss it, the next person has it.
+    """
+    for name in ("吴姐", "何姐", "吕姐", "施姐"):
+        phone = world.person(name)
+        if _answer_after_commit(world, pool, phone).tries > 1:
+            break
+    else:
+        raise AssertionError("the step was never met")
+    phone.gets_picture()
+    world.promises.append(lambda: _has_pictures(world, phone.openid, 1))
+
+
+def _answer_after_commit(world: World, pool: ThreadPoolExecutor, phone: Phone) -> Answer:
+    ordered = "select 1 from outbox where kind = 'poster.make' and payload ->> 'openid' = %s"
+    web = world.house.pids("web")[0]
     world.house.freeze("valkey")
     try:
-        asked: Future[Answer] = pool.submit(phone.insists, "海报")
-        until(lambda: world.house.count("outbox where kind = 'poster.make' and payload ->> 'openid' = %s",
-                                        phone.openid), "the order of the poster")
-        world.house.kill("web")
+        with world.house.connect() as db:
+            db.autocommit = True
+            asked: Future[Answer] = pool.submit(phone.insists, "海报")
+            until(lambda: db.execute(ordered, (phone.openid,)).fetchone(), "the order of the poster", pause=0.005)
+            world.house.kill_pid(web)
     finally:
         world.house.thaw("valkey")
     answer = asked.result()
     assert "正在生成" in phone.reply(answer)
-    phone.gets_picture()
-    world.promises.append(lambda: _has_pictures(world, phone.openid, 1))
+    return answer
 
 
 def test_web_is_killed_with_events_in_hand(world: World, pool: ThreadPoolExecutor) -> None:
