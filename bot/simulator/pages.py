@@ -8,7 +8,7 @@ with 404 (no such thing), 409 (not possible now), 415 or 422 (bad input).
   GET  /api/state              {shop, accounts, people, menus, now, apis, faults}
   GET  /api/feed?after=<id>    {bubbles, last, now, people, menu_versions}: what is new on all phones
   GET  /api/products           {products}: the shelf
-  POST /api/people             {name, account?} → the person, who follows nobody yet
+  POST /api/people             {name, account?} → the person, a follower of nobody; the mall tells the name
   POST /api/say                {openid, text}
   POST /api/reply-menu         {openid, bubble_id, item_id}: tap a choice inside a message
   POST /api/menu-tap           {openid, key | index, image_id? | url?, latitude?, longitude?, label?}
@@ -152,6 +152,8 @@ def add_people(bp: Blueprint, peer: Peer) -> None:
         with peer.store.begin() as connection:
             made = people.add(connection, account=account.account, app_id=account.app_id,
                               name=fields.text("name"), now=peer.now())
+            introduced = shop.introduce(peer, connection, made)
+        deliveries.send(peer, [introduced])
         return jsonify(openid=made["openid"], name=made["name"], account=made["account"], following=False), 201
 
     @bp.post("/api/scan")

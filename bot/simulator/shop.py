@@ -83,6 +83,13 @@ def _paid_event(peer: Peer, person: Row, order: dict[str, Any]) -> dict[str, Any
         "shipping_fen": order["shipping_fen"]})
 
 
+def introduce(peer: Peer, connection: Connection, person: Row) -> int:
+    """The mall knows its customers by name and tells the service; WeChat itself no longer does."""
+    app_id = peer.account(person["account"]).app_id
+    return deliveries.queue_order_event(peer, connection, person, "", _event(peer, "customer.upserted", {
+        "identities": {"openid": person["openid"], "app_id": app_id}, "nickname": person["name"]}))
+
+
 def _queue(peer: Peer, connection: Connection, person: Row, order: dict[str, Any], event: dict[str, Any]) -> int:
     return deliveries.queue_order_event(peer, connection, person, order["order_id"], event)
 

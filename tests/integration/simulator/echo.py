@@ -58,6 +58,8 @@ class Echo:
     account: SimAccount = ACCOUNT
     received: list[dict[str, Any]] = field(default_factory=list)
     events: list[dict[str, Any]] = field(default_factory=list)
+    names: list[dict[str, Any]] = field(default_factory=list)
+    """What the mall told of its customers; kept apart from the orders."""
     queries: list[dict[str, str]] = field(default_factory=list)
     instead: Callable[[dict[str, Any]], Response | str | None] | None = None
     event_status: int = 202
@@ -128,7 +130,8 @@ def make_app(echo: Echo, config: SimConfig) -> Flask:
         if not verify_webhook(WEBHOOK_SECRET, request.headers, request.get_data()):
             return Response(status=403)
         with echo._guard:
-            echo.events.append(request.get_json())
+            event = request.get_json()
+            (echo.names if event["type"] == "customer.upserted" else echo.events).append(event)
         return Response('{"accepted":1,"duplicate":0}', status=echo.event_status)
 
     return app

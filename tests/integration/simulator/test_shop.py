@@ -28,6 +28,12 @@ def test_a_purchase_is_reported_as_the_contract_says(sim: Client) -> None:
                               "quantity": 2, "paid_fen": 18_900}]
 
 
+def test_the_mall_introduces_who_is_added(sim: Client) -> None:
+    openid = sim.person("周周", follows=False)
+    told = sim.wait(lambda: sim.echo.names)[0]
+    assert told["data"] == {"identities": {"openid": openid, "app_id": ACCOUNT.app_id}, "nickname": "周周"}
+
+
 def test_an_orders_life(sim: Client) -> None:
     li = sim.person()
     order = sim.act("/api/buy", openid=li, sku="RICE-5KG")["order_id"]

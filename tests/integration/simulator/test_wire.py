@@ -43,7 +43,7 @@ def _flipped(sealed: str, at: int) -> str:
     _flipped(CIPHER.encrypt("<xml/>"), 17),
     CallbackCipher(ACCOUNT.encoding_aes_key, "wxanother").encrypt("<xml/>"),
     CallbackCipher("Z" * 42 + "0", ACCOUNT.app_id).encrypt("<xml/>"),
-])
+], ids=["empty", "no base64", "short", "end flipped", "middle flipped", "another app", "another key"])
 def test_a_damaged_or_foreign_cipher_text_is_refused(sealed: str) -> None:
     with pytest.raises(CryptoFault):
         CIPHER.decrypt(sealed)
