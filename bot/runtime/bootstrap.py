@@ -5,13 +5,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import time
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from bot.kit.context import Shop
 from bot.kit.gateway import Gateway, SendResult
+from bot.pictures.photos import Photos
 from bot.pictures.studio import Studio
 from bot.runtime import bell as bells
 from bot.runtime import metrics
@@ -36,9 +41,11 @@ from handlers.jobs import JOBS
 
 ASSETS = Path(__file__).parents[2] / "assets"
 
-POOL = {"pool_size": 5, "max_overflow": 40, "pool_pre_ping": True, "pool_recycle": 900}
+POOL = {"pool_size": 5, "max_overflow": 40, "pool_recycle": 900}
 CONNECT = {"connect_timeout": 3, "application_name": "huitou"}
 STATEMENT_MILLISECONDS = 15_000
+RESTED_SECONDS = 1.0
+"""A connection that was not used for this long is asked whether it still lives before it is used again."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +77,26 @@ class Runtime:
 def connect(url: str, **pool: Any) -> Engine:
     """An engine with the house's timeouts; statements are prepared by the driver after a few uses."""
     options = f"-c statement_timeout={STATEMENT_MILLISECONDS} -c timezone=UTC"
-    return create_engine(url, connect_args={**CONNECT, "options": options}, **(POOL | pool))
+    engine = create_engine(url, connect_args={**CONNECT, "options": options}, **(POOL | pool))
+    _ask_the_rested(engine)
+    return engine
+
+
+def _ask_the_rested(engine: Engine) -> None:
+    """Instead of asking at every use (pool_pre_ping), which costs a busy web worker more than a statement."""
+
+    @event.listens_for(engine, "checkin")
+    def rest(_connection: Any, record: ConnectionPoolEntry) -> None:
+        record.info["rested_at"] = monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def ask(connection: DBAPIConnection, record: ConnectionPoolEntry, _fairy: Any) -> None:
+        if monotonic() - record.info.get("rested_at", monotonic()) < RESTED_SECONDS:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except engine.dialect.loaded_dbapi.Error as fault:
+            raise InvalidatePoolError from fault
 
 
 def build(
@@ -92,14 +118,13 @@ def build(
     shop = next(iter(shops.values()), Shop(settings.shop.name, settings.public_url, "", styles))
     pepper = settings.key("identity hashes")
     tools = {
-        Studio: studio, Policy: load_policy(ASSETS / "notices.toml"),
+        Studio: studio, Photos: Photos(), Policy: load_policy(ASSETS / "notices.toml"),
         Offers: Offers.load((ASSETS / "rewards.toml").read_text("utf-8")),
         Titles: Titles.load((ASSETS / "roles.toml").read_text("utf-8")),
     }
     context = ProcessContext(sessions, clock, voice, shop, app_ids, gateways, tools, bell.ring)
     accounts = {name: Account(name, app_ids[name], shops[name]) for name in app_ids}
-    dispatcher = Dispatcher(sessions, TREE, voice, clock.now, bell.ring, pepper, dict(menu.intents),
-                            accounts, tools)
+    dispatcher = Dispatcher(sessions, TREE, voice, clock.now, bell.ring, dict(menu.intents), accounts, tools)
     outbox = OutboxRunner(sessions, JOBS, context, clock.now)
     return Runtime(settings, engine, sessions, clock, voice, menu, shop, bell, gateways, dispatcher, outbox, context,
                    pepper)

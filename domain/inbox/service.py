@@ -1,9 +1,10 @@
-"""Open, close, fail and re-open inbox messages, and keep the place of a dialogue.
+"""Close, fail and re-open inbox messages, and keep the place of a dialogue.
 
-The insert happens first in the message's own transaction, so a retry that arrives while the first try still
-runs waits on the unique key and then finds the stored reply.
+They are opened by open_message of migration 0007: its insert happens first in the message's own transaction, so a
+retry that arrives while the first try still runs waits on the unique key and then finds the stored reply.
 """
 
+import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,14 +19,6 @@ NONCE_MINUTES = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
-    """``id`` is None for a retry; then ``reply`` is what the first try answered (None: it did not succeed)."""
-
-    id: int | None
-    reply: dict[str, Any] | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Failed:
     """A failed message that is due for another try, locked for us."""
 
@@ -35,23 +28,12 @@ class Failed:
     attempts: int
 
 
-_OPEN = text(
-    """
-    insert into inbox_message (account, dedupe_key, kind, payload, received_at)
-    values (:account, :dedupe_key, :kind, :payload, :now)
-    on conflict (account, dedupe_key) do nothing
-    returning id
-    """
-).bindparams(bindparam("payload", type_=JSONB))
-_REPLY_OF = text("select reply from inbox_message where account = :account and dedupe_key = :dedupe_key")
-
-_CLOSE = text(
-    """
+_CLOSE = """
     update inbox_message
-       set state = 'done', person_id = :person_id, reply = :reply, error = '', due_at = null, handled_at = :now
-     where id = :id
-    """
-).bindparams(bindparam("reply", type_=JSONB))
+       set state = 'done', person_id = %s, reply = %s::jsonb, error = '', due_at = null, handled_at = %s
+     where id = %s
+"""
+"""For the driver itself: every message pays for this, and its way through the ORM would cost more than its work."""
 
 _FAIL = text(
     """
@@ -62,22 +44,12 @@ _FAIL = text(
 ).bindparams(bindparam("payload", type_=JSONB))
 
 
-def open_message(
-    session: Session, account: str, dedupe_key: str, kind: str, payload: dict[str, Any], now: datetime
-) -> Opened:
-    """Take the message in, or learn that it was here before (waits while its first try still runs)."""
-    names = {"account": account, "dedupe_key": dedupe_key}
-    row = session.execute(_OPEN, {**names, "kind": kind, "payload": payload, "now": now}).first()
-    if row is not None:
-        return Opened(row.id)
-    return Opened(None, session.execute(_REPLY_OF, names).scalar_one())
-
-
 def close_message(
     session: Session, message_id: int, person_id: int | None, reply: dict[str, Any], now: datetime
 ) -> None:
     """The message was handled: keep who said it and what was answered."""
-    session.execute(_CLOSE, {"id": message_id, "person_id": person_id, "reply": reply, "now": now})
+    facts = (person_id, json.dumps(reply, ensure_ascii=False), now, message_id)
+    session.connection().exec_driver_sql(_CLOSE, facts)
 
 
 def keep_failed(

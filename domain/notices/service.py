@@ -82,23 +82,6 @@ def resume(session: Session, person_id: int, source: str, now: datetime) -> bool
     return bool(gone)
 
 
-def wake(session: Session, person_id: int, now: datetime) -> int:
-    """The person opened the window: notices that waited only for that are due now. Returns how many."""
-    woken = session.execute(
-        text(
-            """
-            update outbox set due_at = :now
-             where person_id = :person and state = 'waiting' and reason = :reason and queue = 'notice'
-            returning id
-            """
-        ),
-        {"person": person_id, "now": now, "reason": NO_RIGHT},
-    ).all()
-    if woken:
-        outbox.ring(session, "notice")
-    return len(woken)
-
-
 def _record(session: Session, person_id: int, purpose: str, given: bool, source: str, now: datetime) -> bool:
     row = session.execute(
         text(

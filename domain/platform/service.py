@@ -6,7 +6,7 @@ is in the platform's own real time.
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Literal
 
 from sqlalchemy import CursorResult, Executable, case, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
@@ -45,25 +45,20 @@ class Left:
         return self.message + self.tap
 
 
+def right_of(trigger: Trigger, now: datetime) -> tuple[bool, int, datetime]:
+    """What ``trigger`` at ``now`` opens: whether it is the window of taps, how many messages, until when."""
+    if trigger == "message":
+        return False, MESSAGE_RIGHTS, now + MESSAGE_WINDOW
+    return True, TAP_RIGHTS, now + TAP_WINDOW
+
+
 def grant(session: Session, account: str, openid: str, trigger: Trigger, now: datetime) -> None:
     """The person did ``trigger`` at ``now``: their window is refreshed to its maximum, never added to.
 
     An older trigger that is handled late (a retry, the sweeper) changes nothing.
     """
-    if trigger == "message":
-        fresh: dict[str, Any] = {"message_left": MESSAGE_RIGHTS, "message_until": now + MESSAGE_WINDOW}
-        until = SendRight.message_until
-    else:
-        fresh = {"tap_left": TAP_RIGHTS, "tap_until": now + TAP_WINDOW}
-        until = SendRight.tap_until
-    row = insert(SendRight).values(account=account, openid=openid, **fresh)
-    session.execute(
-        row.on_conflict_do_update(
-            index_elements=["account", "openid"],
-            set_=fresh,
-            where=or_(until.is_(None), until <= row.excluded[until.key]),
-        )
-    )
+    tap, rights, ends = right_of(trigger, now)
+    session.execute(select(func.grant_right(account, openid, tap, rights, ends)))
 
 
 def take(session: Session, account: str, openid: str, now: datetime) -> Right | None:

@@ -30,6 +30,8 @@ class Outbox(Base):
         CheckConstraint("state not in ('refused', 'dead') or reason <> ''", name="reason"),
         Index("ix_outbox_due", "queue", "due_at", postgresql_where=text("state in ('waiting', 'running')")),
         Index(None, "person_id", "id"),
+        Index("ix_outbox_no_right", "person_id",
+              postgresql_where=text("state = 'waiting' and reason = 'no_right' and queue = 'notice'")),
     )
 
     id: Mapped[RowId]

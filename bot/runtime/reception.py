@@ -1,0 +1,77 @@
+"""Taking a message in: inbox row, sender, their right to be answered and the place of their dialogue, in one call.
+
+The functions of migration 0007 do the work; what they replace took five statements, and a statement's way through the
+ORM costs more than its work. So these go to the driver directly (a third of the cost).
+"""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row
+from sqlalchemy.orm import Session
+
+from bot.kit.context import Speaker
+from bot.kit.conversation import Place
+from bot.kit.messages import Incoming
+from domain.platform import service as platform
+from domain.shared import outbox
+
+_OPEN = "select * from open_message(%s, %s, %s, %s::jsonb, %s, %s, %s, %s, %s, %s, %s)"
+_MEET = "select * from meet_sender(%s, %s, %s, %s, %s, %s, %s, %s)"
+_TAPS: dict[str, platform.Trigger] = {"follow": "follow", "scan": "scan", "menu": "menu"}
+
+
+@dataclass(frozen=True, slots=True)
+class Guest:
+    """The person on the other side, locked until the transaction ends, and where the dialogue with them stands."""
+
+    speaker: Speaker
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """``guest`` is None for a retry; then ``reply`` is what the first try answered (None: it did not succeed)."""
+
+    message_id: int
+    guest: Guest | None
+    reply: dict[str, Any] | None = None
+
+
+def open_message(session: Session, message: Incoming, app_id: str, now: datetime) -> Opened:
+    """Take the message in, or learn that it was here before (waits while its first try still runs)."""
+    payload = json.dumps(message.to_json(), ensure_ascii=False)
+    facts = (message.account, message.dedupe_key, message.event or message.kind, payload, app_id, message.sender)
+    row = session.connection().exec_driver_sql(_OPEN, (*facts, *_circumstances(message, now))).one()
+    if row.message_id is None:
+        return Opened(0, None, row.reply)
+    return Opened(row.message_id, _guest(session, row))
+
+
+def meet(session: Session, message: Incoming, app_id: str, now: datetime) -> Guest:
+    """The sender of a message that was taken in earlier."""
+    facts = (message.account, app_id, message.sender, *_circumstances(message, now))
+    return _guest(session, session.connection().exec_driver_sql(_MEET, facts).one())
+
+
+def trigger_of(message: Incoming) -> platform.Trigger | None:
+    """Which right to send a message opens: message, menu, follow, scan, or None."""
+    if message.kind != "event":
+        return "menu" if message.data.get("bizmsgmenuid") else "message"
+    return _TAPS.get(message.event)
+
+
+def _circumstances(message: Incoming, now: datetime) -> tuple[object, ...]:
+    """Whether they wrote, when, and the right that it opens: whoever writes or taps lets us write back."""
+    trigger = trigger_of(message)
+    right = platform.right_of(trigger, now) if trigger else (None, None, None)
+    return (message.kind != "event", now, *right)
+
+
+def _guest(session: Session, row: Row[Any]) -> Guest:
+    if row.woken:
+        outbox.ring(session, "notice")
+    speaker = Speaker(row.person_id, row.nickname, row.referral_code, row.identity_id, row.followed_before)
+    return Guest(speaker, Place(row.state or "", row.memory or {}))
