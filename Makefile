@@ -8,7 +8,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint types imports pytest bench fmt clean
+.PHONY: help setup run test lint types imports pytest bench torture fmt clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -35,6 +35,10 @@ pytest: $(VENV)/dev.stamp
 
 bench: setup ## Measure ours against floors and peers; prints ratios, writes var/bench.json
 	@$(PY) -m bench
+
+torture: setup ## Hours of kills and random histories; HUITOU_EXAMPLES and HUITOU_TORTURE set how many
+	@HUITOU_TORTURE=1 HUITOU_EXAMPLES=$${HUITOU_EXAMPLES:-5000} $(PY) -m pytest -p no:randomly --timeout 3600 \
+		tests/e2e/test_kills.py tests/integration/money/test_properties.py tests/integration/people
 
 fmt: $(VENV)/dev.stamp ## Sort imports and mend what can be mended
 	@$(VENV)/bin/ruff check --fix .
