@@ -66,7 +66,7 @@ def _figure(square: Image.Image) -> None:
 
 def fetch(
     url: str,
-    allowed_hosts: Collection[str] = WECHAT_HOSTS,
+    allowed_hosts: Collection[str] | None = WECHAT_HOSTS,
     *,
     private_hosts: Collection[str] = (),
     seconds: float = MOST_SECONDS,
@@ -74,10 +74,10 @@ def fetch(
 ) -> bytes | None:
     """The picture at ``url``, or None on any trouble: an avatar is never worth a failed poster.
 
-    Only http and https, only ``allowed_hosts`` (redirects too), at most ``seconds`` altogether and
-    ``most_bytes``; only JPEG, PNG and WebP that really open and are no decompression bombs. Hosts whose
-    address is not public are refused unless they stand in ``private_hosts`` (``host`` or ``host:port``),
-    which also allows them: for a local peer in a demo.
+    Only http and https, only ``allowed_hosts`` (redirects too; None allows every public host: for addresses that
+    the shop itself has signed), at most ``seconds`` altogether and ``most_bytes``; only JPEG, PNG and WebP that
+    really open and are no decompression bombs. Hosts whose address is not public are refused unless they stand
+    in ``private_hosts`` (``host`` or ``host:port``), which also allows them: for a local peer in a demo.
     """
     deadline = time.monotonic() + seconds
     try:
@@ -98,7 +98,7 @@ def fetch(
     return None
 
 
-def _allowed(url: str, allowed: Collection[str], private: Collection[str]) -> bool:
+def _allowed(url: str, allowed: Collection[str] | None, private: Collection[str]) -> bool:
     parts = urlsplit(url)
     host = parts.hostname or ""
     if parts.scheme not in ("http", "https") or parts.username is not None or not host:
@@ -106,7 +106,7 @@ def _allowed(url: str, allowed: Collection[str], private: Collection[str]) -> bo
     port = parts.port or (443 if parts.scheme == "https" else 80)
     if host in private or f"{host}:{port}" in private:
         return True
-    if host not in allowed or parts.port not in (None, 80, 443):
+    if (allowed is not None and host not in allowed) or parts.port not in (None, 80, 443):
         return False
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return bool(found) and all(ipaddress.ip_address(entry[4][0]).is_global for entry in found)

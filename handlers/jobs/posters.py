@@ -5,6 +5,7 @@ from collections.abc import Callable
 from bot.kit.gateway import GatewayError, Outcome
 from bot.kit.jobs import LAST_ATTEMPT, Claimed, Ended, JobContext, Jobs, Later, Refused
 from bot.pictures import avatar
+from bot.pictures.photos import Photos
 from bot.pictures.studio import PosterRequest, Studio
 from domain.catalog import queries as catalog
 from domain.notices import service as notices
@@ -58,7 +59,8 @@ def _request(ctx: JobContext, effect: Claimed) -> PosterRequest:
         raise LookupError(f"no product {payload['sku']} or no person {effect.person_id}")
     return PosterRequest(
         style=payload.get("style", ""), shop_name=ctx.shop.name, title=product.title, price_fen=product.price_fen,
-        list_price_fen=None, points=(), category=product.category, sku=product.sku, product_image=None,
+        list_price_fen=None, points=(), category=product.category, sku=product.sku,
+        product_image=ctx.tool(Photos).get(product.image_url),
         sharer_name=sharer.nickname, avatar=avatar.fetch(sharer.avatar_url) if sharer.avatar_url else None,
         qr_url=scene.url, valid_until=ctx.copy.render("poster.valid_until", at=scene.expires_at),
     )
