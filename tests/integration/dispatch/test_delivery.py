@@ -39,81 +39,81 @@ def refuse(shop: Shop, outcome: Outcome, code: int, retry_at: datetime | None = 
 @pytest.mark.parametrize(("outcome", "code"), [(Outcome.WINDOW_CLOSED, 45015), (Outcome.QUOTA_USED, 45047)])
 def test_without_a_window_it_waits_for_the_next_contact(shop: Shop, li: Person, outcome: Outcome, code: int) -> None:
     refuse(shop, outcome, code)
-    tell(shop, li, "a")
+    tell(shop, li, "通知甲")
     shop.work()
-    assert row(shop, "a") == ("waiting", "no_right")
+    assert row(shop, "通知甲") == ("waiting", "no_right")
     shop.wait(hours=5)
-    assert texts(li, "a") == 0
+    assert texts(li, "通知甲") == 0
     li.says("帮助")
-    assert row(shop, "a") == ("done", "")
-    assert texts(li, "a") == 1
+    assert row(shop, "通知甲") == ("done", "")
+    assert texts(li, "通知甲") == 1
 
 
 def test_somebody_who_left_is_refused_and_hears_nothing_more(shop: Shop, li: Person) -> None:
     refuse(shop, Outcome.UNFOLLOWED, 43004)
-    tell(shop, li, "a")
+    tell(shop, li, "通知甲")
     shop.work()
-    tell(shop, li, "b")
+    tell(shop, li, "通知乙")
     shop.work()
-    assert (row(shop, "a"), row(shop, "b")) == (("refused", "unfollowed"), ("refused", "unfollowed"))
+    assert (row(shop, "通知甲"), row(shop, "通知乙")) == (("refused", "unfollowed"), ("refused", "unfollowed"))
 
 
 def test_a_pause_that_the_platform_asks_for_is_kept(shop: Shop, li: Person) -> None:
     refuse(shop, Outcome.BACK_OFF, 45009, datetime.now(UTC) + timedelta(hours=2))
-    tell(shop, li, "a")
+    tell(shop, li, "通知甲")
     shop.work()
-    assert row(shop, "a") == ("waiting", "back_off:45009")
+    assert row(shop, "通知甲") == ("waiting", "back_off:45009")
     shop.wait(hours=1)
-    assert texts(li, "a") == 0
+    assert texts(li, "通知甲") == 0
     shop.wait(hours=1.1)
-    assert (row(shop, "a"), texts(li, "a")) == (("done", ""), 1)
+    assert (row(shop, "通知甲"), texts(li, "通知甲")) == (("done", ""), 1)
 
 
 def test_a_fault_of_the_account_waits_for_somebody_to_mend_it(shop: Shop, li: Person) -> None:
     for _ in range(8):
         refuse(shop, Outcome.CONFIG, 40164)
-    tell(shop, li, "a")
+    tell(shop, li, "通知甲")
     shop.work()
-    assert row(shop, "a") == ("waiting", "config:40164")
+    assert row(shop, "通知甲") == ("waiting", "config:40164")
     shop.wait(hours=1)
     shop.gateway.refusals.clear()
     shop.wait(minutes=6)
-    assert (row(shop, "a"), texts(li, "a")) == (("done", ""), 1), "trying again cost neither tries nor rights"
+    assert (row(shop, "通知甲"), texts(li, "通知甲")) == (("done", ""), 1), "trying again cost neither tries nor rights"
 
 
 @pytest.mark.parametrize(("outcome", "code"), [(Outcome.MUTED, 48002), (Outcome.REJECTED, 45002)])
 def test_what_will_never_work_is_refused_with_its_code(shop: Shop, li: Person, outcome: Outcome, code: int) -> None:
     refuse(shop, outcome, code)
-    tell(shop, li, "a")
+    tell(shop, li, "通知甲")
     shop.work()
-    assert row(shop, "a") == ("refused", f"{outcome.value}:{code}")
+    assert row(shop, "通知甲") == ("refused", f"{outcome.value}:{code}")
 
 
 def test_an_unknown_end_counts_as_sent_and_is_never_repeated(shop: Shop, li: Person) -> None:
     refuse(shop, Outcome.UNKNOWN, 0)
-    tell(shop, li, "a")
+    tell(shop, li, "通知甲")
     shop.work()
     shop.wait(hours=2)
     with shop.runtime.sessions() as session:
-        maybe = session.scalar(text("select result ->> 'maybe_sent' from outbox where key = 'notice:a'"))
-    assert (row(shop, "a"), maybe, texts(li, "a")) == (("done", ""), "true", 0)
+        maybe = session.scalar(text("select result ->> 'maybe_sent' from outbox where key = 'notice:通知甲'"))
+    assert (row(shop, "通知甲"), maybe, texts(li, "通知甲")) == (("done", ""), "true", 0)
 
 
 def test_the_same_business_fact_is_told_once(shop: Shop, li: Person) -> None:
     for _ in range(3):
-        tell(shop, li, "a")
+        tell(shop, li, "通知甲")
     shop.work()
-    assert texts(li, "a") == 1
+    assert texts(li, "通知甲") == 1
 
 
 def test_what_is_too_old_is_refused(shop: Shop, li: Person) -> None:
     shop.wait(days=3)
-    tell(shop, li, "a")
+    tell(shop, li, "通知甲")
     shop.work()
-    assert row(shop, "a") == ("waiting", "no_right")
+    assert row(shop, "通知甲") == ("waiting", "no_right")
     shop.wait(days=8)
     li.says("帮助")
-    assert (row(shop, "a"), texts(li, "a")) == (("refused", "expired"), 0)
+    assert (row(shop, "通知甲"), texts(li, "通知甲")) == (("refused", "expired"), 0)
 
 
 def test_marketing_is_capped_by_day_and_week(shop: Shop, li: Person) -> None:
@@ -134,11 +134,11 @@ def test_a_text_that_is_gone_fails_and_dies_with_its_reason(shop: Shop, li: Pers
     with shop.runtime.sessions.begin() as session:
         person_id = session.scalar(text("select person_id from identity where value = :v"), {"v": li.openid})
         assert person_id is not None
-        notices.tell(session, notices.Notice(person_id, "service", "a", "no.such.text", {}), shop.clock.now())
+        notices.tell(session, notices.Notice(person_id, "service", "通知甲", "no.such.text", {}), shop.clock.now())
     shop.work()
     for _ in range(6):
         shop.wait(minutes=2)
-    state, reason = row(shop, "a")
+    state, reason = row(shop, "通知甲")
     assert state == "dead"
     assert "no text for no.such.text" in reason
 
