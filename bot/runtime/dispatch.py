@@ -5,7 +5,7 @@ sweeper, and tells the person that it will be looked after.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -19,6 +19,7 @@ from bot.kit.messages import NOTHING, Incoming, Reply
 from bot.kit.messages import text as text_reply
 from bot.kit.router import Router
 from bot.runtime import metrics, reception
+from bot.runtime.recent import Recent
 from bot.runtime.understanding import understand
 from domain.inbox import service as inbox
 from domain.ledger.service import retrying
@@ -50,10 +51,14 @@ class Dispatcher:
     taps: dict[str, str]
     accounts: dict[str, Account]
     tools: Mapping[type[Any], Any]
+    recent: Recent = field(default_factory=Recent)
 
     def handle(self, message: Incoming) -> Reply:
         """The passive reply to a fresh message, or the stored one if it was here before. Never raises for bad input;
         a database that cannot be reached does raise: the platform must try again."""
+        if (known := self.recent.reply_to(message)) is not None:
+            metrics.inbox("retry")
+            return known
         now = self.now()
         account = self.accounts[message.account]
         try:
@@ -62,6 +67,8 @@ class Dispatcher:
             return self._keep(account, message, fault, now)
         if bells:
             self.ring(bells)
+        if reply != NOTHING:  # which is also what a message gets that failed and that the sweeper will answer
+            self.recent.keep(message, reply)
         return reply
 
     def retry_failed(self) -> bool:
