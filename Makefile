@@ -6,6 +6,7 @@ PY := $(VENV)/bin/python
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test lint types imports pytest bench torture fmt clean
@@ -33,8 +34,8 @@ pytest: $(VENV)/dev.stamp
 	@sh tests/ensure_chromium.sh
 	@$(PY) -m pytest $(PYTEST_ARGS)
 
-bench: setup ## Measure ours against floors and peers; prints ratios, writes var/bench.json
-	@$(PY) -m bench
+bench: setup $(VENV)-bench/stamp ## Measure ours against floors and peers; prints ratios, writes var/bench.json
+	@$(PY) -m bench $(BENCH_ARGS)
 
 torture: setup ## Hours of kills and random histories; HUITOU_EXAMPLES and HUITOU_TORTURE set how many
 	@HUITOU_TORTURE=1 HUITOU_EXAMPLES=$${HUITOU_EXAMPLES:-5000} $(PY) -m pytest -p no:randomly --timeout 3600 \
@@ -59,4 +60,10 @@ $(VENV)/run.stamp: requirements.txt | $(VENV)/bin/python
 $(VENV)/dev.stamp: requirements-dev.txt $(VENV)/run.stamp | $(VENV)/bin/python
 	@echo "installing what testing needs …"
 	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@
+
+$(VENV)-bench/stamp: requirements-bench.txt
+	@echo "installing what ours is measured against …"
+	@$(PY) -m venv $(VENV)-bench
+	@$(VENV)-bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bench.txt
 	@touch $@

@@ -21,7 +21,7 @@ def taking_turns(sides: Mapping[str, Callable[[], Round]], rounds: int) -> dict[
     always runs after the same neighbour."""
     taken: dict[str, list[Round]] = {name: [] for name in sides}
     for number in range(rounds):
-        names = list(sides) if number % 2 == 0 else list(reversed(sides))
+        names = list(sides) if number % 2 == 0 else list(sides)[::-1]
         for name in names:
             taken[name].append(sides[name]())
     return taken
@@ -30,8 +30,8 @@ def taking_turns(sides: Mapping[str, Callable[[], Round]], rounds: int) -> dict[
 def row(name: str, unit: str, taken: Mapping[str, Sequence[Round]], *, more_is_better: bool) -> dict[str, Any]:
     """A row from the rounds of ``ours``, ``floor`` and perhaps ``peer``.
 
-    ``ratio_floor`` is ours / floor. ``ratio_peer`` says how many times better ours is, so it is ours / peer of rates and
-    peer / ours of times. Ratios are taken within a round, then the median over the rounds.
+    ``ratio_floor`` is ours / floor. ``ratio_peer`` says how many times better ours is, so it is ours / peer of rates
+    and peer / ours of times. Ratios are taken within a round, then the median over the rounds.
     """
     values = {side: [one["value"] for one in turns] for side, turns in taken.items()}
     extras = {key for turns in taken.values() for one in turns for key in one} - {"value"}

@@ -2,8 +2,8 @@
 
 Reads a job as one JSON line, makes every request beforehand so that its own work is only to send and to read, prints
 ``ready``, waits for ``go``, and prints what it saw as one JSON line. A job has port, path, connections, seconds,
-how many requests to make (``stock``), keys, senders, ``kind``, ``first`` (the first message id), ``repeat`` (every request is the
-same message) and ``starts`` (what a right answer's body begins with).
+how many requests to make (``stock``), keys, senders, ``kind``, ``first`` (the first message id), ``repeat`` (every
+request is the same message) and ``starts`` (what a right answer's body begins with).
 """
 
 import json
@@ -62,13 +62,13 @@ def run(job: dict[str, Any], stock: list[bytes]) -> dict[str, Any]:
     rests: dict[socket.socket, bytes] = {}
     begun = now = time.perf_counter()
     for line in lines:
-        picker.register(line, selectors.EVENT_READ)
+        picker.register(line, selectors.EVENT_READ, line)
         asked[line], rests[line] = now, b""
         line.sendall(next(queue))
     end = begun + job["seconds"]
     while now < end:
         for key, _ in picker.select(1.0):
-            line: socket.socket = key.fileobj  # type: ignore[assignment]
+            line = key.data
             answer = rests[line] + line.recv(65536)
             body = _body(answer)
             if body is None:

@@ -1,8 +1,8 @@
 """Servers under measurement: started alike, pinned alike, asked alike.
 
 The web server has core 0 to itself; load and database share core 1. With one core, or where cores cannot be chosen,
-nothing is pinned and ``pinned()`` says so. Clock ticks of the server's processes give its CPU time per request, which a busy
-machine disturbs less than requests per second.
+nothing is pinned and ``pinned()`` says so. Clock ticks of the server's processes give its CPU time per request, which
+a busy machine disturbs less than requests per second.
 """
 
 import contextlib
@@ -101,9 +101,9 @@ def serving(command: Sequence[str | Path], port: int, env: Mapping[str, str], fo
 
 def granian(target: str, port: int, python: Path | str = PEER_PYTHON) -> list[str]:
     """The command that serves a WSGI ``target`` as the service serves its own: one process, the same threads."""
-    return [str(python), "-m", "granian", "--interface", "wsgi", "--http", "1", "--no-ws", "--host", "127.0.0.1", "--port",
-            str(port), "--workers", "1", "--blocking-threads", str(THREADS), "--backlog", "2048", "--backpressure",
-            "2048", "--log-level", "error", target]
+    return [str(python), "-m", "granian", "--interface", "wsgi", "--http", "1", "--no-ws", "--host", "127.0.0.1",
+            "--port", str(port), "--workers", "1", "--blocking-threads", str(THREADS), "--backlog", "2048",
+            "--backpressure", "2048", "--log-level", "error", target]
 
 
 def need_peers() -> None:
@@ -122,8 +122,11 @@ def family(pid: int) -> list[int]:
 
 
 def press(web: Web, job: Mapping[str, object], seconds: float) -> Round:
-    """Let the load process ask ``web`` for ``seconds``; ``value`` is answers a second, ``cpu_us`` the server's CPU
-    microseconds an answer, ``p99_ms`` what one in a hundred waited for longer. Raises RuntimeError on a wrong answer."""
+    """Let the load process ask ``web`` for ``seconds``. Raises RuntimeError on a wrong answer.
+
+    ``value`` is answers a second, ``cpu_us`` the server's CPU microseconds an answer, ``p99_ms`` what one in a hundred
+    waited for longer.
+    """
     asked = {"port": web.port, "connections": CONNECTIONS, "seconds": seconds, **job}
     with on_core(LOAD_CORE):
         load = subprocess.Popen([sys.executable, "-m", "bench.load"], cwd=ROOT, stdin=subprocess.PIPE,
@@ -141,7 +144,8 @@ def press(web: Web, job: Mapping[str, object], seconds: float) -> Round:
         used = web.ticks() - before
     if not told.get("answers") or told["wrong"]:
         raise RuntimeError(f"wrong answers: {told}\n{web.log.read_text(errors='replace')[-2000:]}")
-    return {"value": told["answers"] / told["seconds"], "cpu_us": used / told["answers"] * 1e6, "p99_ms": told["p99_ms"]}
+    answers = told["answers"]
+    return {"value": answers / told["seconds"], "cpu_us": used / answers * 1e6, "p99_ms": told["p99_ms"]}
 
 
 def wait_for(condition: Callable[[], bool], seconds: float, what: str) -> None:
@@ -153,7 +157,7 @@ def wait_for(condition: Callable[[], bool], seconds: float, what: str) -> None:
         time.sleep(0.01)
 
 
-def answers(url: str) -> bool:
+def is_up(url: str) -> bool:
     """Whether a GET is answered with 200."""
     try:
         with urllib.request.urlopen(url, timeout=3) as response:
@@ -163,12 +167,12 @@ def answers(url: str) -> bool:
 
 
 def _await(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
-    def is_up() -> bool:
+    def ready() -> bool:
         if process.poll() is not None:
             raise RuntimeError(f"the server of {url} ended:\n{log.read_text(errors='replace')[-2000:]}")
-        return answers(url)
+        return is_up(url)
 
-    wait_for(is_up, 60, f"the server of {url}")
+    wait_for(ready, 60, f"the server of {url}")
 
 
 def _cpu_seconds(pid: int) -> float:

@@ -1,8 +1,8 @@
 """B1 and B2: the Official Account's callback.
 
-B1: 佣金 by encrypted callback, all the way through the service (verify, decrypt, inbox row, person, wallet, stored reply,
-encrypted answer) on a PostgreSQL that really syncs; the floor is a Flask view that does one INSERT + COMMIT on the same
-database, the peer WeRoBot in Flask with its default session store and a text of the same length.
+B1: 佣金 by encrypted callback, all the way through the service (verify, decrypt, inbox row, person, wallet, stored
+reply, encrypted answer) on a PostgreSQL that really syncs; the floor is a Flask view that does one INSERT + COMMIT on
+the same database, the peer WeRoBot in Flask with its default session store and a text of about the same length.
 B2: a callback without work (a message that was here before; an event that nobody answers); the floor is a Flask view
 that reads the body, the peer wechatpy in Flask doing verify, decrypt, parse.
 
@@ -11,7 +11,6 @@ All servers are granian with one process and eight threads, all asked by the sam
 
 import base64
 import itertools
-import os
 import secrets
 import sys
 from collections.abc import Callable, Iterator
@@ -89,7 +88,9 @@ def openid(number: int) -> str:
     return f"oBench{number:022d}"
 
 
-def run(rounds: int = 5, seconds: float = servers.SECONDS, only: tuple[str, ...] = ("B1", "B2")) -> list[dict[str, Any]]:
+def run(
+    rounds: int = 5, seconds: float = servers.SECONDS, only: tuple[str, ...] = ("B1", "B2")
+) -> list[dict[str, Any]]:
     """Rows B1 and B2. Raises CannotMeasure when the peers are not installed."""
     servers.need_peers()
     with _field() as field:
@@ -173,12 +174,8 @@ def _bind(session: Session, now: datetime) -> None:
 
 
 def _order(number: int, now: datetime) -> dict[str, Any]:
-    line = {"line_id": "1", "sku": "RICE-5KG", "title": "有机大米 5kg", "category": "fmcg", "quantity": 1, "paid_fen": 9_900}
-    paid = {"order_id": f"A{number}", "channel": "mall", "currency": "CNY", "paid_at": now.isoformat(), "paid_fen": 9_900,
-            "buyer": {"mall_user_id": f"m{number}"}, "lines": [line]}
+    line = {"line_id": "1", "sku": "RICE-5KG", "title": "有机大米 5kg", "category": "fmcg", "quantity": 1,
+            "paid_fen": 9_900}
+    paid = {"order_id": f"A{number}", "channel": "mall", "currency": "CNY", "paid_at": now.isoformat(),
+            "paid_fen": 9_900, "buyer": {"mall_user_id": f"m{number}"}, "lines": [line]}
     return {"id": f"e{number}", "type": "order.paid", "occurred_at": now.isoformat(), "data": paid}
-
-
-if __name__ == "__main__":
-    for line in run(int(os.environ.get("ROUNDS", "3"))):
-        print(line)

@@ -50,6 +50,7 @@ def werobot() -> None:
 
     robot = WeRoBot(token=ENV["BENCH_TOKEN"], app_id=ENV["BENCH_APP_ID"], encoding_aes_key=ENV["BENCH_AES_KEY"])
     words = ENV["BENCH_WORDS"]
+    assert robot.session_storage  # made at first use: two threads would make two, and lock each other out of the file
 
     @robot.text
     def answer() -> str:
