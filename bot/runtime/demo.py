@@ -1,5 +1,6 @@
 """The demo shop: its goods, its plan, its three people's names, and the simulator beside it. Only with HUITOU_DEMO."""
 
+import base64
 import tomllib
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -35,7 +36,10 @@ def seed(settings: Settings) -> None:
 
 
 def seed_runtime(runtime: bootstrap.Runtime) -> None:
-    """As ``seed``, on a running process."""
+    """As ``seed``, on a running process. A shop with accounts of its own gets the simulator, but no goods of ours."""
+    if runtime.settings.own_accounts:
+        bootstrap.open_shop(runtime)
+        return
     bootstrap.open_shop(runtime, plans.load(bootstrap.ASSETS / "plans" / "two-level.toml"))
     now = runtime.clock.now()
     parsed = [events.parse_event(raw) for raw in _events(runtime.settings, now.isoformat())]
@@ -57,7 +61,12 @@ def _menu_push(runtime: bootstrap.Runtime, account: str) -> outbox.Effect:
 
 
 def mount_simulator(app: Flask, runtime: bootstrap.Runtime) -> None:
-    """Hang the simulator into the application at /sim; the printed address leads there."""
+    """Hang the simulator into the application at /sim; the printed address leads there.
+
+    Without an Official Account nobody could chat, so there is none.
+    """
+    if not runtime.settings.wechat:
+        return
 
     def advance(seconds: int) -> datetime:
         assert isinstance(runtime.clock, OffsetClock | FixedClock)
@@ -72,7 +81,7 @@ def mount_simulator(app: Flask, runtime: bootstrap.Runtime) -> None:
 def sim_config(runtime: bootstrap.Runtime, advance: Callable[[int], datetime]) -> SimConfig:
     """What the simulator is told of this shop."""
     settings = runtime.settings
-    source, api = next(iter(settings.api.items()))
+    source, secret = _mall(settings)
     accounts = tuple(
         SimAccount(name, account.app_id, account.app_secret.reveal(), account.token.reveal(),
                    account.encoding_aes_key.reveal() if account.encoding_aes_key else "", account.original_id,
@@ -81,9 +90,16 @@ def sim_config(runtime: bootstrap.Runtime, advance: Callable[[int], datetime]) -
     )
     return SimConfig(
         base_url=f"http://127.0.0.1:{settings.port}", database_url=settings.database_url, accounts=accounts,
-        webhook_secret=api.webhook_secrets[0].reveal(), webhook_source=source, now=runtime.clock.now,
+        webhook_secret=secret, webhook_source=source, now=runtime.clock.now,
         advance_clock=advance, shop_name=settings.shop.name, products=lambda: _shelf(runtime),
     )
+
+
+def _mall(settings: Settings) -> tuple[str, str]:
+    """Name and secret of the system that the simulator's mall plays; its events are refused if there is none."""
+    for name, source in settings.api.items():
+        return name, source.webhook_secrets[0].reveal()
+    return SOURCE, "whsec_" + base64.b64encode(settings.key("no mall")).decode()
 
 
 def _shelf(runtime: bootstrap.Runtime) -> list[dict[str, Any]]:

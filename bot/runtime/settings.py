@@ -69,6 +69,8 @@ class Settings:
     embedded_database: bool
     embedded_cache: bool
     demo: bool
+    own_accounts: bool
+    """Whether an accounts file was given; without one the demo shop is served."""
     web_workers: int
     web_threads: int
     log_level: str
@@ -233,7 +235,7 @@ def load(env: Mapping[str, str], cwd: Path) -> Settings:
         database_url=values["DATABASE_URL"] or embedded.postgres_url(home),
         redis_url=values["REDIS_URL"] or embedded.valkey_url(home),
         embedded_database=not values["DATABASE_URL"], embedded_cache=not values["REDIS_URL"],
-        demo=demo,
+        demo=demo, own_accounts=bool(accounts_path),
         web_workers=values["WEB_WORKERS"], web_threads=values["WEB_THREADS"],
         log_level=values["LOG_LEVEL"], log_format=values["LOG_FORMAT"],
         metrics_port=values["METRICS_PORT"], metrics_token=values["METRICS_TOKEN"],

@@ -1,5 +1,6 @@
 """Business time. Nobody calls ``datetime.now()``: whoever needs the time is given a clock."""
 
+import fcntl
 import os
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
@@ -57,13 +58,16 @@ class OffsetClock:
         return self._real() + self._load()
 
     def advance(self, seconds: int) -> datetime:
-        """Move on by ``seconds`` >= 0 for every process; returns the new time. Not for two writers at once."""
+        """Move on by ``seconds`` >= 0 for every process; returns the new time. Two at once add up."""
         if seconds < 0:
             raise ValueError("business time never goes back")
-        total = self._load() + timedelta(seconds=seconds)
-        draft = self._path.with_suffix(f".{os.getpid()}.tmp")
-        draft.write_text(str(int(total.total_seconds())))
-        draft.replace(self._path)
+        with self._path.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            self._stamp = None
+            total = self._load() + timedelta(seconds=seconds)
+            draft = self._path.with_suffix(f".{os.getpid()}.tmp")
+            draft.write_text(str(int(total.total_seconds())))
+            draft.replace(self._path)
         return self.now()
 
     def _load(self) -> timedelta:
