@@ -152,7 +152,7 @@ _BaseUrl = Annotated[str, base_url]
 _Digits = Annotated[str, _pattern(r"[0-9]{6,32}", "copy the merchant number, digits only")]
 _Serial = Annotated[str, _pattern(r"[0-9A-Fa-f]{8,64}", "copy the serial number of the merchant certificate")]
 _ApiV3Key = Annotated[Secret, _secret(r"[!-~]{32}", "write the 32 characters set in the merchant platform")]
-_ApiKey = Annotated[Secret, _secret(r"[!-~]{8,256}", "write 32 or more random characters")]
+_ApiKey = Annotated[Secret, _secret(r"[!-~]{4,256}", "write 32 or more random characters")]
 
 
 @dataclass(frozen=True, slots=True)
