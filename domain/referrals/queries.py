@@ -13,23 +13,10 @@ from domain.people.queries import survivors
 from domain.referrals.models import Referral, Touch
 
 _UPLINES = text("""
-    with recursive up (place, level, person_id, at, path) as (
-        select w.place, 0, coalesce(p.merged_into, p.id), w.at, array[coalesce(p.merged_into, p.id)]
-        from unnest(cast(:ids as bigint[]), cast(:ats as timestamptz[])) with ordinality as w (id, at, place)
-        join person p on p.id = w.id
-        union all
-        select up.place, up.level + 1, e.referrer_id, up.at, up.path || e.referrer_id
-        from up cross join lateral (
-            select r.referrer_id from referral r
-            where r.referee_id = up.person_id and r.bound_at <= up.at
-              and (r.valid_until is null or r.valid_until > up.at) and (r.ended_at is null or r.ended_at > up.at)
-            order by r.bound_at, r.id limit 1
-        ) e
-        where up.level < :levels and e.referrer_id <> all (up.path)
-    )
-    select place, person_id from up where level > 0 order by place, level
+    select place, person_id
+      from referral_uplines(cast(:ids as bigint[]), cast(:ats as timestamptz[]), cast(:levels as bigint))
+     where level > 0 order by place, level
 """)
-
 
 _INVITEES = text("""
     with mine as (

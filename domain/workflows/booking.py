@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select, text
+from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
@@ -19,11 +19,8 @@ from domain.orders.events import refs_of
 from domain.orders.rules import OrderState, Return, Verdict
 from domain.people import service as people
 from domain.referrals import service as referrals
-from domain.referrals.queries import uplines_at
 from domain.referrals.rules import Touch
 from domain.roles import service as roles
-from domain.roles.models import RoleGrant
-from domain.roles.rules import Role, highest
 from domain.shared.outbox import Effect, put
 from domain.workflows import notes
 from domain.workflows.desk import (
@@ -36,6 +33,7 @@ from domain.workflows.desk import (
     order_row,
 )
 from domain.workflows.merging import MOVERS
+from domain.workflows.standing import standing_at
 
 _APPLY = text("select money_apply(cast(:doc as jsonb))")
 
@@ -81,20 +79,18 @@ def meet(session: Session, fresh: Sequence[Work], plans: PlanBook, pepper: bytes
     ]
     if touches:
         referrals.bind_many(session, touches, policy, now)
-    bound = _strike(session, fresh, plans)
-    if bound:
-        referrals.renew_many(session, [(work.order.buyer_id, work.order.paid_at) for work in bound], policy)
+    renewing = _strike(session, fresh, plans)
+    if renewing:
+        referrals.renew_many(session, [(work.order.buyer_id, work.order.paid_at) for work in renewing], policy)
 
 
 def _strike(session: Session, works: Sequence[Work], plans: PlanBook) -> list[Work]:
-    """Sets the deals; returns the orders of buyers who belong to somebody."""
+    """Sets the deals; returns the orders whose buyers' bindings may last longer for it."""
     live = [plans.at(work.order.paid_at) for work in works]
     asked = [(work.order.buyer_id, work.order.paid_at) for work in works]
-    uplines = uplines_at(session, asked, max(plan.levels for plan in live))
-    held = _grants(session, {one for line in uplines for one in line})
-    for work, plan, upline in zip(works, live, uplines, strict=True):
+    standings = standing_at(session, asked, max(plan.levels for plan in live))
+    for work, plan, standing in zip(works, live, standings, strict=True):
         order = work.order
-        standing = {one: _role_at(held.get(one, ()), order.paid_at) for one in upline}
         sold = [SaleLine(line.n, line.sku, line.category, line.paid_fen) for line in order.lines]
         work.deals = [
             Deal(
@@ -102,25 +98,9 @@ def _strike(session: Session, works: Sequence[Work], plans: PlanBook) -> list[Wo
                 rate_bps=part.rate_bps, rule=part.rule, plan_version=plan.version, uncut_fen=part.uncut_fen,
                 amount_fen=part.amount_fen, accrued_at=order.paid_at,
             )
-            for part in strike(order.buyer_id, sold, upline, standing, plan)
+            for part in strike(order.buyer_id, sold, standing.upline, standing.roles, plan)
         ]
-    return [work for work, upline in zip(works, uplines, strict=True) if upline]
-
-
-def _grants(session: Session, people_ids: set[int]) -> dict[int, list[RoleGrant]]:
-    """Every grant that some people ever had: one statement for orders paid at many different moments."""
-    if not people_ids:
-        return {}
-    grants: dict[int, list[RoleGrant]] = {}
-    for grant in session.scalars(select(RoleGrant).where(RoleGrant.person_id.in_(people_ids)),
-                                 execution_options={"populate_existing": True}):
-        grants.setdefault(grant.person_id, []).append(grant)
-    return grants
-
-
-def _role_at(grants: Sequence[RoleGrant], at: datetime) -> Role:
-    """The role at payment: what somebody became later changes no earlier deal."""
-    return highest(g.role for g in grants if g.granted_at <= at and (g.revoked_at is None or g.revoked_at > at))
+    return [work for work, standing in zip(works, standings, strict=True) if standing.upline and standing.renews]
 
 
 def schedule(work: Work, plan: Plan) -> None:

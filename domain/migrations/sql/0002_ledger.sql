@@ -84,13 +84,6 @@ begin
         when 'frozen' then 'credit' when 'points' then 'credit' when 'debt' then 'debit' end;
 end $$;
 
--- The id of an account by name; null (and so refused by the posting) when there is none.
-create function account_id(whose bigint, what text, unit text) returns bigint language sql stable as $$
-    select case when whose is null
-        then (select id from account where owner_id is null and kind = what and currency = unit)
-        else (select id from account where owner_id = whose and kind = what and currency = unit) end
-$$;
-
 -- Ids of the accounts named in refs [{owner, kind, currency}], opened (with a balance row) when new.
 create function ledger_open(refs jsonb) returns void language plpgsql as $$
 begin
@@ -114,7 +107,7 @@ end $$;
 -- A key that is there with the same digest is skipped with its postings; with another digest HT409 is raised.
 -- Balances are locked in account order before any is written. Returns how many journals were booked.
 create function ledger_post(doc jsonb) returns bigint language plpgsql
-set plan_cache_mode = force_generic_plan as $$
+set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
     at timestamptz := doc ->> 'at';
     fresh_ids bigint[];
@@ -147,16 +140,22 @@ begin
         end if;
     end if;
 
-    -- A platform account has no owner; the two look-ups are written apart so that each uses the unique index.
+    -- A platform account has no owner, and no index finds "not distinct from": people and platform are looked up apart.
+    -- A side that neither look-up finds stays null and is refused.
     with fresh as (
         select * from unnest(fresh_ids, fresh_keys) as f (id, idem)
     ), written as (
         insert into posting (journal_id, n, debit, credit, currency, amount)
-        select f.id, p.n, account_id(p.debit_owner, p.debit, p.currency),
-               account_id(p.credit_owner, p.credit, p.currency), p.currency, p.amount
+        select f.id, p.n, coalesce(d.id, od.id), coalesce(c.id, oc.id), p.currency, p.amount
           from jsonb_to_recordset(doc -> 'postings') as p (idem text, n bigint, debit_owner bigint, debit text,
                credit_owner bigint, credit text, currency text, amount bigint)
           join fresh f on f.idem = p.idem
+          left join account d on d.owner_id = p.debit_owner and d.kind = p.debit and d.currency = p.currency
+          left join account c on c.owner_id = p.credit_owner and c.kind = p.credit and c.currency = p.currency
+          left join account od on p.debit_owner is null and od.owner_id is null and od.kind = p.debit
+               and od.currency = p.currency
+          left join account oc on p.credit_owner is null and oc.owner_id is null and oc.kind = p.credit
+               and oc.currency = p.currency
         returning debit, credit, amount
     ), summed as (
         select id, sum(delta)::bigint as delta
@@ -176,7 +175,7 @@ end $$;
 
 -- Locks the spendable accounts of some people, opened when new, in account order.
 create function ledger_lock(owners bigint[]) returns table (owner_id bigint, kind text, amount bigint)
-language plpgsql as $$
+language plpgsql set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 begin
     perform ledger_open((
         select coalesce(jsonb_agg(jsonb_build_object('owner', o, 'kind', k, 'currency', 'CNY')), '[]')

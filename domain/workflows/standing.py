@@ -1,0 +1,43 @@
+"""Who stood above the buyers of a batch when they paid, and as what: one call, whatever the number of orders."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from domain.roles.rules import Role, highest
+
+_STANDING = text("""
+    select place, level, person_id, roles, renews
+      from intake_standing(cast(:ids as bigint[]), cast(:ats as timestamptz[]), cast(:levels as bigint))
+""")
+
+
+@dataclass(slots=True)
+class Standing:
+    """The people above one buyer at the time of payment, nearest first, and their roles then.
+
+    ``renews``: the buyer's own binding ends one day, so that this purchase may make it last longer.
+    """
+
+    upline: list[int] = field(default_factory=list)
+    roles: dict[int, Role] = field(default_factory=dict)
+    renews: bool = False
+
+
+def standing_at(session: Session, asked: Sequence[tuple[int, datetime]], levels: int) -> list[Standing]:
+    """The standing of each (buyer, paid at), in order. What somebody became later changes no earlier deal."""
+    found = [Standing() for _ in asked]
+    rows = session.execute(
+        _STANDING, {"ids": [one for one, _ in asked], "ats": [at for _, at in asked], "levels": levels}
+    )
+    for place, level, person_id, roles, renews in rows:
+        standing = found[place - 1]
+        if level == 0:
+            standing.renews = renews
+        else:
+            standing.upline.append(person_id)
+            standing.roles[person_id] = highest(roles)
+    return found
