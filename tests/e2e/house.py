@@ -19,7 +19,7 @@ from typing import Any, Literal
 import psycopg
 import redis
 
-from bot.runtime import embedded
+from bot.runtime import embedded, undertaker
 from tests.e2e.waiting import until
 
 REPOSITORY = Path(__file__).parents[2]
@@ -51,6 +51,7 @@ class House:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "bot", "up"], cwd=REPOSITORY, env=self.environment(), text=True, bufsize=1,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+        undertaker.shared().mind(self._process.pid, signal.SIGTERM)  # a test run that is killed leaves nothing either
         self._reader = threading.Thread(target=self._read, args=(self._process,), daemon=True)
         self._reader.start()
         until(lambda: self._is_up() or self._process.poll() is not None, "ready:", 60)  # type: ignore[union-attr]
@@ -133,6 +134,7 @@ class House:
         assert not self.left_behind(), f"left behind: {self.left_behind()}"
 
     def _join(self) -> None:
+        undertaker.shared().forget(self.pid)
         assert self._reader is not None
         self._reader.join(10)
 
