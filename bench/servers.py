@@ -99,10 +99,10 @@ def serving(command: Sequence[str | Path], port: int, env: Mapping[str, str], fo
             process.wait()
 
 
-def granian(target: str, port: int, python: Path | str = PEER_PYTHON) -> list[str]:
+def granian(target: str, port: int, python: Path | str = PEER_PYTHON, threads: int = THREADS) -> list[str]:
     """The command that serves a WSGI ``target`` as the service serves its own: one process, the same threads."""
     return [str(python), "-m", "granian", "--interface", "wsgi", "--http", "1", "--no-ws", "--host", "127.0.0.1",
-            "--port", str(port), "--workers", "1", "--blocking-threads", str(THREADS), "--backlog", "2048",
+            "--port", str(port), "--workers", "1", "--blocking-threads", str(threads), "--backlog", "2048",
             "--backpressure", "2048", "--log-level", "error", target]
 
 

@@ -105,7 +105,8 @@ def build(
     studio: Studio | None = None, voice: Voice | None = None,
 ) -> Runtime:
     """Put a process together. Production gives settings only; tests give fakes for what would call out."""
-    engine = engine or connect(settings.database_url)
+    # One for every thread: a connection above pool_size is closed after each use and opened anew for the next.
+    engine = engine or connect(settings.database_url, pool_size=max(POOL["pool_size"], settings.web_threads))
     sessions = sessionmaker(engine, expire_on_commit=False)
     clock = clock or (OffsetClock(settings.home / "clock") if settings.demo else SystemClock())
     bell = bell or bells.Doorbell(bells.connect(settings.redis_url))
