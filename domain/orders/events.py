@@ -4,13 +4,14 @@
 are ignored; a float, a boolean, a missing offset, a second line with the same id are not. Money is integer fen.
 """
 
-import json
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from hashlib import sha256
 from typing import Any
+
+import msgspec
 
 from domain.people.rules import IdentityRef, Kind
 from domain.shared.errors import DomainError
@@ -21,6 +22,9 @@ MAX_LINES = 200
 IDENTITY_KINDS: tuple[Kind, ...] = ("openid", "unionid", "external_userid", "phone", "mall_user_id")
 
 Json = dict[str, Any]
+
+_canonical = msgspec.json.Encoder(order="sorted").encode
+"""One content, one text: names sorted, no spaces, UTF-8."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +48,17 @@ class CommerceEvent:
     subject: str
     data: Json
 
+    def canonical(self) -> bytes:
+        """``data`` as canonical JSON: what is stored and, with type and time, digested."""
+        return _canonical(self.data)
+
     @property
     def digest(self) -> str:
-        return digest_of([self.type, iso(self.occurred_at), self.data])
+        return self.digest_with(self.canonical())
+
+    def digest_with(self, canonical: bytes) -> str:
+        """The digest, given ``canonical()``: whoever stores the event writes its data down only once."""
+        return sha256(f"{self.type}\n{iso(self.occurred_at)}\n".encode() + canonical).hexdigest()
 
 
 class Reader:
@@ -148,7 +160,7 @@ def parse_event(raw: Any) -> CommerceEvent | list[Fault]:
 
 def digest_of(content: Any) -> str:
     """SHA-256 of the canonical JSON of ``content``, hex."""
-    return sha256(json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()).hexdigest()
+    return sha256(_canonical(content)).hexdigest()
 
 
 def iso(at: datetime) -> str:

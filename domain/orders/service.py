@@ -3,11 +3,11 @@
 Applying them is the workflows' business; orders themselves are stored by ``money_apply``.
 """
 
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+import msgspec
 from sqlalchemy import select, text, tuple_, update
 from sqlalchemy.orm import Session
 
@@ -16,14 +16,18 @@ from domain.orders.models import CommerceEventRow
 from domain.shared.errors import NotFound
 
 TAKE_IN = text("""
-    insert into commerce_event (source, event_id, digest, type, subject, payload, occurred_at, received_at, due_at)
-    select :source, e.event_id, e.digest, e.type, e.subject, e.payload, e.occurred_at, :now, :now
-      from jsonb_to_recordset(cast(:events as jsonb))
-           as e (event_id text, digest text, type text, subject text, payload jsonb, occurred_at timestamptz)
-     order by e.event_id
-        on conflict (source, event_id) do nothing
-    returning event_id
+    with taken as (
+        insert into commerce_event (source, event_id, digest, type, subject, payload, occurred_at, received_at, due_at)
+        select :source, e.event_id, e.digest, e.type, e.subject, e.payload, e.occurred_at, :now, :now
+          from jsonb_to_recordset(cast(:events as jsonb))
+               as e (event_id text, digest text, type text, subject text, payload jsonb, occurred_at timestamptz)
+         order by e.event_id
+            on conflict (source, event_id) do nothing
+        returning 1
+    )
+    select count(*) from taken
 """)
+"""Takes in what is new, in the order of ids, so that two batches with the same events cannot wait for each other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,25 +44,31 @@ def receive(session: Session, source: str, events: Sequence[CommerceEvent], now:
     if not events:
         return Received(0, 0)
     digests: dict[str, str] = {}
-    conflicts: set[str] = set()
+    clashing: set[str] = set()
     rows = []
     for event in events:
-        digest = event.digest
+        payload = event.canonical()
+        digest = event.digest_with(payload)
         if digests.setdefault(event.id, digest) != digest:
-            conflicts.add(event.id)
+            clashing.add(event.id)
         rows.append({
             "event_id": event.id, "digest": digest, "type": event.type, "subject": event.subject,
-            "payload": event.data, "occurred_at": event.occurred_at.isoformat(),
+            "payload": msgspec.Raw(payload), "occurred_at": event.occurred_at,
         })
-    taken = session.scalars(TAKE_IN, {"source": source, "now": now, "events": json.dumps(rows)}).all()
-    known = set(digests) - set(taken)
-    if known:
-        stored = session.execute(
-            select(CommerceEventRow.event_id, CommerceEventRow.digest)
-            .where(tuple_(CommerceEventRow.source, CommerceEventRow.event_id).in_([(source, name) for name in known]))
-        )
-        conflicts |= {name for name, digest in stored if digest != digests[name]}
-    return Received(len(taken), len(events) - len(taken), tuple(sorted(conflicts)))
+    asked = {"source": source, "now": now, "events": msgspec.json.encode(rows).decode()}
+    taken: int = session.execute(TAKE_IN, asked).scalar_one()
+    if taken < len(digests):
+        clashing |= _known_otherwise(session, source, digests)
+    return Received(taken, len(events) - taken, tuple(sorted(clashing)))
+
+
+def _known_otherwise(session: Session, source: str, digests: Mapping[str, str]) -> set[str]:
+    """The ids that are stored with another content. A statement of its own: it sees what others have just committed."""
+    stored = session.execute(
+        select(CommerceEventRow.event_id, CommerceEventRow.digest)
+        .where(tuple_(CommerceEventRow.source, CommerceEventRow.event_id).in_([(source, name) for name in digests]))
+    )
+    return {name for name, digest in stored if digest != digests[name]}
 
 
 def dismiss(session: Session, event_row_id: int, note: str, now: datetime) -> None:
