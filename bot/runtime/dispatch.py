@@ -143,7 +143,9 @@ class Dispatcher:
     def _keep(self, account: Account, message: Incoming, fault: Exception, now: datetime) -> Reply:
         log.exception("inbox.failed", account=account.name, kind=message.kind)
         with self.sessions.begin() as session:
-            inbox.keep_failed(session, account.name, message.dedupe_key, message.event or message.kind,
-                              message.to_json(), f"{type(fault).__name__}: {fault}", now)
+            stored = inbox.keep_failed(session, account.name, message.dedupe_key, message.event or message.kind,
+                                       message.to_json(), f"{type(fault).__name__}: {fault}", now)
+        if stored:  # its commit went through after all, or a retry was quicker
+            return Reply(**stored)
         metrics.inbox("failed")
         return text_reply(self.copy.render("error.retrying")) if message.kind == "text" else NOTHING

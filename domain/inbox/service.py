@@ -40,8 +40,13 @@ _FAIL = text(
     insert into inbox_message (account, dedupe_key, kind, payload, state, error, received_at, due_at)
     values (:account, :dedupe_key, :kind, :payload, 'failed', :error, :now, :due_at)
     on conflict (account, dedupe_key) do nothing
+    returning id
     """
 ).bindparams(bindparam("payload", type_=JSONB))
+
+_REPLY_OF = text(
+    "select reply from inbox_message where account = :account and dedupe_key = :dedupe_key"
+).columns(reply=JSONB)
 
 
 def close_message(
@@ -54,10 +59,18 @@ def close_message(
 
 def keep_failed(
     session: Session, account: str, dedupe_key: str, kind: str, payload: dict[str, Any], error: str, now: datetime
-) -> None:
-    """The handler failed and was rolled back: keep the message for the sweeper, unless a retry got through since."""
+) -> dict[str, Any] | None:
+    """The handler failed and was rolled back: keep the message for the sweeper.
+
+    Returns the stored reply instead if the message turns out to be handled: the commit went through though its
+    acknowledgement was lost, or a retry got through since.
+    """
     facts = {"account": account, "dedupe_key": dedupe_key, "kind": kind, "payload": payload}
-    session.execute(_FAIL, {**facts, "error": error[:500], "now": now, "due_at": now + _pause(1)})
+    kept = session.execute(_FAIL, {**facts, "error": error[:500], "now": now, "due_at": now + _pause(1)}).first()
+    if kept is not None:
+        return None
+    stored: dict[str, Any] | None = session.execute(_REPLY_OF, {"account": account, "dedupe_key": dedupe_key}).scalar()
+    return stored
 
 
 def quarantine(session: Session, account: str, dedupe_key: str, raw: str, reason: str, now: datetime) -> None:

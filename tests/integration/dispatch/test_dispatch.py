@@ -13,6 +13,7 @@ from bot.kit.filters import Kind
 from bot.kit.messages import Incoming, Reply
 from bot.kit.router import Router
 from bot.runtime.dispatch import Dispatcher
+from domain.inbox import service as inbox
 from domain.notices import service as notices
 from tests.fakes.shop import Shop
 
@@ -176,3 +177,15 @@ def test_a_dialogue_asks_again_until_it_is_answered_or_cancelled(shop: Shop) -> 
     li.says("换风格").says("99").sees("1 到 5")
     li.says("取消").sees("已取消")
     li.says("2").sees("没太听懂")
+
+
+def test_a_commit_whose_acknowledgement_was_lost_is_answered_with_the_stored_reply(
+    shop: Shop, message: Message
+) -> None:
+    incoming = message()
+    answered = shop.runtime.dispatcher.handle(incoming)
+    with shop.runtime.sessions.begin() as session:
+        stored = inbox.keep_failed(session, incoming.account, incoming.dedupe_key, "text", incoming.to_json(), "lost",
+                                   shop.clock.now())
+    assert stored == answered.to_json()
+    assert rows(shop, "select state from inbox_message") == [("done",)]
