@@ -1,11 +1,12 @@
 """The ledger's grammar: moves between accounts, and how a person's purse gives and takes. Pure, integers only."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from typing import Any, Literal
+
+import msgspec
 
 from domain.shared.errors import Conflict
 
@@ -67,7 +68,7 @@ class Entry:
         moves = [[m.debit.owner_id, m.debit.kind, m.credit.owner_id, m.credit.kind, m.currency, m.amount]
                  for m in self.moves]
         content = [self.kind, self.source_type, self.source_id, moves, self.reverses, self.resolves]
-        return sha256(json.dumps(content, separators=(",", ":")).encode()).hexdigest()
+        return sha256(msgspec.json.encode(content)).hexdigest()
 
 
 def document(entries: list[Entry]) -> dict[str, Any]:

@@ -15,18 +15,18 @@ from domain.orders.events import CommerceEvent
 from domain.orders.models import CommerceEventRow
 from domain.shared.errors import NotFound
 
-TAKE_IN = text("""
+TAKE_IN = """
     with taken as (
         insert into commerce_event (source, event_id, digest, type, subject, payload, occurred_at, received_at, due_at)
-        select :source, e.event_id, e.digest, e.type, e.subject, e.payload, e.occurred_at, :now, :now
-          from jsonb_to_recordset(cast(:events as jsonb))
+        select %(source)s, e.event_id, e.digest, e.type, e.subject, e.payload, e.occurred_at, %(now)s, %(now)s
+          from jsonb_to_recordset(%(events)s::jsonb)
                as e (event_id text, digest text, type text, subject text, payload jsonb, occurred_at timestamptz)
          order by e.event_id
             on conflict (source, event_id) do nothing
         returning 1
     )
     select count(*) from taken
-""")
+"""
 """Takes in what is new, in the order of ids, so that two batches with the same events cannot wait for each other."""
 
 
@@ -56,7 +56,7 @@ def receive(session: Session, source: str, events: Sequence[CommerceEvent], now:
             "payload": msgspec.Raw(payload), "occurred_at": event.occurred_at,
         })
     asked = {"source": source, "now": now, "events": msgspec.json.encode(rows).decode()}
-    taken: int = session.execute(TAKE_IN, asked).scalar_one()
+    taken: int = session.connection().exec_driver_sql(TAKE_IN, asked).scalar_one()
     if taken < len(digests):
         clashing |= _known_otherwise(session, source, digests)
     return Received(taken, len(events) - taken, tuple(sorted(clashing)))

@@ -1,12 +1,11 @@
 """From facts to money: strikes the deals of new orders, claws back for refunds, and stores a batch in one call."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import text
+import msgspec
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
@@ -35,7 +34,7 @@ from domain.workflows.desk import (
 from domain.workflows.merging import MOVERS
 from domain.workflows.standing import standing_at
 
-_APPLY = text("select money_apply(cast(:doc as jsonb))")
+_APPLY = "select money_apply(%(doc)s::jsonb)"
 
 
 @dataclass(slots=True)
@@ -205,7 +204,7 @@ def store(
             for fact in out.facts
         ]
     try:
-        session.execute(_APPLY, {"doc": json.dumps(doc)})
+        session.connection().exec_driver_sql(_APPLY, {"doc": msgspec.json.encode(doc).decode()})
     except DBAPIError as fault:
         raise ledger.refusal(fault) from fault
 
@@ -214,7 +213,7 @@ def _document(works: Sequence[Work], verdicts: Sequence[Verdict], now: datetime)
     fresh = [work for work in works if work.folded.is_new]
     known = [work for work in works if not work.folded.is_new]
     doc: dict[str, Any] = {
-        "at": now.isoformat(),
+        "at": now,
         "verdicts": [{"id": v.row_id, "state": v.state, "reason": v.reason} for v in verdicts],
         "orders": [order_row(work.order, now) for work in fresh],
         "lines": [line_row(work.order.id, line) for work in fresh for line in work.order.lines],
@@ -245,8 +244,7 @@ def _refunded_row(order: OrderState, n: int) -> dict[str, Any]:
 def _refund_row(order_id: int, refund: Return, now: datetime) -> dict[str, Any]:
     return {
         "order_id": order_id, "refund_no": refund.refund_no, "digest": refund.digest,
-        "amount_fen": sum(refund.fen.values()), "refunded_at": refund.refunded_at.isoformat(),
-        "booked_at": now.isoformat(),
+        "amount_fen": sum(refund.fen.values()), "refunded_at": refund.refunded_at, "booked_at": now,
     }
 
 

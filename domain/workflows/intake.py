@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
+import msgspec
 from sqlalchemy import text, update
 from sqlalchemy.orm import Session
 
@@ -26,6 +27,8 @@ ATTEMPTS = 5
 """So often an event is tried; then it is dead, and says why."""
 BACKOFF = timedelta(seconds=20)
 """Wait after the first failure; doubles with each."""
+
+_CLAIM = "select intake_claim(%(now)s, %(limit)s)::text"
 
 Json = dict[str, Any]
 
@@ -74,9 +77,9 @@ def apply_singly(session: Session, now: datetime, limit: int, *, pepper: bytes) 
 
 
 def _claim(session: Session, now: datetime, limit: int) -> Json | None:
-    asked = text("select intake_claim(:now, :limit)")
-    claimed: Json | None = session.execute(asked, {"now": now, "limit": limit}).scalar_one()
-    return claimed
+    asked = {"now": now, "limit": limit}
+    claimed: str | None = session.connection().exec_driver_sql(_CLAIM, asked).scalar_one()
+    return None if claimed is None else msgspec.json.decode(claimed)
 
 
 def _event(row: Json) -> Event:

@@ -4,15 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from domain.roles.rules import Role, highest
 
-_STANDING = text("""
+_STANDING = """
     select place, level, person_id, roles, renews
-      from intake_standing(cast(:ids as bigint[]), cast(:ats as timestamptz[]), cast(:levels as bigint))
-""")
+      from intake_standing(%(ids)s::bigint[], %(ats)s::timestamptz[], %(levels)s)
+"""
 
 
 @dataclass(slots=True)
@@ -30,10 +29,8 @@ class Standing:
 def standing_at(session: Session, asked: Sequence[tuple[int, datetime]], levels: int) -> list[Standing]:
     """The standing of each (buyer, paid at), in order. What somebody became later changes no earlier deal."""
     found = [Standing() for _ in asked]
-    rows = session.execute(
-        _STANDING, {"ids": [one for one, _ in asked], "ats": [at for _, at in asked], "levels": levels}
-    )
-    for place, level, person_id, roles, renews in rows:
+    wanted = {"ids": [one for one, _ in asked], "ats": [at for _, at in asked], "levels": levels}
+    for place, level, person_id, roles, renews in session.connection().exec_driver_sql(_STANDING, wanted):
         standing = found[place - 1]
         if level == 0:
             standing.renews = renews
