@@ -4,7 +4,7 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 AccountType = Literal["service", "subscription"]
@@ -12,13 +12,18 @@ AccountType = Literal["service", "subscription"]
 
 @dataclass(frozen=True, slots=True)
 class AccountConfig:
-    """One Official Account. ``account`` is our name for it, ``api_base`` e.g. ``https://api.weixin.qq.com``."""
+    """One Official Account. ``account`` is our name for it, ``api_base`` e.g. ``https://api.weixin.qq.com``.
+
+    ``daily_rest``: how long an api rests after 45009 (daily quota used up). None: until midnight in Shanghai, when
+    the real platform counts anew; a demo, whose quota is a switch on a page, rests shorter.
+    """
 
     account: str
     app_id: str
     app_secret: str = field(repr=False)
     api_base: str = "https://api.weixin.qq.com"
     account_type: AccountType = "service"
+    daily_rest: timedelta | None = None
 
 
 def _utc_now() -> datetime:

@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from bot.kit.gateway import Outcome, SendResult
-from bot.runtime.gateways.account import RealTime
+from bot.runtime.gateways.account import AccountConfig, RealTime
 from bot.runtime.gateways.faults import Answer, Fault, Kind, Refusal, judge
 from bot.runtime.gateways.transport import Act, Transport
 from domain.platform import service as platform
@@ -53,9 +53,12 @@ Observe = Callable[[str, SendResult], None]
 class Attempts:
     """Runs calls of one app; knows no token rules."""
 
-    def __init__(self, engine: Engine, app_id: str, transport: Transport, real: RealTime, observe: Observe) -> None:
+    def __init__(
+        self, engine: Engine, config: AccountConfig, transport: Transport, real: RealTime, observe: Observe
+    ) -> None:
         self._engine = engine
-        self._app_id = app_id
+        self._app_id = config.app_id
+        self._daily_rest = config.daily_rest
         self._transport = transport
         self._real = real
         self._observe = observe
@@ -82,7 +85,7 @@ class Attempts:
             if fault.kind not in api.repeatable or n == tries:
                 break
             self._real.sleep(FIRST_PAUSE_SECONDS * 2 ** (n - 1) * self._real.jitter())
-        return self._refuse(api, judge(fault, api.sends, self._real.now()))
+        return self._refuse(api, judge(fault, api.sends, self._real.now(), self._daily_rest))
 
     def hold_back(self, api: Api, result: SendResult, until: datetime) -> None:
         """Let nobody call ``api`` before ``until`` (real time); they are told ``result`` instead."""

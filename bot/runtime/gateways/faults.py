@@ -109,13 +109,13 @@ def from_status(status: int) -> Fault:
     return Fault(Kind.ANSWERED, detail=detail)
 
 
-def judge(fault: Fault, sends: bool, now: datetime) -> Refusal:
+def judge(fault: Fault, sends: bool, now: datetime, daily_rest: timedelta | None = None) -> Refusal:
     """What the caller is told. ``sends``: the call delivers a message, so it is never repeated blindly.
 
-    ``now`` is real time.
+    ``now`` is real time; ``daily_rest`` as in ``AccountConfig``.
     """
     outcome = _outcome(fault, sends)
-    retry_at = _retry_at(fault, now) if outcome is Outcome.BACK_OFF else None
+    retry_at = _retry_at(fault, now, daily_rest) if outcome is Outcome.BACK_OFF else None
     return Refusal(fault.kind, SendResult(outcome, fault.errcode, fault.detail, retry_at))
 
 
@@ -129,8 +129,10 @@ def _outcome(fault: Fault, sends: bool) -> Outcome:
     return OUTCOMES.get(fault.errcode, Outcome.REJECTED)
 
 
-def _retry_at(fault: Fault, now: datetime) -> datetime:
+def _retry_at(fault: Fault, now: datetime, daily_rest: timedelta | None) -> datetime:
     if fault.errcode == DAILY_QUOTA:
+        if daily_rest is not None:
+            return now + daily_rest
         midnight = now.astimezone(SHANGHAI).replace(hour=0, minute=0, second=0, microsecond=0)
         return (midnight + timedelta(days=1)).astimezone(now.tzinfo)
     if fault.errcode == MINUTE_QUOTA:

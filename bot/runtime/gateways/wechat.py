@@ -69,7 +69,7 @@ class WeChatGateway:
         self._real = real
         self._transport = Transport(config.app_id, config.api_base, real, timeouts or Timeouts())
         locks = Locks(engine)
-        attempts = Attempts(engine, config.app_id, self._transport, real, observe)
+        attempts = Attempts(engine, config, self._transport, real, observe)
         self._tokens = TokenHolder(config, engine, Vault(secret_key), attempts, locks, real)
         self._calls = Calls(attempts, self._tokens)
         self._media = MediaCache(config.app_id, engine, self._calls, locks, real)

@@ -37,6 +37,23 @@ def test_a_used_quota_rests_that_api_only_until_it_returns(
     assert gateway.send_text(OPENID, "x").outcome is Outcome.SENT
 
 
+def test_a_demo_rests_as_long_as_it_was_told_instead_of_until_midnight(
+    peer: WeChatApi, engine: Engine, watch: Watch
+) -> None:
+    minute = timedelta(minutes=1)
+    config = AccountConfig("main", peer.app_id, peer.secret, peer.base, daily_rest=minute)
+    gateway = WeChatGateway(config, engine, KEY, watch.real)
+    peer.fail(SEND, Code(45009))
+    until = watch.at + minute
+    refused = gateway.send_text(OPENID, "x")
+    assert (refused.outcome, refused.retry_at) == (Outcome.BACK_OFF, until)
+    watch.at = until - timedelta(seconds=1)
+    assert gateway.send_text(OPENID, "x").outcome is Outcome.BACK_OFF
+    watch.at = until
+    assert gateway.send_text(OPENID, "x").outcome is Outcome.SENT
+    gateway.close()
+
+
 def test_what_concerns_one_person_rests_nothing(gateway: WeChatGateway, peer: WeChatApi) -> None:
     peer.fail(SEND, *(Code(code) for code in (45015, 45047, 43004, 40003, 48002, 47003)))
     outcomes = [gateway.send_text(OPENID, "x").outcome for _ in range(7)]
