@@ -53,7 +53,7 @@ $(VENV)/bin/python:
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "This Python cannot make a virtual environment (Debian, Ubuntu: apt-get install python3-venv)"; exit 1; }
 
 $(VENV)/run.stamp: requirements.txt | $(VENV)/bin/python
-	@echo "installing what running needs …"
+	@echo "installing what running needs (about a minute) …"
 	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
 	@touch $@
 
