@@ -22,7 +22,9 @@ with 404 (no such thing), 409 (not possible now), 415 or 422 (bad input).
                                 refund_first?} → the order
   GET  /api/orders?openid=     {orders}, newest first, with their events
   POST /api/orders/<id>/ship|receive · /refund {refund_fen?, quantity?} · /duplicate {times?} · /reverse
-  GET  /api/faults             {faults} · POST {api, fault, seconds?, next?} or {off: id | "all"}
+  GET  /api/faults             {faults} · POST {api, fault, seconds?, next?} or {off: id | "all"};
+                               ``seconds`` (0 to 60) is the delay of the fault "slow" and of no other; every fault
+                               lasts until it is switched off or has hit ``next`` calls
   POST /api/verify             {account?} → {ok, message}: the handshake with echostr
   GET  /api/inspector?openid=&before=   {entries}
 """
