@@ -283,7 +283,8 @@ def _read(kind: type[T], table: Any, where: str, base: Path, faults: list[Fault]
     if not isinstance(table, dict):
         faults.append(Fault(f"[{where}]", "is not a table", f"write [{where}] on a line of its own"))
         return None
-    given = _open_files(_plural(dict(table), kind), where, base, faults)
+    plural, written = _plural(dict(table), kind)
+    given = _open_files(plural, where, base, faults, written)
     if given is None:
         return None
     before, values = len(faults), {}
@@ -295,7 +296,7 @@ def _read(kind: type[T], table: Any, where: str, base: Path, faults: list[Fault]
         try:
             values[key] = fields[key](raw)
         except Faulty as fault:
-            faults.append(Fault(f"{where}.{key}", fault.problem, fault.remedy))
+            faults.append(Fault(f"{where}.{written.get(key, key)}", fault.problem, fault.remedy))
     for field in dataclasses.fields(kind):  # type: ignore[arg-type]
         if field.name in fields and field.name not in given and field.default is dataclasses.MISSING:
             faults.append(Fault(f"{where}.{field.name}", "is missing", f"add it to [{where}]"))
@@ -308,29 +309,43 @@ def _checks(kind: type[Any]) -> dict[str, Callable[[Any], Any]]:
     return {name: hint.__metadata__[0] for name, hint in hints.items() if hasattr(hint, "__metadata__")}
 
 
-def _plural(table: dict[str, Any], kind: type[Any]) -> dict[str, Any]:
-    """``webhook_secret = "…"`` is the usual way to write ``webhook_secrets = ["…"]``."""
+def _plural(table: dict[str, Any], kind: type[Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """``webhook_secret = "…"`` is the usual way to write ``webhook_secrets = ["…"]``.
+
+    Returns the table in the plural, and for every key that its author wrote otherwise: key -> as written.
+    """
+    written: dict[str, str] = {}
     if kind is ApiSource:
         for single in ("webhook_secret", "webhook_secret_file"):
-            if single in table and "webhook_secrets" not in table:
-                plural = single.replace("secret", "secrets")
+            plural = single.replace("secret", "secrets")
+            if single in table and plural not in table:
+                written[plural] = single
+                if "webhook_secrets" not in table:
+                    written["webhook_secrets"] = single
                 table[plural] = [table.pop(single)]
-    return table
+    return table, written
 
 
-def _open_files(table: dict[str, Any], where: str, base: Path, faults: list[Fault]) -> dict[str, Any] | None:
-    """Replace every ``x_file = path`` by ``x = its content``; None when one cannot be read."""
+def _open_files(
+    table: dict[str, Any], where: str, base: Path, faults: list[Fault], written: Mapping[str, str]
+) -> dict[str, Any] | None:
+    """Replace every ``x_file = path`` by ``x = its content``; None when one cannot be read.
+
+    Faults name a key as its author wrote it (``written``, see ``_plural``).
+    """
     before = len(faults)
     for key in [key for key in table if key.endswith("_file")]:
         name, path = key.removesuffix("_file"), table.pop(key)
         paths = path if isinstance(path, list) else [path]
         if name in table:
-            faults.append(Fault(f"{where}.{key}", f"is given beside {name}", "keep one of the two"))
+            faults.append(Fault(f"{where}.{written.get(key, key)}", f"is given beside {written.get(name, name)}",
+                                "keep one of the two"))
             continue
         try:
             texts = [(base / str(one)).read_text(encoding="utf-8").strip() for one in paths]
         except (OSError, UnicodeDecodeError) as error:
-            faults.append(Fault(f"{where}.{key}", f"cannot be read ({getattr(error, 'strerror', 'not text')})",
+            problem = f"cannot be read ({getattr(error, 'strerror', 'not text')})"
+            faults.append(Fault(f"{where}.{written.get(key, key)}", problem,
                                 f"correct the path (relative paths start at {base}) or the permissions"))
             continue
         table[name] = texts if isinstance(path, list) else texts[0]

@@ -100,7 +100,7 @@ def test_every_fault_is_told_at_once_with_its_place_and_remedy(tmp_path: Path) -
         "PORT", "WEB_THREADS", "HUITOU_DEMO", "LOG_LEVEL", "DATABASE_URL", "REDIS_URL", "HUITOU_SECRET_KEY",
         "[shopp]", "[shop]", "wechat.main.app_id", "wechat.main.app_secrt", "wechat.main.app_secret",
         "wechat.main.token", "wechat.main.encoding_aes_key", "wechat.main.type", "wechat.main.api_base",
-        "[wechat.Not A Name]", "api.mall.webhook_secrets",
+        "[wechat.Not A Name]", "api.mall.webhook_secret",
     }
     assert "did you mean shop?" in faults["[shopp]"]
     assert "did you mean app_secret?" in faults["wechat.main.app_secrt"]
@@ -180,6 +180,28 @@ def test_several_webhook_secrets_for_rotation(tmp_path: Path) -> None:
     one = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
     toml = SHOP.replace(f'webhook_secret = "{one}"', f'webhook_secrets = ["{one}", "whsec_{"QUJD" * 8}"]')
     assert len(load(with_accounts(tmp_path, toml), tmp_path).api["mall"].webhook_secrets) == 2
+
+
+_GOOD = '"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"'
+
+
+@pytest.mark.parametrize(("written", "where", "problem"), [
+    ('webhook_secret = "canary"', "api.mall.webhook_secret", "is no webhook secret"),
+    ('webhook_secret_file = "canary"', "api.mall.webhook_secret_file", "is no webhook secret"),
+    ('webhook_secret_file = "nowhere"', "api.mall.webhook_secret_file", "cannot be read"),
+    (f'webhook_secrets = [{_GOOD}, "canary"]', "api.mall.webhook_secrets", "is no webhook secret"),
+    ('webhook_secrets_file = ["canary"]', "api.mall.webhook_secrets", "is no webhook secret"),
+    (f'webhook_secret = {_GOOD}\nwebhook_secret_file = "canary"', "api.mall.webhook_secret_file",
+     "is given beside webhook_secret."),
+    (f'webhook_secrets = [{_GOOD}]\nwebhook_secret_file = "canary"', "api.mall.webhook_secret_file",
+     "is given beside webhook_secrets."),
+])
+def test_a_faulty_webhook_secret_is_named_as_it_was_written(
+    written: str, where: str, problem: str, tmp_path: Path
+) -> None:
+    (tmp_path / "canary").write_text("canary content")
+    faults = faults_of(with_accounts(tmp_path, SHOP.replace(f"webhook_secret = {_GOOD}", written)), tmp_path)
+    assert list(faults) == [where] and problem in faults[where] and "canary" not in faults[where]
 
 
 @pytest.mark.parametrize("base", ["http://127.0.0.1:9000/x", "http://[::1]:1", "http://peer:8080", "https://a.example"])
