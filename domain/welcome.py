@@ -1,7 +1,7 @@
 """Use case: somebody arrives by a poster, follows, comes back, or leaves."""
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from sqlalchemy.orm import Session
@@ -24,7 +24,8 @@ Kind = Literal["newcomer", "returned", "scan", "own"]
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """What the greeting needs. ``sharer`` is '' when nobody's poster brought them; ``sku`` what it showed.
+    """What the greeting needs. ``by_poster``: a living poster brought them; ``sharer`` is the nickname of who shared
+    it ('' when nobody told us one), ``sku`` what it showed.
 
     ``kind``: newcomer (first follow ever), returned (followed before), scan (already following), own (own poster).
     ``bound``: this arrival tied them to the sharer. ``coupon``: the newcomer's, only at the first arrival.
@@ -35,23 +36,24 @@ class Arrival:
     bound: bool
     coupon: CouponView | None
     sku: str
+    by_poster: bool = False
 
 
 def followed(
-    session: Session, openid: IdentityRef, scene_token: str, offers: Offers, now: datetime
+    session: Session, openid: IdentityRef, scene_token: str, offers: Offers, scanned_at: datetime, now: datetime
 ) -> Arrival:
     """A follow, by a poster (its scene token) or plain (''). Following again earns and changes nothing."""
     follow = people.follow(session, openid, now)
     kind: Kind = "newcomer" if follow.first else "returned"
-    arrival = _by_poster(session, follow.person_id, scene_token, kind, now)
+    arrival = _by_poster(session, follow.person_id, scene_token, kind, scanned_at, now)
     if not follow.first:
         return arrival
     return replace(arrival, coupon=rewards.welcome(session, follow.person_id, offers.of(NEWCOMER), now))
 
 
-def scanned(session: Session, person_id: int, scene_token: str, now: datetime) -> Arrival:
-    """A follower scans a poster."""
-    return _by_poster(session, person_id, scene_token, "scan", now)
+def scanned(session: Session, person_id: int, scene_token: str, scanned_at: datetime, now: datetime) -> Arrival:
+    """A follower scans a poster. ``scanned_at`` is the platform's date of the scan."""
+    return _by_poster(session, person_id, scene_token, "scan", scanned_at, now)
 
 
 def unfollowed(session: Session, openid: IdentityRef, account: str, now: datetime) -> None:
@@ -60,7 +62,9 @@ def unfollowed(session: Session, openid: IdentityRef, account: str, now: datetim
     platform.close(session, account, openid.value)
 
 
-def _by_poster(session: Session, person_id: int, scene_token: str, kind: Kind, now: datetime) -> Arrival:
+def _by_poster(
+    session: Session, person_id: int, scene_token: str, kind: Kind, scanned_at: datetime, now: datetime
+) -> Arrival:
     scene = materials.scene_of(session, scene_token, now) if scene_token else None
     if scene is None:
         return Arrival(kind, "", False, None, "")
@@ -68,11 +72,20 @@ def _by_poster(session: Session, person_id: int, scene_token: str, kind: Kind, n
     assert sharer is not None
     if sharer.id == person_id:
         return Arrival("own" if kind == "scan" else kind, "", False, None, scene.sku)
-    # Shops date orders to the second: whoever scans and buys within one second must still count as bound before.
-    at = now.replace(microsecond=0)
-    touch = Touch(referee_id=person_id, sharer_id=sharer.id, at=at, source="poster", scene=scene.token)
+    touch = Touch(referee_id=person_id, sharer_id=sharer.id, at=_touched_at(scanned_at, now), source="poster",
+                  scene=scene.token)
     outcome = referrals.bind(session, touch, binding_policy(session, now), now)
-    return Arrival(kind, sharer.nickname or sharer.referral_code, outcome.kind in _BOUND, None, scene.sku)
+    return Arrival(kind, sharer.nickname, outcome.kind in _BOUND, None, scene.sku, by_poster=True)
+
+
+def _touched_at(scanned_at: datetime, now: datetime) -> datetime:
+    """When the scan counts: at the platform's date of it, if that is plausible, so that a late callback costs nobody an
+    order. To the second, as shops date orders: whoever scans and buys within one second was bound before."""
+    return (scanned_at if now - LATE_CALLBACK <= scanned_at <= now else now).replace(microsecond=0)
+
+
+LATE_CALLBACK = timedelta(minutes=2)
+"""The platform's tries take 15 s, a failed message its sweeper's; beyond that our own clock is trusted."""
 
 
 def binding_policy(session: Session, now: datetime) -> BindingPolicy:

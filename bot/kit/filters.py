@@ -58,6 +58,16 @@ class Kind:
 
 
 @dataclass(frozen=True, slots=True)
+class AnyKind:
+    """One of several kinds of message."""
+
+    names: tuple[str, ...]
+
+    def matches(self, ctx: Context) -> bool:
+        return ctx.message.kind in self.names
+
+
+@dataclass(frozen=True, slots=True)
 class InState:
     """The dialogue stands at ``state``, and the person typed something that is not a command of its own.
 

@@ -4,7 +4,7 @@ import structlog
 from flask import Flask, Response, jsonify, request
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from bot.runtime import bootstrap, health, logs, webhook
 from bot.runtime.demo import mount_simulator
@@ -31,6 +31,7 @@ def create_app(settings: Settings | None = None, runtime: bootstrap.Runtime | No
     app.register_blueprint(landing.blueprint(_landing_context(runtime)))
     if settings.demo:
         mount_simulator(app, runtime)
+    app.add_url_rule("/favicon.ico", "favicon", lambda: Response(status=204))
     warm_up()
     logs.watch_requests(app)
     app.register_error_handler(HTTPException, _http_error)
@@ -59,7 +60,8 @@ def _http_error(fault: HTTPException) -> Response:
         response = jsonify({"error": {"code": fault.name.lower().replace(" ", "_"), "message": fault.description}})
         response.status_code = code
         return response
-    return Response(f"{code} {fault.name}", code, content_type="text/plain; charset=utf-8")
+    allowed = {"Allow": ", ".join(sorted(fault.valid_methods or ()))} if isinstance(fault, MethodNotAllowed) else {}
+    return Response(f"{code} {fault.name}", code, content_type="text/plain; charset=utf-8", headers=allowed)
 
 
 def _database_away(fault: Exception) -> Response:

@@ -57,7 +57,7 @@ _LATER = text(
 )
 
 FAR = timedelta(days=3650)
-"""How far away 'when something wakes it' is: expiry comes long before."""
+"""When an effect without an expiry is looked at again if nothing wakes it before."""
 
 
 class OutboxRunner:
@@ -119,12 +119,13 @@ class OutboxRunner:
         now = self._now()
         with self._sessions.begin() as session:
             if isinstance(ended, Later):
-                at = ended.at or now + FAR
+                at = ended.at or effect.expires_at or now + FAR
                 session.execute(_LATER, {"id": effect.id, "reason": ended.reason, "at": at,
                                          "attempts": effect.attempts - 1})
                 name = "later"
             else:
-                state, reason = ("done", "") if isinstance(ended, Done) else ("refused", ended.reason)
+                doubt = "maybe_sent" if ended.result.get("maybe_sent") else ""
+                state, reason = ("done", doubt) if isinstance(ended, Done) else ("refused", ended.reason)
                 self._end(session, effect, state, reason, ended.result, now)
                 name = state
         metrics.outbox(effect.queue, effect.kind, name)

@@ -73,5 +73,6 @@ def _circumstances(message: Incoming, now: datetime) -> tuple[object, ...]:
 def _guest(session: Session, row: Row[Any]) -> Guest:
     if row.woken:
         outbox.ring(session, "notice")
+        outbox.ring(session, "slow")
     speaker = Speaker(row.person_id, row.nickname, row.referral_code, row.identity_id, row.followed_before)
     return Guest(speaker, Place(row.state or "", row.memory or {}))

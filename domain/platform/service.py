@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from sqlalchemy import CursorResult, Executable, case, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, CursorResult, Executable, case, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
@@ -61,8 +61,10 @@ def grant(session: Session, account: str, openid: str, trigger: Trigger, now: da
     session.execute(select(func.grant_right(account, openid, tap, rights, ends)))
 
 
-def take(session: Session, account: str, openid: str, now: datetime) -> Right | None:
+def take(session: Session, account: str, openid: str, now: datetime, reserve: int = 0) -> Right | None:
     """Use one right, or None when no window is open. The tap window goes first: it dies sooner.
+
+    ``reserve`` rights are left alone, over both windows: unasked messages keep some for answers.
 
     Atomic by the row's own lock, held until the caller's transaction ends: commit before the message leaves,
     and give the right back if it surely was not delivered (not when that is unknown).
@@ -72,6 +74,7 @@ def take(session: Session, account: str, openid: str, now: datetime) -> Right | 
         ends = session.execute(
             update(SendRight)
             .where(SendRight.account == account, SendRight.openid == openid, left > 0, until > now)
+            .where(_open("message", now) + _open("tap", now) > reserve)
             .values({left: left - 1})
             .returning(until)
             .execution_options(synchronize_session=False)
@@ -105,8 +108,8 @@ def left(session: Session, account: str, openid: str, now: datetime) -> Left:
     """What may still be sent at ``now``."""
     row = session.execute(
         select(
-            case((SendRight.message_until > now, SendRight.message_left), else_=0),
-            case((SendRight.tap_until > now, SendRight.tap_left), else_=0),
+            _open("message", now),
+            _open("tap", now),
         ).where(SendRight.account == account, SendRight.openid == openid)
     ).one_or_none()
     return Left(message=row[0], tap=row[1]) if row else Left()
@@ -118,6 +121,12 @@ _COLUMNS: dict[Window, tuple[InstrumentedAttribute[int], InstrumentedAttribute[d
     "message": (SendRight.message_left, SendRight.message_until),
 }
 _MOST: dict[Window, int] = {"tap": TAP_RIGHTS, "message": MESSAGE_RIGHTS}
+
+
+def _open(window: Window, now: datetime) -> ColumnElement[int]:
+    """What a window still allows at ``now``."""
+    left, until = _COLUMNS[window]
+    return case((until > now, left), else_=0)
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -2,7 +2,7 @@
 
 from bot.kit.context import Context
 from bot.kit.conversation import Answer, State
-from bot.kit.filters import InState, Intent, Kind, NeedsConfirmation, Unsure
+from bot.kit.filters import AnyKind, InState, Intent, Kind, NeedsConfirmation, Unsure
 from bot.kit.router import Router
 
 router = Router(__name__)
@@ -10,7 +10,7 @@ router = Router(__name__)
 CONFIRM = State("fallback", "confirm")
 CHOOSE = State("fallback", "choose")
 
-NOT_OPEN = ("wallet.withdraw", "rank.show", "progress.show", "tasks.show", "checkin", "points.show", "orders.show",
+NOT_OPEN = ("wallet.withdraw", "rank.show", "progress.show", "tasks.show", "checkin", "points.show",
             "materials.show", "vote.show", "feedback", "human")
 """Words that are understood, but whose service this shop has not opened."""
 
@@ -80,3 +80,9 @@ def quiet_event(ctx: Context) -> Answer:
 @router.on(Kind("image"))
 def thanks_for_image(ctx: Context) -> Answer:
     return ctx.say("chat.image_received")
+
+
+@router.on(AnyKind(("voice", "video", "location", "link")))
+def words_please(ctx: Context) -> Answer:
+    """What we cannot read is at least not met with silence."""
+    return ctx.say("chat.words_please")

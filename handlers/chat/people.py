@@ -5,11 +5,15 @@ from bot.kit.conversation import Answer
 from bot.kit.filters import Intent
 from bot.kit.router import Router
 from domain.commissions import service as commissions
+from domain.orders import queries as orders
 from domain.referrals import queries as referrals
 from domain.rewards import queries as rewards
 from domain.roles.rules import Titles
 
 router = Router(__name__)
+
+ORDERS = 5
+"""Orders that fit one message."""
 
 
 @router.on(Intent("referral.mine"))
@@ -21,6 +25,11 @@ def show_referral(ctx: Context) -> Answer:
 @router.on(Intent("coupons.show"))
 def show_coupons(ctx: Context) -> Answer:
     return ctx.say("coupons.show", coupons=_usable(ctx))
+
+
+@router.on(Intent("orders.show"))
+def show_orders(ctx: Context) -> Answer:
+    return ctx.say("orders.show", orders=orders.of_buyer(ctx.session, ctx.speaker.id, ORDERS))
 
 
 @router.on(Intent("rules.show"))

@@ -53,6 +53,8 @@ def show_styles(ctx: Context) -> Answer:
         if not shelf:
             return ctx.say("poster.empty_shop")
         product = shelf[0]
+    if style := _numbered(ctx.argument, [key for key, _ in ctx.shop.styles]):
+        return _order(ctx, product, style)
     materials.order_style_sheet(ctx.session, ctx.speaker.id, ctx.message.account, ctx.message.sender, product.sku,
                                 ctx.message.dedupe_key, ctx.now)
     names = [name for _, name in ctx.shop.styles]
@@ -90,7 +92,10 @@ def _offer(ctx: Context, key: str, products: list[catalog.ProductView], **facts:
 
 def _picked(ctx: Context, options: list[str]) -> str:
     """The option whose number was typed, '' if none was."""
-    said = ctx.message.text.strip()
+    return _numbered(ctx.message.text.strip(), options)
+
+
+def _numbered(said: str, options: list[str]) -> str:
     if said.isdecimal() and len(said) <= 3 and 1 <= int(said) <= len(options):
         return options[int(said) - 1]
     return ""

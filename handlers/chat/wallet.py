@@ -11,6 +11,7 @@ from domain.roles.rules import Titles
 router = Router(__name__)
 
 WHY_WHICH = State("wallet", "why")
+MORE_LINES = State("wallet", "lines")
 LINES = 8
 """Lines of a statement that fit one message; the rest follows on 明细 again."""
 
@@ -22,9 +23,15 @@ def show_balance(ctx: Context) -> Answer:
 
 @router.on(Intent("wallet.lines"))
 def show_lines(ctx: Context) -> Answer:
-    page = ledger.statement(ctx.session, ctx.speaker.id, None, LINES)
-    names = {line.reason: _reason(ctx, line.reason) for line in page.lines}
-    return ctx.say("wallet.lines", lines=page.lines, more=page.next_cursor is not None, names=names)
+    return _page(ctx, None)
+
+
+@router.on(InState(MORE_LINES))
+def show_more_lines(ctx: Context) -> Answer:
+    """更多 turns the page; anything else is heard afresh, outside the dialogue."""
+    if ctx.message.text.strip() in ctx.copy.render("wallet.more_words").split():
+        return _page(ctx, ctx.place.memory["cursor"])
+    return ctx.follow(ctx.intent, ctx.argument)
 
 
 @router.on(Intent("wallet.why"))
@@ -46,6 +53,15 @@ def explain_again(ctx: Context) -> Answer:
 @router.on(Intent("team.show"))
 def show_team(ctx: Context) -> Answer:
     return ctx.say("team.show", team=commissions.team(ctx.session, ctx.speaker.id))
+
+
+def _page(ctx: Context, cursor: str | None) -> Answer:
+    page = ledger.statement(ctx.session, ctx.speaker.id, cursor, LINES)
+    names = {line.reason: _reason(ctx, line.reason) for line in page.lines}
+    facts: dict[str, object] = {"lines": page.lines, "more": page.next_cursor is not None, "names": names}
+    if page.next_cursor is None:
+        return ctx.say("wallet.lines", **facts)
+    return ctx.ask("wallet.lines", MORE_LINES, {"cursor": page.next_cursor}, **facts)
 
 
 def _reason(ctx: Context, reason: str) -> str:

@@ -13,12 +13,13 @@ router = Router(__name__)
 
 @router.on(Event("follow"))
 def followed(ctx: Context) -> Answer:
-    return _greet(ctx, welcome.followed(ctx.session, _openid(ctx), ctx.message.key, ctx.tool(Offers), ctx.now))
+    offers, scanned_at = ctx.tool(Offers), ctx.message.sent_at
+    return _greet(ctx, welcome.followed(ctx.session, _openid(ctx), ctx.message.key, offers, scanned_at, ctx.now))
 
 
 @router.on(Event("scan"))
 def scanned(ctx: Context) -> Answer:
-    return _greet(ctx, welcome.scanned(ctx.session, ctx.speaker.id, ctx.message.key, ctx.now))
+    return _greet(ctx, welcome.scanned(ctx.session, ctx.speaker.id, ctx.message.key, ctx.message.sent_at, ctx.now))
 
 
 @router.on(Event("unfollow"))

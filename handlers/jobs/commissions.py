@@ -30,7 +30,7 @@ def taken_back(ctx: JobContext, effect: Claimed) -> Ended:
     fact = effect.payload
     told = {name: fact[name] for name in ("amount_fen", "left_fen", "to_debt_fen", "title", "order_no")}
     with ctx.begin() as session:
-        _tell(ctx, session, effect, "money.taken_back", told)
+        _tell(ctx, session, effect, "money.closed" if fact["cause"] == "closed" else "money.taken_back", told)
     return Done()
 
 

@@ -21,6 +21,9 @@ from domain.platform import service as platform
 CONFIG_PAUSE = timedelta(minutes=5)
 """How long to wait for a person to mend a refused account before trying again."""
 
+ANSWERS_RESERVE = 1
+"""Rights that unasked messages leave alone: what a person asks for must not wait behind what we want to tell."""
+
 Send = Callable[[Gateway, str], SendResult]
 
 
@@ -44,7 +47,7 @@ def deliver(ctx: JobContext, effect: Claimed, purpose: Purpose, account: str, se
                                   ctx.tool(Policy), ctx.now())
         if verdict.what != "send":
             return _not_now(verdict)
-        right = platform.take(session, name, openid, ctx.now())
+        right = platform.take(session, name, openid, ctx.now(), reserve=0 if purpose == "answer" else ANSWERS_RESERVE)
         if right is None:
             return Refused(notices.NO_RIGHT) if purpose == "marketing" else Later(notices.NO_RIGHT, None)
     ctx.note(effect, sending_at=ctx.real_now().isoformat())

@@ -3,7 +3,8 @@
 from bot.kit.jobs import Claimed, Done, Ended, JobContext, Jobs
 from domain import welcome
 from domain.notices import service as notices
-from domain.rewards.rules import Offers
+from domain.rewards import service as rewards
+from domain.rewards.rules import FIRST_ORDER_SHARE, Offers
 from domain.roles.rules import Titles
 
 jobs = Jobs()
@@ -19,7 +20,11 @@ def promoted(ctx: JobContext, effect: Claimed) -> Ended:
 
 @jobs.on("role.revoked")
 def demoted(ctx: JobContext, effect: Claimed) -> Ended:
-    """Rights that a returned order had opened close again, with the reason."""
+    """Rights and coupons that a returned order had opened close again, with the reason."""
+    assert effect.person_id is not None
+    if effect.payload["role"] == "promoter":
+        with ctx.begin() as session:
+            rewards.take_back_first_order(session, effect.person_id, ctx.tool(Offers).of(FIRST_ORDER_SHARE), ctx.now())
     _tell(ctx, effect, "role.revoked", {"title": ctx.tool(Titles).of(effect.payload["role"])})
     return Done()
 

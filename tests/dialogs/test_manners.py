@@ -2,7 +2,8 @@
 
 from sqlalchemy import text
 
-from tests.fakes.shop import Shop
+from bot.kit.gateway import Outcome, SendResult
+from tests.fakes.shop import Person, Shop
 
 
 def test_stop_and_resume(shop: Shop) -> None:
@@ -54,15 +55,46 @@ def test_a_closed_window_keeps_the_notice_for_the_next_contact(shop: Shop) -> No
     li.says("佣金").saw("佣金到账 ¥7.92")
 
 
-def test_five_messages_and_no_sixth(shop: Shop) -> None:
+def test_unasked_messages_stop_before_the_last_right(shop: Shop) -> None:
     li, xin = shop.person("李姐"), shop.person("新客", invited_by="李姐")
     li.says("佣金")
     shop.wait(minutes=2)  # the follow's own minute is over
     for number in range(7):
         shop.paid(f"A{number}", by=xin, fen=10_000)
-    assert sum("佣金到账" in said for said in li.heard if isinstance(said, str)) == 5
+    assert sum("佣金到账" in said for said in li.heard if isinstance(said, str)) == 4
     li.says("佣金")
     assert sum("佣金到账" in said for said in li.heard if isinstance(said, str)) == 7
+
+
+def test_what_was_asked_for_comes_before_a_backlog_of_notices(shop: Shop) -> None:
+    li, xin = shop.person("李姐"), shop.person("新客", invited_by="李姐")
+    shop.wait(days=3)
+    for number in range(10):
+        shop.paid(f"A{number}", by=xin, fen=10_000)
+    assert pictures(li.says("海报")) == 1
+
+
+def test_a_picture_that_had_no_right_comes_with_the_next_contact(shop: Shop) -> None:
+    li = shop.person("李姐")
+    li.poster("海报 2")
+    shop.gateway.refusals.append(SendResult(Outcome.QUOTA_USED, 45047))
+    assert pictures(li.says("海报 2")) == 0
+    assert pictures(li.says("佣金")) == 1
+
+
+def test_a_picture_nobody_could_send_in_time_ends_with_its_reason(shop: Shop) -> None:
+    li = shop.person("李姐")
+    li.poster("海报 2")
+    shop.gateway.refusals.append(SendResult(Outcome.QUOTA_USED, 45047))
+    li.says("海报 2")
+    shop.wait(minutes=11)
+    assert refusals(shop) == {"expired"}
+    assert pictures(li.says("海报 2")) == 1
+
+
+def pictures(person: Person) -> int:
+    """Pictures since the person's last act."""
+    return sum(isinstance(said, bytes) for said in person.heard[person.acted_at:])
 
 
 def test_typos_and_pinyin_are_understood_but_money_is_confirmed(shop: Shop) -> None:

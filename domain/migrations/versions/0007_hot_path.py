@@ -12,7 +12,7 @@ depends_on = None
 
 WAITING = """
 create index ix_outbox_no_right on outbox (person_id)
-    where state = 'waiting' and reason = 'no_right' and queue = 'notice';
+    where state = 'waiting' and reason = 'no_right';
 """
 
 RIGHTS = """
@@ -34,13 +34,13 @@ begin
     end if;
 end $$;
 
--- Notices that waited only for a right are due now; returns how many.
+-- Notices and pictures that waited only for a right are due now; returns how many.
 create function wake_notices(the_person bigint, at timestamptz) returns bigint language plpgsql as $$
 declare
     woken bigint;
 begin
     update outbox set due_at = at
-    where person_id = the_person and state = 'waiting' and reason = 'no_right' and queue = 'notice';
+    where person_id = the_person and state = 'waiting' and reason = 'no_right';
     get diagnostics woken = row_count;
     return woken;
 end $$;

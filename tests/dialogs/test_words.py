@@ -1,0 +1,67 @@
+"""Smaller words and corners of the conversation."""
+
+from tests.fakes.shop import Shop
+
+
+def test_orders_show_their_state(shop: Shop) -> None:
+    xin = shop.person("新客").says("订单").sees("还没有订单")
+    shop.paid("A1", by=xin, fen=9_900)
+    xin.says("订单").sees("有机大米 5kg", "¥99.00", "待发货", "A1")
+    shop.refunded("A1", fen=3_300)
+    xin.says("订单").sees("已退 ¥33.00")
+    shop.received("A1")
+    xin.says("订单").sees("已完成")
+
+
+def test_more_turns_the_page_of_the_statement(shop: Shop) -> None:
+    li, xin = shop.person("李姐"), shop.person("新客", invited_by="李姐")
+    for number in range(20):
+        shop.paid(f"B{number:02d}", by=xin, fen=10_000)
+    li.says("明细").sees("B19", "B12", "更多")
+    li.says("更多").sees("B11", "B04", "更多")
+    li.says("更多").sees("B03", "B00")
+    li.says("明细").sees("B19")
+    li.says("佣金").sees("待结算")
+
+
+def test_a_closed_order_is_not_called_a_refund(shop: Shop) -> None:
+    li, xin = shop.person("李姐"), shop.person("新客", invited_by="李姐")
+    shop.paid("A1", by=xin, fen=10_000)
+    shop.event("order.closed", {"order_id": "A1", "channel": "mall"})
+    li.saw("订单 A1", "已关闭", "取消 ¥8.00")
+    li.says("为什么 A1").sees("订单已关闭，扣回 ¥8.00")
+
+
+def test_people_without_a_name_are_friends_and_customers(shop: Shop) -> None:
+    li = shop.person("李姐")
+    app_id = li.identity["app_id"]
+    shop.event("customer.upserted", {"identities": {"openid": li.openid, "app_id": app_id}, "nickname": ""})
+    xin = shop.person("新客", invited_by="李姐")
+    shop.event("customer.upserted", {"identities": {"openid": xin.openid, "app_id": app_id}, "nickname": ""})
+    xin.saw("您来自好友的推荐")
+    shop.paid("A1", by=xin, fen=10_000)
+    li.saw("您的客户 购买")
+
+
+def test_first_order_coupons_go_with_the_order(shop: Shop) -> None:
+    li, xin = shop.person("李姐"), shop.person("新客", invited_by="李姐")
+    shop.paid("A1", by=xin, fen=9_900)
+    shop.received("A1")
+    li.says("优惠券").sees("好友首单礼")
+    xin.says("帮助")
+    shop.refunded("A1", fen=9_900, quantity=3)
+    xin.saw("权益暂时关闭")
+    assert "好友首单礼" not in str(li.says("优惠券").heard[li.acted_at:])
+    assert "好友首单礼" not in str(xin.says("优惠券").heard[xin.acted_at:])
+
+
+def test_a_style_can_be_named_by_its_number_at_once(shop: Shop) -> None:
+    li = shop.person("李姐")
+    assert li.poster("换风格 3") != li.poster("换风格 1")
+
+
+def test_what_cannot_be_read_is_not_met_with_silence(shop: Shop) -> None:
+    li = shop.person("李姐")
+    li._post({"MsgType": "location", "Location_X": "25.0", "Location_Y": "102.7", "Scale": "15", "Label": "昆明",
+              "MsgId": "9001"})
+    li.sees("打字告诉我")
