@@ -35,9 +35,13 @@ class CannotMeasure(Exception):
     """Something a row needs is missing; the message says what."""
 
 
+_CORES = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set[int]()
+"""What this process was given at its start: asked again inside ``on_core``, it would always be one."""
+
+
 def pinned() -> bool:
     """Whether server and load can be kept on cores of their own."""
-    return hasattr(os, "sched_setaffinity") and {SERVER_CORE, LOAD_CORE} <= os.sched_getaffinity(0)
+    return {SERVER_CORE, LOAD_CORE} <= _CORES
 
 
 @contextlib.contextmanager
