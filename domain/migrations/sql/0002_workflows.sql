@@ -22,7 +22,7 @@ $$;
 
 -- The plans of both functions below never depend on the values: planning them anew costs as much as running them. And a
 -- plan lives as long as its connection: one made while the shop was new must not read whole tables when it has grown.
--- That was nine tenths of a single order's work, foreign keys included.
+-- Such plans, those of the foreign keys included, were most of what a single order cost.
 
 -- Everything that a batch of facts changes, in one call: orders, deals, money, verdicts, and the facts for others.
 create function money_apply(doc jsonb) returns void language plpgsql
