@@ -99,12 +99,15 @@ class OutboxRunner:
 
     def _execute(self, effect: Claimed) -> None:
         handler = self._jobs.get(effect.kind)
+        started = time.monotonic()
         try:
             ended = self._call(handler, effect)
         except Exception as fault:  # the edge of a job: one effect's fault must not stop the others
             log.exception("outbox.failed", effect=effect.id, kind=effect.kind, attempts=effect.attempts)
             self._fail(effect, f"{type(fault).__name__}: {fault}"[:500])
             return
+        if effect.kind.startswith("poster."):
+            metrics.poster(time.monotonic() - started)
         self._record(effect, ended)
 
     def _call(self, handler: JobHandler | None, effect: Claimed) -> Ended:
