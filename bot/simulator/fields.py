@@ -8,6 +8,9 @@ from bot.simulator import texts
 from bot.simulator.errors import SimError
 from bot.simulator.wire import json_of
 
+MAX_WHOLE = 2**63 - 1
+"""The largest number that the store can take."""
+
 
 class Fields:
     """The JSON object of the current request. Raises SimError 415 or 422."""
@@ -22,17 +25,25 @@ class Fields:
         return self._body.get(name, default)
 
     def text(self, name: str, default: str | None = None) -> str:
-        return cast(str, self._typed(name, str, default))
+        value = cast(str, self._typed(name, str, default))
+        if "\0" in value:
+            raise SimError(422, texts.BAD_CHARACTERS)
+        return value
 
     def whole(self, name: str, default: int | None = None) -> int:
-        return cast(int, self._typed(name, int, default))
+        value = cast(int, self._typed(name, int, default))
+        if abs(value) > MAX_WHOLE:
+            raise SimError(422, texts.UNKNOWN_FIELD_TYPE.format(field=name))
+        return value
 
     def flag(self, name: str) -> bool:
         return cast(bool, self._typed(name, bool, False))
 
     def number(self, name: str, default: float | None = None) -> float:
         value = self._body.get(name, default)
-        return float(value) if type(value) is int else cast(float, self._typed(name, float, default))
+        if type(value) is int:
+            return float(self.whole(name, default))
+        return cast(float, self._typed(name, float, default))
 
     def maybe_text(self, name: str) -> str | None:
         return None if self._body.get(name) is None else self.text(name)

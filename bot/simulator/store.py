@@ -123,21 +123,29 @@ def _version(connection: Connection) -> str | None:
     return connection.execute(text("select obj_description(to_regnamespace('sim')::oid, 'pg_namespace')")).scalar()
 
 
+def _storable(values: dict[str, Any]) -> dict[str, Any]:
+    """Parameters that PostgreSQL can take: NUL and half characters, which no text there holds, become visible marks.
+
+    Every statement with values of outside comes through here, so what is asked for so is simply not found.
+    """
+    return {name: value.replace("\0", "\ufffd").encode("utf-8", "replace").decode() if isinstance(value, str) else value
+            for name, value in values.items()}
+
 
 def rows(connection: Connection, sql: str, **values: Any) -> list[Row]:
     """All rows of a statement as dicts."""
-    return [dict(row) for row in connection.execute(text(sql), values).mappings()]
+    return [dict(row) for row in connection.execute(text(sql), _storable(values)).mappings()]
 
 
 def row(connection: Connection, sql: str, **values: Any) -> Row | None:
     """The first row of a statement, or None."""
-    first = connection.execute(text(sql), values).mappings().first()
+    first = connection.execute(text(sql), _storable(values)).mappings().first()
     return dict(first) if first is not None else None
 
 
 def run(connection: Connection, sql: str, **values: Any) -> int:
     """Execute and say how many rows it touched."""
-    return connection.execute(text(sql), values).rowcount
+    return connection.execute(text(sql), _storable(values)).rowcount
 
 
 def dump(value: Any) -> str:

@@ -13,6 +13,8 @@ MAX_ANSWER_BYTES = 64 * 1024
 MAX_TEXT_BYTES = 2048
 MAX_ARTICLES = 8
 """After an event; in answer to a message only one article is shown, which the sender checks."""
+_MAYBE_HALF = re.compile(rb"\\u[dD][89a-fA-F]")
+"""An escaped surrogate: a whole character only beside its other half."""
 _TIMESTAMP = re.compile(r"[0-9]{1,12}")
 
 
@@ -31,9 +33,12 @@ class PassiveReply:
 
 
 def json_of(raw: bytes) -> Any:
-    """What JSON bytes say; None if they are none, are not UTF-8 or are nested too deep to read."""
+    """What JSON bytes say; None if they are none, not UTF-8, hold half characters or are nested too deep to read."""
     try:
-        return json.loads(raw.decode())
+        value = json.loads(raw.decode())
+        if _MAYBE_HALF.search(raw):
+            json.dumps(value, ensure_ascii=False).encode()
+        return value
     except (ValueError, RecursionError):
         return None
 

@@ -34,6 +34,8 @@ def test_every_refusal_names_a_request_id_that_can_be_asked_for(sim: Client) -> 
     ("POST", "stable_token", b"", 44002),
     ("POST", "message/custom/send", b"", 44002), ("POST", "message/custom/send", b"{'touser':1}", 47001),
     ("POST", "message/custom/send", b"[1]", 47001), ("POST", "message/custom/send", "中".encode("gbk"), 47001),
+    ("POST", "message/custom/send", b'{"touser":"o","msgtype":"\\ud83d"}', 47001),
+    ("POST", "message/custom/send", b'{"touser":"\\u0000","msgtype":"text"}', 40003), ("POST", "no/%00", b"{}", 40066),
     ("POST", "message/custom/send", b"[" * 100_000, 47001), ("POST", "no/such/api", b"{}", 40066)])
 def test_the_common_checks(calm: Client, method: str, api: str, body: bytes | None, errcode: int) -> None:
     assert calm.raw(api, body, method=method).json()["errcode"] == errcode

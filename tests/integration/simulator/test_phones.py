@@ -162,6 +162,12 @@ def test_a_place_and_a_picture_arrive_as_wechat_sends_them(sim: Client) -> None:
 @pytest.mark.parametrize(("path", "body", "status"), [
     ("/api/say", {"openid": "nobody", "text": "x"}, 404), ("/api/say", {"openid": "LI", "text": "  "}, 422),
     ("/api/say", {"openid": "LI", "text": "x" * 1001}, 422), ("/api/say", {"openid": "LI", "text": "a\x00b"}, 422),
+    ("/api/say", {"openid": "\0", "text": "x"}, 422), ("/api/follow", {"openid": "o\0"}, 422),
+    ("/api/say", {"openid": "LI", "text": "\ud83d"}, 422), ("/api/image", {"openid": "LI", "image_id": "\0"}, 422),
+    ("/api/scan", {"openid": "LI", "url": "\0"}, 422), ("/api/verify", {"account": "\0"}, 422),
+    ("/api/buy", {"openid": "LI", "sku": "\0"}, 422), ("/api/faults", {"api": "\0", "fault": "html"}, 422),
+    ("/api/faults", {"off": 2**63}, 422), ("/api/location", {"openid": "LI", "latitude": 10**400}, 422),
+    ("/api/menu-tap", {"openid": "LI", "key": "\0"}, 422), ("/api/orders/%00/ship", {}, 404),
     ("/api/say", {"openid": "LI", "text": 5}, 422), ("/api/say", {"openid": "LI"}, 422),
     ("/api/location", {"openid": "LI", "latitude": 91}, 422), ("/api/location", {"openid": "LI", "latitude": "1"}, 422),
     ("/api/people", {"name": "李姐"}, 409), ("/api/people", {"name": ""}, 422),
@@ -176,6 +182,20 @@ def test_bad_input_is_refused_in_chinese(calm: Client, path: str, body: dict[str
     response = calm.post(path, **{**body, **meant})
     assert response.status_code == status
     assert any("\u4e00" <= letter <= "\u9fff" for letter in response.json()["message"])
+
+
+@pytest.mark.parametrize(("path", "status"), [
+    ("/api/media/%00.jpg", 404), ("/api/media/a%00b.jpg", 404), ("/api/orders?openid=%00", 200),
+    ("/api/inspector?openid=%00", 200), ("/api/inspector?before=%00", 422), ("/api/feed?after=%00", 422),
+    ("/weixin/cgi-bin/showqrcode?ticket=%00", 404), ("/api/%00", 404)])
+def test_what_the_store_cannot_hold_is_simply_not_there(calm: Client, path: str, status: int) -> None:
+    assert calm.http.get(f"{calm.server.url}/sim{path}", timeout=5).status_code == status
+
+
+def test_a_form_with_nul_names_nobody(calm: Client) -> None:
+    answer = calm.http.post(f"{calm.server.url}/sim/api/image", data={"openid": "o\0"},
+                            files={"image": ("x.jpg", poster("x"), "image/jpeg")}, timeout=5)
+    assert answer.status_code == 404
 
 
 def test_only_json_is_taken(calm: Client) -> None:
