@@ -42,7 +42,7 @@ class Fields:
     def number(self, name: str, default: float | None = None) -> float:
         value = self._body.get(name, default)
         if type(value) is int:
-            return float(self.whole(name, default))
+            return float(self.whole(name, value))
         return cast(float, self._typed(name, float, default))
 
     def maybe_text(self, name: str) -> str | None:
