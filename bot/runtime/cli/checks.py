@@ -6,7 +6,7 @@ from dataclasses import asdict
 import click
 
 from bot.runtime import settings as settings_module
-from bot.runtime.cli.common import complain, json_option, load_settings, print_json
+from bot.runtime.cli.common import complain, json_option, load_settings, print_json, stamp
 from bot.runtime.settings import SettingsError
 
 
@@ -65,7 +65,7 @@ def check(as_json: bool) -> None:
     except OperationalError as error:
         complain(f"the database is not there: {str(error.orig).strip()}")
         return
-    facts = asdict(result)
+    facts = asdict(result) | {"checked_at": stamp(result.checked_at)}
     if as_json:
         print_json(facts)
     else:

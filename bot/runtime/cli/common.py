@@ -2,6 +2,7 @@
 
 import json
 import sys
+from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -31,7 +32,17 @@ def wait_for_go() -> None:
 
 
 def print_json(value: Any) -> None:
-    click.echo(json.dumps(value, ensure_ascii=False, indent=2, default=str))
+    """Print ``value`` for a machine; times as the API gives them (``2026-11-20T02:00:00.123456Z``)."""
+    click.echo(json.dumps(value, ensure_ascii=False, indent=2, default=_told))
+
+
+def stamp(at: datetime) -> str:
+    """An aware time as the API writes it: ISO 8601 in UTC, with Z."""
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _told(value: Any) -> str:
+    return stamp(value) if isinstance(value, datetime) else str(value)
 
 
 def complain(message: str, status: int = 1) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bot.runtime.cli.common import await_go_option, complain, load_settings, wait_for_go
+from bot.runtime.cli.keys import print_keys
 from bot.runtime.settings import Settings
 
 if TYPE_CHECKING:
@@ -148,15 +149,25 @@ def migrate(await_go: bool) -> None:
 
 
 @click.command()
+@click.option("--keys", is_flag=True, help="Only print the demo's keys for the API and the event webhook.")
+@click.option("--json", "as_json", is_flag=True, help="With --keys: print JSON instead of text.")
 @await_go_option
-def demo(await_go: bool) -> None:
+def demo(keys: bool, as_json: bool, await_go: bool) -> None:
     """Bring the database to the newest schema and fill the demo shop.
 
-    Refused unless HUITOU_DEMO is 1. What is already there stays as it is.
+    Refused unless HUITOU_DEMO is 1. What is already there stays as it is. With --keys nothing is filled: prints the
+    source name, webhook secret and API key that this instance's demo made for itself, and a request to try. Keys of
+    a real shop are never printed.
 
     \b
-    Example:  python -m bot demo
+    Examples:  python -m bot demo
+               python -m bot demo --keys --json
     """
+    if as_json and not keys:
+        complain("--json goes with --keys: filling the demo prints one sentence", 2)
+    if keys:
+        print_keys(load_settings(), as_json)
+        return
     settings = load_settings()
     if not settings.demo:
         complain("this is not a demo (HUITOU_DEMO is 0): nothing was changed")

@@ -1,6 +1,7 @@
 """The command line: help in plain words everywhere, faults with status 2, signed order events."""
 
 import json
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -62,6 +63,38 @@ def test_the_demo_is_refused_for_a_real_shop(tmp_path: Path) -> None:
     accounts.write_text('[shop]\nname = "x"\n')
     result = run(tmp_path, "demo", HUITOU_ACCOUNTS=str(accounts))
     assert result.exit_code == 1 and "nothing was changed" in result.output
+
+
+def test_the_keys_of_the_demo_are_printed_for_whoever_tries_the_api(tmp_path: Path) -> None:
+    mall = load({"HUITOU_HOME": str(tmp_path)}, tmp_path).api["mall"]
+    api_key, secret = mall.api_key.reveal(), mall.webhook_secrets[0].reveal()
+    given = json.loads(run(tmp_path, "demo", "--keys", "--json", PORT="8123").stdout)
+    assert (given["source"], given["webhook_secret"], given["api_key"]) == ("mall", secret, api_key)
+    assert given["events_url"] == "http://127.0.0.1:8123/api/v1/events/mall"
+    text = run(tmp_path, "demo", "--keys", PORT="8123").stdout
+    assert secret in text and f"{given['example']}\n" in text
+    assert given["example"] == f'curl -H "Authorization: Bearer {api_key}" http://127.0.0.1:8123/api/v1/ledger/check'
+
+
+@pytest.mark.parametrize(("demo", "sentence"), [("0", "this is not a demo"), ("1", "names an accounts file")])
+def test_keys_of_a_real_shop_are_never_printed(demo: str, sentence: str, tmp_path: Path) -> None:
+    accounts = tmp_path / "accounts.toml"
+    accounts.write_text('[shop]\nname = "x"\n[api.mall]\napi_key = "canary-key"\n'
+                        'webhook_secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"\n')
+    result = run(tmp_path, "demo", "--keys", HUITOU_ACCOUNTS=str(accounts), HUITOU_DEMO=demo)
+    assert result.exit_code == 1 and sentence in result.output
+    assert "canary" not in result.output and "MfKQ9r8" not in result.output
+
+
+def test_json_of_the_demo_goes_with_its_keys(tmp_path: Path) -> None:
+    assert run(tmp_path, "demo", "--json").exit_code == 2
+
+
+def test_times_are_printed_as_the_api_gives_them(database_url: str, tmp_path: Path) -> None:
+    result = run(tmp_path, "ledger", "check", "--json", DATABASE_URL=database_url)
+    stamp = json.loads(result.stdout)["checked_at"]
+    assert result.exit_code == 0 and re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", stamp)
+    assert re.search(r"checked_at +\S+T\S+Z\n", run(tmp_path, "ledger", "check", DATABASE_URL=database_url).stdout)
 
 
 def test_a_database_that_is_away_is_told_in_a_sentence(tmp_path: Path) -> None:
