@@ -16,6 +16,7 @@ _COMMANDS = {
     "demo": "parts:demo",
     "doctor": "checks:doctor",
     "ledger": "checks:ledger",
+    "events": "events:events",
     "order": "orders:order",
     "menu": "menus:menu",
     "env-example": "checks:env_example",
