@@ -9,10 +9,9 @@ import secrets
 import statistics
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import urlsplit
 
 import redis
@@ -22,29 +21,18 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from bot.kit.gateway import GatewayError
-from bot.runtime import health
+from bot.runtime import backlog, health
 from bot.runtime.accounts import WeChatAccount
+from bot.runtime.findings import REMEDIES, Finding, State
 from bot.runtime.settings import Settings, SettingsError
-
-State = Literal["green", "yellow", "red", "skipped"]
+from domain.shared.clock import OffsetClock, SystemClock
 
 TIMEOUT = (3.0, 8.0)
 """Seconds to connect and to read, for every call out."""
 DRIFT_YELLOW, DRIFT_RED = 10, 60
 """Seconds between our clock and the platform's; callbacks further than a minute ahead are refused."""
 SLOW_MILLISECONDS = 20
-OLD_BACKLOG = timedelta(minutes=5)
 WANTED_POSTGRES = 18
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """``cause`` says what was found; ``remedy`` is empty when there is nothing to do."""
-
-    check: str
-    state: State
-    cause: str
-    remedy: str = ""
 
 
 def of_settings(error: SettingsError) -> list[Finding]:
@@ -293,36 +281,20 @@ def _token(patient: _Patient) -> Iterator[Finding]:
                Finding(f"menu ({name})", "yellow", "there is none", "python -m bot menu push"))
 
 
-_TOKEN_REMEDIES = {
-    40164: "add this address to the IP list (基本配置 → IP白名单)",
-    40013: "correct app_id", 40125: "correct app_secret (it changes when somebody resets it)",
-    40243: "unfreeze the AppSecret on the platform", 50002: "the account is limited: see the platform's notices",
-}
-
-
 def _token_trouble(name: str, error: GatewayError) -> Finding:
     code = error.result.errcode
     label = f"IP list ({name})" if code == 40164 else f"token ({name})"
-    remedy = _TOKEN_REMEDIES.get(code, "check app_id, app_secret, api_base and the network")
+    remedy = REMEDIES.get(code, "check app_id, app_secret, api_base and the network")
     return Finding(label, "red", f"{code or error.result.outcome}: {error.result.detail}", remedy)
 
 
 def _backlog(patient: _Patient) -> Iterator[Finding]:
-    """What waits too long, and what was given up."""
+    """What waits too long, what was given up, what needs a human."""
+    settings = patient.settings
+    clock = OffsetClock(settings.home / "clock") if settings.demo else SystemClock()
+    accounts = {account.app_id: name for name, account in settings.wechat.items()}
     with patient.engine.connect() as db:
-        oldest = db.scalar(text("select min(due_at) from outbox where state in ('waiting', 'running') "
-                                "and due_at <= now()"))
-        dead = db.scalar(text("select count(*) from outbox where state = 'dead'"))
-        failed = db.scalar(text("select count(*) from inbox_message where state in ('failed', 'dead')"))
-    age = datetime.now(UTC) - oldest if oldest else timedelta(0)
-    if age > OLD_BACKLOG:
-        yield Finding("backlog", "yellow", f"an effect has waited for {int(age.total_seconds() // 60)} minutes",
-                      "check that workers and clock run, and their logs")
-    if dead or failed:
-        yield Finding("dead letters", "yellow", f"{dead} effects given up, {failed} messages not handled",
-                      "see why: select kind, reason, count(*) from outbox where state = 'dead' group by 1, 2")
-    if age <= OLD_BACKLOG and not dead and not failed:
-        yield Finding("backlog", "green", "nothing waits, nothing was given up")
+        yield from backlog.findings(db, accounts, clock.now(), datetime.now(UTC))
 
 
 def _milliseconds(call: Callable[[], object]) -> float:

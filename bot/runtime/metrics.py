@@ -57,7 +57,7 @@ def ack(channel: str, seconds: float) -> None:
 
 
 def poster(seconds: float) -> None:
-    """A poster took ``seconds`` to draw."""
+    """A poster or style sheet took ``seconds`` from its claim until it was sent or refused."""
     _POSTER.observe(seconds)
 
 
@@ -76,6 +76,12 @@ _STATE = {
     "huitou_inbox_unhandled": (
         "Messages that failed, were given up or are quarantined.", "state",
         "select state, count(*) from inbox_message where state in ('failed', 'dead', 'quarantined') group by state"),
+    "huitou_events_stuck": (
+        "Commerce events that contradict what is booked, were given up, or wait for their order.", "state",
+        "select state, count(*) from commerce_event where state in ('conflict', 'dead', 'parked') group by state"),
+    "huitou_platform_held": (
+        "Interfaces of the platform that are not called for now, by the answer that said so.", "errcode",
+        "select errcode, count(*) from platform_hold where until > now() group by errcode"),
 }
 """Gauge -> (meaning, label, query giving label and value)."""
 

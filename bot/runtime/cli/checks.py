@@ -15,8 +15,8 @@ from bot.runtime.settings import SettingsError
 def doctor(as_json: bool) -> None:
     """Check what deployers lose hours on, and say how to mend it.
 
-    Settings, key lengths, clock, database, cache, disk, fonts, callback, token, IP list, menu, backlog. Never prints
-    a secret, changes nothing. Exit status 1 when something is red.
+    Settings, key lengths, clock, database, cache, disk, fonts, callback, token, IP list, menu, and what waits,
+    was given up or needs a human. Never prints a secret, changes nothing. Exit status 1 when something is red.
 
     \b
     Example:  python -m bot doctor --json

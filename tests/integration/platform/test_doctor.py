@@ -16,7 +16,7 @@ from sqlalchemy import Engine, text
 
 from bot.runtime import doctor
 from bot.runtime.cli import main
-from bot.runtime.doctor import Finding
+from bot.runtime.findings import Finding
 from bot.runtime.settings import load
 from tests.fakes.wechat_api import Code, WeChatApi
 
@@ -145,6 +145,86 @@ def test_an_old_schema_and_a_backlog(examine: Examine, engine: Engine) -> None:
     found = examine()
     assert (found["schema"].state, found["schema"].remedy) == ("red", "python -m bot migrate")
     assert "60 minutes" in found["backlog"].cause and "1 effects given up" in found["dead letters"].cause
+
+
+def _event(number: int, state: str, hours: int) -> str:
+    return ("insert into commerce_event (source, event_id, digest, type, subject, payload, occurred_at, received_at, "
+            f"due_at, state, reason) values ('mall', '{number}', 'd', 'order.received', 'order:mall/{number}', '{{}}', "
+            f"now(), now() - interval '{hours} hours', now(), '{state}', 'why')")
+
+
+@pytest.mark.parametrize(("events", "state", "cause"), [
+    ([("conflict", 0), ("conflict", 0), ("dead", 0)], "red", "2 contradict what is booked, 1 were given up"),
+    ([("conflict", 0), ("parked", 2)], "red", "1 contradict what is booked, 1 wait for their order > 1 h"),
+    ([("parked", 2), ("parked", 0)], "yellow", "1 wait for their order > 1 h"),
+])
+def test_commerce_events_that_need_a_human(
+    examine: Examine, engine: Engine, events: list[tuple[str, int]], state: str, cause: str
+) -> None:
+    with engine.begin() as db:
+        for number, (kind, hours) in enumerate(events):
+            db.execute(text(_event(number, kind, hours)))
+    found = examine()
+    assert (found["events"].state, found["events"].cause) == (state, f"commerce events: {cause}")
+    assert "events stuck" in found["events"].remedy and "backlog" not in found
+
+
+def test_a_parked_event_is_judged_by_the_clock_of_the_demo(
+    examine: Examine, engine: Engine, env: dict[str, str]
+) -> None:
+    with engine.begin() as db:
+        db.execute(text(_event(1, "parked", 0)))
+    assert "events" not in examine()
+    (Path(env["HUITOU_HOME"]) / "clock").write_text("7200")
+    assert examine()["events"].state == "yellow"
+
+
+def test_what_waits_is_told_by_its_reason(examine: Examine, engine: Engine) -> None:
+    reasons = [("no_right", 0), ("no_right", 0), ("config:40164", 0), ("back_off:45009", 0), ("back_off:-1", 0),
+               ("quiet_hours", 0), ("ValueError: 17", 2), ("KeyError: x", 1)]
+    with engine.begin() as db:
+        for number, (reason, attempts) in enumerate(reasons):
+            db.execute(text(
+                "insert into outbox (queue, kind, key, payload, created_at, due_at, state, reason, attempts) values "
+                "('notice', 'x', :key, '{}', now(), now() + interval '1 hour', 'waiting', :reason, :attempts)"),
+                {"key": f"k{number}", "reason": reason, "attempts": attempts})
+    waiting = {name: finding for name, finding in examine().items() if name.startswith("waiting")}
+    assert {name: (finding.state, finding.cause.split()[0]) for name, finding in waiting.items()} == {
+        "waiting (no_right)": ("green", "2"), "waiting (config:40164)": ("red", "1"),
+        "waiting (back_off:45009)": ("yellow", "1"), "waiting (back_off:-1)": ("yellow", "1"),
+        "waiting (failed)": ("yellow", "2")}
+    assert "IP" in waiting["waiting (config:40164)"].remedy and "midnight" in waiting["waiting (back_off:45009)"].remedy
+
+
+def test_messages_that_only_wait_for_their_people_are_no_illness(examine: Examine, engine: Engine) -> None:
+    with engine.begin() as db:
+        db.execute(text("insert into outbox (queue, kind, key, payload, created_at, due_at, state, reason) values "
+                        "('notice', 'x', 'k', '{}', now(), now() + interval '9 years', 'waiting', 'no_right')"))
+    assert examine()["backlog"].state == "green"
+
+
+def test_what_the_platform_made_us_rest_and_until_when(examine: Examine, engine: Engine) -> None:
+    with engine.begin() as db:
+        db.execute(text(
+            "insert into platform_hold (app_id, api, outcome, errcode, until) values "
+            "('wx0123456789abcdef', 'message/custom/send', 'back_off', 45009, '2126-11-22T16:00:00Z'), "
+            "('wxgone', 'menu/create', 'config', 48001, '2126-11-22T16:00:00Z'), "
+            "('wx0123456789abcdef', 'user/info', 'back_off', 45011, now() - interval '1 minute')"))
+    holds = {name: finding for name, finding in examine().items() if name.startswith("hold")}
+    assert {name: (one.state, one.cause) for name, one in holds.items()} == {
+        "hold (main)": ("yellow", "message/custom/send is not called until 2126-11-22T16:00:00Z (back_off:45009)"),
+        "hold (wxgone)": ("red", "menu/create is not called until 2126-11-22T16:00:00Z (config:48001)")}
+    assert "midnight" in holds["hold (main)"].remedy
+
+
+def test_messages_that_failed_or_were_given_up(examine: Examine, engine: Engine) -> None:
+    with engine.begin() as db:
+        db.execute(text(
+            "insert into inbox_message (account, dedupe_key, kind, payload, state, error, received_at, due_at) "
+            "select 'main', n::text, 'text', '{}', (array['failed', 'dead', 'dead', 'done'])[n], 'why', now(), now() "
+            "from generate_series(1, 4) n"))
+    finding = examine()["messages"]
+    assert (finding.state, finding.cause) == ("yellow", "2 messages given up, 1 failed and tried again")
 
 
 def test_odd_keys_are_pointed_out_without_being_shown(examine: Examine, env: dict[str, str]) -> None:

@@ -95,6 +95,24 @@ def test_metrics_show_counts_and_state(client: Client, engine: Engine) -> None:
     assert 'huitou_platform_answers_total{account="main",api="message/custom/send",errcode="45015"}' in values
 
 
+def test_metrics_show_stuck_events_and_held_interfaces(client: Client, engine: Engine) -> None:
+    with engine.begin() as db:
+        db.execute(text(
+            "insert into commerce_event (source, event_id, digest, type, subject, payload, occurred_at, received_at, "
+            "due_at, state, reason) select 'mall', n::text, 'd', 'order.received', 'order:mall/' || n, '{}', now(), "
+            "now(), now(), (array['new', 'done', 'parked', 'conflict', 'conflict', 'dead'])[n], 'why' "
+            "from generate_series(1, 6) n"))
+        db.execute(text("insert into platform_hold (app_id, api, outcome, errcode, until) values "
+                        "('wx1', 'a', 'back_off', 45009, now() + interval '1 hour'), "
+                        "('wx1', 'b', 'back_off', 45011, now() - interval '1 hour'), "
+                        "('wx1', '*', 'back_off', 0, null)"))
+    shown = client().get("/metrics").text.splitlines()
+    assert {line for line in shown if line.startswith(("huitou_events_stuck{", "huitou_platform_held{"))} == {
+        'huitou_events_stuck{state="conflict"} 2.0', 'huitou_events_stuck{state="dead"} 1.0',
+        'huitou_events_stuck{state="parked"} 1.0', 'huitou_platform_held{errcode="45009"} 1.0'}
+    assert "huitou_state_readable 1.0" in shown
+
+
 def test_metrics_survive_a_dead_database(client: Client) -> None:
     answer = client(create_engine("postgresql+psycopg://nobody@127.0.0.1:9/none")).get("/metrics")
     assert answer.status_code == 200 and "huitou_state_readable 0.0" in answer.text

@@ -1,0 +1,98 @@
+"""What waits, what was given up and what needs a human, as findings of the doctor. Reads only."""
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import Connection, text
+
+from bot.runtime.findings import REMEDIES, Finding
+
+OLD_BACKLOG = timedelta(minutes=5)
+LONG_PARKED = timedelta(hours=1)
+"""An event may come before its order; one that waits for longer is worth a look."""
+NO_RIGHT = "no_right"
+
+
+def findings(db: Connection, accounts: Mapping[str, str], now: datetime, real_now: datetime) -> Iterator[Finding]:
+    """Everything that lies about. ``accounts``: app id -> our name; ``now`` is business time."""
+    told = [*_late(db, now), *_events(db, now), *_dead(db), *_waiting(db), *_holds(db, accounts, real_now)]
+    if all(finding.state == "green" for finding in told):
+        yield Finding("backlog", "green", "nothing waits too long, nothing was given up")
+    yield from told
+
+
+def _late(db: Connection, now: datetime) -> Iterator[Finding]:
+    oldest = db.scalar(text("select min(due_at) from outbox where state in ('waiting', 'running') and due_at <= :now"),
+                       {"now": now})
+    age = now - oldest if oldest else timedelta(0)
+    if age > OLD_BACKLOG:
+        yield Finding("backlog", "yellow", f"an effect has waited for {int(age.total_seconds() // 60)} minutes",
+                      "check that workers and clock run, and their logs")
+
+
+def _events(db: Connection, now: datetime) -> Iterator[Finding]:
+    """Commerce events that need a human. What contradicts or was given up is money that is not booked: red."""
+    rows = db.execute(text(
+        "select state, count(*) as number from commerce_event where state in ('conflict', 'dead') "
+        "or (state = 'parked' and received_at < :since) group by state"), {"since": now - LONG_PARKED}).all()
+    count = {row.state: row.number for row in rows}
+    if not count:
+        return
+    words = {"conflict": "contradict what is booked", "dead": "were given up", "parked": "wait for their order > 1 h"}
+    cause = ", ".join(f"{count[state]} {meaning}" for state, meaning in words.items() if state in count)
+    yield Finding("events", "yellow" if set(count) == {"parked"} else "red", f"commerce events: {cause}",
+                  "python -m bot events stuck, then events retry or events dismiss")
+
+
+def _dead(db: Connection) -> Iterator[Finding]:
+    effects = db.scalar(text("select count(*) from outbox where state = 'dead'"))
+    states = db.execute(text(
+        "select state, count(*) as number from inbox_message where state in ('failed', 'dead') group by state")).all()
+    count = {row.state: row.number for row in states}
+    if effects:
+        yield Finding("dead letters", "yellow", f"{effects} effects given up",
+                      "see why: select kind, reason, count(*) from outbox where state = 'dead' group by 1, 2")
+    if count:
+        yield Finding("messages", "yellow", f"{count.get('dead', 0)} messages given up, "
+                      f"{count.get('failed', 0)} failed and tried again",
+                      "see why: select state, kind, error, count(*) from inbox_message "
+                      "where state in ('failed', 'dead') group by 1, 2, 3")
+
+
+def _waiting(db: Connection) -> Iterator[Finding]:
+    """Effects that wait, by reason; faults of our own, whose words differ each time, count as one."""
+    rows = db.execute(text(
+        "select case when attempts > 0 and reason like '%: %' then 'failed' else reason end as why, count(*) "
+        "from outbox where state = 'waiting' and reason <> '' group by 1 order by 1")).all()
+    for why, number in rows:
+        kind, _, code = str(why).partition(":")
+        check = f"waiting ({why})"
+        if why == NO_RIGHT:
+            yield Finding(check, "green", f"{number} messages wait until their people write again")
+        elif kind == "config":
+            yield Finding(check, "red", f"{number} effects wait: the platform refuses until somebody acts",
+                          _remedy(code, "see the error code in the platform's documentation"))
+        elif kind == "back_off":
+            yield Finding(check, "yellow", f"{number} effects wait for the platform",
+                          _remedy(code, "they go out by themselves; if they stay, see platform.refused in the logs"))
+        elif why == "failed":
+            yield Finding(check, "yellow", f"{number} effects failed and are tried again",
+                          "see why: select kind, reason, count(*) from outbox where state = 'waiting' group by 1, 2")
+
+
+def _holds(db: Connection, accounts: Mapping[str, str], real_now: datetime) -> Iterator[Finding]:
+    """Interfaces that are not called for now, and until when (real time)."""
+    rows = db.execute(text(
+        "select app_id, api, outcome, errcode, detail, until from platform_hold where until > :now order by 1, 2"),
+        {"now": real_now}).all()
+    for row in rows:
+        until = row.until.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        what = "nothing of the platform is called" if row.api == "*" else f"{row.api} is not called"
+        why = " ".join(filter(None, (f"{row.outcome}:{row.errcode}", row.detail)))
+        yield Finding(f"hold ({accounts.get(row.app_id, row.app_id)})", "red" if row.outcome == "config" else "yellow",
+                      f"{what} until {until} ({why})",
+                      _remedy(row.errcode, "it ends by itself; if it returns, see platform.refused in the logs"))
+
+
+def _remedy(code: str | int, otherwise: str) -> str:
+    return REMEDIES.get(int(code) if str(code).isdecimal() else 0, otherwise)

@@ -1,0 +1,29 @@
+"""What a check of the doctor says, and what an error code of the platform asks a person to do."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+State = Literal["green", "yellow", "red", "skipped"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """``cause`` says what was found; ``remedy`` is empty when there is nothing to do."""
+
+    check: str
+    state: State
+    cause: str
+    remedy: str = ""
+
+
+REMEDIES = {
+    40001: "check app_secret, and that no other system fetches tokens for this account",
+    40013: "correct app_id", 40125: "correct app_secret (it changes when somebody resets it)",
+    40164: "add this address to the IP list (基本配置 → IP白名单)",
+    40243: "unfreeze the AppSecret on the platform",
+    45009: "the day's quota is used up and returns at midnight in Shanghai; if this repeats, ask the platform for more",
+    48001: "the account may not use this interface: see 接口权限 on the platform",
+    50002: "the account is limited: see the platform's notices",
+    89503: "an administrator of the account must confirm this address on the platform",
+}
+"""Error code -> remedy. What a person can mend; all else the service settles itself."""
