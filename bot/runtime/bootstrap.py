@@ -3,7 +3,7 @@
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import time
+from datetime import time, timedelta
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -43,6 +43,9 @@ ASSETS = Path(__file__).parents[2] / "assets"
 
 POOL = {"pool_size": 5, "max_overflow": 40, "pool_recycle": 900}
 CONNECT = {"connect_timeout": 3, "application_name": "huitou"}
+DEMO_REST = timedelta(minutes=1)
+"""A used-up daily quota rests until midnight; who plays with the simulator's switches need not wait that long."""
+
 STATEMENT_MILLISECONDS = 15_000
 RESTED_SECONDS = 1.0
 """A connection that was not used for this long is asked whether it still lives before it is used again."""
@@ -160,7 +163,8 @@ def _gateways(settings: Settings, engine: Engine) -> dict[str, Gateway]:
     return {
         name: WeChatGateway(
             AccountConfig(name, account.app_id, account.app_secret.reveal(), account.api_base,
-                          "service" if account.type == "service" else "subscription"),
+                          "service" if account.type == "service" else "subscription",
+                          DEMO_REST if settings.demo else None),
             engine, settings.key("platform tokens"), observe=_observer(name),
         )
         for name, account in settings.wechat.items()
