@@ -6,7 +6,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from bot.runtime import bootstrap, health, logs, webhook
+from bot.runtime import bootstrap, health, logs, metrics, webhook
 from bot.runtime.demo import mount_simulator
 from bot.runtime.settings import Settings, from_environment
 from bot.runtime.understanding import warm_up
@@ -46,7 +46,8 @@ def _api_context(runtime: bootstrap.Runtime) -> api.ApiContext:
         name: api.Source(name, tuple(secret.reveal() for secret in source.webhook_secrets), source.api_key.reveal())
         for name, source in runtime.settings.api.items()
     }
-    return api.ApiContext(runtime.sessions, runtime.clock.now, runtime.bell.ring, runtime.pepper, sources)
+    return api.ApiContext(runtime.sessions, runtime.clock.now, runtime.bell.ring, runtime.pepper, sources,
+                          metrics.events)
 
 
 def _landing_context(runtime: bootstrap.Runtime) -> landing.LandingContext:

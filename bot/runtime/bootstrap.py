@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from bot.kit.context import Shop
-from bot.kit.gateway import Gateway, SendResult
+from bot.kit.gateway import Gateway, Outcome, SendResult
 from bot.pictures.photos import Photos
 from bot.pictures.studio import Studio
 from bot.runtime import bell as bells
@@ -24,6 +24,7 @@ from bot.runtime.channels.wechat import AccountKeys
 from bot.runtime.context import ProcessContext
 from bot.runtime.dispatch import Account, Dispatcher
 from bot.runtime.gateways.account import AccountConfig
+from bot.runtime.gateways.tokens import STABLE_TOKEN
 from bot.runtime.gateways.wechat import WeChatGateway
 from bot.runtime.menus import Menu, load_menu
 from bot.runtime.outbox import OutboxRunner
@@ -172,8 +173,14 @@ def _gateways(settings: Settings, engine: Engine) -> dict[str, Gateway]:
 
 
 def _observer(account: str) -> Callable[[str, SendResult], None]:
-    """Counts every answer of the platform by API and code."""
-    return lambda api, result: metrics.platform_answer(account, api, result.errcode)
+    """Counts every answer of the platform by API and code, and token refreshes by how they ended."""
+
+    def observe(api: str, result: SendResult) -> None:
+        metrics.platform_answer(account, api, result.errcode)
+        if api == STABLE_TOKEN.name:
+            metrics.token_refresh(account, "fresh" if result.outcome is Outcome.SENT else "failed")
+
+    return observe
 
 
 def _keys(name: str, settings: Settings) -> AccountKeys:

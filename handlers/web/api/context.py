@@ -16,6 +16,10 @@ class Source:
     api_key: str = field(repr=False)
 
 
+def _uncounted(source: str, outcome: str, number: int) -> None:
+    """Nobody counts."""
+
+
 @dataclass(frozen=True, slots=True)
 class ApiContext:
     """``now`` is business time. ``ring`` is called with names of queues after a commit; what it returns is not
@@ -26,3 +30,5 @@ class ApiContext:
     ring: Callable[[frozenset[str]], object]
     pepper: bytes = field(repr=False)
     sources: Mapping[str, Source]
+    counted: Callable[[str, str, int], None] = _uncounted
+    """Told of a source, an outcome (accepted, duplicate, conflict, invalid, refused) and how many."""
