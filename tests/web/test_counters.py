@@ -40,7 +40,8 @@ def test_events_are_counted_by_outcome_and_strangers_by_one_name(shop: Shop) -> 
 
 
 def test_messages_and_posters_are_counted(shop: Shop) -> None:
-    done, posters = count(shop, "huitou_inbox_messages_total", outcome="done"), count(shop, "huitou_poster_seconds_count")
+    messages = "huitou_inbox_messages_total"
+    done, posters = count(shop, messages, outcome="done"), count(shop, "huitou_poster_seconds_count")
     shop.person("李姐").poster()
-    assert count(shop, "huitou_inbox_messages_total", outcome="done") == done + 2
+    assert count(shop, messages, outcome="done") == done + 2
     assert count(shop, "huitou_poster_seconds_count") == posters + 1
