@@ -60,7 +60,3 @@ NOTHING = Reply("nothing")
 
 def text(content: str) -> Reply:
     return Reply("text", text=content)
-
-
-def image(media_id: str) -> Reply:
-    return Reply("image", media_id=media_id)

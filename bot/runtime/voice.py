@@ -14,6 +14,7 @@ from jinja2 import StrictUndefined, Template, TemplateError, meta
 from jinja2.sandbox import SandboxedEnvironment
 
 from bot.kit.copy import CopyError
+from domain.commissions.queries import masked
 from domain.shared import money
 from domain.shared.clock import SHANGHAI, business_date
 
@@ -81,14 +82,9 @@ def _environment() -> SandboxedEnvironment:
     environment = SandboxedEnvironment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
                                        autoescape=False)
     environment.filters.update(
-        yuan=money.yuan, percent=money.percent, day=_day, moment=_moment, masked=masked, bar=_bar,
+        yuan=money.yuan, percent=money.percent, day=_day, moment=_moment, masked=masked,
     )
     return environment
-
-
-def masked(name: str) -> str:
-    """A name as others may see it: the first character and a star."""
-    return f"{name[:1]}*" if name else "*"
 
 
 def _instant(value: datetime | str) -> datetime:
@@ -105,9 +101,3 @@ def _day(value: datetime | date | str) -> str:
 def _moment(value: datetime | str) -> str:
     local = _instant(value).astimezone(SHANGHAI)
     return f"{local.month}月{local.day}日 {local:%H:%M}"
-
-
-def _bar(part: int, whole: int, width: int = 5) -> str:
-    """``3, 5`` -> ``▓▓▓░░``."""
-    full = width if whole <= 0 else min(width, part * width // whole)
-    return "▓" * full + "░" * (width - full)

@@ -1,7 +1,5 @@
 """What a bell sets off: everything that is due, in the order in which one thing causes the next."""
 
-import structlog
-
 from bot.runtime.bootstrap import Runtime
 from domain import workflows
 
@@ -11,8 +9,6 @@ MAX_ROUNDS = 200
 EVENTS, LINES = 200, 500
 NOTICE_THREADS = 32
 POSTER_THREADS = 2
-
-log = structlog.get_logger(__name__)
 
 
 def answer(runtime: Runtime, bell: str) -> int:

@@ -7,7 +7,7 @@ cancelled: whatever it earned is taken back, whether or not the shop also report
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
@@ -200,8 +200,3 @@ def _refund(result: Folded, fact: Fact) -> Verdict:
     order.refunds[refund_no] = digest
     result.returns.append(Return(refund_no, digest, datetime.fromisoformat(data["refunded_at"]), fen, pieces))
     return Verdict(fact.row_id, "done")
-
-
-def copy_of(order: OrderState) -> OrderState:
-    """A copy deep enough that folding one leaves the other alone."""
-    return replace(order, lines=[replace(line) for line in order.lines], refunds=dict(order.refunds))
