@@ -60,3 +60,7 @@ NOTHING = Reply("nothing")
 
 def text(content: str) -> Reply:
     return Reply("text", text=content)
+
+
+def image(media_id: str) -> Reply:
+    return Reply("image", media_id=media_id)
