@@ -16,7 +16,8 @@ from rq.serializers import JSONSerializer
 Bell = Literal["fast", "slow"]
 BELLS: tuple[Bell, ...] = ("fast", "slow")
 
-OF_QUEUE: dict[str, Bell] = {"event": "fast", "fact": "fast", "notice": "fast", "inbox": "fast", "slow": "slow"}
+OF_QUEUE: dict[str, Bell] = {"event": "fast", "fact": "fast", "notice": "fast", "inbox": "fast", "slow": "slow",
+                                 "chore": "slow"}
 """Which worker pool answers for which kind of work."""
 
 JOB = "bot.runtime.worker.answer_bell"

@@ -21,6 +21,7 @@ from bot.pictures.studio import Studio
 from bot.runtime import bell as bells
 from bot.runtime import metrics
 from bot.runtime.channels.wechat import AccountKeys
+from bot.runtime.chores import ChoreRunner
 from bot.runtime.context import ProcessContext
 from bot.runtime.dispatch import Account, Dispatcher
 from bot.runtime.gateways.account import AccountConfig
@@ -38,7 +39,7 @@ from domain.rewards.rules import Offers
 from domain.roles.rules import Titles
 from domain.shared.clock import Clock, OffsetClock, SystemClock
 from handlers.chat import TREE
-from handlers.jobs import JOBS
+from handlers.jobs import CHORES, JOBS
 
 ASSETS = Path(__file__).parents[2] / "assets"
 
@@ -67,6 +68,7 @@ class Runtime:
     gateways: Mapping[str, Gateway]
     dispatcher: Dispatcher
     outbox: OutboxRunner
+    chores: ChoreRunner
     context: ProcessContext
     pepper: bytes
 
@@ -131,8 +133,8 @@ def build(
     accounts = {name: Account(name, app_ids[name], shops[name]) for name in app_ids}
     dispatcher = Dispatcher(sessions, TREE, voice, clock.now, bell.ring, dict(menu.intents), accounts, tools)
     outbox = OutboxRunner(sessions, JOBS, context, clock.now)
-    return Runtime(settings, engine, sessions, clock, voice, menu, shop, bell, gateways, dispatcher, outbox, context,
-                   pepper)
+    return Runtime(settings, engine, sessions, clock, voice, menu, shop, bell, gateways, dispatcher, outbox,
+                   ChoreRunner(CHORES, context), context, pepper)
 
 
 def open_shop(runtime: Runtime, plan: Plan | None = None) -> None:

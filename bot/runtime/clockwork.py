@@ -39,10 +39,12 @@ def tick(runtime: bootstrap.Runtime) -> frozenset[str]:
         due = {name for name, wanted in row._mapping.items() if wanted}
         if workflows.anything_due(session, now):
             due.add("event")
+    if runtime.chores.anything_due(now):
+        due.add("chore")
     if due and not runtime.bell.ring(due):
         # Redis is gone: the worker cannot hear, so the work is done here until it is back.
         work.answer(runtime, "fast")
-        if "slow" in due:
+        if due & {"slow", "chore"}:
             work.answer(runtime, "slow")
     return frozenset(due)
 

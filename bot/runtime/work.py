@@ -41,5 +41,5 @@ def fast_round(runtime: Runtime) -> int:
 
 
 def slow_round(runtime: Runtime) -> int:
-    """Pictures and uploads."""
-    return runtime.outbox.run("slow", limit=8, threads=POSTER_THREADS)
+    """Pictures and uploads, and then recurring work: nobody waits for that."""
+    return runtime.outbox.run("slow", limit=8, threads=POSTER_THREADS) + runtime.chores.run()

@@ -1,5 +1,6 @@
-"""Job handlers by kind of effect."""
+"""Job handlers by kind of effect, and recurring work by name."""
 
+from bot.kit.chores import Chores
 from bot.kit.jobs import Jobs
 from handlers.jobs.commissions import jobs as _commissions
 from handlers.jobs.growth import jobs as _growth
@@ -10,3 +11,5 @@ from handlers.jobs.posters import jobs as _posters
 JOBS = Jobs()
 for _part in (_menus, _notices, _posters, _commissions, _growth):
     JOBS.include(_part)
+
+CHORES = Chores()

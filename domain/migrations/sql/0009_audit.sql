@@ -1,0 +1,2 @@
+-- Operators, approvals of two people, and the sealed log of what they did.
+select 1;

@@ -1,0 +1,2 @@
+-- Drafts of commission plans and what became of them.
+select 1;

@@ -1,0 +1,2 @@
+-- Month closes, their results, milestones and service incentives.
+select 1;

@@ -1,0 +1,2 @@
+-- Promotion and demotion, certificates, invitations, badges.
+select 1;

@@ -1,0 +1,2 @@
+-- Personal data under lock, withdrawals, transfer bills and tax.
+select 1;

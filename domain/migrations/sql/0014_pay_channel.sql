@@ -1,0 +1,2 @@
+-- What the payment channel told: notifications, fund bills, matches.
+select 1;

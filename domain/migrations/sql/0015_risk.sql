@@ -1,0 +1,2 @@
+-- Risk signals, cases, freezes and appeals.
+select 1;

@@ -1,0 +1,2 @@
+-- Journey versions, enrolments, visits and waiters.
+select 1;

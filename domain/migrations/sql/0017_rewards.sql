@@ -1,0 +1,2 @@
+-- Points, draws, check-ins, red packets and memberships.
+select 1;

@@ -1,0 +1,2 @@
+-- Caps, digests, fatigue and subscriptions of notices.
+select 1;

@@ -1,0 +1,2 @@
+-- Tags and segments, kept current by events.
+select 1;

@@ -1,0 +1,2 @@
+-- Assignments, exposures and readings of experiments.
+select 1;
