@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from domain.commissions.plans import EARNERS, Plan, Rule
+from domain.commissions.document import EARNERS, Plan, Rule
 from domain.shared.money import BPS, pro_rata, share, split_largest_remainder
 
 
