@@ -31,6 +31,7 @@ from bot.runtime.menus import Menu, load_menu
 from bot.runtime.outbox import OutboxRunner
 from bot.runtime.settings import Settings
 from bot.runtime.voice import Voice
+from domain.audit.rules import SealKey
 from domain.commissions import plans
 from domain.commissions import service as commissions
 from domain.commissions.plans import Plan
@@ -127,7 +128,7 @@ def build(
     tools = {
         Studio: studio, Photos: Photos(), Policy: load_policy(ASSETS / "notices.toml"),
         Offers: Offers.load((ASSETS / "rewards.toml").read_text("utf-8")),
-        Titles: Titles.load((ASSETS / "roles.toml").read_text("utf-8")),
+        Titles: Titles.load((ASSETS / "roles.toml").read_text("utf-8")), SealKey: SealKey(settings.key("audit seals")),
     }
     context = ProcessContext(sessions, clock, voice, shop, app_ids, gateways, tools, bell.ring)
     accounts = {name: Account(name, app_ids[name], shops[name]) for name in app_ids}

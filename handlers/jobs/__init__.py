@@ -2,6 +2,7 @@
 
 from bot.kit.chores import Chores
 from bot.kit.jobs import Jobs
+from handlers.jobs.audit import chores as _audit
 from handlers.jobs.commissions import jobs as _commissions
 from handlers.jobs.growth import jobs as _growth
 from handlers.jobs.menus import jobs as _menus
@@ -13,3 +14,5 @@ for _part in (_menus, _notices, _posters, _commissions, _growth):
     JOBS.include(_part)
 
 CHORES = Chores()
+for _recurring in (_audit,):
+    CHORES.include(_recurring)

@@ -1,0 +1,78 @@
+"""Who may do what, which acts need two people, and how a row of the log is sealed. Pure."""
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Literal, get_args
+
+Role = Literal["owner", "finance", "reviewer", "operator"]
+ROLES: tuple[Role, ...] = get_args(Role)
+
+LIFE = timedelta(days=7)
+"""How long an approval waits for its second person."""
+
+GENESIS = bytes(32)
+"""What the first row is chained to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who does something. ``role``: one of ROLES, or ``system`` for what the service does by itself."""
+
+    name: str
+    role: str
+
+    def may(self, roles: frozenset[Role]) -> bool:
+        """An owner may do everything; the system may ask and decide nothing."""
+        return self.role in roles or self.role == "owner"
+
+
+SYSTEM = Actor("huitou", "system")
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """Who may ask for an act and who may decide it; always two different people, owners always."""
+
+    ask: frozenset[Role]
+    decide: frozenset[Role]
+
+
+_ANYBODY = frozenset(ROLES)
+_OWNER: frozenset[Role] = frozenset({"owner"})
+_MONEY: frozenset[Role] = frozenset({"owner", "finance"})
+_REVIEW: frozenset[Role] = frozenset({"owner", "reviewer"})
+
+TWO_PERSON_ACTS: Mapping[str, Rights] = {
+    "plan.publish": Rights(_ANYBODY - {"reviewer"}, _MONEY),
+    "plan.rollback": Rights(_ANYBODY - {"reviewer"}, _MONEY),
+    "plan.levels": Rights(_OWNER, _MONEY),
+    "withdrawal.approve": Rights(_ANYBODY - {"reviewer"}, _MONEY),
+    "person.freeze": Rights(_ANYBODY, _REVIEW),
+    "person.release": Rights(_ANYBODY, _REVIEW),
+    "person.confiscate": Rights(_ANYBODY, _MONEY),
+}
+"""What an approved act does is registered by its owner in domain/workflows/acts.py."""
+
+
+def link(previous: bytes, row: str) -> bytes:
+    """The digest of a row chained to the one before: SHA-256(previous ‖ UTF-8 of the canonical row)."""
+    return hashlib.sha256(previous + row.encode()).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class SealKey:
+    """The key of the seals. The database does not hold it: who can write there still cannot forge the chain."""
+
+    key: bytes = field(repr=False)
+
+    def mac(self, digest: bytes) -> bytes:
+        """HMAC-SHA-256 of a link of the chain."""
+        return hmac.digest(self.key, digest, hashlib.sha256)
+
+
+def key_hash(key: str) -> str:
+    """How an operator's API key is stored. Keys are random and long, so a plain digest cannot be guessed back."""
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
