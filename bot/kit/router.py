@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from bot.kit.context import Context
 from bot.kit.conversation import Answer
-from bot.kit.filters import Filter
+from bot.kit.filters import Event, Filter
 
 Handler = Callable[[Context], Answer]
 
@@ -27,6 +27,7 @@ class Router:
         self._routes: list[Route] = []
         self._children: list[Router] = []
         self._parent: Router | None = None
+        self._events: frozenset[str] | None = None
 
     def on(self, *filters: Filter) -> Callable[[Handler], Handler]:
         """Register the decorated handler for messages that pass every filter. At least one filter."""
@@ -52,6 +53,13 @@ class Router:
     def find(self, ctx: Context) -> Handler | None:
         """The handler that should answer, or None."""
         return next((route.handler for route in self.routes() if route.matches(ctx)), None)
+
+    def events(self) -> frozenset[str]:
+        """The platform events that some handler of the tree answers. Asked for each of them, so it is kept."""
+        if self._events is None:
+            filters = (one for route in self.routes() for one in route.filters)
+            self._events = frozenset(one.name for one in filters if isinstance(one, Event))
+        return self._events
 
     def routes(self) -> Iterator[Route]:
         """All routes of the tree in matching order."""

@@ -8,6 +8,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from bot.runtime import bootstrap, health, logs, metrics, webhook
 from bot.runtime.demo import mount_simulator
+from bot.runtime.express import ExpressLane
 from bot.runtime.settings import Settings, from_environment
 from bot.runtime.understanding import warm_up
 from handlers.web import api, landing
@@ -25,7 +26,8 @@ def create_app(settings: Settings | None = None, runtime: bootstrap.Runtime | No
     app = Flask("huitou", static_folder=None, template_folder=str(bootstrap.ASSETS / "templates"))
     app.config["MAX_CONTENT_LENGTH"] = MAX_CONTENT_BYTES
     app.extensions["huitou"] = runtime
-    app.register_blueprint(webhook.blueprint(runtime.keys(), runtime.dispatcher, runtime.sessions))
+    door = webhook.Door(runtime.keys(), runtime.dispatcher, runtime.sessions)
+    app.register_blueprint(webhook.blueprint(door))
     app.register_blueprint(health.blueprint(settings, runtime.engine))
     app.register_blueprint(api.blueprint(_api_context(runtime)))
     app.register_blueprint(landing.blueprint(_landing_context(runtime)))
@@ -38,6 +40,7 @@ def create_app(settings: Settings | None = None, runtime: bootstrap.Runtime | No
     app.register_error_handler(OperationalError, _database_away)
     app.register_error_handler(PoolTimeout, _database_away)
     app.register_error_handler(Exception, _unexpected)
+    app.wsgi_app = ExpressLane(door, app.wsgi_app)  # type: ignore[method-assign]
     return app
 
 

@@ -28,6 +28,10 @@ from domain.shared import outbox
 
 log = structlog.get_logger(__name__)
 
+REPORTS = frozenset({"view", "location_report"})
+"""What a phone tells by itself while somebody looks around: it opens no right, and says nothing of the person. Those
+that no handler asks for are acknowledged, and that is all."""
+
 
 @dataclass(frozen=True, slots=True)
 class Account:
@@ -56,6 +60,9 @@ class Dispatcher:
     def handle(self, message: Incoming) -> Reply:
         """The passive reply to a fresh message, or the stored one if it was here before. Never raises for bad input;
         a database that cannot be reached does raise: the platform must try again."""
+        if message.event in REPORTS and message.event not in self.router.events():
+            metrics.inbox("ignored")
+            return NOTHING
         if (known := self.recent.reply_to(message)) is not None:
             metrics.inbox("retry")
             return known

@@ -163,17 +163,22 @@ SLOW_SECONDS = 2.0
 """A request above this is logged as a warning: the platform gives up after five."""
 
 
+def request_id(given: str) -> str:
+    """The id of the request that begins now, for every line of log that it causes; a caller's own is kept."""
+    name = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(request_id=name)
+    return name
+
+
 def watch_requests(app: Flask) -> None:
     """Give every request an id (``X-Request-ID``, a caller's own is kept), and log the slow and the failed."""
     log = structlog.get_logger(__name__)
 
     @app.before_request
     def _begin() -> None:
-        given = request.headers.get("X-Request-ID", "")
-        g.request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        g.request_id = request_id(request.headers.get("X-Request-ID", ""))
         g.began = time.monotonic()
-        structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(request_id=g.request_id)
 
     @app.after_request
     def _end(response: Response) -> Response:

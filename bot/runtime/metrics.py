@@ -27,7 +27,7 @@ _POSTER = Histogram("huitou_poster_seconds", "Drawing one poster.", buckets=(0.0
 
 
 def inbox(outcome: str) -> None:
-    """A message came: done, retry (answered again), failed, dead, quarantined, refused, too_large."""
+    """A message came: done, ignored, retry (answered again), failed, dead, quarantined, refused, too_large."""
     _INBOX.labels(outcome).inc()
 
 

@@ -1,9 +1,14 @@
-"""The Official Account's door: ``/wechat/<account>``. Bytes in, bytes out; every rule is elsewhere."""
+"""The Official Account's door: ``/wechat/<account>``. Bytes in, bytes out; every rule is elsewhere.
+
+``Door`` answers; the Flask blueprint and the express lane (``bot.runtime.express``) are two ways to the same door.
+"""
 
 import hashlib
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 import structlog
 from flask import Blueprint, Response, request
@@ -18,69 +23,111 @@ from domain.inbox import service as inbox
 log = structlog.get_logger(__name__)
 
 
-def blueprint(keys: Mapping[str, wechat.AccountKeys], dispatcher: Dispatcher,
-              sessions: sessionmaker[Session]) -> Blueprint:
-    """Routes for every account in ``keys``; unknown accounts are 404."""
-    door = Blueprint("wechat", __name__)
+class Body(Protocol):
+    """What a request's body is read from."""
 
-    @door.get("/wechat/<account>")
-    def verify(account: str) -> Response:
-        if account not in keys:
-            return _plain(b"", 404)
+    def read(self, size: int = -1, /) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """An HTTP answer before any server's dressing."""
+
+    body: bytes
+    status: int = 200
+
+    @property
+    def content_type(self) -> str:
+        return "text/xml; charset=utf-8" if self.body.startswith(b"<") else "text/plain; charset=utf-8"
+
+
+NOT_HERE, REFUSED, TOO_LARGE = Said(b"", 404), Said(b"", 403), Said(b"", 413)
+HEARD = Said(wechat.ACKNOWLEDGED)
+
+FAULT = "huitou.fault"
+"""Where a request's environment holds what went wrong before Flask saw it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """Who may speak to which account, and what they are answered. ``keys``: the accounts; others are 404."""
+
+    keys: Mapping[str, wechat.AccountKeys]
+    dispatcher: Dispatcher
+    sessions: sessionmaker[Session]
+
+    def verify(self, account: str, query: Mapping[str, str]) -> Said:
+        """The platform asks whether the address is ours."""
+        if account not in self.keys:
+            return NOT_HERE
         try:
-            return _plain(wechat.verify_url(keys[account], request.args, int(time.time())).encode())
+            return Said(wechat.verify_url(self.keys[account], query, int(time.time())).encode())
         except Refused as fault:
             return _refused(account, fault)
 
-    @door.post("/wechat/<account>")
-    def receive(account: str) -> Response:
-        if account not in keys:
-            return _plain(b"", 404)
-        now, started = dispatcher.now(), time.perf_counter()
+    def receive(self, account: str, query: Mapping[str, str], length: int, stream: Body) -> Said:
+        """A message or an event. ``length`` is what the request says of its body, 0 if nothing."""
+        if account not in self.keys:
+            return NOT_HERE
+        now, started = self.dispatcher.now(), time.perf_counter()
         try:
-            body = _body()
-            opened = wechat.open_callback(keys[account], request.args, body, int(time.time()))
+            body = _body(length, stream)
+            opened = wechat.open_callback(self.keys[account], query, body, int(time.time()))
         except TooLarge:
             metrics.inbox("too_large")
-            return _plain(b"", 413)
+            return TOO_LARGE
         except Refused as fault:
             return _refused(account, fault)
         except Malformed as fault:
-            _quarantine(account, fault, now)
-            return _plain(wechat.ACKNOWLEDGED)
-        if keys[account].mode == "plain" and not _fresh_nonce(account, opened, now):
+            self._quarantine(account, fault, now)
+            return HEARD
+        if self.keys[account].mode == "plain" and not self._fresh_nonce(account, opened, now):
             return _refused(account, Refused("replayed"))
-        answer = _plain(opened.seal(dispatcher.handle(opened.incoming)))
+        answer = Said(opened.seal(self.dispatcher.handle(opened.incoming)))
         metrics.ack("wechat", time.perf_counter() - started)
         return answer
 
-    def _fresh_nonce(account: str, opened: wechat.Opened, now: datetime) -> bool:
-        with sessions.begin() as session:
+    def _fresh_nonce(self, account: str, opened: wechat.Opened, now: datetime) -> bool:
+        with self.sessions.begin() as session:
             return inbox.nonce_is_new(session, account, opened.replay_key, opened.body_digest, now)
 
-    def _quarantine(account: str, fault: Malformed, now: datetime) -> None:
+    def _quarantine(self, account: str, fault: Malformed, now: datetime) -> None:
         log.warning("webhook.quarantined", account=account, reason=fault.reason)
         metrics.inbox("quarantined")
         digest = hashlib.sha256(fault.raw.encode(errors="surrogatepass")).hexdigest()
-        with sessions.begin() as session:
+        with self.sessions.begin() as session:
             inbox.quarantine(session, account, f"bad:{digest}", fault.raw, fault.reason, now)
 
-    return door
+
+def blueprint(door: Door) -> Blueprint:
+    """The Flask routes of the door."""
+    routes = Blueprint("wechat", __name__)
+
+    @routes.get("/wechat/<account>")
+    def verify(account: str) -> Response:
+        return _dressed(door.verify(account, request.args))
+
+    @routes.post("/wechat/<account>")
+    def receive(account: str) -> Response:
+        if (fault := request.environ.get(FAULT)) is not None:
+            raise fault
+        return _dressed(door.receive(account, request.args, request.content_length or 0, request.stream))
+
+    return routes
 
 
-def _body() -> bytes:
+def _body(length: int, stream: Body) -> bytes:
     """The raw body, never more than the cap plus one byte, also when it is chunked."""
-    if (request.content_length or 0) > wechat.MAX_BODY_BYTES:
+    if length > wechat.MAX_BODY_BYTES:
         raise TooLarge
-    return request.stream.read(wechat.MAX_BODY_BYTES + 1)
+    return stream.read(wechat.MAX_BODY_BYTES + 1)
 
 
-def _refused(account: str, fault: Refused) -> Response:
+def _refused(account: str, fault: Refused) -> Said:
     log.info("webhook.refused", account=account, reason=str(fault))
     metrics.inbox("refused")
-    return _plain(b"", 403)
+    return REFUSED
 
 
-def _plain(body: bytes, status: int = 200) -> Response:
-    kind = "text/xml; charset=utf-8" if body.startswith(b"<") else "text/plain; charset=utf-8"
-    return Response(body, status, content_type=kind)
+def _dressed(said: Said) -> Response:
+    return Response(said.body, said.status, content_type=said.content_type)

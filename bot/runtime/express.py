@@ -1,0 +1,71 @@
+"""The express lane: callbacks of the platform reach their door without Flask's routing, context and response objects.
+
+A callback is one small POST to one fixed path, and thousands may come in a second. Flask's way from the server to the
+view and back costs 150 µs, more than verifying, decrypting, parsing and sealing together; this costs 15. Everything
+else goes Flask's way, and so does every fault that this lane meets: Flask's view raises it again, where the handlers of
+the application know what to answer.
+"""
+
+import io
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+import structlog
+
+from bot.runtime.logs import SLOW_SECONDS, request_id
+from bot.runtime.webhook import FAULT, Door, Said
+
+PREFIX = "/wechat/"
+MAX_BUFFERED = 65 * 1024
+"""A longer body is none of this lane's; Flask's way refuses it in the same words."""
+
+STATUS = {200: "200 OK", 403: "403 FORBIDDEN", 404: "404 NOT FOUND", 413: "413 REQUEST ENTITY TOO LARGE"}
+
+log = structlog.get_logger(__name__)
+
+StartResponse = Callable[..., Any]
+Wsgi = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
+
+
+class ExpressLane:
+    """A WSGI application in front of Flask's own."""
+
+    def __init__(self, door: Door, beyond: Wsgi) -> None:
+        self._door = door
+        self._beyond = beyond
+
+    def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        path: str = environ["PATH_INFO"]
+        length = environ.get("CONTENT_LENGTH", "")
+        if (environ["REQUEST_METHOD"] != "POST" or not path.startswith(PREFIX) or not length.isdecimal()
+                or int(length) > MAX_BUFFERED):
+            return self._beyond(environ, start_response)
+        body = environ["wsgi.input"].read(int(length))
+        began, name = time.monotonic(), request_id(environ.get("HTTP_X_REQUEST_ID", ""))
+        try:
+            said = self._door.receive(path[len(PREFIX):], query(environ.get("QUERY_STRING", "")), len(body),
+                                      io.BytesIO(body))
+        except Exception as fault:  # noqa: BLE001 - raised again where it is answered
+            environ[FAULT] = fault
+            return self._beyond(environ, start_response)
+        if time.monotonic() - began > SLOW_SECONDS:
+            log.warning("web.request", method="POST", route="/wechat/<account>", status=said.status,
+                        milliseconds=int((time.monotonic() - began) * 1000))
+        start_response(STATUS[said.status], _headers(said, name))
+        return [said.body]
+
+
+def _headers(said: Said, name: str) -> list[tuple[str, str]]:
+    return [("Content-Type", said.content_type), ("Content-Length", str(len(said.body))), ("X-Request-ID", name)]
+
+
+def query(text: str) -> Mapping[str, str]:
+    """The first value of each name, as Flask's ``request.args.get`` gives it. ``text`` is WSGI's (bytes as latin-1)."""
+    if "%" in text or "+" in text or not text.isascii():
+        raw = text.encode("latin-1").decode("utf-8", "replace")
+        pairs = parse_qsl(raw, keep_blank_values=True, errors="werkzeug.url_quote")
+    else:
+        pairs = [(name, value) for name, _, value in (part.partition("=") for part in text.split("&"))]
+    return {name: value for name, value in reversed(pairs) if name}
