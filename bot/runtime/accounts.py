@@ -17,11 +17,11 @@ from typing import Annotated, Any, TypeVar, get_type_hints
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
+from bot.runtime import pem
 from bot.runtime.secret import Secret
 
 ACCOUNT_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 """Names end up in webhook paths."""
-
 T = TypeVar("T")
 
 
@@ -127,9 +127,15 @@ def _zone(raw: Any) -> ZoneInfo:
 
 
 def _private_key(raw: Any) -> Secret:
-    if not isinstance(raw, str) or "PRIVATE KEY-----" not in raw:
-        raise Faulty("is no PEM private key", "point private_key_file at apiclient_key.pem")
+    if problem := pem.private_key_problem(str(raw)):
+        raise Faulty(problem, "point private_key_file at the apiclient_key.pem of the merchant platform")
     return Secret(raw)
+
+
+def _public_key(raw: Any) -> str:
+    if problem := pem.public_key_problem(str(raw)):
+        raise Faulty(problem, "point public_key_file at the pub_key.pem of the merchant platform")
+    return str(raw)
 
 
 def aes_key(raw: Any) -> Secret:
@@ -152,6 +158,7 @@ _BaseUrl = Annotated[str, base_url]
 _Digits = Annotated[str, _pattern(r"[0-9]{6,32}", "copy the merchant number, digits only")]
 _Serial = Annotated[str, _pattern(r"[0-9A-Fa-f]{8,64}", "copy the serial number of the merchant certificate")]
 _ApiV3Key = Annotated[Secret, _secret(r"[!-~]{32}", "write the 32 characters set in the merchant platform")]
+_ReportText = Annotated[str, _pattern(r"\S(.{0,30}\S)?", "write 1 to 32 characters as approved for the scene")]
 _ApiKey = Annotated[Secret, _secret(r"[!-~]{4,256}", "write 32 or more random characters")]
 
 
@@ -195,7 +202,11 @@ class WeComAccount:
 
 @dataclass(frozen=True, slots=True)
 class PayAccount:
-    """A WeChat Pay merchant; its callback is ``/pay/<account>/notify``. ``private_key`` is PEM text."""
+    """A WeChat Pay merchant; its callback is ``/pay/<account>/notify``. Keys are PEM text.
+
+    The platform's answers are checked with ``public_key`` (what new merchants get) or, without one, with the
+    certificates fetched from it. ``scene`` and its report texts are what the platform approved for this merchant.
+    """
 
     account: str
     mch_id: _Digits
@@ -203,6 +214,11 @@ class PayAccount:
     serial_no: _Serial
     private_key: Annotated[Secret, _private_key]
     api_v3_key: _ApiV3Key
+    public_key: Annotated[str | None, _public_key] = None
+    public_key_id: Annotated[str | None, _pattern(r"PUB_KEY_ID_[0-9A-Za-z]{8,64}", "copy the whole id")] = None
+    scene: Annotated[str, _pattern(r"[0-9]{4}", "copy the number of the approved scene, 1005 is 佣金报酬")] = "1005"
+    scene_job: _ReportText = "推广员"
+    scene_reward: _ReportText = "推广商品的佣金"
     api_base: _BaseUrl = "https://api.mch.weixin.qq.com"
 
 
@@ -255,7 +271,7 @@ def parse_accounts(raw: Mapping[str, Any], *, base: Path, demo: bool, faults: li
     wecom = dict(_each(WeComAccount, raw.get("wecom", {}), "wecom", base, faults))
     pay = dict(_each(PayAccount, raw.get("pay", {}), "pay", base, faults))
     api = dict(_each(ApiSource, raw.get("api", {}), "api", base, faults))
-    _check_modes(wechat, demo, faults)
+    _check_modes(wechat, pay, demo, faults)
     _check_unique(wechat, "wechat", "app_id", faults)
     _check_unique(api, "api", "api_key", faults)
     if shop is None or len(faults) > before:
@@ -352,7 +368,11 @@ def _open_files(
     return table if len(faults) == before else None
 
 
-def _check_modes(accounts: Mapping[str, WeChatAccount], demo: bool, faults: list[Fault]) -> None:
+def _check_modes(
+    accounts: Mapping[str, WeChatAccount], pay: Mapping[str, PayAccount], demo: bool, faults: list[Fault]
+) -> None:
+    faults.extend(Fault(f"pay.{name}.public_key", "and public_key_id belong together", "give both or none")
+                  for name, one in pay.items() if (one.public_key is None) != (one.public_key_id is None))
     for name, account in accounts.items():
         if account.mode == "plain" and not demo:
             faults.append(Fault(f"wechat.{name}.mode", "plain sends and takes messages without encryption",

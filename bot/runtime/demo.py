@@ -9,6 +9,7 @@ from typing import Any
 from flask import Flask, redirect
 
 from bot.runtime import bootstrap
+from bot.runtime.pem import make_demo_pairs
 from bot.runtime.settings import Settings
 from bot.simulator import SimAccount, SimConfig, blueprint, openid_for, texts
 from domain import workflows
@@ -28,6 +29,7 @@ UNTIL_SERVED = timedelta(seconds=4)
 
 def seed(settings: Settings) -> None:
     """Open the shop (see ``bootstrap.open_shop``) and, in the demo, fill its shelf. Repeating changes nothing."""
+    make_demo_pairs(settings.home)
     runtime = bootstrap.build(settings)
     try:
         seed_runtime(runtime)

@@ -26,13 +26,15 @@ from bot.runtime.accounts import (
     parse_accounts,
     read_accounts,
 )
+from bot.runtime.pem import demo_pairs
 from bot.runtime.secret import MIN_KEY_LENGTH, Secret, derive, kept_key
 
 DEMO_ACCOUNTS = Path(__file__).parents[2] / "assets" / "demo" / "accounts.toml"
 
 DEMO_ACCOUNT = "demo"
 DEMO_SOURCE = "mall"
-"""Names of the demo's Official Account and of its shop system."""
+DEMO_MERCHANT = "main"
+"""Names of the demo's Official Account, of its shop system and of its merchant account."""
 
 
 class SettingsError(Exception):
@@ -239,7 +241,7 @@ def load(env: Mapping[str, str], cwd: Path) -> Settings:
         web_workers=values["WEB_WORKERS"], web_threads=values["WEB_THREADS"],
         log_level=values["LOG_LEVEL"], log_format=values["LOG_FORMAT"],
         metrics_port=values["METRICS_PORT"], metrics_token=values["METRICS_TOKEN"],
-        secret_key=key, accounts=accounts or _demo_accounts(key, values["PORT"]),
+        secret_key=key, accounts=accounts or _demo_accounts(key, values["PORT"], home),
     )
 
 
@@ -284,8 +286,11 @@ def _own_key(home: Path) -> Secret:
                                    "only if no personal data was stored yet")]) from None
 
 
-def _demo_accounts(key: Secret, port: int) -> Accounts:
-    """The demo shop, its secrets derived from ``key``: the same at every start, different on every instance."""
+def _demo_accounts(key: Secret, port: int, home: Path) -> Accounts:
+    """The demo shop, its secrets derived from ``key``: the same at every start, different on every instance.
+
+    It pays out once its key pairs are made (``pem.make_demo_pairs``: what the first start does).
+    """
     raw = tomllib.loads(DEMO_ACCOUNTS.read_text(encoding="utf-8"))
     raw["wechat"][DEMO_ACCOUNT] |= {
         "app_secret": derive(key, "demo app secret").hex()[:32],
@@ -297,6 +302,14 @@ def _demo_accounts(key: Secret, port: int) -> Accounts:
         "webhook_secret": "whsec_" + _base64(derive(key, "demo webhook secret")),
         "api_key": derive(key, "demo api key").hex(),
     }
+    if (pairs := demo_pairs(home)) is not None:
+        raw["pay"][DEMO_MERCHANT] |= {
+            "serial_no": pairs[0].serial, "private_key": pairs[0].key,
+            "api_v3_key": derive(key, "demo api v3 key").hex()[:32],
+            "api_base": f"http://127.0.0.1:{port}/sim/pay",
+        }
+    else:
+        del raw["pay"]
     faults: list[Fault] = []
     accounts = parse_accounts(raw, base=DEMO_ACCOUNTS.parent, demo=True, faults=faults)
     if accounts is None:

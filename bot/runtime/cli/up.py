@@ -11,6 +11,7 @@ import click
 from bot.runtime import embedded
 from bot.runtime.cli.common import complain, load_settings
 from bot.runtime.cli.parts import port_problem
+from bot.runtime.pem import make_demo_pairs
 from bot.runtime.settings import Settings
 from bot.runtime.supervisor import Child, House, Supervisor
 
@@ -32,6 +33,8 @@ def up() -> None:
         complain(f"cannot start: {problem}")
     try:
         with embedded.claimed(settings.home):
+            if settings.demo:
+                make_demo_pairs(settings.home)
             _prepare_environment(settings)
             sys.exit(Supervisor(house(settings)).run())
     except embedded.HomeInUse as error:

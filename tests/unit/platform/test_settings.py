@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from bot.runtime import settings as module
+from bot.runtime.pem import make_demo_pairs
 from bot.runtime.secret import Secret, derive, kept_key
 from bot.runtime.settings import SettingsError, load
+from tests.fakes import pay_keys
 
 KEY = "abcdefghij" * 4
 AES = "A" * 21 + "b" * 20 + "9" * 2
@@ -161,19 +163,51 @@ def test_secrets_may_come_from_files(tmp_path: Path) -> None:
     assert settings.secret_key.reveal() == KEY
 
 
+PAY = """
+    [pay.main]
+    mch_id = "1900000001"
+    app_id = "wx0123456789abcdef"
+    serial_no = "5157F09EFDC096DE15EBE81A47057A72"
+    private_key_file = "key.pem"
+    api_v3_key = "0123456789abcdef0123456789abcdef"
+"""
+
+
 def test_a_private_key_is_read_from_its_file(tmp_path: Path) -> None:
-    (tmp_path / "key.pem").write_text("-----BEGIN PRIVATE KEY-----\nabc\n-----END PRIVATE KEY-----\n")
-    pay = """
-        [pay.main]
-        mch_id = "1900000001"
-        app_id = "wx0123456789abcdef"
-        serial_no = "5157F09EFDC096DE15EBE81A47057A72"
-        private_key_file = "key.pem"
-        api_v3_key = "0123456789abcdef0123456789abcdef"
-    """
-    account = load(with_accounts(tmp_path, SHOP + pay), tmp_path).pay["main"]
+    (tmp_path / "key.pem").write_text(pay_keys.merchant().pem)
+    account = load(with_accounts(tmp_path, SHOP + PAY), tmp_path).pay["main"]
     assert account.private_key.reveal().startswith("-----BEGIN")
     assert account.api_base == "https://api.mch.weixin.qq.com"
+    assert account.public_key is None and account.scene == "1005"
+
+
+def test_the_platforms_public_key_comes_with_its_id(tmp_path: Path) -> None:
+    (tmp_path / "key.pem").write_text(pay_keys.merchant().pem)
+    (tmp_path / "pub.pem").write_text(pay_keys.platform().public_pem)
+    both = PAY + 'public_key_file = "pub.pem"\npublic_key_id = "PUB_KEY_ID_0119000001"'
+    assert load(with_accounts(tmp_path, SHOP + both), tmp_path).pay["main"].public_key_id == "PUB_KEY_ID_0119000001"
+    for lonely in ('public_key_file = "pub.pem"', 'public_key_id = "PUB_KEY_ID_0119000001"'):
+        assert list(faults_of(with_accounts(tmp_path, SHOP + PAY + lonely), tmp_path)) == ["pay.main.public_key"]
+
+
+@pytest.mark.parametrize(("pem", "problem"), [
+    ("-----BEGIN PRIVATE KEY-----\nabc\n-----END PRIVATE KEY-----", "is no PEM private key"),
+    (pay_keys.small(), "has 1024 bits only"), (pay_keys.locked(), "is protected by a password"),
+    (pay_keys.elliptic(), "is no RSA key"),
+])
+def test_a_private_key_that_cannot_sign_is_told_at_start(pem: str, problem: str, tmp_path: Path) -> None:
+    (tmp_path / "key.pem").write_text(pem)
+    (told,) = faults_of(with_accounts(tmp_path, SHOP + PAY), tmp_path).values()
+    assert problem in told and "apiclient_key.pem" in told and pem not in told
+
+
+def test_the_demo_pays_out_once_its_keys_are_made(tmp_path: Path) -> None:
+    assert not load({}, tmp_path).pay
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(make_demo_pairs, [tmp_path / "var"] * 3))
+    first, again = load({}, tmp_path).pay["main"], load({}, tmp_path).pay["main"]
+    assert first == again and first.api_base == "http://127.0.0.1:8000/sim/pay"
+    assert stat.S_IMODE(os.stat(tmp_path / "var" / "pay" / "merchant.pem").st_mode) == 0o600
 
 
 def test_several_webhook_secrets_for_rotation(tmp_path: Path) -> None:

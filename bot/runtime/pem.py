@@ -1,0 +1,110 @@
+"""PEM texts of keys and certificates: what is wrong with one, and the pairs that a demo makes for itself."""
+
+import os
+import secrets
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+    load_pem_public_key,
+)
+from cryptography.x509.oid import NameOID
+
+RSA_BITS = 2048
+"""What WeChat Pay asks of every key (WECHATPAY2-SHA256-RSA2048)."""
+DEMO_YEARS = 5
+
+
+def private_key_problem(text: str) -> str:
+    """'' for an unencrypted RSA private key of 2048 bits or more, else what is wrong with it; never quotes it."""
+    try:
+        key = load_pem_private_key(text.encode(), password=None)
+    except TypeError:
+        return "is protected by a password"
+    except Exception:  # noqa: BLE001 - the library raises what its parser meets
+        return "is no PEM private key"
+    return _rsa_problem(key.key_size if isinstance(key, rsa.RSAPrivateKey) else 0)
+
+
+def public_key_problem(text: str) -> str:
+    """'' for an RSA public key of 2048 bits or more, else what is wrong with it."""
+    try:
+        key = load_pem_public_key(text.encode())
+    except Exception:  # noqa: BLE001 - as above
+        return "is no PEM public key"
+    return _rsa_problem(key.key_size if isinstance(key, rsa.RSAPublicKey) else 0)
+
+
+def _rsa_problem(bits: int) -> str:
+    if not bits:
+        return "is no RSA key"
+    return "" if bits >= RSA_BITS else f"has {bits} bits only"
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A private key and its certificate, both PEM; ``serial`` in upper-case hex as WeChat Pay prints it."""
+
+    key: str = field(repr=False)
+    certificate: str
+
+    @property
+    def serial(self) -> str:
+        return f"{x509.load_pem_x509_certificate(self.certificate.encode()).serial_number:X}"
+
+
+def demo_pairs(home: Path) -> tuple[Pair, Pair] | None:
+    """The demo's merchant and platform pairs in ``home``/pay; None before ``make_demo_pairs`` ran there."""
+    try:
+        merchant, platform = ((home / "pay" / f"{name}.pem").read_text() for name in ("merchant", "platform"))
+    except FileNotFoundError:
+        return None
+    return _apart(merchant), _apart(platform)
+
+
+def make_demo_pairs(home: Path) -> None:
+    """Make the pairs that are missing. Safe when several processes start at once: the first file wins."""
+    folder = home / "pay"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("merchant", "platform"):
+        if not (folder / f"{name}.pem").exists():
+            _keep(folder / f"{name}.pem", _made(f"Huitou demo {name}"))
+
+
+def _keep(path: Path, text: str) -> None:
+    draft = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()
+
+
+def _made(name: str) -> str:
+    """A new key and a certificate that it signs itself, in one text."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=RSA_BITS)
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder().subject_name(subject).issuer_name(subject).public_key(key.public_key())
+        .serial_number(int("1" + secrets.token_hex(19) + "1", 16)).not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=365 * DEMO_YEARS)).sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    return private + certificate.public_bytes(Encoding.PEM).decode()
+
+
+def _apart(text: str) -> Pair:
+    cut = text.index("-----BEGIN CERTIFICATE")
+    return Pair(text[:cut], text[cut:])
