@@ -19,6 +19,7 @@ import psycopg
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.orm import sessionmaker
 
+from bot.runtime import demo_team
 from domain import workflows
 from domain.commissions import plans
 from domain.commissions import service as commissions
@@ -52,6 +53,7 @@ class Bench:
     def __post_init__(self) -> None:
         self.sessions = sessionmaker(self.engine)
         with self.sessions.begin() as session:
+            demo_team.allow_levels(session, NOW)
             commissions.ensure_plan(session, plans.load(PLANS / "two-level.toml"), NOW)
             session.execute(text(FLOOR_TABLE))
             groups = [[IdentityRef("mall_user_id", f"m{n}")] for n in range(PEOPLE)]

@@ -26,7 +26,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from bench import servers
 from bench.figures import Round, row, taking_turns
-from bot.runtime import embedded
+from bot.runtime import demo_team, embedded
 from bot.runtime.bootstrap import ASSETS, connect
 from domain import migrations, workflows
 from domain.commissions import plans
@@ -150,6 +150,7 @@ def _fill(engine: Engine, now: datetime) -> None:
     """PEOPLE followers, each of whom brought somebody who bought something a minute ago."""
     sessions = sessionmaker(engine)
     with sessions.begin() as session:
+        demo_team.allow_levels(session, now)
         commissions.ensure_plan(session, plans.load(ASSETS / "plans" / "two-level.toml"), now)
         session.execute(text("create table floor_message (id bigint generated always as identity primary key,"
                              " sender text not null, said text not null)"))

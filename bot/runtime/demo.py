@@ -8,7 +8,7 @@ from typing import Any
 
 from flask import Flask, redirect
 
-from bot.runtime import bootstrap
+from bot.runtime import bootstrap, demo_team
 from bot.runtime.pem import make_demo_pairs
 from bot.runtime.settings import Settings
 from bot.simulator import SimAccount, SimConfig, blueprint, openid_for, texts
@@ -42,8 +42,10 @@ def seed_runtime(runtime: bootstrap.Runtime) -> None:
     if runtime.settings.own_accounts:
         bootstrap.open_shop(runtime)
         return
-    bootstrap.open_shop(runtime, plans.load(bootstrap.ASSETS / "plans" / "two-level.toml"))
     now = runtime.clock.now()
+    with runtime.sessions.begin() as session:
+        demo_team.allow_levels(session, now)
+    bootstrap.open_shop(runtime, plans.load(bootstrap.ASSETS / "plans" / "two-level.toml"))
     parsed = [events.parse_event(raw) for raw in _events(runtime.settings, now.isoformat())]
     told = [event for event in parsed if isinstance(event, events.CommerceEvent)]
     assert len(told) == len(parsed), parsed

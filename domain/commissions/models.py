@@ -23,6 +23,26 @@ class CommissionPlan(Base):
     actor: Mapped[str] = mapped_column(server_default="")
 
 
+class PlanLimit(Base):
+    """How far down plans may pay from ``since`` on: the newest row counts, without one it is one level and no team.
+
+    More than that names the approval (``plan.levels``) that says so; the database refuses it otherwise.
+    """
+
+    __tablename__ = "plan_limit"
+    __table_args__ = (
+        CheckConstraint("max_levels between 1 and 3", name="levels"),
+        CheckConstraint("(max_levels = 1 and not team_pay) or approval_id is not null", name="agreed"),
+    )
+
+    id: Mapped[RowId]
+    max_levels: Mapped[int]
+    team_pay: Mapped[bool]
+    since: Mapped[datetime]
+    operator: Mapped[str]
+    approval_id: Mapped[int | None] = mapped_column(ForeignKey("approval.id"), unique=True)
+
+
 class CommissionLine(Base):
     """Who earns how much from which order line, at which level, by which rule: ``base_fen`` x ``rate_bps``.
 

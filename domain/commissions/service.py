@@ -11,9 +11,14 @@ from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from domain.commissions import plans
+from domain.commissions.limits import allowed_levels, limits, refuse_beyond
 from domain.commissions.models import CommissionPlan
 from domain.commissions.plans import Plan
 from domain.shared.errors import DomainError
+
+__all__ = [
+    "PlanBook", "allowed_levels", "ensure_plan", "limits", "live_plan", "move", "plan_book", "plan_count",
+]
 
 _PARSED: dict[tuple[str, int], Plan] = {}
 """Plans never change, so a process parses each once: by digest and version."""
@@ -36,7 +41,8 @@ class PlanBook:
 def ensure_plan(session: Session, document: Mapping[str, Any] | Plan, now: datetime, actor: str = "") -> Plan:
     """Publish a plan as the next version, live from ``now``, unless it is what the newest version says already.
 
-    Raises DomainError("plan_invalid", faults=[…]) for a plan that is malformed or whose worst case breaks its cap.
+    Raises DomainError("plan_invalid", faults=[…]) for a plan that is malformed or whose worst case breaks its cap,
+    DomainError("levels_not_allowed" | "team_not_allowed") for one that pays further down than the shop allows.
     """
     checked = plans.parse(document.document() if isinstance(document, Plan) else dict(document))
     content = checked.document()
@@ -45,6 +51,7 @@ def ensure_plan(session: Session, document: Mapping[str, Any] | Plan, now: datet
     newest = session.scalars(select(CommissionPlan).order_by(CommissionPlan.version.desc()).limit(1)).first()
     if newest is not None and newest.digest == digest:
         return replace(checked, version=newest.version)
+    refuse_beyond(session, checked)
     version = newest.version + 1 if newest else 1
     session.add(CommissionPlan(
         version=version, name=checked.name, document=content, digest=digest, live_from=now, actor=actor,

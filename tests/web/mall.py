@@ -16,6 +16,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.orm import sessionmaker
 from werkzeug.test import TestResponse
 
+from bot.runtime import demo_team
 from domain import workflows
 from domain.commissions import plans
 from domain.commissions import service as commissions
@@ -67,6 +68,7 @@ class Mall:
 
     def publish_plan(self, name: str = "two-level") -> None:
         with sessionmaker(self.engine).begin() as session:
+            demo_team.allow_levels(session, self.clock.now())
             commissions.ensure_plan(session, plans.load(ASSETS / "plans" / f"{name}.toml"), self.clock.now())
 
     def person(self, mall_user_id: str) -> int:

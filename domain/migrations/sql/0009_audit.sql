@@ -80,3 +80,46 @@ create trigger approval_fixed before update of id, act, subject, payload, reason
     on approval for each statement execute function refuse_change();
 create trigger approval_closed before update on approval
     for each row when (old.state <> 'open') execute function refuse_change();
+
+-- How far down the shop's plans may pay. Without a row: one level, no pay for a team. More than that needs an approval of
+-- plan.levels that says exactly this: the owner asked after reading the law's warning, a second person agreed.
+create table plan_limit (
+    id bigint generated always as identity constraint pk_plan_limit primary key,
+    max_levels bigint not null,
+    team_pay boolean not null,
+    since timestamptz not null,
+    operator text not null,
+    approval_id bigint constraint uq_plan_limit_approval_id unique
+        constraint fk_plan_limit_approval_id references approval (id),
+    constraint ck_plan_limit_levels check (max_levels between 1 and 3),
+    constraint ck_plan_limit_agreed check ((max_levels = 1 and not team_pay) or approval_id is not null)
+);
+create trigger plan_limit_append_only before update or delete or truncate on plan_limit
+    for each statement execute function refuse_change();
+
+create function plan_limit_agreed() returns trigger language plpgsql as $$
+begin
+    if new.approval_id is not null and not exists (
+        select from approval a
+         where a.id = new.approval_id and a.act = 'plan.levels' and a.state = 'approved'
+           and a.payload ->> 'max_levels' = new.max_levels::text and a.payload ->> 'team_pay' = new.team_pay::text
+    ) then
+        raise exception 'nobody agreed to these limits' using errcode = 'HT403';
+    end if;
+    return new;
+end $$;
+create trigger plan_limit_agreed before insert on plan_limit
+    for each row execute function plan_limit_agreed();
+
+create function plan_within_limit() returns trigger language plpgsql as $$
+declare
+    allowed plan_limit := (select l from plan_limit l order by l.id desc limit 1);
+begin
+    if coalesce((new.document ->> 'levels')::bigint, 1) > coalesce(allowed.max_levels, 1)
+       or (coalesce(jsonb_typeof(new.document -> 'team'), 'null') <> 'null' and not coalesce(allowed.team_pay, false)) then
+        raise exception 'the plan pays further down than the shop allows' using errcode = 'HT422';
+    end if;
+    return new;
+end $$;
+create trigger commission_plan_within_limit before insert on commission_plan
+    for each row execute function plan_within_limit();

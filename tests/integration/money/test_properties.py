@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine
 
+from bot.runtime import demo_team
 from domain import workflows
 from domain.commissions import plans
 from domain.commissions import service as commissions
@@ -184,6 +185,7 @@ class Books:
 
 def test_the_end_is_the_same_whatever_the_order(engine: Engine) -> None:
     with Shop(engine, FixedClock(MORNING), plan="").sessions.begin() as session:
+        demo_team.allow_levels(session, MORNING)
         commissions.ensure_plan(session, plans.parse(TIGHT), MORNING)
 
     @settings(max_examples=EXAMPLES, deadline=None, database=None, print_blob=True,

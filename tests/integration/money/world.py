@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session, sessionmaker
 
+from bot.runtime import demo_team
 from domain import workflows
 from domain.commissions import plans
 from domain.commissions import service as commissions
@@ -39,6 +40,7 @@ class Shop:
         if not self.plan:
             return
         with self.sessions.begin() as session:
+            demo_team.allow_levels(session, self.clock.now())
             commissions.ensure_plan(session, plans.load(PLANS / f"{self.plan}.toml"), self.clock.now())
 
     def person(self, name: str, invited_by: str = "") -> int:
