@@ -1,100 +1,142 @@
-"""What makes a plan unsafe: numbers out of range, parts that contradict each other, a worst case above its cap."""
+"""What keeps a plan from being published: numbers out of range, parts that contradict each other, a worst case above
+its cap."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
-from domain.commissions.document import MAX_LEVELS, Plan
+from domain.commissions.document import EARNERS, MAX_LEVELS, Plan
+from domain.commissions.findings import Finding, error
 from domain.commissions.rules import rule_for
 from domain.shared.money import BPS
 
 MOST_FEN = 100_000_000
 """No single sum of a plan is above a million yuan: whoever writes more has mistaken yuan for fen."""
 
-
-def unknown_fields(document: Mapping[str, Any]) -> list[str]:
-    """Top-level names that no plan has."""
-    return sorted(set(document) - {one.name for one in fields(Plan)})
+LONGEST_NAME = 40
+EVERY_ROLE = ("member", *EARNERS)
 
 
-def faults_of(plan: Plan) -> list[str]:
-    """Everything that keeps the plan from being stored."""
-    faults = []
-    if not 1 <= plan.levels <= MAX_LEVELS:
-        faults.append(f"levels must be 1 to {MAX_LEVELS}")
-    if not 0 < plan.cap_bps <= BPS:
-        faults.append("cap_bps must be 1 to 10000")
-    if min(plan.binding.valid_days, plan.binding.protect_days) < 0 or plan.binding.valid_days > 36_500:
-        faults.append("binding days must be 0 to 36500")
-    release = plan.release
-    days = (release.hold_days, release.received_after_shipping_days, release.received_after_payment_days)
-    if min(days) < 0 or max(days) > 365:
-        faults.append("release days must be 0 to 365")
-    faults += [*_rules(plan), *_volume(plan), *_phases(plan), *_sums(plan)]
-    worst = worst_case(plan)
-    if worst.total_bps > plan.cap_bps:
-        faults.append(f"worst case {worst.total_bps} bps is above the cap of {plan.cap_bps} bps")
-    return faults
+def errors_of(plan: Plan) -> list[Finding]:
+    """Everything that keeps the plan from being published."""
+    return [*_frame(plan), *_rules(plan), *_volume(plan), *_phases(plan), *_miles(plan), *_service(plan),
+            *_withdrawal(plan), *_worst(plan)]
 
 
-def _rules(plan: Plan) -> Iterator[str]:
-    seen = set()
-    for rule in plan.rules:
-        if not 0 <= rule.rate_bps <= BPS:
-            yield f"rule {rule.key}: rate_bps must be 0 to 10000"
-        if not 1 <= rule.level <= plan.levels:
-            yield f"rule {rule.key}: level must be 1 to {plan.levels}"
+def _within(where: str, value: int, low: int, high: int) -> Iterator[Finding]:
+    if not low <= value <= high:
+        yield error("range", where, value=value, low=low, high=high)
+
+
+def _name(where: str, value: str) -> Iterator[Finding]:
+    if not 0 < len(value.strip()) <= LONGEST_NAME or not value.isprintable():
+        yield error("name", where, most=LONGEST_NAME)
+
+
+def _frame(plan: Plan) -> Iterator[Finding]:
+    yield from _name("name", plan.name)
+    yield from _within("levels", plan.levels, 1, MAX_LEVELS)
+    yield from _within("cap_bps", plan.cap_bps, 1, BPS)
+    yield from _within("binding.valid_days", plan.binding.valid_days, 0, 36_500)
+    yield from _within("binding.protect_days", plan.binding.protect_days, 0, 36_500)
+    yield from _within("release.hold_days", plan.release.hold_days, 0, 365)
+    shipped, paid = plan.release.received_after_shipping_days, plan.release.received_after_payment_days
+    yield from _within("release.received_after_shipping_days", shipped, 0, 365)
+    yield from _within("release.received_after_payment_days", paid, 0, 365)
+
+
+def _role(where: str, role: str) -> Iterator[Finding]:
+    if role not in EVERY_ROLE:
+        yield error("role_unknown", where, role=role)
+
+
+def _rules(plan: Plan) -> Iterator[Finding]:
+    seen: dict[tuple[int, str], int] = {}
+    for n, rule in enumerate(plan.rules):
+        where = f"rules[{n}]"
+        yield from _within(f"{where}.rate_bps", rule.rate_bps, 0, BPS)
+        yield from _within(f"{where}.level", rule.level, 1, max(min(plan.levels, MAX_LEVELS), 1))
+        if rule.role:
+            yield from _role(f"{where}.role", rule.role)
         if rule.sku and rule.category:
-            yield f"rule {rule.key}: a product has one category already"
+            yield error("product_and_category", where, sku=rule.sku, category=rule.category)
         if (rule.level, rule.key) in seen:
-            yield f"rule {rule.key} is there twice for level {rule.level}"
-        seen.add((rule.level, rule.key))
+            yield error("rule_twice", where, other=f"rules[{seen[rule.level, rule.key]}]")
+        seen.setdefault((rule.level, rule.key), n)
 
 
-def _volume(plan: Plan) -> Iterator[str]:
+def _volume(plan: Plan) -> Iterator[Finding]:
     steps = plan.ladder.steps if plan.ladder else ()
     if plan.ladder and not steps:
-        yield "ladder has no steps"
-    if any(later.from_fen <= earlier.from_fen for earlier, later in pairwise(steps)):
-        yield "ladder steps must ascend"
-    for step in steps:
-        if step.from_fen < 0 or not 0 <= step.rate_bps <= BPS:
-            yield f"ladder step from {step.from_fen}: from_fen must be >= 0, rate_bps 0 to 10000"
-    if plan.team and (not 0 <= plan.team.rate_bps <= BPS or not plan.team.roles):
-        yield "team: rate_bps must be 0 to 10000, and at least one role earns it"
+        yield error("ladder_empty", "ladder.steps")
+    for n, (earlier, later) in enumerate(pairwise(steps), 1):
+        if later.from_fen <= earlier.from_fen:
+            yield error("ladder_order", f"ladder.steps[{n}]", from_fen=later.from_fen, before_fen=earlier.from_fen)
+    for n, step in enumerate(steps):
+        yield from _within(f"ladder.steps[{n}].from_fen", step.from_fen, 0, 1_000 * MOST_FEN)
+        yield from _within(f"ladder.steps[{n}].rate_bps", step.rate_bps, 0, BPS)
+    if plan.team:
+        yield from _within("team.rate_bps", plan.team.rate_bps, 0, BPS)
+        if not plan.team.roles:
+            yield error("team_nobody", "team.roles")
+        for n, role in enumerate(plan.team.roles):
+            yield from _role(f"team.roles[{n}]", role)
 
 
-def _phases(plan: Plan) -> Iterator[str]:
-    for phase in plan.phases:
-        if not phase.name or not 0 <= phase.factor_bps <= 10 * BPS:
-            yield f"phase {phase.name}: needs a name and a factor_bps of 0 to 100000"
+def _phases(plan: Plan) -> Iterator[Finding]:
+    for n, phase in enumerate(plan.phases):
+        yield from _name(f"phases[{n}].name", phase.name)
+        yield from _within(f"phases[{n}].factor_bps", phase.factor_bps, 0, 10 * BPS)
         if phase.ends_before and phase.ends_before <= phase.starts_on:
-            yield f"phase {phase.name}: ends before it starts"
+            yield error("phase_ends", f"phases[{n}]", name=phase.name, starts_on=phase.starts_on.isoformat(),
+                        ends_before=phase.ends_before.isoformat())
     ordered = sorted(plan.phases, key=lambda phase: phase.starts_on)
     for earlier, later in pairwise(ordered):
         if earlier.ends_before is None or later.starts_on < earlier.ends_before:
-            yield f"phases {earlier.name} and {later.name} overlap"
-    if not BPS <= plan.boosts.max_bps <= 10 * BPS or not 0 < plan.boosts.top_rate_bps <= BPS:
-        yield "boosts: max_bps must be 10000 to 100000, top_rate_bps 1 to 10000"
+            yield error("phases_overlap", "phases", first=earlier.name, second=later.name,
+                        day=later.starts_on.isoformat())
+    yield from _within("boosts.max_bps", plan.boosts.max_bps, BPS, 10 * BPS)
+    yield from _within("boosts.top_rate_bps", plan.boosts.top_rate_bps, 1, BPS)
 
 
-def _sums(plan: Plan) -> Iterator[str]:
-    if (miles := plan.milestones) is not None:
-        if not all(0 <= fen <= MOST_FEN for fen in (miles.first_sale_fen, miles.streak_fen, miles.team_fen)):
-            yield "milestones: sums must be 0 to 100000000 fen"
-        if not 2 <= miles.streak_days <= 31 or not 1 <= miles.team_size <= 10_000:
-            yield "milestones: streak_days must be 2 to 31, team_size 1 to 10000"
-    if len({item.key for item in plan.service}) < len(plan.service):
-        yield "service: a key is there twice"
-    for item in plan.service:
-        if not item.key or not item.title or not 0 < item.fen <= MOST_FEN or not 1 <= item.per_month <= 1_000:
-            yield f"service {item.key}: needs key, title, fen of 1 to 100000000, per_month of 1 to 1000"
+def _miles(plan: Plan) -> Iterator[Finding]:
+    if (miles := plan.milestones) is None:
+        return
+    for name in ("first_sale_fen", "streak_fen", "team_fen"):
+        yield from _within(f"milestones.{name}", getattr(miles, name), 0, MOST_FEN)
+    yield from _within("milestones.streak_days", miles.streak_days, 2, 31)
+    yield from _within("milestones.team_size", miles.team_size, 1, 10_000)
+
+
+def _service(plan: Plan) -> Iterator[Finding]:
+    seen = set()
+    for n, item in enumerate(plan.service):
+        yield from _name(f"service[{n}].key", item.key)
+        yield from _name(f"service[{n}].title", item.title)
+        yield from _within(f"service[{n}].fen", item.fen, 1, MOST_FEN)
+        yield from _within(f"service[{n}].per_month", item.per_month, 1, 1_000)
+        if item.key in seen:
+            yield error("service_twice", f"service[{n}].key", item=item.key)
+        seen.add(item.key)
+
+
+def _withdrawal(plan: Plan) -> Iterator[Finding]:
     out = plan.withdrawal
-    if not 0 < out.bill_min_fen <= out.bill_max_fen <= out.per_day_fen <= MOST_FEN or out.min_fen < out.bill_min_fen:
-        yield "withdrawal: 0 < bill_min_fen <= bill_max_fen <= per_day_fen, and min_fen >= bill_min_fen"
-    if not 1 <= out.confirm_hours <= 720 or min(out.id_number_above_fen, out.second_person_above_fen) < 0:
-        yield "withdrawal: confirm_hours must be 1 to 720, limits >= 0"
+    yield from _within("withdrawal.bill_min_fen", out.bill_min_fen, 1, MOST_FEN)
+    yield from _within("withdrawal.bill_max_fen", out.bill_max_fen, max(out.bill_min_fen, 1), MOST_FEN)
+    yield from _within("withdrawal.per_day_fen", out.per_day_fen, max(out.bill_max_fen, 1), MOST_FEN)
+    yield from _within("withdrawal.min_fen", out.min_fen, max(out.bill_min_fen, 1), MOST_FEN)
+    yield from _within("withdrawal.name_from_fen", out.name_from_fen, 30, MOST_FEN)
+    yield from _within("withdrawal.id_number_above_fen", out.id_number_above_fen, 0, MOST_FEN)
+    yield from _within("withdrawal.second_person_above_fen", out.second_person_above_fen, 0, MOST_FEN)
+    yield from _within("withdrawal.confirm_hours", out.confirm_hours, 1, 720)
+
+
+def _worst(plan: Plan) -> Iterator[Finding]:
+    worst = worst_case(plan)
+    if worst.total_bps > plan.cap_bps:
+        yield error("cap_broken", "cap_bps", goods=worst.goods, base_bps=worst.base_bps, ladder_bps=worst.ladder_bps,
+                    team_bps=worst.team_bps, total_bps=worst.total_bps, cap_bps=plan.cap_bps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +158,8 @@ def worst_case(plan: Plan) -> WorstCase:
     and the top of the ladder and the team bonus on the same sale. Fixed sums (milestones, service) are no share of
     a sale and not in it."""
     goods = {("", ""), *((rule.sku, rule.category) for rule in plan.rules)}
-    base, worst = max((sum(_dearest(plan, level, *one) for level in range(1, plan.levels + 1)), one) for one in goods)
+    levels = range(1, min(plan.levels, MAX_LEVELS) + 1)
+    base, worst = max((sum(_dearest(plan, level, *one) for level in levels), one) for one in goods)
     ladder = plan.ladder.top_bps if plan.ladder else 0
     team = plan.team.rate_bps if plan.team else 0
     return WorstCase(worst[0] or worst[1], base, ladder, team)

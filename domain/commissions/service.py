@@ -72,7 +72,7 @@ def plan_book(session: Session, known: Sequence[tuple[int, datetime, str]]) -> P
     """The plans named by (version, live_from, digest); documents are read only when this process has not seen them."""
     missing = [version for version, _, digest in known if (digest, version) not in _PARSED]
     for version, digest, document in _documents(session, missing):
-        _PARSED[(digest, version)] = plans.parse(document, version)
+        _PARSED[(digest, version)] = plans.stored(document, version)
     return PlanBook(tuple((since, _PARSED[(digest, version)]) for version, since, digest in known))
 
 
