@@ -82,7 +82,7 @@ def _environment() -> SandboxedEnvironment:
     environment = SandboxedEnvironment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
                                        autoescape=False)
     environment.filters.update(
-        yuan=money.yuan, percent=money.percent, day=_day, moment=_moment, masked=masked,
+        yuan=money.yuan, percent=money.percent, times=money.times, day=_day, moment=_moment, masked=masked,
     )
     return environment
 

@@ -43,8 +43,31 @@ class PlanLimit(Base):
     approval_id: Mapped[int | None] = mapped_column(ForeignKey("approval.id"), unique=True)
 
 
+class CommissionBoost(Base):
+    """A person's rates times ``bps`` (12 000 = x1.2) for a time. The highest one running counts; they do not add up."""
+
+    __tablename__ = "commission_boost"
+    __table_args__ = (
+        UniqueConstraint("person_id", "cause"),
+        CheckConstraint("bps between 10001 and 100000", name="bps"),
+        CheckConstraint("ends_at >= starts_at", name="times"),
+        CheckConstraint("cause <> ''", name="cause"),
+    )
+
+    id: Mapped[RowId]
+    person_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
+    bps: Mapped[int]
+    starts_at: Mapped[datetime]
+    ends_at: Mapped[datetime]
+    cause: Mapped[str]
+    granted_at: Mapped[datetime]
+
+
 class CommissionLine(Base):
     """Who earns how much from which order line, at which level, by which rule: ``base_fen`` x ``rate_bps``.
+
+    ``rate_bps`` is the rate as applied: the rule's own ``rule_bps`` x ``phase_bps`` of the campaign's ``phase`` x the
+    person's ``boost_bps``, within the plan's limits (10 000 = x1).
 
     ``uncut_fen`` is the amount before the cap, ``clawed_fen`` what refunds have taken back so far. ``release_at`` is
     set when the order counts as received, ``released_at`` when the money became available.
@@ -56,6 +79,7 @@ class CommissionLine(Base):
         UniqueConstraint("order_id", "n", "kind", "level"),
         CheckConstraint("level between 1 and 3", name="level"),
         CheckConstraint("rate_bps between 0 and 10000", name="rate"),
+        CheckConstraint("rule_bps >= 0 and phase_bps >= 0 and boost_bps >= 10000", name="factors"),
         CheckConstraint("amount_fen > 0 and amount_fen <= uncut_fen", name="amount"),
         CheckConstraint("clawed_fen between 0 and amount_fen", name="clawed"),
         Index(None, "beneficiary_id", "id"),
@@ -81,3 +105,7 @@ class CommissionLine(Base):
     accrued_at: Mapped[datetime]
     release_at: Mapped[datetime | None]
     released_at: Mapped[datetime | None]
+    rule_bps: Mapped[int]
+    phase: Mapped[str] = mapped_column(server_default="")
+    phase_bps: Mapped[int] = mapped_column(server_default="10000")
+    boost_bps: Mapped[int] = mapped_column(server_default="10000")

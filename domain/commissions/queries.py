@@ -18,7 +18,8 @@ _EXPLAINED = 20
 
 _LINES = """
     select c.id, c.order_id, o.channel, o.order_no, l.title, c.beneficiary_id, c.level, c.kind, c.base_fen, c.rate_bps,
-           c.rule, c.plan_version, c.uncut_fen, c.amount_fen, c.clawed_fen, l.refunded_fen, o.closed_at, c.accrued_at,
+           c.rule, c.rule_bps, c.phase, c.phase_bps, c.boost_bps, c.plan_version,
+           c.uncut_fen, c.amount_fen, c.clawed_fen, l.refunded_fen, o.closed_at, c.accrued_at,
            c.release_at, c.released_at
       from commission_line c
       join order_line l on l.order_id = c.order_id and l.n = c.n
@@ -77,6 +78,7 @@ _TEAM = text("""
 class LineView:
     """One commission, explained: ``base_fen`` x ``rate_bps`` by ``rule`` = ``uncut_fen``, cut to ``amount_fen``.
 
+    ``rate_bps`` is ``rule_bps`` of the rule x ``phase_bps`` of the campaign's ``phase`` x ``boost_bps`` (10 000 = x1).
     ``left_fen`` is what refunds have left of it; ``releases_on`` the day (Shanghai) on which it becomes or became
     available, None while the order is not received. ``rule``: ``default``, ``category:fmcg``, ``role:gold``, …
     """
@@ -90,6 +92,10 @@ class LineView:
     base_fen: int
     rate_bps: int
     rule: str
+    rule_bps: int
+    phase: str
+    phase_bps: int
+    boost_bps: int
     plan_version: int
     uncut_fen: int
     amount_fen: int
@@ -132,7 +138,8 @@ def _views(session: Session, statement: object, **values: object) -> list[LineVi
         LineView(
             order=f"{row.channel}/{row.order_no}", order_no=row.order_no, title=row.title,
             beneficiary_id=row.beneficiary_id, level=row.level, kind=row.kind, base_fen=row.base_fen,
-            rate_bps=row.rate_bps, rule=row.rule, plan_version=row.plan_version, uncut_fen=row.uncut_fen,
+            rate_bps=row.rate_bps, rule=row.rule, rule_bps=row.rule_bps, phase=row.phase, phase_bps=row.phase_bps,
+            boost_bps=row.boost_bps, plan_version=row.plan_version, uncut_fen=row.uncut_fen,
             amount_fen=row.amount_fen, clawed_fen=row.clawed_fen, left_fen=row.amount_fen - row.clawed_fen,
             refunded_fen=row.refunded_fen, closed=row.closed_at is not None,
             state=_state(row.amount_fen - row.clawed_fen, row.released_at), accrued_at=row.accrued_at,

@@ -1,9 +1,10 @@
 """The deal: who earns what from a paid order, and what a refund takes back. Pure, integers only."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from datetime import date
 
-from domain.commissions.document import EARNERS, Plan, Rule
+from domain.commissions.document import EARNERS, Phase, Plan, Rule
 from domain.shared.money import BPS, pro_rata, share, split_largest_remainder
 
 
@@ -19,7 +20,11 @@ class SaleLine:
 
 @dataclass(frozen=True, slots=True)
 class DealLine:
-    """Somebody's part of one order line, frozen at payment. ``uncut_fen`` is before the cap."""
+    """Somebody's part of one order line, frozen at payment. ``uncut_fen`` is before the cap.
+
+    ``rate_bps`` is what was applied: the rule's own ``rule_bps`` in the campaign's ``phase`` (x ``phase_bps``) with
+    the person's boost (x ``boost_bps``).
+    """
 
     n: int
     beneficiary_id: int
@@ -29,30 +34,68 @@ class DealLine:
     rule: str
     uncut_fen: int
     amount_fen: int
+    rule_bps: int
+    phase: str = ""
+    phase_bps: int = BPS
+    boost_bps: int = BPS
 
 
-def strike(
-    buyer_id: int, lines: Sequence[SaleLine], upline: Sequence[int], roles: Mapping[int, str], plan: Plan
-) -> list[DealLine]:
-    """Every commission of one order. ``upline``: person ids, nearest first; ``roles``: role by person id.
+@dataclass(frozen=True, slots=True)
+class Above:
+    """Who stands above a buyer at payment: person ids, nearest first; role and boost (x bps) by person id."""
 
-    Half-up to the fen per line, zero amounts left out, and each order line cut to the plan's cap. The buyer never
-    earns on an own order, and a level that nobody may earn is not passed on to the next.
+    upline: Sequence[int]
+    roles: Mapping[int, str]
+    boosts: Mapping[int, int] = field(default_factory=dict)
+
+
+def strike(buyer_id: int, lines: Sequence[SaleLine], above: Above, plan: Plan, day: date) -> list[DealLine]:
+    """Every commission of one order paid on the business ``day``.
+
+    The rule's rate x campaign phase x personal boost; half-up to the fen per line, zero amounts left out, and each
+    order line cut to the plan's cap. The buyer never earns on an own order, and a level that nobody may earn is not
+    passed on to the next.
     """
     earners = [
-        (level, person) for level, person in enumerate(upline[: plan.levels], 1)
-        if person != buyer_id and (plan.earners == "everyone" or roles.get(person, "member") in EARNERS)
+        (level, person) for level, person in enumerate(above.upline[: plan.levels], 1)
+        if may_earn(buyer_id, person, above.roles, plan)
     ]
+    phase = plan.phase_on(day)
     deal: list[DealLine] = []
     for line in lines:
         parts = []
         for level, person in earners:
-            rule = rule_for(plan, level, line.sku, line.category, roles.get(person, "member"))
-            amount = share(line.paid_fen, rule.rate_bps) if rule else 0
-            if rule and amount:
-                parts.append(DealLine(line.n, person, level, line.paid_fen, rule.rate_bps, rule.key, amount, amount))
+            rule = rule_for(plan, level, line.sku, line.category, above.roles.get(person, "member"))
+            if rule and (part := _part(line, level, person, rule, plan, phase, above.boosts.get(person, BPS))):
+                parts.append(part)
         deal += cut(parts, line.paid_fen * plan.cap_bps // BPS)
     return deal
+
+
+def _part(
+    line: SaleLine, level: int, person: int, rule: Rule, plan: Plan, phase: Phase | None, boost_bps: int
+) -> DealLine | None:
+    """One person's part of one line before the cap; None when it comes to nothing."""
+    name, phase_bps = (phase.name, phase.factor_bps) if phase else ("", BPS)
+    boost_bps = min(boost_bps, plan.boosts.max_bps)
+    rate = plan.rate_with(rule.rate_bps, phase_bps, boost_bps)
+    amount = share(line.paid_fen, rate)
+    if not amount:
+        return None
+    return DealLine(line.n, person, level, line.paid_fen, rate, rule.key, amount, amount,
+                    rule.rate_bps, name, phase_bps, boost_bps)
+
+
+def may_earn(buyer_id: int, person_id: int, roles: Mapping[int, str], plan: Plan) -> bool:
+    """Whether somebody above a buyer may earn at all from what the buyer pays."""
+    return person_id != buyer_id and (plan.earners == "everyone" or roles.get(person_id, "member") in EARNERS)
+
+
+def sold_by(buyer_id: int, above: Above, plan: Plan) -> tuple[int | None, int | None]:
+    """(to whom the sale counts, who had brought that person); None where there is nobody, or who may not earn."""
+    if not above.upline or not may_earn(buyer_id, above.upline[0], above.roles, plan):
+        return None, None
+    return above.upline[0], above.upline[1] if len(above.upline) > 1 else None
 
 
 def cut(parts: Sequence[DealLine], cap_fen: int) -> list[DealLine]:

@@ -1,23 +1,29 @@
-"""Publishing plans and finding the one that counts. Deals are struck by rules.py and stored by the workflows."""
+"""Publishing plans and finding the one that counts; granting personal boosts.
+
+Deals are struck by rules.py and stored by the workflows.
+"""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select, text, update
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from domain.commissions import plans
 from domain.commissions.limits import allowed_levels, limits, refuse_beyond
-from domain.commissions.models import CommissionPlan
+from domain.commissions.models import CommissionBoost, CommissionPlan
 from domain.commissions.plans import Plan
 from domain.shared.errors import DomainError
+from domain.shared.money import BPS
 
 __all__ = [
-    "PlanBook", "allowed_levels", "ensure_plan", "limits", "live_plan", "move", "plan_book", "plan_count",
+    "PlanBook", "allowed_levels", "boosts_at", "end_boost", "ensure_plan", "grant_boost", "limits", "live_plan", "move",
+    "plan_book", "plan_count",
 ]
 
 _PARSED: dict[tuple[str, int], Plan] = {}
@@ -89,8 +95,50 @@ def plan_count(session: Session) -> int:
     return session.execute(select(func.count()).select_from(CommissionPlan)).scalar_one()
 
 
+def grant_boost(
+    session: Session, person_id: int, bps: int, starts_at: datetime, ends_at: datetime, cause: str, now: datetime
+) -> bool:
+    """Multiply a person's rates by ``bps`` (12 000 = x1.2) for orders paid from ``starts_at`` until before ``ends_at``.
+
+    Once for each ``cause`` (``seed:2026-11``): False when it was granted before, whatever it said then. Several boosts
+    do not add up, the highest counts; the plan limits what counts at all. Deals that are struck already stay.
+    Raises DomainError("boost_invalid") unless 10 000 < bps <= 100 000, the times ascend and there is a cause.
+    """
+    if not BPS < bps <= 10 * BPS or ends_at <= starts_at or not cause:
+        raise DomainError("boost_invalid", bps=bps, cause=cause)
+    row = insert(CommissionBoost).values(
+        person_id=person_id, bps=bps, starts_at=starts_at, ends_at=ends_at, cause=cause, granted_at=now
+    ).on_conflict_do_nothing().returning(CommissionBoost.id)
+    return session.execute(row).first() is not None
+
+
+def end_boost(session: Session, person_id: int, cause: str, at: datetime) -> bool:
+    """End a boost at ``at``, before its time; whether it was still running then."""
+    done = session.execute(
+        update(CommissionBoost)
+        .where(CommissionBoost.person_id == person_id, CommissionBoost.cause == cause, CommissionBoost.ends_at > at)
+        .values(ends_at=func.greatest(CommissionBoost.starts_at, at)).returning(CommissionBoost.id)
+    )
+    return done.first() is not None
+
+
+def boosts_at(session: Session, person_ids: Collection[int], at: datetime) -> dict[int, int]:
+    """What the rates of these people are multiplied by at ``at`` (x bps); who has no boost is not in it."""
+    rows = session.execute(
+        select(CommissionBoost.person_id, func.max(CommissionBoost.bps))
+        .where(CommissionBoost.person_id.in_(person_ids), CommissionBoost.starts_at <= at, CommissionBoost.ends_at > at)
+        .group_by(CommissionBoost.person_id)
+    )
+    return {row.person_id: row[1] for row in rows}
+
+
 def move(session: Session, kept_id: int, gone_id: int, now: datetime) -> dict[str, int]:
-    """A merge's part: what ``gone`` earned is ``kept``'s from now on. The deals themselves stay as they were struck."""
+    """A merge's part: what ``gone`` earned, and their boosts, are ``kept``'s from now on. The deals themselves stay as
+    they were struck."""
+    session.execute(text("""
+        update commission_boost g set person_id = :kept where g.person_id = :gone and not exists (
+            select from commission_boost k where k.person_id = :kept and k.cause = g.cause)
+    """), {"kept": kept_id, "gone": gone_id})
     moved = session.execute(
         text("update commission_line set beneficiary_id = :kept where beneficiary_id = :gone returning id"),
         {"kept": kept_id, "gone": gone_id},

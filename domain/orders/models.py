@@ -17,6 +17,7 @@ class CustomerOrder(Base):
     """One paid order of one channel. Money in fen; ``paid_fen`` is goods only, without shipping.
 
     ``completed_at``: when it counts as received, by confirmation or because ``receive_due_at`` passed.
+    ``seller_id``: to whom the sale counts, ``leader_id``: who had brought the seller, both as of payment.
     """
 
     __tablename__ = "customer_order"
@@ -26,6 +27,9 @@ class CustomerOrder(Base):
         CheckConstraint("refunded_fen between 0 and paid_fen", name="refunded"),
         CheckConstraint("currency = 'CNY'", name="currency"),
         Index(None, "buyer_id", "paid_at"),
+        Index(None, "seller_id", "paid_at", postgresql_where=text("seller_id is not null")),
+        Index(None, "leader_id", "paid_at", postgresql_where=text("leader_id is not null")),
+        Index("ix_customer_order_paid_at", "paid_at", postgresql_using="brin"),
         Index(
             "ix_customer_order_receive_due", "receive_due_at", postgresql_where=text("receive_due_at is not null")
         ),
@@ -52,6 +56,8 @@ class CustomerOrder(Base):
     receive_due_at: Mapped[datetime | None]
     completed_at: Mapped[datetime | None]
     booked_at: Mapped[datetime]
+    seller_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
+    leader_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
 
 
 class OrderLine(Base):

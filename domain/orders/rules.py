@@ -62,7 +62,10 @@ class Return:
 
 @dataclass(slots=True)
 class OrderState:
-    """An order while a batch works on it. Times are aware; ``id`` is 0 and ``buyer_id`` is 0 until they are known."""
+    """An order while a batch works on it. Times are aware; ``id`` is 0 and ``buyer_id`` is 0 until they are known.
+
+    ``seller_id`` and ``leader_id`` are set when a new order is struck, and not read back.
+    """
 
     channel: str
     order_no: str
@@ -86,6 +89,8 @@ class OrderState:
     closed_at: datetime | None = None
     completed_at: datetime | None = None
     receive_due_at: datetime | None = None
+    seller_id: int | None = None
+    leader_id: int | None = None
 
     @property
     def returned(self) -> bool:

@@ -97,9 +97,11 @@ def retry(session: Session, event_row_id: int, now: datetime) -> None:
 
 
 def move(session: Session, kept_id: int, gone_id: int, now: datetime) -> dict[str, int]:
-    """A merge's part: the orders of ``gone`` are ``kept``'s from now on. Returns {'customer_order': n}."""
+    """A merge's part: the orders and sales of ``gone`` are ``kept``'s from now on. Returns {'customer_order': n}."""
+    ends = {"kept": kept_id, "gone": gone_id}
     moved = session.execute(
-        text("update customer_order set buyer_id = :kept where buyer_id = :gone returning id"),
-        {"kept": kept_id, "gone": gone_id},
+        text("update customer_order set buyer_id = :kept where buyer_id = :gone returning id"), ends
     ).all()
+    session.execute(text("update customer_order set seller_id = :kept where seller_id = :gone"), ends)
+    session.execute(text("update customer_order set leader_id = :kept where leader_id = :gone"), ends)
     return {"customer_order": len(moved)}

@@ -42,6 +42,12 @@ def yuan(fen: int) -> str:
     return f"{sign}¥{abs(fen) // 100}.{abs(fen) % 100:02d}"
 
 
+def times(bps: int) -> str:
+    """What a factor multiplies by: ``15_000`` -> ``1.5``, ``10_000`` -> ``1``."""
+    whole, rest = divmod(bps, BPS)
+    return f"{whole}.{rest:04d}".rstrip("0") if rest else str(whole)
+
+
 def percent(bps: int) -> str:
     """``800`` -> ``8%``, ``850`` -> ``8.5%``."""
     whole, rest = divmod(bps, 100)

@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from domain.commissions.plans import Plan
-from domain.commissions.rules import SaleLine, strike, taken_back
+from domain.commissions.rules import Above, SaleLine, sold_by, strike, taken_back
 from domain.commissions.service import PlanBook
 from domain.ledger import service as ledger
 from domain.ledger.rules import EXPENSE_BY_LEVEL, Entry, Move, Purse, document, person, platform
@@ -20,6 +20,7 @@ from domain.people import service as people
 from domain.referrals import service as referrals
 from domain.referrals.rules import Touch
 from domain.roles import service as roles
+from domain.shared.clock import business_date
 from domain.shared.outbox import Effect, put
 from domain.workflows import notes
 from domain.workflows.desk import (
@@ -33,6 +34,9 @@ from domain.workflows.desk import (
 )
 from domain.workflows.merging import MOVERS
 from domain.workflows.standing import standing_at
+
+LEADER_LEVEL = 2
+"""So far up people are looked for whatever the plan pays: who brought the seller is frozen with the order."""
 
 _APPLY = "select money_apply(%(doc)s::jsonb)"
 
@@ -84,20 +88,23 @@ def meet(session: Session, fresh: Sequence[Work], plans: PlanBook, pepper: bytes
 
 
 def _strike(session: Session, works: Sequence[Work], plans: PlanBook) -> list[Work]:
-    """Sets the deals; returns the orders whose buyers' bindings may last longer for it."""
+    """Sets sellers and deals; returns the orders whose buyers' bindings may last longer for it."""
     live = [plans.at(work.order.paid_at) for work in works]
     asked = [(work.order.buyer_id, work.order.paid_at) for work in works]
-    standings = standing_at(session, asked, max(plan.levels for plan in live))
+    standings = standing_at(session, asked, max(LEADER_LEVEL, *(plan.levels for plan in live)))
     for work, plan, standing in zip(works, live, standings, strict=True):
         order = work.order
         sold = [SaleLine(line.n, line.sku, line.category, line.paid_fen) for line in order.lines]
+        above = Above(standing.upline, standing.roles, standing.boosts)
+        order.seller_id, order.leader_id = sold_by(order.buyer_id, above, plan)
         work.deals = [
             Deal(
                 n=part.n, beneficiary_id=part.beneficiary_id, level=part.level, kind="base", base_fen=part.base_fen,
                 rate_bps=part.rate_bps, rule=part.rule, plan_version=plan.version, uncut_fen=part.uncut_fen,
-                amount_fen=part.amount_fen, accrued_at=order.paid_at,
+                amount_fen=part.amount_fen, accrued_at=order.paid_at, rule_bps=part.rule_bps, phase=part.phase,
+                phase_bps=part.phase_bps, boost_bps=part.boost_bps,
             )
-            for part in strike(order.buyer_id, sold, standing.upline, standing.roles, plan)
+            for part in strike(order.buyer_id, sold, above, plan, business_date(order.paid_at))
         ]
     return [work for work, standing in zip(works, standings, strict=True) if standing.upline and standing.renews]
 

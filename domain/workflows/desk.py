@@ -27,6 +27,10 @@ class Deal:
     uncut_fen: int
     amount_fen: int
     accrued_at: datetime
+    rule_bps: int
+    phase: str
+    phase_bps: int
+    boost_bps: int
     clawed_fen: int = 0
     release_at: datetime | None = None
     released_at: datetime | None = None
@@ -69,7 +73,7 @@ def order_from(row: Json) -> tuple[OrderState, list[Deal]]:
 
 def deal_from(row: Json) -> Deal:
     plain = ("id", "n", "beneficiary_id", "level", "kind", "base_fen", "rate_bps", "rule", "plan_version",
-             "uncut_fen", "amount_fen", "clawed_fen")
+             "uncut_fen", "amount_fen", "clawed_fen", "rule_bps", "phase", "phase_bps", "boost_bps")
     return Deal(
         accrued_at=datetime.fromisoformat(row["accrued_at"]), release_at=_time(row["release_at"]),
         released_at=_time(row["released_at"]), **{name: row[name] for name in plain},
@@ -85,8 +89,8 @@ def order_row(order: OrderState, now: datetime) -> Json:
     return changed_row(order) | {
         "channel": order.channel, "order_no": order.order_no, "source": order.source, "buyer_id": order.buyer_id,
         "currency": "CNY", "paid_fen": order.paid_fen, "shipping_fen": order.shipping_fen, "region": order.region,
-        "share_code": order.share_code, "digest": order.digest, "paid_at": order.paid_at,
-        "booked_at": now,
+        "share_code": order.share_code, "digest": order.digest, "paid_at": order.paid_at, "booked_at": now,
+        "seller_id": order.seller_id, "leader_id": order.leader_id,
     }
 
 
@@ -110,6 +114,7 @@ def deal_row(order_id: int, deal: Deal) -> Json:
         "kind": deal.kind, "base_fen": deal.base_fen, "rate_bps": deal.rate_bps, "rule": deal.rule,
         "plan_version": deal.plan_version, "uncut_fen": deal.uncut_fen, "amount_fen": deal.amount_fen,
         "clawed_fen": deal.clawed_fen, "accrued_at": deal.accrued_at, "release_at": deal.release_at,
+        "rule_bps": deal.rule_bps, "phase": deal.phase, "phase_bps": deal.phase_bps, "boost_bps": deal.boost_bps,
     }
 
 

@@ -37,7 +37,8 @@ def accrued(work: Work) -> list[Effect]:
     for beneficiary, deals in _by_person(work.deals).items():
         parts = [
             {"title": titles[deal.n], "base_fen": deal.base_fen, "rate_bps": deal.rate_bps, "rule": deal.rule,
-             "amount_fen": deal.amount_fen, "capped": deal.amount_fen < deal.uncut_fen}
+             "amount_fen": deal.amount_fen, "capped": deal.amount_fen < deal.uncut_fen, "rule_bps": deal.rule_bps,
+             "phase": deal.phase, "phase_bps": deal.phase_bps, "boost_bps": deal.boost_bps}
             for deal in deals
         ]
         payload = _about(work) | {

@@ -9,20 +9,21 @@ from sqlalchemy.orm import Session
 from domain.roles.rules import Role, highest
 
 _STANDING = """
-    select place, level, person_id, roles, renews
+    select place, level, person_id, roles, renews, boost_bps
       from intake_standing(%(ids)s::bigint[], %(ats)s::timestamptz[], %(levels)s)
 """
 
 
 @dataclass(slots=True)
 class Standing:
-    """The people above one buyer at the time of payment, nearest first, and their roles then.
+    """The people above one buyer at the time of payment, nearest first, their roles and boosts (x bps) then.
 
     ``renews``: the buyer's own binding ends one day, so that this purchase may make it last longer.
     """
 
     upline: list[int] = field(default_factory=list)
     roles: dict[int, Role] = field(default_factory=dict)
+    boosts: dict[int, int] = field(default_factory=dict)
     renews: bool = False
 
 
@@ -30,11 +31,12 @@ def standing_at(session: Session, asked: Sequence[tuple[int, datetime]], levels:
     """The standing of each (buyer, paid at), in order. What somebody became later changes no earlier deal."""
     found = [Standing() for _ in asked]
     wanted = {"ids": [one for one, _ in asked], "ats": [at for _, at in asked], "levels": levels}
-    for place, level, person_id, roles, renews in session.connection().exec_driver_sql(_STANDING, wanted):
+    for place, level, person_id, roles, renews, boost in session.connection().exec_driver_sql(_STANDING, wanted):
         standing = found[place - 1]
         if level == 0:
             standing.renews = renews
         else:
             standing.upline.append(person_id)
             standing.roles[person_id] = highest(roles)
+            standing.boosts[person_id] = boost
     return found

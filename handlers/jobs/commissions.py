@@ -19,6 +19,7 @@ def earned(ctx: JobContext, effect: Claimed) -> Ended:
             "amount_fen": fact["amount_fen"], "level": fact["level"], "buyer": buyer.nickname if buyer else "",
             "title": fact["title"], "base_fen": sum(part["base_fen"] for part in fact["parts"]),
             "rate_bps": fact["rate_bps"], "lines": len(fact["parts"]), "order_no": fact["order_no"],
+            **{name: fact["parts"][0][name] for name in ("phase", "phase_bps", "boost_bps")},
         }
         _tell(ctx, session, effect, "money.earned", told)
     return Done()

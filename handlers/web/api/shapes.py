@@ -146,8 +146,12 @@ class CommissionLine(Struct):
     level: Annotated[int, Meta(ge=1, description="1: the buyer's referrer, 2: the referrer's referrer.")]
     kind: str
     base_fen: Annotated[int, Meta(description="What was really paid for the goods of this line.")]
-    rate_bps: Annotated[int, Meta(description="Basis points: 800 is 8 %.")]
+    rate_bps: Annotated[int, Meta(description="The rate as applied, in basis points: 800 is 8 %.")]
     rule: Annotated[str, Meta(description="The rule of the plan that set the rate.")]
+    rule_bps: Annotated[int, Meta(description="The rule's own rate, before phase and boost.")]
+    phase: Annotated[str, Meta(description="The campaign phase of the day it was paid; empty if none.")]
+    phase_bps: Annotated[int, Meta(description="What the phase multiplies rates by: 15000 is x1.5.")]
+    boost_bps: Annotated[int, Meta(description="What the person's own boost multiplies rates by: 12000 is x1.2.")]
     plan_version: int
     amount_fen: Annotated[int, Meta(description="As struck at payment, after the plan's cap.")]
     left_fen: Annotated[int, Meta(description="What refunds have left of it.")]

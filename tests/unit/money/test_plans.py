@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from bot.runtime.voice import Voice
 from domain.commissions import plans
 from domain.commissions.plan_checks import worst_case
-from domain.commissions.rules import SaleLine, strike
+from domain.commissions.rules import Above, SaleLine, strike
 from domain.shared.errors import DomainError
 from domain.shared.wording import Wording
 
@@ -170,7 +170,8 @@ def test_no_sale_is_dearer_than_the_worst_case(
     some: list[plans.Rule], sku: str, category: str, roles: tuple[str, str]
 ) -> None:
     plan = replace(TWO, rules=tuple(some), cap_bps=10_000, phases=(), boosts=plans.Boosts())
-    deal = strike(1, [SaleLine(1, sku, category, 10_000)], [2, 3], dict(zip((2, 3), roles, strict=True)), plan)
+    above = Above([2, 3], dict(zip((2, 3), roles, strict=True)))
+    deal = strike(1, [SaleLine(1, sku, category, 10_000)], above, plan, date(2026, 11, 20))
     assert sum(part.uncut_fen for part in deal) <= worst_case(plan).base_bps
 
 
