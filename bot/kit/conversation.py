@@ -5,16 +5,25 @@ from typing import Any
 
 from bot.kit.messages import Reply
 
+PRIVATE = "*"
+"""Ends the written name of a secret place. Alone it is a secret place that has expired: late answers are private too.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A place in a dialogue: ``group`` is the topic, ``name`` the question that was asked."""
+    """A place in a dialogue: ``group`` is the topic, ``name`` the question that was asked.
+
+    What is answered at a ``secret`` place is for the handler alone: the message is kept without its text, and is not
+    kept for another try when its handler fails. The handler seals it, and never says it back.
+    """
 
     group: str
     name: str
+    secret: bool = False
 
     def __str__(self) -> str:
-        return f"{self.group}:{self.name}"
+        return f"{self.group}:{self.name}{PRIVATE if self.secret else ''}"
 
 
 STAY = State("", "stay")
@@ -36,3 +45,7 @@ class Place:
 
     state: str = ""
     memory: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def secret(self) -> bool:
+        return self.state.endswith(PRIVATE)

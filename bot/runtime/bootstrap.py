@@ -39,6 +39,7 @@ from domain.notices.rules import Policy
 from domain.rewards.rules import Offers
 from domain.roles.rules import Titles
 from domain.shared.clock import Clock, OffsetClock, SystemClock
+from domain.vault.seal import Vault
 from handlers.chat import TREE
 from handlers.jobs import CHORES, JOBS
 
@@ -84,7 +85,8 @@ class Runtime:
 def connect(url: str, **pool: Any) -> Engine:
     """An engine with the house's timeouts; statements are prepared by the driver after a few uses."""
     options = f"-c statement_timeout={STATEMENT_MILLISECONDS} -c timezone=UTC"
-    engine = create_engine(url, connect_args={**CONNECT, "options": options}, **(POOL | pool))
+    # hide_parameters: a fault of the driver must not carry what somebody typed into a log or an error column.
+    engine = create_engine(url, connect_args={**CONNECT, "options": options}, hide_parameters=True, **(POOL | pool))
     _ask_the_rested(engine)
     return engine
 
@@ -128,6 +130,7 @@ def build(
     tools = {
         Studio: studio, Photos: Photos(), Policy: load_policy(ASSETS / "notices.toml"),
         Offers: Offers.load((ASSETS / "rewards.toml").read_text("utf-8")),
+        Vault: Vault(*settings.vault_keys()),
         Titles: Titles.load((ASSETS / "roles.toml").read_text("utf-8")), SealKey: SealKey(settings.key("audit seals")),
     }
     context = ProcessContext(sessions, clock, voice, shop, app_ids, gateways, tools, bell.ring)

@@ -5,7 +5,7 @@ sweeper, and tells the person that it will be looked after.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -18,7 +18,7 @@ from bot.kit.copy import Copy
 from bot.kit.messages import NOTHING, Incoming, Reply
 from bot.kit.messages import text as text_reply
 from bot.kit.router import Router
-from bot.runtime import metrics, reception
+from bot.runtime import discretion, metrics, reception
 from bot.runtime.recent import Recent
 from bot.runtime.understanding import understand
 from domain.inbox import service as inbox
@@ -91,7 +91,7 @@ class Dispatcher:
                 with session.begin_nested():
                     guest = reception.meet(session, message, account.app_id, now)
                     person_id, reply = guest.speaker.id, self._run(session, account, message, guest, now)
-                    inbox.close_message(session, failed.id, person_id, reply.to_json(), now)
+                    self._close(session, failed.id, message, guest, reply, now)
                     if reply.kind == "text":
                         notices.tell(session, notices.Notice(person_id, "answer", f"late:{failed.id}", "chat.late",
                                                              {"said": reply.text}, account.name), now)
@@ -112,7 +112,7 @@ class Dispatcher:
             metrics.inbox("retry")
             return Reply(**opened.reply) if opened.reply else NOTHING, frozenset()
         reply = self._run(session, account, message, opened.guest, now)
-        inbox.close_message(session, opened.message_id, opened.guest.speaker.id, reply.to_json(), now)
+        self._close(session, opened.message_id, message, opened.guest, reply, now)
         metrics.inbox("done")
         return reply, outbox.rung(session)
 
@@ -125,6 +125,14 @@ class Dispatcher:
         answer = self._route(ctx)
         self._move(session, account, guest, answer, now)
         return answer.reply
+
+    @staticmethod
+    def _close(session: Session, message_id: int, message: Incoming, guest: reception.Guest, reply: Reply,
+               now: datetime) -> None:
+        if guest.place.secret and message.kind == "text":
+            inbox.forget_text(session, message_id, discretion.without_text(message).to_json())
+        kept = replace(reply, text=discretion.hide_numbers(reply.text))
+        inbox.close_message(session, message_id, guest.speaker.id, kept.to_json(), now)
 
     def _understand(self, ctx: Context) -> None:
         if ctx.message.kind == "text":
@@ -148,11 +156,24 @@ class Dispatcher:
             inbox.leave(session, guest.speaker.id, account.name)
 
     def _keep(self, account: Account, message: Incoming, fault: Exception, now: datetime) -> Reply:
-        log.exception("inbox.failed", account=account.name, kind=message.kind)
         with self.sessions.begin() as session:
+            if message.kind == "text" and reception.at_secret_place(session, message, account.app_id):
+                return self._forget(session, account, message, fault, now)
+            log.exception("inbox.failed", account=account.name, kind=message.kind)
             stored = inbox.keep_failed(session, account.name, message.dedupe_key, message.event or message.kind,
-                                       message.to_json(), f"{type(fault).__name__}: {fault}", now)
+                                       discretion.discreet(message).to_json(), f"{type(fault).__name__}: {fault}", now)
         if stored:  # its commit went through after all, or a retry was quicker
             return Reply(**stored)
         metrics.inbox("failed")
         return text_reply(self.copy.render("error.retrying")) if message.kind == "text" else NOTHING
+
+    def _forget(self, session: Session, account: Account, message: Incoming, fault: Exception, now: datetime) -> Reply:
+        """Something private was said and could not be handled: it is not kept, the person is asked to say it again.
+        Of the fault only its kind is told: its words may hold what was said."""
+        log.error("inbox.failed", account=account.name, kind="private", fault=type(fault).__name__)
+        reply = text_reply(self.copy.render("error.say_again"))
+        bare = discretion.without_text(message).to_json()
+        stored = inbox.keep_forgotten(session, account.name, message.dedupe_key, message.kind, bare,
+                                      type(fault).__name__, reply.to_json(), now)
+        metrics.inbox("failed")
+        return Reply(**stored) if stored else reply

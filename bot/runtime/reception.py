@@ -9,17 +9,23 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row
+from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
 from bot.kit.context import Speaker
 from bot.kit.conversation import Place
 from bot.kit.messages import Incoming
+from bot.runtime.discretion import discreet
 from domain.platform import service as platform
 from domain.shared import outbox
 
 _OPEN = "select * from open_message(%s, %s, %s, %s::jsonb, %s, %s, %s, %s, %s, %s, %s)"
 _MEET = "select * from meet_sender(%s, %s, %s, %s, %s, %s, %s, %s)"
+_SECRET = text("""
+    select exists (select from identity i join conversation c using (person_id)
+                    where i.kind = 'openid' and i.scope = :app_id and i.value = :openid and c.account = :account
+                      and right(c.state, 1) = '*')
+""")
 _TAPS: dict[str, platform.Trigger] = {"follow": "follow", "scan": "scan", "menu": "menu"}
 
 
@@ -42,7 +48,7 @@ class Opened:
 
 def open_message(session: Session, message: Incoming, app_id: str, now: datetime) -> Opened:
     """Take the message in, or learn that it was here before (waits while its first try still runs)."""
-    payload = json.dumps(message.to_json(), ensure_ascii=False)
+    payload = json.dumps(discreet(message).to_json(), ensure_ascii=False)
     facts = (message.account, message.dedupe_key, message.event or message.kind, payload, app_id, message.sender)
     row = session.connection().exec_driver_sql(_OPEN, (*facts, *_circumstances(message, now))).one()
     if row.message_id is None:
@@ -54,6 +60,12 @@ def meet(session: Session, message: Incoming, app_id: str, now: datetime) -> Gue
     """The sender of a message that was taken in earlier."""
     facts = (message.account, app_id, message.sender, *_circumstances(message, now))
     return _guest(session, session.connection().exec_driver_sql(_MEET, facts).one())
+
+
+def at_secret_place(session: Session, message: Incoming, app_id: str) -> bool:
+    """Whether the sender was asked for something private, and this may be the answer."""
+    facts = {"app_id": app_id, "openid": message.sender, "account": message.account}
+    return bool(session.execute(_SECRET, facts).scalar_one())
 
 
 def trigger_of(message: Incoming) -> platform.Trigger | None:

@@ -80,6 +80,8 @@ class Settings:
     metrics_port: int
     metrics_token: Secret
     secret_key: Secret
+    vault_key: Secret
+    vault_key_previous: Secret
     accounts: Accounts
 
     @property
@@ -101,6 +103,12 @@ class Settings:
     @property
     def api(self) -> Mapping[str, ApiSource]:
         return self.accounts.api
+
+    def vault_keys(self) -> tuple[bytes, ...]:
+        """The master keys of personal data, the present one first. What was sealed before a key was given opens, too.
+        """
+        given = [derive(one, "personal data") for one in (self.vault_key, self.vault_key_previous) if one]
+        return (*given, self.key("personal data"))
 
     def key(self, purpose: str) -> bytes:
         """32 bytes for one purpose, derived from the secret key: signing, hashing and encryption never share."""
@@ -184,6 +192,10 @@ VARIABLES = (
     Variable("HUITOU_SECRET_KEY", "", "Root of signing and encryption, 32 or more random characters (default: "
              "generated once into HUITOU_HOME/secret.key). Losing it makes stored personal data unreadable.",
              _secret_key, secret=True),
+    Variable("HUITOU_VAULT_KEY", "", "Root of the encryption of real names and ID numbers, 32 or more random "
+             "characters (default: derived from the secret key).", _secret_key, secret=True),
+    Variable("HUITOU_VAULT_KEY_PREVIOUS", "", "The HUITOU_VAULT_KEY before the present one, until "
+             "\"python -m bot vault rotate\" has said that nothing is left.", _secret_key, secret=True),
     Variable("WEB_WORKERS", "1", "Web processes. One per core is a good start.", _number(1, 64)),
     Variable("WEB_THREADS", "8", "Threads per web process; each may hold one database connection.", _number(1, 128)),
     Variable("LOG_LEVEL", "info", "debug, info, warning or error.", _log_level),
@@ -241,7 +253,8 @@ def load(env: Mapping[str, str], cwd: Path) -> Settings:
         web_workers=values["WEB_WORKERS"], web_threads=values["WEB_THREADS"],
         log_level=values["LOG_LEVEL"], log_format=values["LOG_FORMAT"],
         metrics_port=values["METRICS_PORT"], metrics_token=values["METRICS_TOKEN"],
-        secret_key=key, accounts=accounts or _demo_accounts(key, values["PORT"], home),
+        secret_key=key, vault_key=values["HUITOU_VAULT_KEY"], vault_key_previous=values["HUITOU_VAULT_KEY_PREVIOUS"],
+        accounts=accounts or _demo_accounts(key, values["PORT"], home),
     )
 
 

@@ -73,6 +73,37 @@ def keep_failed(
     return stored
 
 
+def forget_text(session: Session, message_id: int, payload: dict[str, Any]) -> None:
+    """Keep ``payload`` (the message without what was said) instead of what came, in the message's own transaction."""
+    session.execute(text("update inbox_message set payload = :payload where id = :id").bindparams(
+        bindparam("payload", type_=JSONB)), {"payload": payload, "id": message_id})
+
+
+def keep_forgotten(
+    session: Session, account: str, dedupe_key: str, kind: str, payload: dict[str, Any], fault: str,
+    reply: dict[str, Any], now: datetime,
+) -> dict[str, Any] | None:
+    """The handler of something private failed: keep that it came and what was answered, nothing to try again with.
+
+    Returns the stored reply instead if the message turns out to be handled.
+    """
+    kept = session.execute(
+        text(
+            """
+            insert into inbox_message (account, dedupe_key, kind, payload, state, error, reply, received_at, handled_at)
+            values (:account, :dedupe_key, :kind, :payload, 'done', :error, :reply, :now, :now)
+            on conflict (account, dedupe_key) do nothing returning id
+            """
+        ).bindparams(bindparam("payload", type_=JSONB), bindparam("reply", type_=JSONB)),
+        {"account": account, "dedupe_key": dedupe_key, "kind": kind, "payload": payload, "error": fault,
+         "reply": reply, "now": now},
+    ).first()
+    if kept is not None:
+        return None
+    stored: dict[str, Any] | None = session.execute(_REPLY_OF, {"account": account, "dedupe_key": dedupe_key}).scalar()
+    return stored
+
+
 def quarantine(session: Session, account: str, dedupe_key: str, raw: str, reason: str, now: datetime) -> None:
     """Signed well, but unusable: keep what came for a person to look at."""
     session.execute(

@@ -10,9 +10,10 @@ from domain.people.service import Mover
 from domain.referrals import service as referrals
 from domain.rewards import service as rewards
 from domain.roles import service as roles
+from domain.vault import service as vault
 
 MOVERS: tuple[Mover, ...] = (
     referrals.move, orders.move, commissions.move, ledger.move, roles.move, rewards.move, inbox.move, notices.move,
-    materials.move,
+    materials.move, vault.move,
 )
 """What every caller of ``people.service.resolve_many`` and ``merge`` passes, so that nothing is left behind."""

@@ -1,0 +1,24 @@
+"""What of a message is not written down: numbers that identify a person, and all that is said at a secret place."""
+
+import re
+from dataclasses import replace
+
+from bot.kit.messages import Incoming
+
+_ID_NUMBER = re.compile(r"(?<![0-9A-Za-z])([1-9][0-9]{3})[0-9]{10}([0-9]{3}[0-9Xx])(?![0-9A-Za-z])")
+
+
+def hide_numbers(text: str) -> str:
+    """``text`` with the middle of every ID number starred."""
+    return _ID_NUMBER.sub(rf"\g<1>{'*' * 10}\g<2>", text) if len(text) >= 18 else text
+
+
+def discreet(message: Incoming) -> Incoming:
+    """The message as it is kept: nobody needs the ID number that somebody typed without being asked."""
+    hidden = hide_numbers(message.text)
+    return message if hidden == message.text else replace(message, text=hidden)
+
+
+def without_text(message: Incoming) -> Incoming:
+    """What is kept of an answer to a question for something private: that there was one."""
+    return replace(message, text="", data={})
