@@ -1,5 +1,6 @@
 """The voice: texts by key. Handlers name a key and its facts; assets/copy holds the sentence."""
 
+from collections.abc import Mapping
 from typing import Protocol
 
 
@@ -14,4 +15,9 @@ class Copy(Protocol):
 
     def has(self, key: str) -> bool:
         """Whether there is a text of that key."""
+        ...
+
+    def explain(self, code: str, facts: Mapping[str, object]) -> str:
+        """What an operator reads when a rule refused: the text ``error.<code>`` with those of ``facts`` that it names,
+        or a general one with the code."""
         ...

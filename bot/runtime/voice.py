@@ -5,7 +5,7 @@ Texts are Jinja templates in a sandbox with a few filters for money, dates and n
 """
 
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,13 @@ class Voice:
     def has(self, key: str) -> bool:
         """Whether there is a text of that key."""
         return key in self._texts
+
+    def explain(self, code: str, facts: Mapping[str, object]) -> str:
+        """What an operator reads when a rule refused: ``error.<code>``, or ``error.other`` when there is none."""
+        key = f"error.{code}"
+        if key not in self._texts or not self._texts[key][1] <= facts.keys():
+            return self.render("error.other", code=code)
+        return self.render(key, **{name: facts[name] for name in self._texts[key][1]})
 
     def keys(self) -> dict[str, frozenset[str]]:
         """Every key with its placeholders."""

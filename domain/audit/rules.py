@@ -23,6 +23,8 @@ class Actor:
 
     name: str
     role: str
+    via: str = field(default="", compare=False)
+    """By which way they came, as in ``api`` or ``cli:root``; kept with what they do."""
 
     def may(self, roles: frozenset[Role]) -> bool:
         """An owner may do everything; the system may ask and decide nothing."""

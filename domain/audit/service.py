@@ -31,9 +31,8 @@ def record(
 ) -> None:
     """Write one act into the log, in the transaction that does it. ``subject`` names what it was done to, as in
     ``person:17``. ``detail`` is JSON without secrets and without personal data: the log is never erased."""
-    session.add(AuditEvent(
-        at=now, operator=actor.name, role=actor.role, act=act, subject=subject, detail=dict(detail),
-    ))
+    facts = dict(detail) | ({"via": actor.via} if actor.via else {})
+    session.add(AuditEvent(at=now, operator=actor.name, role=actor.role, act=act, subject=subject, detail=facts))
     session.flush()
 
 

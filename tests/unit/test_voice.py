@@ -79,3 +79,28 @@ def test_every_intent_has_a_name_people_can_read(voice: Voice) -> None:
 def test_fixed_texts_fit_one_message(voice: Voice) -> None:
     fixed = [key for key, facts in voice.keys().items() if not facts]
     assert [key for key in fixed if len(voice.render(key).encode()) > 2048] == []
+
+
+def refusals() -> Iterator[tuple[str, str, frozenset[str]]]:
+    """(where, code, names of the facts) of every refusal that the domain raises with a plain code."""
+    for path in sorted((ROOT / "domain").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.args:
+                first = node.args[0]
+                if node.func.id in {"DomainError", "Conflict", "NotFound"} and isinstance(first, ast.Constant):
+                    where = f"{path.relative_to(ROOT).as_posix()}:{node.lineno}"
+                    yield where, first.value, frozenset(str(word.arg) for word in node.keywords)
+
+
+def test_a_refusal_brings_every_fact_that_its_text_names(voice: Voice) -> None:
+    known = voice.keys()
+    found = list(refusals())
+    assert len(found) > 20
+    assert [one for one in found if not known.get(f"error.{one[1]}", frozenset()) <= one[2]] == []
+    assert [one for one in found if one[0].startswith("domain/audit/") and f"error.{one[1]}" not in known] == []
+
+
+def test_a_refusal_without_a_text_is_told_by_its_code(voice: Voice) -> None:
+    assert "「lin」" in voice.explain("operator_unknown", {"name": "lin"})
+    assert "no_such_code" in voice.explain("no_such_code", {})
+    assert "operator_unknown" in voice.explain("operator_unknown", {})

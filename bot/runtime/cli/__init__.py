@@ -19,6 +19,10 @@ _COMMANDS = {
     "events": "events:events",
     "order": "orders:order",
     "menu": "menus:menu",
+    "operator": "operators:operator",
+    "approvals": "approvals:approvals",
+    "audit": "audit:audit",
+    "compliance": "compliance:compliance",
     "env-example": "checks:env_example",
 }
 

@@ -1,14 +1,24 @@
 """What every command needs: the settings, the wait for the supervisor's word, the two ways to print."""
 
+import getpass
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from bot.runtime import settings as settings_module
 from bot.runtime.settings import Settings, SettingsError
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from bot.runtime.bootstrap import Runtime
+    from domain.audit.rules import Actor
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 
@@ -43,6 +53,50 @@ def stamp(at: datetime) -> str:
 
 def _told(value: Any) -> str:
     return stamp(value) if isinstance(value, datetime) else str(value)
+
+
+as_option = click.option("--as", "as_name", required=True, metavar="NAME",
+                         help="The operator who does this (see: operator list).")
+
+
+@contextmanager
+def shop() -> Iterator["Runtime"]:
+    """The shop of the settings. A database that is away and what a rule refuses become a sentence and status 1."""
+    settings = load_settings()
+    from sqlalchemy.exc import OperationalError, ProgrammingError
+
+    from bot.runtime import bootstrap, logs
+    from domain.shared.errors import DomainError
+
+    logs.configure(settings)
+    runtime = bootstrap.build(settings)
+    try:
+        yield runtime
+    except DomainError as refusal:
+        complain(runtime.voice.explain(refusal.code, refusal.facts))
+    except OperationalError as error:
+        complain(f"the database is not there: {str(error.orig).strip()}")
+    except ProgrammingError:
+        complain("the database is not at the schema of this code: python -m bot migrate")
+    finally:
+        runtime.close()
+
+
+def acting(session: "Session", name: str) -> "Actor":
+    """The operator named with --as. Whoever has this terminal may name anybody: so the log says who was logged in here.
+
+    Raises NotFound("operator_unknown"), DomainError("operator_disabled").
+    """
+    from domain.audit import service as audit
+
+    return replace(audit.operator(session, name), via=f"cli:{_user()}")
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"
 
 
 def complain(message: str, status: int = 1) -> None:

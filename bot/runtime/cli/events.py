@@ -1,18 +1,15 @@
 """``python -m bot events …``: commerce events that wait for a human, and what a human may decide about them."""
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import click
 
-from bot.runtime.cli.common import complain, json_option, load_settings, print_json, stamp
+from bot.runtime.cli.common import complain, json_option, print_json, shop, stamp
 
 if TYPE_CHECKING:
-    from bot.runtime.bootstrap import Runtime
     from domain.orders.queries import StuckEvent
 
 PARKED_HOURS = 1
@@ -42,7 +39,7 @@ def stuck(parked_hours: int, limit: int, as_json: bool) -> None:
     """
     from domain.orders import queries
 
-    with _shop() as runtime, runtime.sessions() as session:
+    with shop() as runtime, runtime.sessions() as session:
         since = runtime.clock.now() - timedelta(hours=parked_hours)
         found = queries.stuck(session, limit + 1, since)
     shown = found[:limit]
@@ -76,7 +73,7 @@ def dismiss(event_id: int, why: str, as_json: bool) -> None:
     note = " ".join(why.split())
     if not 1 <= len(note) <= 400:
         complain("--why needs 1 to 400 characters: nothing was changed", 2)
-    with _shop() as runtime:
+    with shop() as runtime:
         try:
             with runtime.sessions.begin() as session:
                 service.dismiss(session, event_id, note, runtime.clock.now())
@@ -99,7 +96,7 @@ def retry(event_id: int, as_json: bool) -> None:
     from domain.orders import service
     from domain.shared.errors import NotFound
 
-    with _shop() as runtime:
+    with shop() as runtime:
         try:
             with runtime.sessions.begin() as session:
                 service.retry(session, event_id, runtime.clock.now())
@@ -107,26 +104,6 @@ def retry(event_id: int, as_json: bool) -> None:
             _unknown(event_id, "in conflict or dead")
         runtime.bell.ring({"event"})
     _report(event_id, "new", as_json, f"event {event_id} is tried again at once; see: python -m bot events stuck")
-
-
-@contextmanager
-def _shop() -> Iterator["Runtime"]:
-    """The shop of the settings; a database that is away becomes a sentence and status 1."""
-    settings = load_settings()
-    from sqlalchemy.exc import OperationalError, ProgrammingError
-
-    from bot.runtime import bootstrap, logs
-
-    logs.configure(settings)
-    runtime = bootstrap.build(settings)
-    try:
-        yield runtime
-    except OperationalError as error:
-        complain(f"the database is not there: {str(error.orig).strip()}")
-    except ProgrammingError:
-        complain("the database is not at the schema of this code: python -m bot migrate")
-    finally:
-        runtime.close()
 
 
 def _lines(event: "StuckEvent") -> str:
