@@ -21,10 +21,9 @@ In chat: ``ctx.tool(Links).to("wallet", ctx.speaker.id)``.
 in a read-only transaction unless it was posted to.
 """
 
-from handlers.web.h5 import rules
 from handlers.web.h5.door import H5Context, blueprint
 from handlers.web.h5.pages import Content, File, NotThere, Page, Visit
 
 __all__ = ["PAGES", "Content", "File", "H5Context", "NotThere", "Page", "Visit", "blueprint"]
 
-PAGES: tuple[Page, ...] = (rules.PAGE,)
+PAGES: tuple[Page, ...] = ()

@@ -71,19 +71,19 @@ class _Door:
 
     def _visit(self, page: Page, part: str, person_id: int, ends: int, *, posted: bool) -> Response:
         context = self._context
-        with context.sessions.begin() as session:
-            if not posted:
-                session.execute(text("set transaction read only"))
-            person = people.person(session, person_id)
-            if person is None:
-                return self.notice("bad", 403)
-            visit = Visit(person, session, context.now(), context.shop, context.copy, context.links, ends, part,
-                          _texts(request.args), _texts(request.form) if posted else {}, context.tools)
-            try:
+        try:
+            with context.sessions.begin() as session:
+                if not posted:
+                    session.execute(text("set transaction read only"))
+                person = people.person(session, person_id)
+                if person is None:
+                    return self.notice("bad", 403)
+                visit = Visit(person, session, context.now(), context.shop, context.copy, context.links, ends, part,
+                              _texts(request.args), _texts(request.form) if posted else {}, context.tools)
                 found = page.show(visit)
-            except NotThere:
-                return self.notice("missing", 404)
-            return _file(found) if isinstance(found, File) else self._page(page, visit, found)
+        except NotThere:
+            return self.notice("missing", 404)
+        return _file(found) if isinstance(found, File) else self._page(page, visit, found)
 
     def _page(self, page: Page, visit: Visit, content: Content) -> Response:
         say = self._context.copy.render
