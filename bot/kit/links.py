@@ -8,7 +8,6 @@ import base64
 import hashlib
 import hmac
 import struct
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from urllib.parse import quote, urlencode
@@ -34,7 +33,7 @@ class Links:
 
     key: bytes = field(repr=False)
     public_url: str
-    real_now: Callable[[], float] = time.time
+    real_now: Callable[[], float]
 
     def to(self, page: str, person_id: int, part: str = "", lasts: int = LASTS_SECONDS, **query: str) -> str:
         """The full address of ``page`` for a person; ``part`` and ``query`` are not signed and change nothing about
