@@ -9,7 +9,7 @@ class CopyError(Exception):
 
 
 class Copy(Protocol):
-    def render(self, key: str, **facts: object) -> str:
+    def render(self, key: str, /, **facts: object) -> str:
         """The text of ``key`` with its placeholders filled. Raises CopyError."""
         ...
 

@@ -32,7 +32,7 @@ class Voice:
         if faults:
             raise CopyError("assets/copy has faults:\n" + "\n".join(f"  - {fault}" for fault in faults))
 
-    def render(self, key: str, **facts: object) -> str:
+    def render(self, key: str, /, **facts: object) -> str:
         """The text of ``key``. Raises CopyError for an unknown key or facts that are not its placeholders."""
         if key not in self._texts:
             raise CopyError(f"no text for {key}")

@@ -1,6 +1,7 @@
 """When two people turn out to be one, their orders, deals and money follow. Passed to the people room as movers."""
 
 from domain.commissions import service as commissions
+from domain.experiments import service as experiments
 from domain.inbox import service as inbox
 from domain.ledger import service as ledger
 from domain.materials import service as materials
@@ -14,6 +15,6 @@ from domain.vault import service as vault
 
 MOVERS: tuple[Mover, ...] = (
     referrals.move, orders.move, commissions.move, ledger.move, roles.move, rewards.move, inbox.move, notices.move,
-    materials.move, vault.move,
+    materials.move, vault.move, experiments.move,
 )
 """What every caller of ``people.service.resolve_many`` and ``merge`` passes, so that nothing is left behind."""

@@ -4,6 +4,7 @@ from bot.kit.chores import Chores
 from bot.kit.jobs import Jobs
 from handlers.jobs.audit import chores as _audit
 from handlers.jobs.commissions import jobs as _commissions
+from handlers.jobs.experiments import chores as _experiments
 from handlers.jobs.growth import jobs as _growth
 from handlers.jobs.menus import jobs as _menus
 from handlers.jobs.notices import jobs as _notices
@@ -14,5 +15,5 @@ for _part in (_menus, _notices, _posters, _commissions, _growth):
     JOBS.include(_part)
 
 CHORES = Chores()
-for _recurring in (_audit,):
+for _recurring in (_audit, _experiments):
     CHORES.include(_recurring)
