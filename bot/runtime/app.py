@@ -11,7 +11,7 @@ from bot.runtime.demo import mount_simulator
 from bot.runtime.express import ExpressLane
 from bot.runtime.settings import Settings, from_environment
 from bot.runtime.understanding import warm_up
-from handlers.web import api, landing
+from handlers.web import api, landing, ops
 
 log = structlog.get_logger(__name__)
 
@@ -30,6 +30,7 @@ def create_app(settings: Settings | None = None, runtime: bootstrap.Runtime | No
     app.register_blueprint(webhook.blueprint(door))
     app.register_blueprint(health.blueprint(settings, runtime.engine))
     app.register_blueprint(api.blueprint(_api_context(runtime)))
+    app.register_blueprint(ops.blueprint(_ops_context(runtime)))
     app.register_blueprint(landing.blueprint(_landing_context(runtime)))
     if settings.demo:
         mount_simulator(app, runtime)
@@ -51,6 +52,10 @@ def _api_context(runtime: bootstrap.Runtime) -> api.ApiContext:
     }
     return api.ApiContext(runtime.sessions, runtime.clock.now, runtime.bell.ring, runtime.pepper, sources,
                           metrics.events)
+
+
+def _ops_context(runtime: bootstrap.Runtime) -> ops.OpsContext:
+    return ops.OpsContext(runtime.sessions, runtime.clock.now, runtime.bell.ring, runtime.voice, runtime.context.tool)
 
 
 def _landing_context(runtime: bootstrap.Runtime) -> landing.LandingContext:

@@ -4,17 +4,15 @@ from collections.abc import Callable
 from typing import Any
 
 from flask import Blueprint, Response, request
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
-from werkzeug.exceptions import HTTPException
 
 from domain.shared import outbox
 from handlers.web.api import bodies, docs, openapi
 from handlers.web.api.auth import Keys
 from handlers.web.api.context import ApiContext, Source
 from handlers.web.api.event_door import EventDoor
-from handlers.web.api.problems import Refusal, answer, away, missing
+from handlers.web.api.problems import answer, missing
 from handlers.web.api.reads import Asked
+from handlers.web.api.serving import guard, published
 from handlers.web.api.table import OPERATIONS, PREFIX, Operation
 
 __all__ = ["ApiContext", "Source", "blueprint"]
@@ -29,10 +27,7 @@ def blueprint(context: ApiContext) -> Blueprint:
         doors.add_url_rule(PREFIX + operation.path, operation.name, view, methods=[operation.method])
     doors.add_url_rule(f"{PREFIX}/openapi.json", "specification", _specification, methods=["GET"])
     docs.add_to(doors)
-    doors.register_error_handler(Refusal, Refusal.response)
-    doors.register_error_handler(HTTPException, _http_error)
-    for fault in (OperationalError, InterfaceError, PoolTimeout):
-        doors.register_error_handler(fault, _away)
+    guard(doors)
     return doors
 
 
@@ -65,17 +60,4 @@ def _keyed(operation: Operation, context: ApiContext, keys: Keys) -> Callable[..
 
 
 def _specification() -> Response:
-    response = answer(openapi.specification())
-    response.headers["Cache-Control"] = "public, max-age=300"
-    response.headers["Access-Control-Allow-Origin"] = "*"
-    return response
-
-
-def _http_error(fault: HTTPException) -> Response:
-    """What Flask itself refuses (a sender that went away, a method not allowed), in our shape."""
-    code = fault.name.lower().replace(" ", "_")
-    return Refusal(fault.code or 500, code, fault.description or fault.name).response()
-
-
-def _away(fault: DBAPIError | PoolTimeout) -> Response:
-    return away().response()
+    return published(openapi.specification())

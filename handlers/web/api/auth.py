@@ -16,10 +16,7 @@ class Keys:
 
     def reader(self, authorization: str | None) -> str:
         """The name of the system whose key was sent. Raises Refusal 401."""
-        scheme, _, key = (authorization or "").partition(" ")
-        if scheme.lower() != "bearer" or not key.strip():
-            raise keyless(given=False)
-        given = _digest(key.strip())
+        given = _digest(bearer(authorization))
         found = ""
         for name, digest in self._digests:
             if hmac.compare_digest(digest, given):
@@ -27,6 +24,14 @@ class Keys:
         if not found:
             raise keyless(given=True)
         return found
+
+
+def bearer(authorization: str | None) -> str:
+    """The key that was sent. Raises Refusal 401 when none was."""
+    scheme, _, key = (authorization or "").partition(" ")
+    if scheme.lower() != "bearer" or not key.strip():
+        raise keyless(given=False)
+    return key.strip()
 
 
 def _digest(key: str) -> bytes:

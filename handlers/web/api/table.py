@@ -1,49 +1,14 @@
-"""The one table of the API: the routes, the specification and the docs page are all made from it."""
-
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Literal
+"""The one table of the shop's API: the routes, the specification and the docs page are all made from it."""
 
 from handlers.web.api import reads, shapes, writes
 from handlers.web.api.event_shapes import EVENTS, EventBatch
-from handlers.web.api.reads import Asked
+from handlers.web.api.operations import AWAY, BAD, TOO_LARGE, Operation, Parameter
+
+__all__ = ["EVERY_OPERATION", "OPERATIONS", "PREFIX", "Operation"]
 
 PREFIX = "/api/v1"
 
-Tag = Literal["Events in", "People", "Money", "Coupons", "Orders"]
-
-
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """A query parameter; all are optional strings."""
-
-    name: str
-    description: str
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """One path and method. ``path`` is a Flask rule under PREFIX. ``call`` None: the event door, which is signed
-    instead of keyed. ``body``: the shapes it may have. ``refusals``: statuses beside those of every operation, with
-    their meaning."""
-
-    method: Literal["GET", "POST"]
-    path: str
-    name: str
-    tag: Tag
-    summary: str
-    description: str
-    answer: type[Any]
-    call: Callable[[Asked], Any] | None = None
-    status: int = 200
-    query: tuple[Parameter, ...] = ()
-    body: tuple[Any, ...] = ()
-    read_body: Callable[[dict[str, Any]], Any] | None = None
-    refusals: tuple[tuple[int, str], ...] = ()
-
-
 _NO_PERSON = (404, "Nobody has that id.")
-_BAD = (422, "Something in the request is wrong; every fault is listed with its place.")
 
 OPERATIONS = (
     Operation(
@@ -53,7 +18,7 @@ OPERATIONS = (
         "all events of a batch are taken or none. Unknown fields are ignored.",
         shapes.Accepted, status=202, body=(EventBatch, EVENTS),
         refusals=((409, "An event id is known with other content; nothing was taken."),
-                  (413, "The body is larger than 1 MiB."), _BAD),
+                  (413, "The body is larger than 1 MiB."), BAD),
     ),
     Operation(
         "GET", "/people", "findPerson", "People", "Find a person by one of their identities",
@@ -64,7 +29,7 @@ OPERATIONS = (
                Parameter("external_userid", "WeCom contact id."),
                Parameter("phone", "Mobile number, as in 13812345678 or +8613812345678."),
                Parameter("mall_user_id", "The mall's own user id.")),
-        refusals=((404, "Nobody has that identity."), _BAD),
+        refusals=((404, "Nobody has that identity."), BAD),
     ),
     Operation("GET", "/people/<int:person_id>", "getPerson", "People", "A person", "Role, referrer and code.",
               shapes.Person, reads.person, refusals=(_NO_PERSON,)),
@@ -74,7 +39,7 @@ OPERATIONS = (
     Operation("GET", "/people/<int:person_id>/statement", "getStatement", "Money", "A person's ledger lines",
               "Newest first, with the reason and the order of each. Pages stay stable while new lines are booked.",
               shapes.Statement, reads.statement, query=(Parameter("cursor", "next_cursor of the page before."),),
-              refusals=(_NO_PERSON, _BAD)),
+              refusals=(_NO_PERSON, BAD)),
     Operation("GET", "/people/<int:person_id>/progress", "getProgress", "People", "The repurchase ladder",
               "How often somebody came back, and what the next step gives.", shapes.Progress, reads.progress,
               refusals=(_NO_PERSON,)),
@@ -84,7 +49,7 @@ OPERATIONS = (
               "Idempotent: the same order again gets the same answer. An order that is returned gives its coupon back.",
               shapes.Coupon, writes.redeem, body=(shapes.Redeem,), read_body=writes.read_redeem,
               refusals=((404, "There is no such coupon."), (409, "Used for another order, expired or revoked."),
-                        (413, "The body is larger than 16 KiB."), _BAD)),
+                        TOO_LARGE, BAD)),
     Operation("GET", "/orders/<channel>/<path:order_id>/commission", "getCommission", "Orders",
               "Who earns what from an order",
               "One line for each order line and level, as struck at payment, less what refunds took back.",
@@ -96,5 +61,5 @@ OPERATIONS = (
 
 EVERY_OPERATION = (
     (401, "The signature or the key does not hold."),
-    (503, "The database is away; try again after Retry-After seconds."),
+    AWAY,
 )

@@ -1,0 +1,42 @@
+"""What an API is made of: operations in a table. Routes, specification and docs page are all made from such tables."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A query parameter; all are optional strings."""
+
+    name: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One path and method. ``path`` is a Flask rule under the API's prefix. ``call`` None: the event door, which is
+    signed instead of keyed. ``body``: the shapes it may have. ``refusals``: statuses beside those of every operation,
+    with their meaning. ``places``: what the variables of the path mean, where the API does not say it for all.
+    ``media``: the content type of an answer that is not JSON (``answer`` is not looked at then)."""
+
+    method: Literal["GET", "POST"]
+    path: str
+    name: str
+    tag: str
+    summary: str
+    description: str
+    answer: type[Any]
+    call: Callable[[Any], Any] | None = None
+    status: int = 200
+    query: tuple[Parameter, ...] = ()
+    body: tuple[Any, ...] = ()
+    read_body: Callable[[dict[str, Any]], Any] | None = None
+    refusals: tuple[tuple[int, str], ...] = ()
+    places: tuple[tuple[str, str], ...] = ()
+    media: str = "application/json"
+
+
+AWAY = (503, "The database is away; try again after Retry-After seconds.")
+BAD = (422, "Something in the request is wrong; every fault is listed with its place.")
+TOO_LARGE = (413, "The body is larger than 16 KiB.")

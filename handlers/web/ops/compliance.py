@@ -1,0 +1,74 @@
+"""What the law looks at, through the API: how far down plans may pay."""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Struct
+
+from domain.audit import queries
+from domain.commissions.limits import Limits as ShopLimits
+from domain.commissions.limits import limits
+from domain.workflows import levels
+from handlers.web.api.operations import BAD, TOO_LARGE, Parameter
+from handlers.web.api.problems import invalid
+from handlers.web.api.shapes import Fault
+from handlers.web.ops.approvals import Approval
+from handlers.web.ops.context import OWNER, REFUSED, Asked, OpsOperation, shaped
+
+
+class Limits(Struct):
+    """How far down plans may pay."""
+
+    max_levels: Annotated[int, Meta(ge=1, le=3)]
+    team_pay: Annotated[bool, Meta(description="Whether a team's sales may pay its leader.")]
+
+
+class Warned(Struct):
+    """What an owner must read before asking for more than one level, or for team pay."""
+
+    warning: str
+
+
+class NewLimits(Struct):
+    """``warning_read``: the text of getLevelsWarning was read; needed for more than one level, or for team pay."""
+
+    max_levels: Annotated[int, Meta(ge=1, le=3)]
+    team_pay: bool
+    reason: Annotated[str, Meta(min_length=1, max_length=1000)]
+    warning_read: bool = False
+
+
+def show(asked: Asked) -> Limits:
+    return msgspec.convert(limits(asked.session), Limits, from_attributes=True)
+
+
+def warning(asked: Asked) -> Warned:
+    return Warned(_warning(asked, asked.number("levels", 2, 3), asked.choice("team", ("yes", "no"), "no") == "yes"))
+
+
+def ask(asked: Asked) -> Approval:
+    wanted: NewLimits = asked.body
+    risky = wanted.max_levels > 1 or wanted.team_pay
+    if risky and not wanted.warning_read:
+        raise invalid([Fault("/warning_read", "must be true: read GET /compliance/levels-warning first")])
+    text = _warning(asked, wanted.max_levels, wanted.team_pay) if risky else ""
+    asked_for = levels.ask(asked.session, ShopLimits(wanted.max_levels, wanted.team_pay), text, wanted.reason,
+                           asked.actor, asked.now)
+    return msgspec.convert(queries.approval_view(asked_for, asked.now), Approval, from_attributes=True)
+
+
+def _warning(asked: Asked, most: int, team: bool) -> str:
+    return asked.copy.render("compliance.levels_warning", levels=most, team=team)
+
+
+OPERATIONS = (
+    OpsOperation("GET", "/compliance/levels", "getLevels", "Compliance", "How far down plans may pay",
+                 "The database refuses plans beyond it.", Limits, show),
+    OpsOperation("GET", "/compliance/levels-warning", "getLevelsWarning", "Compliance", "What the law says",
+                 "To be read before more than one level, or team pay, is asked for.", Warned, warning, refusals=(BAD,),
+                 query=(Parameter("levels", "How many levels are wanted, 1 to 3; 2 if not given."),
+                        Parameter("team", "yes or no; no if not given."))),
+    OpsOperation("POST", "/compliance/levels", "askForLevels", "Compliance", "Ask for other limits",
+                 "An owner asks, a second person approves (plan.levels).", Approval, ask, status=201,
+                 body=(NewLimits,), read_body=shaped(NewLimits), roles=OWNER, refusals=(REFUSED, TOO_LARGE, BAD)),
+)

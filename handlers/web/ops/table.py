@@ -1,0 +1,17 @@
+"""The table of the operator API: every topic brings its operations. Adding a topic is adding its module here."""
+
+from handlers.web.api.operations import AWAY
+from handlers.web.ops import approvals, compliance, log, operators
+from handlers.web.ops.context import OpsOperation
+
+PREFIX = "/api/v1/ops"
+
+TOPICS = (operators, approvals, compliance, log)
+
+OPERATIONS: tuple[OpsOperation, ...] = tuple(operation for topic in TOPICS for operation in topic.OPERATIONS)
+
+EVERY_OPERATION = (
+    (401, "The key is no operator's, or its operator is disabled."),
+    (403, "The operator's role may not do this, or a second person must."),
+    AWAY,
+)
