@@ -86,3 +86,15 @@ class OffsetClock:
 def business_date(at: datetime, zone: ZoneInfo = SHANGHAI) -> date:
     """The calendar day of an instant where the shop is."""
     return at.astimezone(zone).date()
+
+
+def month_bounds(day: date, zone: ZoneInfo = SHANGHAI) -> tuple[datetime, datetime]:
+    """The first instant of the business month of ``day``, and that of the next month."""
+    first = day.replace(day=1)
+    following = (first + timedelta(days=32)).replace(day=1)
+    return day_starts(first, zone), day_starts(following, zone)
+
+
+def day_starts(day: date, zone: ZoneInfo = SHANGHAI) -> datetime:
+    """The first instant of a business day."""
+    return datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC)

@@ -1,0 +1,148 @@
+"""Opens personal links: who it is, which page, and a friendly word when the link does not hold."""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import structlog
+from flask import Blueprint, Response, render_template, request
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.orm import Session, sessionmaker
+
+from bot.kit.context import Shop
+from bot.kit.copy import Copy
+from bot.kit.links import LinkRefused, Links
+from domain.people import queries as people
+from handlers.web.h5.pages import Content, File, NotThere, Page, Visit
+
+log = structlog.get_logger(__name__)
+
+STYLE = Path(__file__).parents[3] / "assets" / "static" / "h5" / "h5.css"
+POLICY = (
+    "default-src 'none'; style-src 'self'; img-src 'self' https:; base-uri 'none'; form-action 'self'; "
+    "frame-ancestors 'none'"
+)
+LONGEST_FORM = 16 * 1024
+LONGEST_VALUE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class H5Context:
+    """``now`` is business time. ``filters``: what templates format money and days with, as the voice does."""
+
+    sessions: sessionmaker[Session]
+    now: Callable[[], datetime]
+    copy: Copy
+    shop: Shop
+    links: Links
+    filters: Mapping[str, Callable[..., Any]]
+    tools: Mapping[type[Any], Any] = field(default_factory=dict)
+
+
+class _Door:
+    """Every page by name, and the answers that are no page."""
+
+    def __init__(self, context: H5Context, pages: Sequence[Page]) -> None:
+        self._context = context
+        self._pages = {page.name: page for page in pages}
+        self._style = STYLE.read_bytes()
+        self._version = hashlib.sha256(self._style).hexdigest()[:12]
+
+    def open(self, name: str, part: str = "") -> Response:
+        page = self._pages.get(name)
+        if page is None:
+            return self.notice("missing", 404)
+        posted = request.method == "POST"
+        if posted and not page.posts:
+            return Response("405 Method Not Allowed", 405, content_type="text/plain", headers={"Allow": "GET, HEAD"})
+        if posted and (request.content_length is None or request.content_length > LONGEST_FORM):
+            return self.notice("missing", 413)
+        try:
+            person_id, ends = self._context.links.open(name, (request.form if posted else request.args).get("t", ""))
+        except LinkRefused as refusal:
+            return self.notice(refusal.reason, 403)
+        return self._visit(page, part, person_id, ends, posted=posted)
+
+    def _visit(self, page: Page, part: str, person_id: int, ends: int, *, posted: bool) -> Response:
+        context = self._context
+        try:
+            with context.sessions.begin() as session:
+                if not posted:
+                    session.execute(text("set transaction read only"))
+                person = people.person(session, person_id)
+                if person is None:
+                    return self.notice("bad", 403)
+                visit = Visit(person, session, context.now(), context.shop, context.copy, context.links, ends, part,
+                              _texts(request.args), _texts(request.form) if posted else {}, context.tools)
+                found = page.show(visit)
+        except NotThere:
+            return self.notice("missing", 404)
+        return _file(found) if isinstance(found, File) else self._page(page, visit, found)
+
+    def _page(self, page: Page, visit: Visit, content: Content) -> Response:
+        say = self._context.copy.render
+        return _sealed(Response(render_template(f"h5/{page.name}.html", **{
+            "title": say(f"h5.{page.name}.title"), "shop": visit.shop.name, "version": self._version, "say": say,
+            "has": self._context.copy.has, "link": visit.link, "token": visit.token(page.name), "page": page.name,
+            "person": visit.person, **content,
+        }), content_type="text/html; charset=utf-8"))
+
+    def notice(self, what: str, status: int) -> Response:
+        """A page that says what is wrong and how to get a good link. Names nobody."""
+        say, shop = self._context.copy.render, self._context.shop.name
+        return _sealed(Response(render_template(
+            "h5/notice.html", shop=shop, title=say(f"h5.{what}_title"), text=say(f"h5.{what}_text", shop=shop),
+            version=self._version), status, content_type="text/html; charset=utf-8"))
+
+    def busy(self, fault: Exception) -> Response:
+        log.warning("h5.away", fault=type(fault).__name__)
+        response = self.notice("busy", 503)
+        response.headers["Retry-After"] = "5"
+        return response
+
+    def style(self) -> Response:
+        response = Response(self._style, content_type="text/css; charset=utf-8")
+        response.headers["Cache-Control"] = "public, max-age=31536000"
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        return response
+
+
+def blueprint(context: H5Context, pages: Sequence[Page]) -> Blueprint:
+    """The customer pages. A database that is away is a friendly page too."""
+    door = Blueprint("h5", __name__)
+    every = _Door(context, pages)
+    for name, formatted in context.filters.items():
+        door.add_app_template_filter(formatted, name)
+    door.add_url_rule("/me/h5.css", "style", every.style, methods=["GET"])
+    door.add_url_rule("/me/<name>", "open", every.open, methods=["GET", "POST"])
+    door.add_url_rule("/me/<name>/<part>", "open_part", every.open, methods=["GET", "POST"])
+    for kind in (DBAPIError, PoolTimeout):
+        door.register_error_handler(kind, every.busy)
+    return door
+
+
+def _texts(given: Mapping[str, str]) -> dict[str, str]:
+    """What came from outside, cut short, without the token and without what no text column takes."""
+    return {name: value[:LONGEST_VALUE].replace("\0", "") for name, value in given.items() if name != "t"}
+
+
+def _file(file: File) -> Response:
+    response = _sealed(Response(file.content, content_type=file.kind))
+    response.headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(file.name)}"
+    return response
+
+
+def _sealed(response: Response) -> Response:
+    """Personal: kept by nobody, shown in no frame, told to no other site."""
+    response.headers["Content-Security-Policy"] = POLICY
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Referrer-Policy"] = "no-referrer"
+    response.headers["X-Robots-Tag"] = "noindex"
+    response.headers["Cache-Control"] = "private, no-store"
+    return response

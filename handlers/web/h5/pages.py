@@ -1,0 +1,75 @@
+"""What a customer page is made of: who visits, what it asks for, what it answers."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, TypeVar
+
+from sqlalchemy.orm import Session
+
+from bot.kit.context import Shop
+from bot.kit.copy import Copy
+from bot.kit.links import Links
+from domain.people.queries import PersonView
+
+T = TypeVar("T")
+
+
+class NotThere(Exception):
+    """The page has nothing of that name for this person: answered with 404 and a friendly word."""
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A download. ``kind`` is its content type."""
+
+    name: str
+    content: str | bytes
+    kind: str = "text/csv; charset=utf-8"
+
+
+Content = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One opening of a page. ``asked``: the query, without the token; ``form``: what was posted, empty otherwise.
+
+    ``part``: what stands behind the page's name in the address, '' mostly. Texts from outside: trust none of them.
+    """
+
+    person: PersonView
+    session: Session
+    now: datetime
+    shop: Shop
+    copy: Copy
+    links: Links
+    ends: int
+    part: str = ""
+    asked: Mapping[str, str] = field(default_factory=dict)
+    form: Mapping[str, str] = field(default_factory=dict)
+    tools: Mapping[type[Any], Any] = field(default_factory=dict)
+
+    def link(self, page: str, part: str = "") -> str:
+        """The address of another page of the same person, relative, valid no longer than this visit."""
+        token = self.links.sign_until(page, self.person.id, self.ends)
+        return f"/me/{page}{f'/{part}' if part else ''}?t={token}"
+
+    def token(self, page: str) -> str:
+        """What a form puts into its hidden field ``t``."""
+        return self.links.sign_until(page, self.person.id, self.ends)
+
+    def tool(self, kind: type[T]) -> T:
+        """The one instance of ``kind`` that this process holds."""
+        found = self.tools[kind]
+        assert isinstance(found, kind)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """``/me/<name>``, shown by ``assets/templates/h5/<name>.html`` with what ``show`` gives; see the package."""
+
+    name: str
+    show: Callable[[Visit], Content | File]
+    posts: bool = False
