@@ -119,6 +119,10 @@ class BadNotification(Exception):
     """Not from the provider, not fresh, or not readable: refuse it. The message is safe for logs."""
 
 
+class MalformedNotification(BadNotification):
+    """Truly signed by the provider, but not what it promises to send: keep a note of it, and let it be."""
+
+
 class FundBillNotReady(Exception):
     """The bill of that day is not made yet (it comes the next day after 10:00), or cannot be had now: ask later."""
 

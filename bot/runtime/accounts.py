@@ -219,6 +219,7 @@ class PayAccount:
     scene: Annotated[str, _pattern(r"[0-9]{4}", "copy the number of the approved scene, 1005 is 佣金报酬")] = "1005"
     scene_job: _ReportText = "推广员"
     scene_reward: _ReportText = "推广商品的佣金"
+    fund_account: Annotated[str, _one_of("OPERATION", "BASIC", "FEES")] = "OPERATION"
     api_base: _BaseUrl = "https://api.mch.weixin.qq.com"
 
 
