@@ -40,6 +40,7 @@ from domain.rewards.rules import Offers
 from domain.roles.rules import Titles
 from domain.shared.clock import Clock, OffsetClock, SystemClock
 from domain.vault.seal import Vault
+from domain.workflows.evidence import Pseudonyms
 from handlers.chat import TREE
 from handlers.jobs import CHORES, JOBS
 
@@ -132,6 +133,7 @@ def build(
         Offers: Offers.load((ASSETS / "rewards.toml").read_text("utf-8")),
         Vault: Vault(*settings.vault_keys()),
         Titles: Titles.load((ASSETS / "roles.toml").read_text("utf-8")), SealKey: SealKey(settings.key("audit seals")),
+        Pseudonyms: Pseudonyms(settings.key("regulator pseudonyms")),
     }
     context = ProcessContext(sessions, clock, voice, shop, app_ids, gateways, tools, bell.ring)
     accounts = {name: Account(name, app_ids[name], shops[name]) for name in app_ids}

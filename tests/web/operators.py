@@ -11,6 +11,7 @@ from sqlalchemy.orm import sessionmaker
 from domain.audit import service as audit
 from domain.audit.rules import SealKey
 from domain.shared.clock import FixedClock
+from domain.workflows.evidence import Pseudonyms
 from handlers.web import ops
 from tests.fakes.shop import voice
 
@@ -24,7 +25,8 @@ class Office:
 
     engine: Engine
     clock: FixedClock
-    tools: dict[type, Any] = field(default_factory=lambda: {SealKey: SealKey(b"k" * 32)})
+    tools: dict[type, Any] = field(default_factory=lambda: {
+        SealKey: SealKey(b"k" * 32), Pseudonyms: Pseudonyms(b"p" * 32)})
     rings: list[frozenset[str]] = field(default_factory=list)
     keys: dict[str, str] = field(default_factory=dict)
 

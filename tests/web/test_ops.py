@@ -98,6 +98,20 @@ def test_the_log_is_read_by_pages_and_checked(office) -> None:
     assert (report["sound"], report["sealed"], report["unsealed"]) == (True, 0, 68)
 
 
+def test_the_regulators_file_is_for_owner_and_finance_and_noted(office) -> None:
+    path = "/compliance/export?from=2026-11-01&to=2026-11-30"
+    office.get("reviewer", path, expect=403)
+    answer = office.client.get(PREFIX + path, headers=office.bearer("finance"))
+    assert (answer.status_code, answer.content_type) == (200, "text/csv; charset=utf-8")
+    assert answer.data.decode("utf-8-sig").startswith("record,id,at,beneficiary,level")
+    assert "commissions-2026-11-01-2026-11-30.csv" in answer.headers["Content-Disposition"]
+    noted, = office.get("owner", "/audit?act=export.regulator")["events"]
+    assert (noted["operator"], noted["detail"]["from"]) == ("zhou", "2026-11-01")
+    for days in ("", "from=2026-11-01", "from=2026-11-02&to=2026-11-01", "from=20261101&to=2026-W01-1",
+                 "from=0001-01-01&to=9999-12-31"):
+        office.get("owner", f"/compliance/export?{days}", expect=422)
+
+
 NASTY = [
     b"", b"[]", b"{", b"null", b'{"name": 1, "role": "x"}', b'{"name": "\\u0000", "role": "owner"}',
     b'{"name": "a b", "role": "owner"}', b'{"role": "owner"}', b'{"note": 5}', b'{"note": "\\u0000"}',

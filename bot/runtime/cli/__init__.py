@@ -23,6 +23,7 @@ _COMMANDS = {
     "approvals": "approvals:approvals",
     "audit": "audit:audit",
     "compliance": "compliance:compliance",
+    "export": "export:export",
     "experiment": "experiments:experiment",
     "env-example": "checks:env_example",
 }

@@ -6,14 +6,17 @@ import msgspec
 from msgspec import Meta, Struct
 
 from domain.audit import queries
+from domain.audit import service as audit
 from domain.commissions.limits import Limits as ShopLimits
 from domain.commissions.limits import limits
-from domain.workflows import levels
+from domain.workflows import evidence, levels
 from handlers.web.api.operations import BAD, TOO_LARGE, Parameter
 from handlers.web.api.problems import invalid
 from handlers.web.api.shapes import Fault
 from handlers.web.ops.approvals import Approval
-from handlers.web.ops.context import OWNER, REFUSED, Asked, OpsOperation, shaped
+from handlers.web.ops.context import MONEY, OWNER, REFUSED, Asked, Download, OpsOperation, shaped
+
+CSV = "text/csv; charset=utf-8"
 
 
 class Limits(Struct):
@@ -57,6 +60,16 @@ def ask(asked: Asked) -> Approval:
     return msgspec.convert(queries.approval_view(asked_for, asked.now), Approval, from_attributes=True)
 
 
+def export(asked: Asked) -> Download:
+    first, last = asked.day("from"), asked.day("to")
+    if not evidence.sensible(first, last):
+        raise invalid([Fault("/to", "is before /from, or one of them is no day that can be meant")])
+    days = {"from": first.isoformat(), "to": last.isoformat()}
+    audit.record(asked.session, asked.actor, "export.regulator", "shop", days, asked.now)
+    pieces = evidence.regulator_csv(asked.context.sessions, asked.tool(evidence.Pseudonyms), first, last)
+    return Download(f"commissions-{first}-{last}.csv", CSV, pieces)
+
+
 def _warning(asked: Asked, most: int, team: bool) -> str:
     return asked.copy.render("compliance.levels_warning", levels=most, team=team)
 
@@ -68,6 +81,12 @@ OPERATIONS = (
                  "To be read before more than one level, or team pay, is asked for.", Warned, warning, refusals=(BAD,),
                  query=(Parameter("levels", "How many levels are wanted, 1 to 3; 2 if not given."),
                         Parameter("team", "yes or no; no if not given."))),
+    OpsOperation("GET", "/compliance/export", "exportForRegulator", "Compliance", "Every commission, as evidence",
+                 "CSV: every commission with its order, goods, payer, level, rule, plan version, refunds and payment, "
+                 "then every other movement of money between the shop and a promoter. People under pseudonyms. Noted "
+                 "in the log.", str, export, media=CSV, roles=MONEY, refusals=(BAD,),
+                 query=(Parameter("from", "First business day (Shanghai), as in 2026-11-01."),
+                        Parameter("to", "Last business day, included."))),
     OpsOperation("POST", "/compliance/levels", "askForLevels", "Compliance", "Ask for other limits",
                  "An owner asks, a second person approves (plan.levels).", Approval, ask, status=201,
                  body=(NewLimits,), read_body=shaped(NewLimits), roles=OWNER, refusals=(REFUSED, TOO_LARGE, BAD)),

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, TypeVar
 
 import msgspec
@@ -78,6 +78,16 @@ class Asked:
         if not (given.isascii() and given.isdecimal() and len(given) < 20 and least <= int(given) <= most):
             raise invalid([Fault(f"/{name}", f"must be a whole number from {least} to {most}")])
         return int(given)
+
+    def day(self, name: str) -> date:
+        """A day of the query, which must be there. Raises Refusal 422."""
+        try:
+            given = self.query.get(name, "")
+            if len(given) != len("2026-11-01"):
+                raise ValueError
+            return date.fromisoformat(given)
+        except ValueError:
+            raise invalid([Fault(f"/{name}", "must be a day, as in 2026-11-01")]) from None
 
     def choice(self, name: str, options: tuple[str, ...], otherwise: str) -> str:
         """One of ``options`` of the query. Raises Refusal 422."""

@@ -94,6 +94,17 @@ def test_more_levels_need_the_warning_an_owner_and_a_second_person(run, team) ->
     assert acts[0]["detail"]["via"].startswith("cli:")
 
 
+def test_the_regulators_file_is_written_whole_and_noted(run, team, tmp_path) -> None:
+    target = tmp_path / "november.csv"
+    days = "export regulator --from 2026-11-01 --to 2026-11-30 --as"
+    assert "没有名为" in run(f"{days} nobody -o {target}", expect=1).output and not target.exists()
+    run(f"{days} lin -o {target}")
+    assert target.read_bytes().startswith(b"\xef\xbb\xbfrecord,id,") and target.stat().st_mode & 0o077 == 0
+    assert [one["operator"] for one in listed(run, "audit list --act export.regulator")] == ["lin"]
+    run("export regulator --from 2026-11-02 --to 2026-11-01 --as lin", expect=2)
+    assert "cannot be written" in run(f"{days} lin -o {tmp_path}/no/such.csv", expect=1).output
+
+
 def test_verify_names_the_row_and_ends_with_1(run, team, env, engine: Engine, clock: FixedClock, tmp_path) -> None:
     key = SealKey(settings.load(env, tmp_path).key("audit seals"))
     with Session(engine) as session:
