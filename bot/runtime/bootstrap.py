@@ -35,6 +35,7 @@ from domain.audit.rules import SealKey
 from domain.commissions import plans
 from domain.commissions import service as commissions
 from domain.commissions.plans import Plan
+from domain.insight import rules as insight
 from domain.notices.rules import Policy
 from domain.rewards.rules import Offers
 from domain.roles.rules import Titles
@@ -128,7 +129,9 @@ def build(
     shops = {name: Shop(settings.shop.name, settings.public_url, app_id, styles) for name, app_id in app_ids.items()}
     shop = next(iter(shops.values()), Shop(settings.shop.name, settings.public_url, "", styles))
     pepper = settings.key("identity hashes")
+    segments = insight.load((ASSETS / "segments.toml").read_text("utf-8"))
     tools = {
+        insight.Segmentation: segments,
         Studio: studio, Photos: Photos(), Policy: load_policy(ASSETS / "notices.toml"),
         Offers: Offers.load((ASSETS / "rewards.toml").read_text("utf-8")),
         Vault: Vault(*settings.vault_keys()),

@@ -3,6 +3,7 @@
 from domain.commissions import service as commissions
 from domain.experiments import service as experiments
 from domain.inbox import service as inbox
+from domain.insight import service as insight
 from domain.ledger import service as ledger
 from domain.materials import service as materials
 from domain.notices import service as notices
@@ -15,6 +16,6 @@ from domain.vault import service as vault
 
 MOVERS: tuple[Mover, ...] = (
     referrals.move, orders.move, commissions.move, ledger.move, roles.move, rewards.move, inbox.move, notices.move,
-    materials.move, vault.move, experiments.move,
+    materials.move, vault.move, experiments.move, insight.move,
 )
 """What every caller of ``people.service.resolve_many`` and ``merge`` passes, so that nothing is left behind."""

@@ -6,6 +6,7 @@ from handlers.jobs.audit import chores as _audit
 from handlers.jobs.commissions import jobs as _commissions
 from handlers.jobs.experiments import chores as _experiments
 from handlers.jobs.growth import jobs as _growth
+from handlers.jobs.insight import chores as _insight
 from handlers.jobs.menus import jobs as _menus
 from handlers.jobs.notices import jobs as _notices
 from handlers.jobs.posters import jobs as _posters
@@ -15,5 +16,5 @@ for _part in (_menus, _notices, _posters, _commissions, _growth):
     JOBS.include(_part)
 
 CHORES = Chores()
-for _recurring in (_audit, _experiments):
+for _recurring in (_audit, _experiments, _insight):
     CHORES.include(_recurring)

@@ -24,6 +24,7 @@ _COMMANDS = {
     "audit": "audit:audit",
     "compliance": "compliance:compliance",
     "export": "export:export",
+    "segment": "segments:segment",
     "experiment": "experiments:experiment",
     "env-example": "checks:env_example",
 }

@@ -14,6 +14,8 @@ from sqlalchemy.orm import Session
 from werkzeug.datastructures import MultiDict
 
 from domain.commissions import queries as commissions
+from domain.insight import queries as insight
+from domain.insight import rules as segments
 from domain.ledger import queries as ledger_queries
 from domain.ledger import service as ledger
 from domain.orders.models import CustomerOrder
@@ -81,17 +83,28 @@ def person(asked: Asked) -> shapes.Person:
 
 def _person(asked: Asked, view: people.PersonView) -> shapes.Person:
     role = roles.roles_of(asked.session, [view.id])[view.id]
+    tags = [_tag_title(tag) for tag in insight.of(asked.session, view.id).tags]
     return shapes.Person(
         id=view.id, nickname=view.nickname, role=role, title=_titles().of(role), tier=None,
         referral_code=view.referral_code,
         referrer_id=referrals.referrer_of(asked.session, view.id, asked.now),
-        tags=[], benefits=[], joined_at=view.joined_at,
+        tags=tags, benefits=[], joined_at=view.joined_at,
     )
 
 
 @cache
 def _titles() -> Titles:
     return Titles.load((ASSETS / "roles.toml").read_text(encoding="utf-8"))
+
+
+def _tag_title(tag: str) -> str:
+    """What people call it; tags that others put on are called by their own name."""
+    return _tag_titles().get(tag, tag)
+
+
+@cache
+def _tag_titles() -> dict[str, str]:
+    return segments.load((ASSETS / "segments.toml").read_text(encoding="utf-8")).titles()
 
 
 def wallet(asked: Asked) -> shapes.Wallet:
