@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import time, timedelta
 from pathlib import Path
 from time import monotonic
+from time import time as real_time
 from typing import Any
 
 from sqlalchemy import Engine, create_engine, event
@@ -16,6 +17,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from bot.kit.context import Shop
 from bot.kit.gateway import Gateway, Outcome, SendResult
+from bot.kit.links import Links
 from bot.pictures.photos import Photos
 from bot.pictures.studio import Studio
 from bot.runtime import bell as bells
@@ -135,6 +137,7 @@ def build(
         Studio: studio, Photos: Photos(), Policy: load_policy(ASSETS / "notices.toml"),
         Offers: Offers.load((ASSETS / "rewards.toml").read_text("utf-8")),
         Vault: Vault(*settings.vault_keys()),
+        Links: Links(settings.key("personal links"), settings.public_url, real_time),
         Titles: Titles.load((ASSETS / "roles.toml").read_text("utf-8")), SealKey: SealKey(settings.key("audit seals")),
         Pseudonyms: Pseudonyms(settings.key("regulator pseudonyms")),
     }

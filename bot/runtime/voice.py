@@ -5,7 +5,7 @@ Texts are Jinja templates in a sandbox with a few filters for money, dates and n
 """
 
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -88,9 +88,7 @@ def _entries(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, dict
 def _environment() -> SandboxedEnvironment:
     environment = SandboxedEnvironment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
                                        autoescape=False)
-    environment.filters.update(
-        yuan=money.yuan, percent=money.percent, times=money.times, day=_day, moment=_moment, masked=masked,
-    )
+    environment.filters.update(FILTERS)
     return environment
 
 
@@ -108,3 +106,10 @@ def _day(value: datetime | date | str) -> str:
 def _moment(value: datetime | str) -> str:
     local = _instant(value).astimezone(SHANGHAI)
     return f"{local.month}月{local.day}日 {local:%H:%M}"
+
+
+FILTERS: dict[str, Callable[..., str]] = {
+    "yuan": money.yuan, "percent": money.percent, "times": money.times, "day": _day, "moment": _moment,
+    "masked": masked,
+}
+"""How texts, and the customers' pages, write money, rates, days and names."""

@@ -1,14 +1,12 @@
-"""Who am I to the shop: 客户归属, 优惠券, 订单, 规则."""
+"""Who am I to the shop: 客户归属, 优惠券, 订单."""
 
 from bot.kit.context import Context
 from bot.kit.conversation import Answer
 from bot.kit.filters import Intent
 from bot.kit.router import Router
-from domain.commissions import service as commissions
 from domain.orders import queries as orders
 from domain.referrals import queries as referrals
 from domain.rewards import queries as rewards
-from domain.roles.rules import Titles
 
 router = Router(__name__)
 
@@ -30,15 +28,6 @@ def show_coupons(ctx: Context) -> Answer:
 @router.on(Intent("orders.show"))
 def show_orders(ctx: Context) -> Answer:
     return ctx.say("orders.show", orders=orders.of_buyer(ctx.session, ctx.speaker.id, ORDERS))
-
-
-@router.on(Intent("rules.show"))
-def show_rules(ctx: Context) -> Answer:
-    """The live plan in plain sentences."""
-    plan = commissions.live_plan(ctx.session, ctx.now)
-    names = {rule.category: ctx.copy.render(f"category.{rule.category}") for rule in plan.rules
-             if ctx.copy.has(f"category.{rule.category}")}
-    return ctx.say("rules.show", plan=plan, names=names, titles=ctx.tool(Titles).by_role)
 
 
 def _usable(ctx: Context) -> list[rewards.CouponView]:

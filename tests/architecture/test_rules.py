@@ -157,6 +157,8 @@ def test_rules_are_pure() -> None:
 CHINESE = {
     "handlers/web/api/event_shapes.py": "the examples of the API's documentation are data",
     "domain/commissions/queries.py": "reads amounts as people write them",
+    "domain/shared/amounts.py": "reads amounts as people write them",
+    "domain/shared/wording.py": "ornaments are compared, not said",
 }
 
 

@@ -16,14 +16,15 @@ To add a page ``/me/wallet`` (and ``/me/wallet/<part>``, if it has parts):
 
 In chat: ``ctx.tool(Links).to("wallet", ctx.speaker.id)``.
 
-``show`` may also return a File (a download), raise NotThere (404), and, for a form, ask ``visit.form`` after setting
-``Page(…, posts=True)``: the token travels in the form's hidden field ``t``, so no other site can send it. A page reads
-in a read-only transaction unless it was posted to.
+``visit.tool(Titles)`` lends what the process holds. ``show`` may also return a File (a download), raise NotThere (404),
+and, for a form, ask ``visit.form`` after setting ``Page(…, posts=True)``: the token travels in the form's hidden field
+``t``, so no other site can send it. A page reads in a read-only transaction unless it was posted to.
 """
 
-from handlers.web.h5.door import H5Context, blueprint
+from handlers.web.h5 import rules
+from handlers.web.h5.door import blueprint
 from handlers.web.h5.pages import Content, File, NotThere, Page, Visit
 
-__all__ = ["PAGES", "Content", "File", "H5Context", "NotThere", "Page", "Visit", "blueprint"]
+__all__ = ["PAGES", "Content", "File", "NotThere", "Page", "Visit", "blueprint"]
 
-PAGES: tuple[Page, ...] = ()
+PAGES: tuple[Page, ...] = (rules.PAGE,)

@@ -2,8 +2,6 @@
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -13,10 +11,8 @@ from flask import Blueprint, Response, render_template, request
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.orm import Session, sessionmaker
 
-from bot.kit.context import Shop
-from bot.kit.copy import Copy
+from bot.kit.jobs import JobContext
 from bot.kit.links import LinkRefused, Links
 from domain.people import queries as people
 from handlers.web.h5.pages import Content, File, NotThere, Page, Visit
@@ -32,24 +28,11 @@ LONGEST_FORM = 16 * 1024
 LONGEST_VALUE = 200
 
 
-@dataclass(frozen=True, slots=True)
-class H5Context:
-    """``now`` is business time. ``filters``: what templates format money and days with, as the voice does."""
-
-    sessions: sessionmaker[Session]
-    now: Callable[[], datetime]
-    copy: Copy
-    shop: Shop
-    links: Links
-    filters: Mapping[str, Callable[..., Any]]
-    tools: Mapping[type[Any], Any] = field(default_factory=dict)
-
-
 class _Door:
     """Every page by name, and the answers that are no page."""
 
-    def __init__(self, context: H5Context, pages: Sequence[Page]) -> None:
-        self._context = context
+    def __init__(self, jobs: JobContext, pages: Sequence[Page]) -> None:
+        self._jobs = jobs
         self._pages = {page.name: page for page in pages}
         self._style = STYLE.read_bytes()
         self._version = hashlib.sha256(self._style).hexdigest()[:12]
@@ -64,38 +47,37 @@ class _Door:
         if posted and (request.content_length is None or request.content_length > LONGEST_FORM):
             return self.notice("missing", 413)
         try:
-            person_id, ends = self._context.links.open(name, (request.form if posted else request.args).get("t", ""))
+            person_id, ends = self._jobs.tool(Links).open(name, (request.form if posted else request.args).get("t", ""))
         except LinkRefused as refusal:
             return self.notice(refusal.reason, 403)
         return self._visit(page, part, person_id, ends, posted=posted)
 
     def _visit(self, page: Page, part: str, person_id: int, ends: int, *, posted: bool) -> Response:
-        context = self._context
         try:
-            with context.sessions.begin() as session:
+            with self._jobs.begin() as session:
                 if not posted:
                     session.execute(text("set transaction read only"))
                 person = people.person(session, person_id)
                 if person is None:
                     return self.notice("bad", 403)
-                visit = Visit(person, session, context.now(), context.shop, context.copy, context.links, ends, part,
-                              _texts(request.args), _texts(request.form) if posted else {}, context.tools)
+                visit = Visit(person, session, self._jobs.now(), self._jobs, ends, part, _texts(request.args),
+                              _texts(request.form) if posted else {})
                 found = page.show(visit)
         except NotThere:
             return self.notice("missing", 404)
         return _file(found) if isinstance(found, File) else self._page(page, visit, found)
 
     def _page(self, page: Page, visit: Visit, content: Content) -> Response:
-        say = self._context.copy.render
+        say = self._jobs.copy.render
         return _sealed(Response(render_template(f"h5/{page.name}.html", **{
             "title": say(f"h5.{page.name}.title"), "shop": visit.shop.name, "version": self._version, "say": say,
-            "has": self._context.copy.has, "link": visit.link, "token": visit.token(page.name), "page": page.name,
+            "has": self._jobs.copy.has, "link": visit.link, "token": visit.token(page.name), "page": page.name,
             "person": visit.person, **content,
         }), content_type="text/html; charset=utf-8"))
 
     def notice(self, what: str, status: int) -> Response:
         """A page that says what is wrong and how to get a good link. Names nobody."""
-        say, shop = self._context.copy.render, self._context.shop.name
+        say, shop = self._jobs.copy.render, self._jobs.shop.name
         return _sealed(Response(render_template(
             "h5/notice.html", shop=shop, title=say(f"h5.{what}_title"), text=say(f"h5.{what}_text", shop=shop),
             version=self._version), status, content_type="text/html; charset=utf-8"))
@@ -113,11 +95,12 @@ class _Door:
         return response
 
 
-def blueprint(context: H5Context, pages: Sequence[Page]) -> Blueprint:
-    """The customer pages. A database that is away is a friendly page too."""
+def blueprint(jobs: JobContext, filters: Mapping[str, Callable[..., Any]], pages: Sequence[Page]) -> Blueprint:
+    """The customer pages; a database that is away is a friendly page too. ``filters``: how templates write money, rates
+    and days, as the voice does."""
     door = Blueprint("h5", __name__)
-    every = _Door(context, pages)
-    for name, formatted in context.filters.items():
+    every = _Door(jobs, pages)
+    for name, formatted in filters.items():
         door.add_app_template_filter(formatted, name)
     door.add_url_rule("/me/h5.css", "style", every.style, methods=["GET"])
     door.add_url_rule("/me/<name>", "open", every.open, methods=["GET", "POST"])

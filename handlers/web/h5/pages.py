@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from bot.kit.context import Shop
 from bot.kit.copy import Copy
+from bot.kit.jobs import JobContext
 from bot.kit.links import Links
 from domain.people.queries import PersonView
 
@@ -41,29 +42,32 @@ class Visit:
     person: PersonView
     session: Session
     now: datetime
-    shop: Shop
-    copy: Copy
-    links: Links
+    jobs: JobContext
     ends: int
     part: str = ""
     asked: Mapping[str, str] = field(default_factory=dict)
     form: Mapping[str, str] = field(default_factory=dict)
-    tools: Mapping[type[Any], Any] = field(default_factory=dict)
+
+    @property
+    def copy(self) -> Copy:
+        return self.jobs.copy
+
+    @property
+    def shop(self) -> Shop:
+        return self.jobs.shop
 
     def link(self, page: str, part: str = "") -> str:
         """The address of another page of the same person, relative, valid no longer than this visit."""
-        token = self.links.sign_until(page, self.person.id, self.ends)
+        token = self.token(page)
         return f"/me/{page}{f'/{part}' if part else ''}?t={token}"
 
     def token(self, page: str) -> str:
         """What a form puts into its hidden field ``t``."""
-        return self.links.sign_until(page, self.person.id, self.ends)
+        return self.tool(Links).sign_until(page, self.person.id, self.ends)
 
     def tool(self, kind: type[T]) -> T:
         """The one instance of ``kind`` that this process holds."""
-        found = self.tools[kind]
-        assert isinstance(found, kind)
-        return found
+        return self.jobs.tool(kind)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,55 @@
+"""Amounts of money as people write them in a sentence: ``5000``, ``¥1,280.50``, ``3.5万``, ``一万二``. Pure."""
+
+import re
+import unicodedata
+
+MOST_FEN = 10_000_000_000
+"""A hundred million yuan: more is a slip of the finger."""
+
+_UNITS = {"十": 10, "百": 100, "千": 1_000, "k": 1_000, "万": 10_000, "w": 10_000, "亿": 100_000_000}
+_DIGITS = {name: value for value, names in enumerate(("零〇", "一", "二两", "三", "四", "五", "六", "七", "八", "九"))
+           for name in names}
+_ARABIC = r"(?P<whole>\d{1,3}(?:,\d{3})+|\d{1,12})(?:\.(?P<part>\d{1,4}))?\s*(?P<unit>[百千万亿]|[kw](?![a-z]))?"
+_ANY = "[零〇一二两三四五六七八九十百千万亿]"
+_AMOUNT = re.compile(
+    rf"(?<![\d.a-z_-])(?:{_ARABIC}|(?P<chinese>{_ANY}{{1,20}})(?=\s*[元块])|(?P<bare>{_ANY}*[百千万亿]{_ANY}*))"
+    r"(?!\s*[%\d次个单天月级档位])"
+)
+
+
+def find_fen(text: str) -> int | None:
+    """The first amount in a sentence, in fen; None when there is none, or none that makes sense. Counts (``3单``),
+    percentages and numbers inside of codes are no amounts; Chinese numerals need a unit (``三百``) or ``元``."""
+    plain = unicodedata.normalize("NFKC", text).lower()
+    for match in _AMOUNT.finditer(plain):
+        fen = _arabic(match) if match["whole"] else _chinese(match["chinese"] or match["bare"])
+        if fen is not None and 0 < fen <= MOST_FEN:
+            return fen
+    return None
+
+
+def _arabic(match: re.Match[str]) -> int | None:
+    part = match["part"] or ""
+    scale = _UNITS.get(match["unit"] or "", 1)
+    fen, rest = divmod(int(match["whole"].replace(",", "") + part) * scale * 100, 10 ** len(part))
+    return fen if not rest else None
+
+
+def _chinese(numerals: str) -> int | None:
+    """``一万二`` → 12 000 yuan in fen: a last digit without a unit counts as a tenth of the unit before it."""
+    total = section = digit = 0
+    last = 1
+    for place, sign in enumerate(numerals):
+        if sign in _DIGITS:
+            if digit and numerals[place - 1] in _DIGITS:
+                return None
+            digit = _DIGITS[sign]
+            last = 1 if sign in "零〇" else last
+            continue
+        unit = _UNITS[sign]
+        if unit >= 10_000:
+            total, section = (total + section + digit or 1) * unit, 0
+        else:
+            section += (digit or 1) * unit
+        digit, last = 0, unit
+    return (total + section + digit * (last // 10 if last > 10 else 1)) * 100
