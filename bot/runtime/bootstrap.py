@@ -40,8 +40,10 @@ from domain.commissions.plans import Plan
 from domain.insight import rules as insight
 from domain.notices.rules import Policy
 from domain.rewards.rules import Offers
+from domain.risk.rules import Rules
 from domain.roles.rules import Titles
 from domain.shared.clock import Clock, OffsetClock, SystemClock
+from domain.shared.seal import Seal
 from domain.vault.seal import Vault
 from domain.workflows.evidence import Pseudonyms
 from handlers.chat import TREE
@@ -138,6 +140,7 @@ def build(
         Offers: Offers.load((ASSETS / "rewards.toml").read_text("utf-8")),
         Vault: Vault(*settings.vault_keys()),
         Links: Links(settings.key("personal links"), settings.public_url, real_time),
+        Seal: Seal(pepper), Rules: Rules.load((ASSETS / "risk.toml").read_text("utf-8")),
         Titles: Titles.load((ASSETS / "roles.toml").read_text("utf-8")), SealKey: SealKey(settings.key("audit seals")),
         Pseudonyms: Pseudonyms(settings.key("regulator pseudonyms")),
     }

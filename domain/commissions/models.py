@@ -70,7 +70,8 @@ class CommissionLine(Base):
     person's ``boost_bps``, within the plan's limits (10 000 = x1).
 
     ``uncut_fen`` is the amount before the cap, ``clawed_fen`` what refunds have taken back so far. ``release_at`` is
-    set when the order counts as received, ``released_at`` when the money became available.
+    set when the order counts as received, ``released_at`` when the money became available. While ``held_at`` is set
+    the money is frozen and keeps its dates; ``hold_no`` counts the holds. What is ``confiscated_at`` is gone for good.
     """
 
     __tablename__ = "commission_line"
@@ -82,11 +83,16 @@ class CommissionLine(Base):
         CheckConstraint("rule_bps >= 0 and phase_bps >= 0 and boost_bps >= 10000", name="factors"),
         CheckConstraint("amount_fen > 0 and amount_fen <= uncut_fen", name="amount"),
         CheckConstraint("clawed_fen between 0 and amount_fen", name="clawed"),
+        CheckConstraint("held_at is null or released_at is null", name="held"),
+        CheckConstraint(
+            "confiscated_at is null or (clawed_fen = amount_fen and held_at is null)", name="confiscated"
+        ),
         Index(None, "beneficiary_id", "id"),
         Index(
             "ix_commission_line_release", "release_at",
-            postgresql_where=text("released_at is null and release_at is not null"),
+            postgresql_where=text("released_at is null and release_at is not null and held_at is null"),
         ),
+        Index("ix_commission_line_held", "beneficiary_id", postgresql_where=text("held_at is not null")),
     )
 
     id: Mapped[RowId]
@@ -109,3 +115,6 @@ class CommissionLine(Base):
     phase: Mapped[str] = mapped_column(server_default="")
     phase_bps: Mapped[int] = mapped_column(server_default="10000")
     boost_bps: Mapped[int] = mapped_column(server_default="10000")
+    held_at: Mapped[datetime | None]
+    hold_no: Mapped[int] = mapped_column(server_default="0")
+    confiscated_at: Mapped[datetime | None]

@@ -4,14 +4,14 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Literal
+from typing import Any, Literal
 
-from sqlalchemy import text
+from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
 from domain.shared.clock import business_date
 
-State = Literal["pending", "available", "clawed_back"]
+State = Literal["pending", "held", "available", "clawed_back", "confiscated"]
 
 _EXPLAINED = 20
 """Lines that one question may bring up: more than anybody reads in chat."""
@@ -20,7 +20,7 @@ _LINES = """
     select c.id, c.order_id, o.channel, o.order_no, l.title, c.beneficiary_id, c.level, c.kind, c.base_fen, c.rate_bps,
            c.rule, c.rule_bps, c.phase, c.phase_bps, c.boost_bps, c.plan_version,
            c.uncut_fen, c.amount_fen, c.clawed_fen, l.refunded_fen, o.closed_at, c.accrued_at,
-           c.release_at, c.released_at
+           c.release_at, c.released_at, c.held_at, c.confiscated_at
       from commission_line c
       join order_line l on l.order_id = c.order_id and l.n = c.n
       join customer_order o on o.id = c.order_id
@@ -142,17 +142,21 @@ def _views(session: Session, statement: object, **values: object) -> list[LineVi
             boost_bps=row.boost_bps, plan_version=row.plan_version, uncut_fen=row.uncut_fen,
             amount_fen=row.amount_fen, clawed_fen=row.clawed_fen, left_fen=row.amount_fen - row.clawed_fen,
             refunded_fen=row.refunded_fen, closed=row.closed_at is not None,
-            state=_state(row.amount_fen - row.clawed_fen, row.released_at), accrued_at=row.accrued_at,
+            state=_state(row), accrued_at=row.accrued_at,
             releases_on=business_date(row.release_at) if row.release_at else None,
         )
         for row in session.execute(statement, values)  # type: ignore[call-overload]
     ]
 
 
-def _state(left_fen: int, released_at: datetime | None) -> State:
-    if not left_fen:
+def _state(row: Row[Any]) -> State:
+    if row.confiscated_at:
+        return "confiscated"
+    if row.amount_fen == row.clawed_fen:
         return "clawed_back"
-    return "available" if released_at else "pending"
+    if row.released_at:
+        return "available"
+    return "held" if row.held_at else "pending"
 
 
 def of_order(session: Session, channel: str, order_no: str) -> list[LineView]:

@@ -90,3 +90,23 @@ class Balance(Base):
     amount: Mapped[int] = mapped_column(server_default="0")
     floor: Mapped[int] = mapped_column(server_default="0")
     seq: Mapped[int] = mapped_column(server_default="0")
+
+
+class AccountHold(Base):
+    """Somebody is frozen from ``since`` until ``lifted_at``: new commission waits, nothing is let go or paid out.
+
+    ``cause`` names why, as in ``case:12``. The database refuses withdrawals and releases meanwhile.
+    """
+
+    __tablename__ = "account_hold"
+    __table_args__ = (
+        CheckConstraint("cause <> ''", name="cause"),
+        CheckConstraint("lifted_at >= since", name="lifted"),
+        Index("uq_account_hold_active", "person_id", unique=True, postgresql_where=text("lifted_at is null")),
+    )
+
+    id: Mapped[RowId]
+    person_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
+    cause: Mapped[str]
+    since: Mapped[datetime]
+    lifted_at: Mapped[datetime | None]

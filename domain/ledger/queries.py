@@ -1,5 +1,6 @@
 """Reading the ledger: a person's wallet and statement."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -18,7 +19,7 @@ _WALLET = text("""
      where a.owner_id = :person and a.kind = 'held' and a.currency = 'CNY'
     union all
     (select 'next', sum(c.amount_fen - c.clawed_fen)::bigint, c.release_at from commission_line c
-      where c.beneficiary_id = :person and c.released_at is null and c.release_at is not null
+      where c.beneficiary_id = :person and c.released_at is null and c.release_at is not null and c.held_at is null
       group by c.release_at order by c.release_at limit 1)
 """)
 
@@ -38,6 +39,8 @@ _STATEMENT = text("""
       ) p join journal j on j.id = p.journal_id
      order by p.journal_id desc, p.n desc, p.side limit :most
 """)
+
+_FROZEN = text("select person_id from account_hold where person_id = any (:people) and lifted_at is null")
 
 BEYOND = 2**62
 """Above every journal id."""
@@ -107,6 +110,20 @@ def wallet(session: Session, person_id: int) -> Wallet:
     )
     earned = pending + available + frozen + withdrawing + paid - debt
     return Wallet(pending, available, frozen, withdrawing, paid, debt, held.get("points", 0), earned, coming)
+
+
+def frozen(session: Session, person_id: int) -> bool:
+    """Whether somebody is frozen: nothing is let go to them, and nothing may be paid out.
+
+    Ask first, to say so in good words; whatever happens in between, the database refuses to hold money of a frozen
+    person for a withdrawal (``post`` raises DomainError("account_frozen")).
+    """
+    return bool(frozen_among(session, [person_id]))
+
+
+def frozen_among(session: Session, person_ids: Iterable[int]) -> set[int]:
+    """Those of some people who are frozen."""
+    return set(session.scalars(_FROZEN, {"people": sorted(set(person_ids))}))
 
 
 def statement(session: Session, person_id: int, cursor: str | None, limit: int) -> StatementPage:

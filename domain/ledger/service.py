@@ -23,8 +23,9 @@ TRY_AGAIN = ("40001", "40P01")
 def post(session: Session, entries: Sequence[Entry], now: datetime) -> int:
     """Book ``entries`` in one call, all or none; returns how many were new.
 
-    Raises DomainError("insufficient") when a balance would fall under its floor, Conflict("journal_conflict") when a
-    key is booked with other content. The transaction can go on after neither: roll back, or use a savepoint.
+    Raises DomainError("insufficient") when a balance would fall under its floor, DomainError("account_frozen") when a
+    frozen person would withdraw, Conflict("journal_conflict") when a key is booked with other content. The transaction
+    can go on after none of them: roll back, or use a savepoint.
     """
     if not entries:
         return 0
@@ -73,6 +74,8 @@ def refusal(fault: DBAPIError) -> Exception:
     constraint = getattr(getattr(fault.orig, "diag", None), "constraint_name", None)
     if state == "23514" and constraint == "ck_balance_floor":
         return DomainError("insufficient")
+    if state == "HT423":
+        return DomainError("account_frozen")
     if state == "HT409":
         return Conflict("journal_conflict", detail=str(fault.orig).splitlines()[0])
     return fault
@@ -130,7 +133,8 @@ select format('order %s: commissions say %s, journals say %s', coalesce(c.order_
     select j.source_id as order_id, sum(case when d.owner_id is null then p.amount else -p.amount end) as net
       from journal j join posting p on p.journal_id = j.id
       join account d on d.id = p.debit
-     where j.source_type = 'order' and j.kind in ('commission.accrued', 'commission.clawed_back')
+     where j.source_type = 'order'
+       and j.kind in ('commission.accrued', 'commission.clawed_back', 'commission.confiscated')
      group by 1) j on j.order_id = c.order_id
  where coalesce(c.net, 0) <> coalesce(j.net, 0)
 union all
@@ -138,6 +142,13 @@ select format('order line %s/%s: %s returned, refunds say %s', l.order_id, l.n, 
   from order_line l
   left join (select order_id, n, sum(refund_fen) as fen from refund_line group by 1, 2) r using (order_id, n)
  where l.refunded_fen <> coalesce(r.fen, 0)
+union all
+select format('person %s: held commission %s, frozen balance %s', h.beneficiary_id, h.fen, coalesce(b.amount, 0))
+  from (select beneficiary_id, sum(amount_fen - clawed_fen) as fen from commission_line
+         where held_at is not null group by 1) h
+  left join account a on a.owner_id = h.beneficiary_id and a.kind = 'frozen' and a.currency = 'CNY'
+  left join balance b on b.account_id = a.id
+ where h.fen > coalesce(b.amount, 0)
  limit 100
 """
 

@@ -15,10 +15,14 @@ import msgspec
 
 from domain.people.rules import IdentityRef, Kind
 from domain.shared.errors import DomainError
+from domain.shared.seal import Seal
 
 MAX_FEN = 10**13
 """A hundred billion yuan: far above any order, far below where sums leave 64 bits."""
 MAX_LINES = 200
+SIGNALS = ("payer", "device", "address")
+"""What ``risk`` of a payment may tell, each up to MAX_SIGNAL characters."""
+MAX_SIGNAL = 200
 IDENTITY_KINDS: tuple[Kind, ...] = ("openid", "unionid", "external_userid", "phone", "mall_user_id")
 
 Json = dict[str, Any]
@@ -141,8 +145,11 @@ class Reader:
                 seen.add(value)
 
 
-def parse_event(raw: Any) -> CommerceEvent | list[Fault]:
-    """The typed event, or every fault in it. Never raises on any JSON value."""
+def parse_event(raw: Any, seal: Seal | None = None) -> CommerceEvent | list[Fault]:
+    """The typed event, or every fault in it. Never raises on any JSON value.
+
+    What tells of the payer, the device and the address leaves only as hashes of ``seal``; without one it is dropped.
+    """
     faults: list[Fault] = []
     envelope = Reader(raw, "", faults)
     event_id = envelope.text("id")
@@ -155,6 +162,9 @@ def parse_event(raw: Any) -> CommerceEvent | list[Fault]:
             envelope.fault("type", f"is none of {', '.join(PARSERS)}")
         return faults
     subject, clean = parser(data)
+    signals = clean.pop("risk", None)
+    if signals and seal is not None:
+        clean["risk"] = {name: seal(name, value) for name, value in signals.items()}
     return faults or CommerceEvent(event_id, kind, occurred_at, subject, clean)
 
 
@@ -225,9 +235,16 @@ def _paid(data: Reader) -> tuple[str, Json]:
             for line in lines
         ],
     }
+    if data.raw.get("risk") is not None:
+        clean["risk"] = _signals(data.child("risk"))
     if not data.faults and sum(line["paid_fen"] for line in clean["lines"]) != clean["paid_fen"]:
         data.fault("paid_fen", "must be the sum of the lines' paid_fen (shipping apart)")
     return subject, clean
+
+
+def _signals(reader: Reader) -> dict[str, str]:
+    told = {name: reader.text(name, most=MAX_SIGNAL, least=0, default="") for name in SIGNALS}
+    return {name: value for name, value in told.items() if value}
 
 
 def _shipped(data: Reader) -> tuple[str, Json]:

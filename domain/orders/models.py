@@ -18,6 +18,7 @@ class CustomerOrder(Base):
 
     ``completed_at``: when it counts as received, by confirmation or because ``receive_due_at`` passed.
     ``seller_id``: to whom the sale counts, ``leader_id``: who had brought the seller, both as of payment.
+    ``signals``: keyed hashes of who paid, from which device, to which address, as far as the mall tells.
     """
 
     __tablename__ = "customer_order"
@@ -58,6 +59,7 @@ class CustomerOrder(Base):
     booked_at: Mapped[datetime]
     seller_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
     leader_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
+    signals: Mapped[dict[str, Any] | None]
 
 
 class OrderLine(Base):

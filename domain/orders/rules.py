@@ -80,6 +80,7 @@ class OrderState:
     buyer: Json = field(default_factory=dict)
     region: str = ""
     share_code: str = ""
+    signals: Json | None = None
     refunded_fen: int = 0
     refunds: dict[str, str] = field(default_factory=dict)
     shipped_at: datetime | None = None
@@ -147,7 +148,7 @@ def _pay(result: Folded, fact: Fact) -> Verdict:
         channel=data["channel"], order_no=data["order_id"], source=fact.source, digest=digest,
         paid_at=datetime.fromisoformat(data["paid_at"]), paid_fen=data["paid_fen"],
         shipping_fen=data["shipping_fen"], lines=lines, buyer=data["buyer"], region=data["region"],
-        share_code=data["share_code"],
+        share_code=data["share_code"], signals=data.get("risk"),
     )
     return Verdict(fact.row_id, "done")
 

@@ -105,3 +105,16 @@ def move(session: Session, kept_id: int, gone_id: int, now: datetime) -> dict[st
     session.execute(text("update customer_order set seller_id = :kept where seller_id = :gone"), ends)
     session.execute(text("update customer_order set leader_id = :kept where leader_id = :gone"), ends)
     return {"customer_order": len(moved)}
+
+
+def lease(session: Session, order_ids: Sequence[int]) -> None:
+    """Hold some orders until the transaction ends, so that no worker books or lets go anything of them meanwhile.
+
+    Waits for whoever has one; in one order, so that two who take several cannot wait for each other. Take it before any
+    balance is locked.
+    """
+    session.execute(text("""
+        select pg_advisory_xact_lock(hashtextextended(subject, 0))
+          from (select 'order:' || channel || '/' || order_no as subject from customer_order
+                 where id = any (:orders) order by 1) mine
+    """), {"orders": list(order_ids)}).all()

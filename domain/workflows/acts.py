@@ -9,12 +9,13 @@ from domain.audit import approvals
 from domain.audit.approvals import Approval
 from domain.audit.rules import SYSTEM, Actor
 from domain.shared.errors import DomainError
-from domain.workflows import levels
+from domain.workflows import freezing, levels
 
 Act = Callable[[Session, Approval, Actor, datetime], None]
 
 ACTS: dict[str, Act] = {
     levels.ACT: levels.apply,
+    "person.freeze": freezing.freeze, "person.release": freezing.release, "person.confiscate": freezing.confiscate,
 }
 """Act → what an approval of it does. ``Approval.payload`` says on what; the actor is who approved. What it raises
 leaves the approval open."""

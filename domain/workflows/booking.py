@@ -9,11 +9,12 @@ import msgspec
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
+from domain.commissions.holds import mark_held
 from domain.commissions.plans import Plan
 from domain.commissions.rules import Above, SaleLine, sold_by, strike, taken_back
 from domain.commissions.service import PlanBook
 from domain.ledger import service as ledger
-from domain.ledger.rules import EXPENSE_BY_LEVEL, Entry, Move, Purse, document, person, platform
+from domain.ledger.rules import EXPENSE_BY_LEVEL, Entry, Move, Purse, Side, document, person, platform
 from domain.orders.events import refs_of
 from domain.orders.rules import OrderState, Return, Verdict
 from domain.people import service as people
@@ -103,6 +104,7 @@ def _strike(session: Session, works: Sequence[Work], plans: PlanBook) -> list[Wo
                 rate_bps=part.rate_bps, rule=part.rule, plan_version=plan.version, uncut_fen=part.uncut_fen,
                 amount_fen=part.amount_fen, accrued_at=order.paid_at, rule_bps=part.rule_bps, phase=part.phase,
                 phase_bps=part.phase_bps, boost_bps=part.boost_bps,
+                held_at=order.paid_at if part.beneficiary_id in standing.frozen else None,
             )
             for part in strike(order.buyer_id, sold, above, plan, business_date(order.paid_at))
         ]
@@ -129,15 +131,21 @@ def schedule(work: Work, plan: Plan) -> None:
 
 
 def accrue(work: Work, out: Ledgered) -> None:
-    """The journal of a new deal: the platform's expense becomes pending money, one pair a line."""
+    """The journal of a new deal: the platform's expense becomes pending money (of frozen people: frozen), one pair a
+    line."""
     if not work.deals:
         return
     moves = tuple(
-        Move(platform(EXPENSE_BY_LEVEL[deal.level]), person(deal.beneficiary_id, "pending"), deal.amount_fen)
+        Move(platform(EXPENSE_BY_LEVEL[deal.level]), _waiting(deal), deal.amount_fen)
         for deal in work.deals
     )
     out.entries.append(_entry(work, "accrued", "commission.accrued", work.order.paid_at, moves))
     out.facts += notes.accrued(work)
+
+
+def _waiting(deal: Deal) -> Side:
+    """Where the money of a deal is until it is let go."""
+    return person(deal.beneficiary_id, "frozen" if deal.held_at else "pending")
 
 
 def _entry(work: Work, key: str, kind: str, at: datetime, moves: tuple[Move, ...]) -> Entry:
@@ -183,7 +191,7 @@ def _claw(
         deal.clawed_fen, deal.touched = target, True
         expense = platform(EXPENSE_BY_LEVEL[deal.level])
         if deal.released_at is None:
-            taken = [Move(person(deal.beneficiary_id, "pending"), expense, delta)]
+            taken = [Move(_waiting(deal), expense, delta)]
         else:
             taken = purses[deal.beneficiary_id].take_back(delta, expense)
         moves += taken
@@ -214,6 +222,10 @@ def store(
         session.connection().exec_driver_sql(_APPLY, {"doc": msgspec.json.encode(doc).decode()})
     except DBAPIError as fault:
         raise ledger.refusal(fault) from fault
+    mark_held(session, [
+        (work.order.id, deal.beneficiary_id, deal.held_at) for work in works for deal in work.deals
+        if deal.held_at and not deal.id
+    ])
 
 
 def _document(works: Sequence[Work], verdicts: Sequence[Verdict], now: datetime) -> dict[str, Any]:

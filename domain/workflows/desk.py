@@ -14,7 +14,8 @@ Json = dict[str, Any]
 
 @dataclass(slots=True)
 class Deal:
-    """A commission line while a batch works on it. ``id`` is 0 until it is stored."""
+    """A commission line while a batch works on it. ``id`` is 0 until it is stored. While ``held_at`` is set its money
+    is frozen."""
 
     n: int
     beneficiary_id: int
@@ -34,6 +35,7 @@ class Deal:
     clawed_fen: int = 0
     release_at: datetime | None = None
     released_at: datetime | None = None
+    held_at: datetime | None = None
     id: int = 0
     touched: bool = False
 
@@ -76,7 +78,7 @@ def deal_from(row: Json) -> Deal:
              "uncut_fen", "amount_fen", "clawed_fen", "rule_bps", "phase", "phase_bps", "boost_bps")
     return Deal(
         accrued_at=datetime.fromisoformat(row["accrued_at"]), release_at=_time(row["release_at"]),
-        released_at=_time(row["released_at"]), **{name: row[name] for name in plain},
+        released_at=_time(row["released_at"]), held_at=_time(row["held_at"]), **{name: row[name] for name in plain},
     )
 
 
@@ -90,7 +92,7 @@ def order_row(order: OrderState, now: datetime) -> Json:
         "channel": order.channel, "order_no": order.order_no, "source": order.source, "buyer_id": order.buyer_id,
         "currency": "CNY", "paid_fen": order.paid_fen, "shipping_fen": order.shipping_fen, "region": order.region,
         "share_code": order.share_code, "digest": order.digest, "paid_at": order.paid_at, "booked_at": now,
-        "seller_id": order.seller_id, "leader_id": order.leader_id,
+        "seller_id": order.seller_id, "leader_id": order.leader_id, "signals": order.signals,
     }
 
 

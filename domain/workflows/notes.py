@@ -15,7 +15,7 @@ from domain.workflows.desk import Deal, Work
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What a refund took of one deal: ``parts`` says from where (pending, available, debt), in fen."""
+    """What a refund took of one deal: ``parts`` says from where (pending, frozen, available, debt), in fen."""
 
     deal: Deal
     fen: int
@@ -45,7 +45,7 @@ def accrued(work: Work) -> list[Effect]:
             "title": titles[deals[0].n], "beneficiary_id": beneficiary, "level": deals[0].level,
             "amount_fen": sum(deal.amount_fen for deal in deals), "rate_bps": deals[0].rate_bps,
             "rule": deals[0].rule, "plan_version": deals[0].plan_version, "parts": parts,
-            "paid_at": work.order.paid_at.isoformat(),
+            "paid_at": work.order.paid_at.isoformat(), "held": deals[0].held_at is not None,
         }
         key = f"commission.accrued:{work.order.id}:{beneficiary}"
         facts.append(Effect("fact", "commission.accrued", key, beneficiary, payload))
@@ -57,12 +57,13 @@ def clawed_back(work: Work, cause: str, taken: Sequence[Taken]) -> list[Effect]:
     facts = []
     for beneficiary in sorted({one.deal.beneficiary_id for one in taken}):
         mine = [one for one in taken if one.deal.beneficiary_id == beneficiary]
-        parts = {kind: sum(one.parts.get(kind, 0) for one in mine) for kind in ("pending", "available", "debt")}
+        places = ("pending", "frozen", "available", "debt")
+        parts = {kind: sum(one.parts.get(kind, 0) for one in mine) for kind in places}
         left = sum(deal.left_fen for deal in work.deals if deal.beneficiary_id == beneficiary)
         payload = _about(work) | {
             "beneficiary_id": beneficiary, "cause": cause, "amount_fen": sum(one.fen for one in mine),
-            "left_fen": left, "from_pending_fen": parts["pending"], "from_available_fen": parts["available"],
-            "to_debt_fen": parts["debt"],
+            "left_fen": left, "from_pending_fen": parts["pending"], "from_frozen_fen": parts["frozen"],
+            "from_available_fen": parts["available"], "to_debt_fen": parts["debt"],
         }
         key = f"commission.clawed_back:{work.order.id}:{cause}:{beneficiary}"
         facts.append(Effect("fact", "commission.clawed_back", key, beneficiary, payload))

@@ -8,6 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from domain.ledger import service as ledger
+from domain.ledger.queries import frozen_among
 from domain.ledger.rules import Entry
 from domain.orders.rules import Folded
 from domain.workflows import notes
@@ -27,7 +28,10 @@ _RELEASABLE = text("""
     with due as materialized (
         select distinct 'order:' || o.channel || '/' || o.order_no as subject
           from (select order_id from commission_line
-                 where release_at <= :now and released_at is null order by release_at limit :limit) c
+                 where release_at <= :now and released_at is null and held_at is null
+                   and not exists (select from account_hold h
+                                    where h.person_id = beneficiary_id and h.lifted_at is null)
+                 order by release_at limit :limit) c
           join customer_order o on o.id = c.order_id
     )
     select subject from due
@@ -41,7 +45,8 @@ _NEXT = text("""
         (select min(due_at) from commerce_event where state = 'new'),
         (select min(receive_due_at) from customer_order where receive_due_at is not null),
         (select min(c.release_at) from commission_line c join customer_order o on o.id = c.order_id
-          where c.released_at is null and c.release_at is not null
+          where c.released_at is null and c.release_at is not null and c.held_at is null
+            and not exists (select from account_hold h where h.person_id = c.beneficiary_id and h.lifted_at is null)
             and not exists (select from commerce_event e
                              where e.subject = 'order:' || o.channel || '/' || o.order_no and e.state <> 'done'
                                and e.type in ('order.refunded', 'order.closed'))))
@@ -72,8 +77,8 @@ def receive_overdue(session: Session, now: datetime, limit: int) -> int:
 def release_due(session: Session, now: datetime, limit: int) -> int:
     """Let go of commissions whose hold has ended: debt is repaid first, the rest becomes available.
 
-    Orders with an open after-sale (a refund or closing in the inbox that is not settled) wait. Returns how many
-    lines were let go.
+    Orders with an open after-sale (a refund or closing in the inbox that is not settled) wait, and so does what is held
+    or belongs to somebody frozen. Returns how many lines were let go.
     """
     subjects = session.scalars(_RELEASABLE, {"now": now, "limit": limit}).all()
     if not subjects:
@@ -83,6 +88,9 @@ def release_due(session: Session, now: datetime, limit: int) -> int:
     works, _ = _works(session, [subject for subject in subjects if subject not in still_open])
     due = [(work, _due_deals(work, now)) for work in works]
     purses = ledger.lock(session, [deal.beneficiary_id for _, deals in due for deal in deals])
+    # Whoever freezes somebody waits for these orders: who is not frozen now stays so until we are done.
+    frozen = frozen_among(session, purses)
+    due = [(work, [deal for deal in deals if deal.beneficiary_id not in frozen]) for work, deals in due]
     out = Ledgered()
     count = 0
     for work, deals in due:
@@ -106,7 +114,8 @@ def release_due(session: Session, now: datetime, limit: int) -> int:
 def _due_deals(work: Work, now: datetime) -> list[Deal]:
     return [
         deal for deal in work.deals
-        if deal.released_at is None and deal.release_at is not None and deal.release_at <= now and deal.left_fen
+        if deal.released_at is None and deal.held_at is None and deal.left_fen
+        and deal.release_at is not None and deal.release_at <= now
     ]
 
 

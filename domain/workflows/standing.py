@@ -9,8 +9,9 @@ from sqlalchemy.orm import Session
 from domain.roles.rules import Role, highest
 
 _STANDING = """
-    select place, level, person_id, roles, renews, boost_bps
-      from intake_standing(%(ids)s::bigint[], %(ats)s::timestamptz[], %(levels)s)
+    select s.place, s.level, s.person_id, s.roles, s.renews, s.boost_bps,
+           exists (select from account_hold h where h.person_id = s.person_id and h.lifted_at is null)
+      from intake_standing(%(ids)s::bigint[], %(ats)s::timestamptz[], %(levels)s) s
 """
 
 
@@ -18,20 +19,23 @@ _STANDING = """
 class Standing:
     """The people above one buyer at the time of payment, nearest first, their roles and boosts (x bps) then.
 
-    ``renews``: the buyer's own binding ends one day, so that this purchase may make it last longer.
+    ``renews``: the buyer's own binding ends one day, so that this purchase may make it last longer. ``frozen``: those
+    above whose accounts are frozen now, whatever they were at the time.
     """
 
     upline: list[int] = field(default_factory=list)
     roles: dict[int, Role] = field(default_factory=dict)
     boosts: dict[int, int] = field(default_factory=dict)
     renews: bool = False
+    frozen: set[int] = field(default_factory=set)
 
 
 def standing_at(session: Session, asked: Sequence[tuple[int, datetime]], levels: int) -> list[Standing]:
     """The standing of each (buyer, paid at), in order. What somebody became later changes no earlier deal."""
     found = [Standing() for _ in asked]
     wanted = {"ids": [one for one, _ in asked], "ats": [at for _, at in asked], "levels": levels}
-    for place, level, person_id, roles, renews, boost in session.connection().exec_driver_sql(_STANDING, wanted):
+    rows = session.connection().exec_driver_sql(_STANDING, wanted)
+    for place, level, person_id, roles, renews, boost, frozen in rows:
         standing = found[place - 1]
         if level == 0:
             standing.renews = renews
@@ -39,4 +43,6 @@ def standing_at(session: Session, asked: Sequence[tuple[int, datetime]], levels:
             standing.upline.append(person_id)
             standing.roles[person_id] = highest(roles)
             standing.boosts[person_id] = boost
+            if frozen:
+                standing.frozen.add(person_id)
     return found

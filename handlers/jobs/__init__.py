@@ -10,11 +10,13 @@ from handlers.jobs.insight import chores as _insight
 from handlers.jobs.menus import jobs as _menus
 from handlers.jobs.notices import jobs as _notices
 from handlers.jobs.posters import jobs as _posters
+from handlers.jobs.risk import chores as _risk
+from handlers.jobs.risk import jobs as _risk_facts
 
 JOBS = Jobs()
-for _part in (_menus, _notices, _posters, _commissions, _growth):
+for _part in (_menus, _notices, _posters, _commissions, _growth, _risk_facts):
     JOBS.include(_part)
 
 CHORES = Chores()
-for _recurring in (_audit, _experiments, _insight):
+for _recurring in (_audit, _experiments, _insight, _risk):
     CHORES.include(_recurring)

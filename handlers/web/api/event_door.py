@@ -12,6 +12,7 @@ from flask import Request
 
 from domain.orders import service as orders
 from domain.orders.events import CommerceEvent, parse_event
+from domain.shared.seal import Seal
 from handlers.web.api import bodies, signature
 from handlers.web.api.context import ApiContext
 from handlers.web.api.problems import Refusal, invalid, unsigned
@@ -27,6 +28,7 @@ class EventDoor:
 
     def __init__(self, context: ApiContext, real_now: Callable[[], float] = time.time) -> None:
         self._context = context
+        self._seal = Seal(context.pepper)
         self._real_now = real_now
         self._keys: Mapping[str, tuple[bytes, ...]] = {
             name: tuple(signature.decode_secret(secret) for secret in source.webhook_secrets)
@@ -50,7 +52,7 @@ class EventDoor:
     def _take(self, request: Request, source: str) -> Accepted:
         body = bodies.read(request, bodies.MAX_EVENT_BODY)
         self._verify(request, source, body)
-        events = read_events(bodies.json_object(body))
+        events = read_events(bodies.json_object(body), self._seal)
         with self._context.sessions.begin() as session:
             received = orders.receive(session, source, events, self._context.now())
             if received.conflicts:
@@ -74,21 +76,24 @@ class EventDoor:
 _OUTCOMES = {401: "refused", 409: "conflict"}
 
 
-def read_events(content: Mapping[str, Any]) -> list[CommerceEvent]:
-    """One event or ``{"events": […]}``. Raises Refusal 422 with every fault of all of them."""
+def read_events(content: Mapping[str, Any], seal: Seal) -> list[CommerceEvent]:
+    """One event or ``{"events": […]}``; what tells of payers and devices is sealed here, before anything is stored.
+
+    Raises Refusal 422 with every fault of all of them.
+    """
     if "events" not in content:
-        return _parsed([("", content)])
+        return _parsed([("", content)], seal)
     batch = content["events"]
     if not isinstance(batch, list) or not 1 <= len(batch) <= MAX_EVENTS:
         raise invalid([Fault("/events", f"must be a list of 1 to {MAX_EVENTS} events")])
-    return _parsed([(f"/events/{n}", raw) for n, raw in enumerate(batch)])
+    return _parsed([(f"/events/{n}", raw) for n, raw in enumerate(batch)], seal)
 
 
-def _parsed(raws: list[tuple[str, Any]]) -> list[CommerceEvent]:
+def _parsed(raws: list[tuple[str, Any]], seal: Seal) -> list[CommerceEvent]:
     events: list[CommerceEvent] = []
     faults: list[Fault] = []
     for pointer, raw in raws:
-        parsed = parse_event(raw)
+        parsed = parse_event(raw, seal)
         if isinstance(parsed, CommerceEvent):
             events.append(parsed)
             continue

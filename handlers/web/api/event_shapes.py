@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
 
-from domain.orders.events import MAX_FEN, MAX_LINES
+from domain.orders.events import MAX_FEN, MAX_LINES, MAX_SIGNAL
 from handlers.web.api.event_door import MAX_EVENTS
 
 Key = Annotated[str, Meta(min_length=1, max_length=64)]
@@ -24,6 +24,19 @@ class Identities(Struct, omit_defaults=True):
     external_userid: Annotated[str, Meta(max_length=64, description="WeCom contact id.")] | None = None
     phone: Annotated[str, Meta(max_length=64, description="Kept as a keyed hash only.")] | None = None
     mall_user_id: Key | None = None
+
+
+Signal = Annotated[str, Meta(max_length=MAX_SIGNAL, description="Kept as a keyed hash only, to see it again.")]
+
+
+class RiskSignals(Struct, omit_defaults=True):
+    """What helps to recognise orders of one hand: who paid (an openid or a payment account), the device, the address.
+
+    Optional, all of it. Hashed before it is stored; never kept in clear."""
+
+    payer: Signal = ""
+    device: Signal = ""
+    address: Signal = ""
 
 
 class PaidLine(Struct):
@@ -51,6 +64,7 @@ class PaidData(Struct, omit_defaults=True):
     shipping_fen: Fen = 0
     share_code: Annotated[str, Meta(max_length=64, description="Referral code of the link or poster used.")] = ""
     region: Annotated[str, Meta(max_length=64, description="Administrative code, as in 530102.")] = ""
+    risk: RiskSignals | None = None
 
 
 class ShippedData(Struct, omit_defaults=True):
@@ -172,6 +186,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "lines": [{"line_id": "1", "sku": "RICE-5KG", "title": "有机大米 5kg", "category": "fmcg", "quantity": 2,
                    "paid_fen": 9900}],
         "paid_fen": 9900, "shipping_fen": 0,
+        "risk": {"payer": "oABCD", "device": "d-7f3a", "address": "昆明市五华区人民中路 1 号 301"},
     },
     "order.shipped": {**_ORDER, "carrier": "SF", "tracking_no": "SF1234567890"},
     "order.received": {**_ORDER, "received_at": _AT},

@@ -155,8 +155,9 @@ class CommissionLine(Struct):
     plan_version: int
     amount_fen: Annotated[int, Meta(description="As struck at payment, after the plan's cap.")]
     left_fen: Annotated[int, Meta(description="What refunds have left of it.")]
-    state: Annotated[Literal["pending", "available", "clawed_back"], Meta(
-        description="pending until receipt and the hold have passed; clawed_back when nothing is left.")]
+    state: Annotated[Literal["pending", "held", "available", "clawed_back", "confiscated"], Meta(description=(
+        "pending until receipt and the hold have passed; held while it is under review; clawed_back when refunds left"
+        " nothing; confiscated when a review took it."))]
 
 
 class Commission(Struct):

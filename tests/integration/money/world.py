@@ -20,6 +20,7 @@ from domain.people import service as people
 from domain.people.rules import IdentityRef
 from domain.referrals.models import Referral
 from domain.shared.clock import FixedClock
+from domain.shared.seal import Seal
 
 PEPPER = b"a pepper of at least sixteen bytes"
 PLANS = Path(__file__).parents[3] / "assets" / "plans"
@@ -75,7 +76,7 @@ class Shop:
     def event(self, kind: str, *, id: str = "", at: datetime | None = None, **data: Any) -> CommerceEvent:
         raw = {"id": id or f"e{next(self.numbers)}", "type": kind,
                "occurred_at": (at or self.clock.now()).isoformat(), "data": data}
-        parsed = parse_event(raw)
+        parsed = parse_event(raw, Seal(PEPPER))
         assert isinstance(parsed, CommerceEvent), parsed
         return parsed
 
