@@ -8,6 +8,7 @@ from domain.ledger import service as ledger
 from domain.materials import service as materials
 from domain.notices import service as notices
 from domain.orders import service as orders
+from domain.payouts import service as payouts
 from domain.people.service import Mover
 from domain.referrals import service as referrals
 from domain.rewards import service as rewards
@@ -17,6 +18,6 @@ from domain.vault import service as vault
 
 MOVERS: tuple[Mover, ...] = (
     referrals.move, orders.move, commissions.move, ledger.move, roles.move, rewards.move, inbox.move, notices.move,
-    materials.move, vault.move, experiments.move, insight.move, risk.move,
+    materials.move, vault.move, experiments.move, insight.move, risk.move, payouts.move,
 )
 """What every caller of ``people.service.resolve_many`` and ``merge`` passes, so that nothing is left behind."""
