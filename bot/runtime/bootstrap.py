@@ -18,6 +18,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from bot.kit.context import Shop
 from bot.kit.gateway import Gateway, Outcome, SendResult
 from bot.kit.links import Links
+from bot.kit.pay import PayGateways
 from bot.pictures.photos import Photos
 from bot.pictures.studio import Studio
 from bot.runtime import bell as bells
@@ -117,7 +118,7 @@ def _ask_the_rested(engine: Engine) -> None:
 def build(
     settings: Settings, *, engine: Engine | None = None, clock: Clock | None = None,
     bell: "bells.Doorbell | bells.SilentBell | None" = None, gateways: Mapping[str, Gateway] | None = None,
-    studio: Studio | None = None, voice: Voice | None = None,
+    studio: Studio | None = None, voice: Voice | None = None, pay: PayGateways | None = None,
 ) -> Runtime:
     """Put a process together. Production gives settings only; tests give fakes for what would call out."""
     # One for every thread: a connection above pool_size is closed after each use and opened anew for the next.
@@ -141,6 +142,7 @@ def build(
         Vault: Vault(*settings.vault_keys()),
         Links: Links(settings.key("personal links"), settings.public_url, real_time),
         Seal: Seal(pepper), Rules: Rules.load((ASSETS / "risk.toml").read_text("utf-8")),
+        PayGateways: pay if pay is not None else PayGateways({}),
         Titles: Titles.load((ASSETS / "roles.toml").read_text("utf-8")), SealKey: SealKey(settings.key("audit seals")),
         Pseudonyms: Pseudonyms(settings.key("regulator pseudonyms")),
     }

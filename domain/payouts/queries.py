@@ -266,7 +266,7 @@ _TROUBLES = text("""
      order by b.made_at limit 100
 """)
 
-FAULTS = text("""
+FAULTS = text(r"""
     select format('person %s: %s held, open withdrawals say %s', coalesce(h.owner_id, w.person_id),
                   coalesce(h.amount, 0), coalesce(w.fen, 0))
       from (select a.owner_id, b.amount from account a join balance b on b.account_id = a.id
@@ -286,12 +286,12 @@ FAULTS = text("""
         select j.idem, sum(p.amount) filter (where c.kind = 'clearing.wechat') as net,
                sum(p.amount) filter (where c.kind = 'tax.payable') as tax
           from journal j join posting p on p.journal_id = j.id join account c on c.id = p.credit
-         where j.kind = 'withdrawal.paid' group by 1) j on j.idem = 'bill:' || b.id || ':paid'
+         where j.kind = 'withdrawal.paid' group by 1) j on j.idem = 'bill:' || b.id || '\:paid'
      where b.state = 'SUCCESS' and (coalesce(j.net, 0) <> b.amount_fen or coalesce(j.tax, 0) <> b.tax_fen)
     union all
     select format('journal %s: money left without a paid bill', j.idem) from journal j
      where j.kind = 'withdrawal.paid' and not exists (
-        select from transfer_bill b where j.idem = 'bill:' || b.id || ':paid' and b.state = 'SUCCESS')
+        select from transfer_bill b where j.idem = 'bill:' || b.id || '\:paid' and b.state = 'SUCCESS')
     union all
     select format('withdrawal %s: bills say %s, held was %s', w.no, b.fen, w.gross_fen)
       from withdrawal w join (select withdrawal_id, sum(share_fen) as fen from transfer_bill group by 1) b

@@ -126,13 +126,13 @@ def propose(session: Session, withdrawal_id: int, actor: Actor, reason: str, now
 def approve(session: Session, withdrawal_id: int, actor: Actor, now: datetime, proposed_by: str = "") -> None:
     """Reserve the tax, make the bills with their numbers, and let them go once this is committed.
 
-    Raises DomainError("payout.not_asked" | "second_person" | "not_permitted" | "payout.account_changed" |
+    Raises DomainError("payout.not_asked" | "payout.second_person" | "not_permitted" | "payout.account_changed" |
     "payout.too_small"). ``proposed_by``: the first of the two people that a large sum needs.
     """
     withdrawal = _asked(session, withdrawal_id)
     automatic = actor == SYSTEM
     if withdrawal.two_people and proposed_by in ("", actor.name):
-        raise DomainError("second_person", no=withdrawal.no)
+        raise DomainError("payout.second_person", no=withdrawal.no)
     if (automatic and withdrawal.review) or not (automatic or actor.role in _MAY_DECIDE):
         raise DomainError("not_permitted", act=ACT)
     holder = session.scalar(select(Identity.person_id).where(

@@ -1,6 +1,7 @@
 """Withdrawals where they meet other rooms: what risk says before money leaves, and approvals by two people."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy.orm import Session
@@ -40,9 +41,15 @@ def ask(session: Session, request: Request, now: datetime) -> int:
     word = word_of_caution(session, request.person_id, now)
     if word == FROZEN:
         raise DomainError("payout.frozen")
-    return service.ask(session, Request(
-        request.person_id, request.gross_fen, request.account, request.app_id, request.openid, request.remark,
-        "; ".join(part for part in (request.review, word) if part)), now)
+    reviewed = replace(request, review="; ".join(part for part in (request.review, word) if part))
+    with session.begin_nested():  # a refusal leaves nothing behind, and the dialogue can go on
+        return service.ask(session, reviewed, now)
+
+
+def cancel(session: Session, person_id: int, now: datetime) -> str:
+    """As ``payouts.service.cancel``; a refusal leaves nothing behind."""
+    with session.begin_nested():
+        return service.cancel(session, person_id, now)
 
 
 def approve(session: Session, no: str, actor: Actor, reason: str, now: datetime) -> Approval | None:

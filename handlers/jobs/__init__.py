@@ -9,14 +9,16 @@ from handlers.jobs.growth import jobs as _growth
 from handlers.jobs.insight import chores as _insight
 from handlers.jobs.menus import jobs as _menus
 from handlers.jobs.notices import jobs as _notices
+from handlers.jobs.payouts import chores as _payouts_recurring
+from handlers.jobs.payouts import jobs as _payouts
 from handlers.jobs.posters import jobs as _posters
 from handlers.jobs.risk import chores as _risk
 from handlers.jobs.risk import jobs as _risk_facts
 
 JOBS = Jobs()
-for _part in (_menus, _notices, _posters, _commissions, _growth, _risk_facts):
+for _part in (_menus, _notices, _posters, _commissions, _growth, _payouts, _risk_facts):
     JOBS.include(_part)
 
 CHORES = Chores()
-for _recurring in (_audit, _experiments, _insight, _risk):
+for _recurring in (_audit, _experiments, _insight, _payouts_recurring, _risk):
     CHORES.include(_recurring)

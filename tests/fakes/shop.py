@@ -23,6 +23,7 @@ from flask.testing import FlaskClient
 from PIL import Image
 from wechatpy.crypto import WeChatCrypto
 
+from bot.kit.pay import PayGateways
 from bot.pictures.studio import Studio
 from bot.runtime import bootstrap, settings, work
 from bot.runtime.app import create_app
@@ -31,6 +32,7 @@ from bot.runtime.demo import seed_runtime
 from bot.runtime.voice import Voice
 from domain.shared.clock import FixedClock
 from tests.fakes.gateway import FakeGateway
+from tests.fakes.pay import FakePay
 
 ACCOUNT, SOURCE = "demo", "mall"
 
@@ -57,16 +59,18 @@ class Shop:
     clock: FixedClock
     people: dict[str, "Person"] = field(default_factory=dict)
     numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
+    pay: FakePay = field(kw_only=True)
 
     @classmethod
     def open(cls, home: Path, database_url: str, clock: FixedClock) -> "Shop":
         given = {"HUITOU_HOME": str(home), "DATABASE_URL": database_url, "HUITOU_DEMO": "1"}
         config = settings.load(given, home)
         gateway = FakeGateway(ACCOUNT)
+        pay = FakePay(clock, "main", config.wechat[ACCOUNT].app_id)
         runtime = bootstrap.build(config, clock=clock, bell=SilentBell(), gateways={ACCOUNT: gateway}, studio=studio(),
-                                  voice=voice())
+                                  voice=voice(), pay=PayGateways({"main": pay}))
         seed_runtime(runtime)
-        return cls(runtime, create_app(runtime=runtime).test_client(), gateway, clock)
+        return cls(runtime, create_app(runtime=runtime).test_client(), gateway, clock, pay=pay)
 
     def close(self) -> None:
         self.runtime.close()

@@ -1,0 +1,186 @@
+"""Taking money out: 提现, 提现进度, 取消提现. A dialogue of up to five questions, each asked only when it is needed.
+
+Nothing is held before 确认. What is answered about name and ID number is sealed at once and never said back in full.
+"""
+
+from hashlib import sha256
+from unicodedata import normalize
+
+from bot.kit.context import Context
+from bot.kit.conversation import Answer, State
+from bot.kit.filters import InState, Intent
+from bot.kit.links import Links
+from bot.kit.pay import PayGateways
+from bot.kit.router import Router
+from domain.commissions.queries import fen_of
+from domain.payouts import queries
+from domain.payouts import service as payouts
+from domain.payouts.queries import Offer, WithdrawalView
+from domain.payouts.service import Request
+from domain.shared.errors import DomainError
+from domain.vault import service as vault
+from domain.vault.rules import Field
+from domain.vault.seal import Vault
+from domain.workflows import withdrawing
+
+router = Router(__name__)
+
+AMOUNT = State("withdraw", "amount")
+CONSENT = State("withdraw", "consent")
+NAME = State("withdraw", "name", secret=True)
+ID_NUMBER = State("withdraw", "id_number", secret=True)
+CONFIRM = State("withdraw", "confirm")
+
+
+@router.on(InState(AMOUNT))
+def amount_said(ctx: Context) -> Answer:
+    return _begin(ctx, ctx.message.text.strip())
+
+
+@router.on(InState(CONSENT))
+def consent_said(ctx: Context) -> Answer:
+    """Only the very words count: consent is never guessed."""
+    if ctx.message.text.strip() not in _words(ctx, "payout.agree_words"):
+        return ctx.say("payout.no_consent")
+    payouts.agree(ctx.session, ctx.speaker.id, _consent_version(ctx), _consent_digest(ctx), ctx.now)
+    return _next(ctx, queries.offer(ctx.session, ctx.speaker.id, ctx.now), ctx.place.memory["gross_fen"])
+
+
+@router.on(InState(NAME))
+def name_said(ctx: Context) -> Answer:
+    return _sealed(ctx, "real_name", NAME)
+
+
+@router.on(InState(ID_NUMBER))
+def id_number_said(ctx: Context) -> Answer:
+    return _sealed(ctx, "id_number", ID_NUMBER)
+
+
+@router.on(InState(CONFIRM))
+def confirmed(ctx: Context) -> Answer:
+    """The one moment at which money is held: at the very word, not at anything like it. If the figures have changed
+    meanwhile, they are shown again."""
+    if ctx.message.text.strip() not in _words(ctx, "payout.confirm_words"):
+        return ctx.say("payout.not_confirmed")
+    gross_fen, tax_fen = ctx.place.memory["gross_fen"], ctx.place.memory["tax_fen"]
+    offer = queries.offer(ctx.session, ctx.speaker.id, ctx.now)
+    account = _account(ctx)
+    if offer.refusal or not account or gross_fen > offer.available_fen:
+        return _begin(ctx, "")
+    if queries.quote(ctx.session, ctx.speaker.id, gross_fen, ctx.now).tax_fen != tax_fen:
+        return _next(ctx, offer, gross_fen)
+    remark = ctx.copy.render("payout.remark", shop=ctx.shop.name)
+    request = Request(ctx.speaker.id, gross_fen, account, ctx.shop.app_id, ctx.message.sender, remark)
+    try:
+        asked = withdrawing.ask(ctx.session, request, ctx.now)
+    except DomainError as refusal:
+        return _refused(ctx, refusal)
+    return ctx.say("payout.asked", found=queries.by_id(ctx.session, asked))
+
+
+@router.on(Intent("wallet.withdraw"))
+def start(ctx: Context) -> Answer:
+    return _begin(ctx, ctx.argument)
+
+
+@router.on(Intent("withdraw.progress"))
+def show_progress(ctx: Context) -> Answer:
+    found = queries.latest_of(ctx.session, ctx.speaker.id)
+    return _progress(ctx, found) if found else ctx.say("payout.none_yet")
+
+
+@router.on(Intent("withdraw.cancel"))
+def cancel(ctx: Context) -> Answer:
+    """Takes the open request back, as far as the money has not left."""
+    try:
+        state = withdrawing.cancel(ctx.session, ctx.speaker.id, ctx.now)
+    except DomainError as refusal:
+        return _refused(ctx, refusal)
+    return ctx.say("payout.cancelled" if state == "cancelled" else "payout.cancelling")
+
+
+def _begin(ctx: Context, said: str) -> Answer:
+    """Why not, how much, or what is still missing before it can be confirmed."""
+    offer = queries.offer(ctx.session, ctx.speaker.id, ctx.now)
+    if offer.open is not None:
+        return _progress(ctx, offer.open)
+    if offer.refusal:
+        return ctx.say(f"payout.refused.{offer.refusal}", offer=offer)
+    if not _account(ctx):
+        return ctx.say("payout.refused.no_account")
+    if withdrawing.word_of_caution(ctx.session, ctx.speaker.id, ctx.now) == withdrawing.FROZEN:
+        return ctx.say("payout.refused.frozen")
+    if not said:
+        return ctx.ask("payout.how_much", AMOUNT, offer=offer)
+    gross_fen = offer.available_fen if said in _words(ctx, "payout.all_words") else _fen(said)
+    if gross_fen is None:
+        return ctx.ask("payout.what_amount", AMOUNT, offer=offer)
+    if gross_fen < offer.min_fen or gross_fen > offer.available_fen:
+        return ctx.ask("payout.amount_outside", AMOUNT, offer=offer, gross_fen=gross_fen)
+    return _next(ctx, offer, gross_fen)
+
+
+def _next(ctx: Context, offer: Offer, gross_fen: int) -> Answer:
+    """The first question that is still open; the figures when none is."""
+    memory = {"gross_fen": gross_fen}
+    if offer.consent_version != _consent_version(ctx):
+        return ctx.ask("payout.consent", CONSENT, memory, shop=ctx.shop.name)
+    if "real_name" not in offer.held:
+        return ctx.ask("payout.name", NAME, memory)
+    if gross_fen > offer.id_number_above_fen and "id_number" not in offer.held:
+        return ctx.ask("payout.id_number", ID_NUMBER, memory, above_fen=offer.id_number_above_fen)
+    quote = queries.quote(ctx.session, ctx.speaker.id, gross_fen, ctx.now)
+    return ctx.ask("payout.confirm", CONFIRM, memory | {"tax_fen": quote.tax_fen}, quote=quote,
+                   name=offer.held["real_name"])
+
+
+def _sealed(ctx: Context, kind: Field, place: State) -> Answer:
+    """Seal what was typed and go on; what cannot be one is asked for again, with what is wrong about it."""
+    try:
+        vault.keep(ctx.session, ctx.tool(Vault), ctx.speaker.id, kind, ctx.message.text, ctx.now)
+    except DomainError as refusal:
+        return ctx.ask(f"payout.wrong.{refusal.code}", place, ctx.place.memory)
+    return _next(ctx, queries.offer(ctx.session, ctx.speaker.id, ctx.now), ctx.place.memory["gross_fen"])
+
+
+def _refused(ctx: Context, refusal: DomainError) -> Answer:
+    """A rule said no at the last moment; the figures of the offer say what it was about."""
+    code = refusal.code.removeprefix("payout.")
+    key = f"payout.refused.{code}"
+    offer = queries.offer(ctx.session, ctx.speaker.id, ctx.now)
+    if code == "open" and offer.open is not None:
+        return _progress(ctx, offer.open)
+    if not ctx.copy.has(key):
+        return ctx.say("payout.refused.other")
+    return ctx.say(key, offer=offer) if code in ("debt", "nothing", "too_little") else ctx.say(key)
+
+
+def _progress(ctx: Context, found: WithdrawalView) -> Answer:
+    page = ctx.tool(Links).to("withdrawals", ctx.speaker.id, str(found.id)) if found.waiting_fen else ""
+    key = f"payout.cause.{found.reason}"
+    reason = ctx.copy.render(key) if ctx.copy.has(key) else found.reason
+    return ctx.say("payout.progress", found=found, page=page, reason=reason)
+
+
+def _fen(said: str) -> int | None:
+    """An amount as people write it; a sign in front of it is nothing to guess about."""
+    folded = normalize("NFKC", said)
+    return None if folded[:1] in ("-", "+") else fen_of(folded)
+
+
+def _account(ctx: Context) -> str:
+    """The merchant account that pays the followers of this Official Account; '' when the shop has none."""
+    gateway = ctx.tool(PayGateways).paying(ctx.shop.app_id)
+    return gateway.account if gateway else ""
+
+
+def _consent_version(ctx: Context) -> str:
+    return ctx.copy.render("payout.consent_version")
+
+
+def _consent_digest(ctx: Context) -> str:
+    return sha256(ctx.copy.render("payout.consent", shop=ctx.shop.name).encode()).hexdigest()
+
+
+def _words(ctx: Context, key: str) -> list[str]:
+    return ctx.copy.render(key).split()

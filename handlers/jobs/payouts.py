@@ -1,0 +1,141 @@
+"""Payments on their way to the provider and back, and what a person is told about each.
+
+A call is written down and committed before it is made, its end after: whoever dies in between leaves a bill in doubt,
+which is asked about under its own number. PostgreSQL owns every due time; an effect only makes the first call quick.
+"""
+
+from datetime import timedelta
+from typing import Any
+
+import structlog
+
+from bot.kit.chores import Chores
+from bot.kit.jobs import Claimed, Done, Ended, JobContext, Jobs
+from bot.kit.links import Links
+from bot.kit.pay import Bill, PayGateway, PayGateways, PayOutcome, PayResult
+from domain.audit.rules import SYSTEM
+from domain.notices import service as notices
+from domain.payouts import queries
+from domain.payouts import service as payouts
+from domain.payouts.queries import WithdrawalView
+from domain.payouts.service import Change, Step, Told
+from domain.vault import service as vault
+from domain.vault.seal import Vault
+
+jobs = Jobs()
+chores = Chores()
+log = structlog.get_logger(__name__)
+
+CALLS = 5
+"""Calls of one piece of work: each may take as long as the provider lets it."""
+LINK_LASTS = timedelta(hours=24)
+"""As long as the confirmation it leads to."""
+
+TOLD = ("approved", "confirm", "paid", "partly_paid", "rejected", "failed", "expired", "cancelled")
+
+
+@chores.every("payouts.drive", timedelta(seconds=10))
+def drive_due(ctx: JobContext) -> bool:
+    """Everything that is due about payments, a few calls at a time."""
+    return _drive(ctx, None)
+
+
+@jobs.on("withdrawal.drive")
+def drive_now(ctx: JobContext, effect: Claimed) -> Ended:
+    """One withdrawal's calls at once, so that nobody waits for the round. What is left, the round does."""
+    _drive(ctx, effect.payload["withdrawal_id"])
+    return Done()
+
+
+def _drive(ctx: JobContext, withdrawal_id: int | None) -> bool:
+    for _ in range(CALLS):
+        with ctx.begin() as session:
+            step = payouts.claim(session, ctx.now(), withdrawal_id)
+        if step is None:
+            return False
+        result = _call(ctx, step)
+        pause = max(result.retry_at - ctx.now(), timedelta(seconds=1)) if result.retry_at else timedelta(seconds=10)
+        told = Told(result.outcome.value, result.view, result.code, pause)
+        with ctx.begin() as session:
+            change = payouts.record(session, step, told, ctx.now())
+        _log(step, result, change)
+    return True
+
+
+def _call(ctx: JobContext, step: Step) -> PayResult:
+    gateway: PayGateway | None = ctx.tool(PayGateways).by_account.get(step.account)
+    if gateway is None:
+        return PayResult(PayOutcome.CONFIG, code="NO_SUCH_ACCOUNT")
+    match step.act:
+        case "query":
+            return gateway.query(step.out_bill_no)
+        case "cancel":
+            return gateway.cancel(step.out_bill_no)
+        case "transfer":
+            return gateway.transfer(Bill(step.out_bill_no, step.openid, step.amount_fen, step.remark,
+                                         _name(ctx, step)))
+
+
+def _name(ctx: JobContext, step: Step) -> str:
+    """The real name, where the provider wants it; that it was looked at is written down before it is sent."""
+    if not step.with_name:
+        return ""
+    with ctx.begin() as session:
+        return vault.reveal(session, ctx.tool(Vault), step.person_id, ["real_name"], SYSTEM,
+                            f"bill {step.out_bill_no}", ctx.now()).real_name
+
+
+def _log(step: Step, result: PayResult, change: Change | None) -> None:
+    facts: dict[str, object] = {"bill": step.out_bill_no, "act": step.act, "outcome": result.outcome.value,
+                                "code": result.code}
+    if change is not None and change.alarming:
+        log.error("payout.alarm", what=change.what, detail=change.detail, **facts)
+    elif result.outcome in (PayOutcome.CONFIG, PayOutcome.REFUSED):
+        log.error("payout.refused", detail=result.detail, **facts)
+    else:
+        log.info("payout.called", change=change.what if change else "", **facts)
+
+
+def _tell(ctx: JobContext, effect: Claimed) -> Ended:
+    """One notice a fact. Amounts are what the books say now, not what was hoped when the fact was written."""
+    state = effect.kind.removeprefix("withdrawal.")
+    with ctx.begin() as session:
+        found = queries.by_id(session, effect.payload["withdrawal_id"])
+        assert found is not None
+        facts = FACTS[state](ctx, found)
+        notices.tell(session, notices.Notice(found.person_id, "money", effect.key, f"payout.told.{state}", facts),
+                     ctx.now())
+    return Done()
+
+
+for _state in TOLD:
+    jobs.on(f"withdrawal.{_state}")(_tell)
+
+
+def _approved(ctx: JobContext, found: WithdrawalView) -> dict[str, Any]:
+    return {"no": found.no, "gross_fen": found.gross_fen, "tax_fen": found.tax_fen, "net_fen": found.net_fen}
+
+
+def _confirm(ctx: JobContext, found: WithdrawalView) -> dict[str, Any]:
+    waiting = [bill for bill in found.bills if bill.state == "WAIT_USER_CONFIRM"]
+    page = ctx.tool(Links).to("withdrawals", found.person_id, str(found.id), int(LINK_LASTS.total_seconds()))
+    return {"no": found.no, "fen": sum(bill.amount_fen for bill in waiting), "bills": len(waiting), "page": page}
+
+
+def _paid(ctx: JobContext, found: WithdrawalView) -> dict[str, Any]:
+    return {"no": found.no, "gross_fen": found.paid_gross_fen, "tax_fen": found.paid_tax_fen,
+            "net_fen": found.paid_gross_fen - found.paid_tax_fen}
+
+
+def _partly(ctx: JobContext, found: WithdrawalView) -> dict[str, Any]:
+    return _paid(ctx, found) | {"back_fen": found.gross_fen - found.paid_gross_fen}
+
+
+def _back(ctx: JobContext, found: WithdrawalView) -> dict[str, Any]:
+    key = f"payout.cause.{found.reason}"
+    reason = ctx.copy.render(key) if ctx.copy.has(key) else found.reason
+    return {"no": found.no, "gross_fen": found.gross_fen, "reason": reason}
+
+
+FACTS = {"approved": _approved, "confirm": _confirm, "paid": _paid, "partly_paid": _partly, "rejected": _back,
+         "failed": _back, "expired": _back, "cancelled": _back}

@@ -1,0 +1,209 @@
+"""提现 as people live it: what is asked, what is refused and why, and that the money is right at every step."""
+
+import pytest
+from sqlalchemy import text
+
+from tests.fakes.shop import Person, Shop
+
+GOOD_ID = "11010519491231002X"
+
+
+@pytest.fixture
+def li(shop: Shop) -> Person:
+    """李姐 has 158.40 yuan to withdraw: 8 % of 1,980 yuan that 小王 paid."""
+    return earner(shop, "李姐", 198_000)
+
+
+def earner(shop: Shop, name: str, paid_fen: int) -> Person:
+    person = shop.person(name)
+    buyer = shop.person(f"{name}的朋友", invited_by=name)
+    shop.paid(f"A-{name}", by=buyer, fen=paid_fen)
+    shop.received(f"A-{name}")
+    shop.wait(days=8)
+    return person
+
+
+def agreed(person: Person, amount: str = "提现 100", name: str = "张三丰") -> Person:
+    """Up to the last question."""
+    person.says(amount).sees("请阅读", "劳务报酬")
+    person.says("同意").sees("真实姓名")
+    return person.says(name)
+
+
+def held(shop: Shop) -> list[str]:
+    from domain.ledger import service as ledger
+    from domain.payouts import queries
+
+    with shop.runtime.sessions() as session:
+        report = ledger.check(session)
+        return [*report.faults, *queries.check(session)]
+
+
+def test_the_whole_way(shop: Shop, li: Person) -> None:
+    li.says("提现").sees("可提现 ¥158.40", "¥100.00 起提")
+    li.says("150").sees("请阅读")
+    li.says("同意").sees("真实姓名")
+    li.says("张三丰").sees("提现 ¥150.00", "代扣个税 ¥0.00", "实际到账 ¥150.00", "张**")
+    li.says("确认").sees("已申请提现 ¥150.00", "取消提现")
+    li.saw("¥150.00 等您确认收款", "/me/withdrawals/")
+    li.says("佣金").sees("可提现 ¥8.40", "提现中 ¥150.00")
+    li.says("提现").sees("审核通过", "待您确认收款 ¥150.00")
+    (number,) = shop.pay.waiting()
+    shop.pay.confirms(number)
+    shop.wait(minutes=1)
+    li.saw("提现到账 ¥150.00")
+    li.says("提现进度").sees("到账 ¥150.00")
+    li.says("佣金").sees("可提现 ¥8.40", "已提现 ¥150.00")
+    li.says("明细").sees("提现到账")
+    assert shop.pay.paid_to(li.openid) == 15_000
+    assert held(shop) == []
+
+
+def test_a_large_one_is_taxed_split_and_needs_an_id_number(shop: Shop) -> None:
+    rich = earner(shop, "王姐", 1_230_000)  # 984 yuan
+    rich.says("提现 全部").sees("请阅读")
+    rich.says("同意")
+    rich.says("王小丫").sees("18 位身份证号", "¥800.00")
+    rich.says("110105194912310021").sees("校验不通过")
+    rich.says("123").sees("18 位数字")
+    rich.says(GOOD_ID.lower()).sees("提现 ¥984.00", "代扣个税 ¥36.80", "实际到账 ¥947.20", "分 5 笔")
+    rich.says("确认").sees("已申请")
+    rich.saw("共 5 笔")
+    for number in shop.pay.waiting():
+        shop.pay.confirms(number)
+    shop.wait(minutes=1)
+    rich.saw("提现到账 ¥947.20", "代扣个税 ¥36.80")
+    assert shop.pay.paid_to(rich.openid) == 94_720
+    assert held(shop) == []
+
+
+def test_refusals_say_what_is_missing(shop: Shop) -> None:
+    poor = earner(shop, "小李", 50_000)
+    poor.says("提现").sees("可提现 ¥40.00", "还差 ¥60.00")
+    nobody = shop.person("新人")
+    nobody.says("提现").sees("没有可提现的佣金")
+    nobody.says("提现进度").sees("还没有提现记录")
+    nobody.says("取消提现").sees("没有可以取消的提现")
+
+
+@pytest.mark.parametrize(("said", "answer"), [
+    ("99.99", "不到起提金额"), ("158.41", "超过可提现"), ("-100", "请回复要提现的金额"),
+    ("一点点", "请回复要提现的金额"),
+    ("50%", "请回复要提现的金额"), ("1e9", "请回复要提现的金额"), ("0", "请回复要提现的金额"),
+])
+def test_amounts_that_cannot_be(shop: Shop, li: Person, said: str, answer: str) -> None:
+    li.says("提现")
+    li.says(said).sees(answer)
+    li.says("全部").sees("请阅读")
+
+
+def test_no_consent_no_money(shop: Shop, li: Person) -> None:
+    li.says("提现 100").sees("请阅读")
+    li.says("好的").sees("没有您的同意")
+    li.says("提现 100").sees("请阅读")
+    li.says("帮助").sees("提现")
+    li.says("同意")
+    li.says("佣金").sees("可提现 ¥158.40")
+
+
+@pytest.mark.parametrize("said", ["不要", "嗯？", "100", "取消", "佣金", "确认吗"])
+def test_only_a_clear_yes_moves_money(shop: Shop, li: Person, said: str) -> None:
+    agreed(li).sees("请核对")
+    li.says(said)
+    li.says("佣金").sees("可提现 ¥158.40")
+    assert shop.pay.calls["transfer"] == 0
+
+
+def test_taken_back_before_it_was_confirmed(shop: Shop, li: Person) -> None:
+    agreed(li).says("确认")
+    li.says("取消提现").sees("正在撤回")
+    shop.wait(minutes=2)
+    li.saw("已取消", "已退回")
+    li.says("佣金").sees("可提现 ¥158.40")
+    li.says("取消提现").sees("没有可以取消的提现")
+    assert (shop.pay.calls["cancel"], shop.pay.paid_to(li.openid), held(shop)) == (1, 0, [])
+    # Name and consent are known by now.
+    li.says("提现 120").sees("请核对", "¥120.00")
+
+
+def test_not_confirmed_in_a_day_comes_back(shop: Shop, li: Person) -> None:
+    agreed(li).says("确认")
+    shop.wait(hours=25)
+    shop.wait(hours=12)
+    li.saw("超过时间未确认收款", "24 小时内没有确认收款")
+    li.says("提现进度").sees("已退回")
+    li.says("佣金").sees("可提现 ¥158.40")
+    assert held(shop) == []
+
+
+def test_a_failed_payment_says_why(shop: Shop, li: Person) -> None:
+    agreed(li).says("确认")
+    shop.pay.fails(shop.pay.waiting()[0], "TRANSFER_QUOTA_EXCEED")
+    shop.wait(minutes=1)
+    li.saw("打款失败", "超过微信单日收款限额", "已退回")
+    assert held(shop) == []
+
+
+def test_debt_is_told_and_returned_money_repays_it(shop: Shop, li: Person) -> None:
+    """A refund while the money is under way makes a debt; what comes back repays it first."""
+    agreed(li, "提现 150").says("确认")
+    shop.refunded("A-李姐", fen=99_000)
+    li.says("佣金").sees("待抵扣 ¥70.80")
+    li.says("取消提现")
+    shop.wait(minutes=2)
+    li.says("佣金").sees("可提现 ¥79.20")
+    assert "待抵扣" not in str(li.heard[-1])
+    assert held(shop) == []
+
+
+def test_a_debtor_is_told(shop: Shop, li: Person) -> None:
+    agreed(li, "提现 全部").says("确认")
+    shop.pay.confirms(shop.pay.waiting()[0])
+    shop.wait(minutes=1)
+    shop.refunded("A-李姐", fen=99_000)
+    li.says("提现").sees("¥79.20 待抵扣")
+
+
+def test_nothing_private_is_readable_anywhere(shop: Shop, caplog: pytest.LogCaptureFixture) -> None:
+    """Every row of every table, and everything that was logged."""
+    from tests.integration.vault.test_vault import every_text
+
+    rich = earner(shop, "王姐", 1_230_000)
+    rich.says("提现 全部")
+    rich.says("同意")
+    rich.says("王小丫")
+    rich.says("110105194912310021")
+    rich.says(GOOD_ID)
+    rich.says("确认")
+    other = earner(shop, "小赵", 198_000)
+    agreed(other, name="赵钱孙李周").sees("赵***")
+    late = earner(shop, "小周", 198_000)
+    late.says("提现 100")
+    late.says("同意")
+    shop.wait(minutes=45)
+    late.says("周吴郑王冯")          # half an hour too late: heard as something else, and still not kept
+    late.says("为什么 " + GOOD_ID)  # and numbers that nobody asked for
+    typed = ("王小丫", "110105194912310021", GOOD_ID, "赵钱孙李周", "周吴郑王冯")
+    rows = list(every_text(shop.runtime.engine))
+    assert len(rows) > 100
+    assert any("张" in row or "王*" in row for _, row in rows)
+    found = [(table, value) for table, row in rows for value in typed if value.lower() in row.lower()]
+    assert found == []
+    assert [value for value in typed if value in caplog.text] == []
+
+
+def test_a_fault_while_something_private_is_said_keeps_nothing(shop: Shop, li: Person,
+                                                              caplog: pytest.LogCaptureFixture) -> None:
+    """The handler fails (the vault's rows are gone): the person is asked again, and nothing was written down."""
+    from tests.integration.vault.test_vault import every_text
+
+    li.says("提现 100")
+    li.says("同意")
+    with shop.runtime.engine.begin() as db:
+        db.execute(text("alter table vault_item rename to vault_item_away"))
+    li.says("张三丰").sees("请再发一次")
+    with shop.runtime.engine.begin() as db:
+        db.execute(text("alter table vault_item_away rename to vault_item"))
+    assert [table for table, row in every_text(shop.runtime.engine) if "张三丰" in row] == []
+    assert "张三丰" not in caplog.text
+    li.says("张三丰").sees("请核对")
