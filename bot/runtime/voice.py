@@ -103,13 +103,19 @@ def _day(value: datetime | date | str) -> str:
     return f"{value.month}月{value.day}日"
 
 
+def _month_name(value: str) -> str:
+    """``2026-10`` → ``2026年10月``."""
+    year, month = value.split("-")
+    return f"{year}年{int(month)}月"
+
+
 def _moment(value: datetime | str) -> str:
     local = _instant(value).astimezone(SHANGHAI)
     return f"{local.month}月{local.day}日 {local:%H:%M}"
 
 
 FILTERS: dict[str, Callable[..., str]] = {
-    "yuan": money.yuan, "percent": money.percent, "times": money.times, "day": _day, "moment": _moment,
-    "masked": masked,
+    "yuan": money.yuan, "percent": money.percent, "times": money.times, "day": _day, "month_name": _month_name,
+    "moment": _moment, "masked": masked,
 }
 """How texts, and the customers' pages, write money, rates, days and names."""

@@ -18,9 +18,12 @@ _WALLET = text("""
       from account a join posting p on p.debit = a.id and p.credit < 1000
      where a.owner_id = :person and a.kind = 'held' and a.currency = 'CNY'
     union all
-    (select 'next', sum(c.amount_fen - c.clawed_fen)::bigint, c.release_at from commission_line c
-      where c.beneficiary_id = :person and c.released_at is null and c.release_at is not null and c.held_at is null
-      group by c.release_at order by c.release_at limit 1)
+    (select 'next', sum(fen)::bigint, at from (
+        select c.amount_fen - c.clawed_fen as fen, c.release_at as at from commission_line c
+         where c.beneficiary_id = :person and c.released_at is null and c.release_at is not null and c.held_at is null
+        union all
+        select s.held_fen, s.release_at from settlement s where s.person_id = :person and s.held_fen > 0) coming
+      group by at order by at limit 1)
 """)
 
 _STATEMENT = text("""

@@ -149,6 +149,17 @@ select format('person %s: held commission %s, frozen balance %s', h.beneficiary_
   left join account a on a.owner_id = h.beneficiary_id and a.kind = 'frozen' and a.currency = 'CNY'
   left join balance b on b.account_id = a.id
  where h.fen > coalesce(b.amount, 0)
+union all
+select format('settlement %s: its row says %s, journals say %s', coalesce(s.id, j.id), coalesce(s.change_fen, 0),
+              coalesce(j.net, 0))
+  from settlement s
+  full join (
+    select j.source_id as id, sum(case when d.owner_id is null then p.amount else -p.amount end) as net
+      from journal j join posting p on p.journal_id = j.id
+      join account d on d.id = p.debit
+     where j.source_type = 'settlement' and j.kind <> 'settlement.released'
+     group by 1) j on j.id = s.id
+ where coalesce(s.change_fen, 0) <> coalesce(j.net, 0)
  limit 100
 """
 

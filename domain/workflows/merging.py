@@ -14,10 +14,11 @@ from domain.referrals import service as referrals
 from domain.rewards import service as rewards
 from domain.risk import service as risk
 from domain.roles import service as roles
+from domain.settlements import service as settlements
 from domain.vault import service as vault
 
 MOVERS: tuple[Mover, ...] = (
     referrals.move, orders.move, commissions.move, ledger.move, roles.move, rewards.move, inbox.move, notices.move,
-    materials.move, vault.move, experiments.move, insight.move, risk.move, payouts.move,
+    materials.move, vault.move, experiments.move, insight.move, risk.move, payouts.move, settlements.move,
 )
 """What every caller of ``people.service.resolve_many`` and ``merge`` passes, so that nothing is left behind."""

@@ -10,7 +10,7 @@ router = Router(__name__)
 CONFIRM = State("fallback", "confirm")
 CHOOSE = State("fallback", "choose")
 
-NOT_OPEN = ("rank.show", "progress.show", "tasks.show", "checkin", "points.show",
+NOT_OPEN = ("progress.show", "tasks.show", "checkin", "points.show",
             "materials.show", "vote.show", "feedback", "human")
 """Words that are understood, but whose service this shop has not opened."""
 

@@ -1,12 +1,16 @@
-"""Money words: 佣金, 明细, 为什么, 团队."""
+"""Money words: 佣金, 明细 [月份], 为什么, 团队, 排行."""
 
 from bot.kit.context import Context
 from bot.kit.conversation import Answer, State
 from bot.kit.filters import InState, Intent
+from bot.kit.links import Links
 from bot.kit.router import Router
 from domain.commissions import queries as commissions
 from domain.ledger import queries as ledger
 from domain.roles.rules import Titles
+from domain.settlements import queries as settlements
+from domain.settlements import statements
+from domain.settlements.rules import Month
 
 router = Router(__name__)
 
@@ -18,12 +22,16 @@ LINES = 8
 
 @router.on(Intent("wallet.balance"))
 def show_balance(ctx: Context) -> Answer:
-    return ctx.say("wallet.balance", wallet=ledger.wallet(ctx.session, ctx.speaker.id))
+    """What there is, and what the running month would bring on top if it ended now."""
+    month = settlements.month_view(ctx.session, ctx.speaker.id, Month.of(ctx.now))
+    return ctx.say("wallet.balance", wallet=ledger.wallet(ctx.session, ctx.speaker.id), month=month)
 
 
 @router.on(Intent("wallet.lines"))
 def show_lines(ctx: Context) -> Answer:
-    return _page(ctx, None)
+    """The newest lines; with a month, its statement."""
+    month = Month.heard(ctx.argument, ctx.now) if ctx.argument else None
+    return _page(ctx, None) if month is None else _statement(ctx, month)
 
 
 @router.on(InState(MORE_LINES))
@@ -53,6 +61,25 @@ def explain_again(ctx: Context) -> Answer:
 @router.on(Intent("team.show"))
 def show_team(ctx: Context) -> Answer:
     return ctx.say("team.show", team=commissions.team(ctx.session, ctx.speaker.id))
+
+
+@router.on(Intent("rank.show"))
+def show_ranking(ctx: Context) -> Answer:
+    """Who sold most this month, and where I stand. Sales only: nobody is ranked by heads."""
+    found = settlements.ranking(ctx.session, ctx.speaker.id, Month.of(ctx.now))
+    return ctx.say("rank.show", ranking=found)
+
+
+def _statement(ctx: Context, month: Month) -> Answer:
+    found = statements.statement(ctx.session, ctx.speaker.id, month)
+    if found.empty:
+        return ctx.say("wallet.statement_empty", month=str(month))
+    newest = found.lines[-LINES:]
+    return ctx.say(
+        "wallet.statement", statement=found, brought=settlements.month_view(ctx.session, ctx.speaker.id, month),
+        lines=newest, names={line.reason: _reason(ctx, line.reason) for line in newest},
+        link=ctx.tool(Links).to("statements", ctx.speaker.id, str(month)),
+    )
 
 
 def _page(ctx: Context, cursor: str | None) -> Answer:

@@ -28,7 +28,7 @@ CLOCKS = {
 """Who may read the real time, and why. Everybody else is given a Clock."""
 
 MONEY_ROOMS = ("domain/shared/money.py", "domain/ledger/", "domain/commissions/", "domain/orders/", "domain/payouts/",
-               "domain/rewards/")
+               "domain/rewards/", "domain/settlements/")
 
 HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff]")
 
@@ -159,6 +159,7 @@ CHINESE = {
     "domain/commissions/queries.py": "reads amounts as people write them",
     "domain/shared/amounts.py": "reads amounts as people write them",
     "domain/shared/wording.py": "ornaments are compared, not said",
+    "domain/settlements/rules.py": "reads months as people write them",
 }
 
 

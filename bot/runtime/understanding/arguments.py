@@ -18,6 +18,10 @@ _NUMBER_INSIDE = re.compile(
     r"[-+]?[¥$]?(?:[A-Za-z]{1,8}[-_]?)?\d[-A-Za-z0-9_.,]*(?:[块元圆毛角分]\d*)*%?|"
     r"[零一二两三四五六七八九十百千万]+[块元圆]钱?"
 )
+_MONTH = re.compile(
+    r"(?:20\d\d ?[-年./] ?)?(?<!\d)(?:1[0-2]|0?[1-9]) ?月份?|20\d\d[-./]?(?:1[0-2]|0?[1-9])|"
+    r"(?:十[一二]?|[一二三四五六七八九])月份?|(?:上|本|这)个?月"
+)
 _RAW_PREFIX = 80
 
 
@@ -34,6 +38,8 @@ def after_word(kind: Argument, rest: str, chatter: Sequence[str], everything: Se
         return argument
     if kind == "amount":
         return argument if _is_amount(argument, everything) else None
+    if kind == "month":
+        return argument if _MONTH.fullmatch(argument.replace("的", "")) else None
     if kind == "reference":
         return argument if _is_reference(argument) else None
     return argument if (parted or argument[0] in "0123456789#") and is_name(argument, chatter) else None
@@ -58,6 +64,12 @@ def number_inside(text: str) -> str:
     """The first amount or order number in a sentence, or ''."""
     found = _NUMBER_INSIDE.search(text)
     return found.group().rstrip(".,-_") if found else ""
+
+
+def month_inside(text: str) -> str:
+    """The first month in a sentence (``10月``, ``2026年3月``, ``上个月``), or ''."""
+    found = _MONTH.search(text)
+    return found.group() if found else ""
 
 
 def as_typed(raw: str, head: str) -> str:

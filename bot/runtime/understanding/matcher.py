@@ -213,6 +213,8 @@ class Matcher:
         if kind == "content":
             rest = after.lstrip(normalise.SEPARATORS)
             return self._in_full(message, hit.intent, message.text[: hit.end], rest) if rest else ""
+        if kind == "month":
+            return arguments.month_inside(after) or arguments.month_inside(before)
         if kind in ("amount", "reference"):
             return arguments.number_inside(after) or arguments.number_inside(before)
         return ""

@@ -19,6 +19,9 @@ from domain.orders.events import CommerceEvent, parse_event
 from domain.people import service as people
 from domain.people.rules import IdentityRef
 from domain.referrals.models import Referral
+from domain.settlements import adjusting
+from domain.settlements import service as settlements
+from domain.settlements.rules import Month
 from domain.shared.clock import FixedClock
 from domain.shared.seal import Seal
 
@@ -127,7 +130,29 @@ class Shop:
         with self.sessions.begin() as session:
             done = workflows.receive_overdue(session, self.clock.now(), 500)
         with self.sessions.begin() as session:
-            return done + workflows.release_due(session, self.clock.now(), 500)
+            done += workflows.release_due(session, self.clock.now(), 500)
+        with self.sessions.begin() as session:
+            return done + settlements.release_due(session, self.clock.now(), 500)
+
+    def close_month(self, name: str) -> None:
+        """Close a month as the chore does, piece by piece."""
+        while self.close_step(name):
+            pass
+
+    def close_step(self, name: str) -> bool:
+        with self.sessions.begin() as session:
+            return settlements.close_step(session, Month.parse(name), self.clock.now())
+
+    def adjust(self) -> int:
+        """Work off what came late; how much there was."""
+        with self.sessions.begin() as session:
+            return adjusting.adjust_late(session, self.clock.now(), 500)
+
+    def settled(self, name: str) -> list[tuple[str, str, int, int]]:
+        """(kind, cause, target, change) of a person's bookings, in order."""
+        return [tuple(row) for row in self.rows(
+            "select kind, cause, target_fen, change_fen from settlement where person_id = :person order by id",
+            person=self.people[name])]
 
     def days(self, days: float) -> None:
         self.clock.advance(days * 86_400)

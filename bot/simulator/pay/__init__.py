@@ -1,1 +1,0 @@
-"""WeChat Pay's side, locally: merchant transfer with signed answers, a merchant's money, phones that confirm."""

@@ -1,0 +1,211 @@
+"""Reading months: what somebody's month brings, estimated while it runs and final when it is closed; the ranking."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from domain.commissions import ladder, volumes
+from domain.commissions.document import Plan
+from domain.commissions.ladder import Bracket
+from domain.commissions.queries import masked
+from domain.commissions.volumes import Volume
+from domain.roles import queries as roles
+from domain.settlements.rules import Month, targets
+from domain.settlements.service import plan_of, plans_of
+
+State = Literal["open", "closing", "closed"]
+
+
+@dataclass(frozen=True, slots=True)
+class MonthView:
+    """One person's month beside commissions. Until it is ``closed``, ladder and team are an estimate of what the
+    volumes of now would bring. ``missing_fen``: until the ladder's next step with ``next_bps``; 0 on top or without.
+    """
+
+    month: str
+    state: State
+    plan_version: int
+    direct_fen: int
+    orders: int
+    brackets: tuple[Bracket, ...]
+    ladder_fen: int
+    next_bps: int
+    missing_fen: int
+    team_volume_fen: int
+    team_bps: int
+    team_fen: int
+
+    @property
+    def has_ladder(self) -> bool:
+        """Whether there is a ladder to speak of."""
+        return bool(self.ladder_fen or self.next_bps or self.brackets)
+
+
+@dataclass(frozen=True, slots=True)
+class Booking:
+    """One booking of ladder or team money: by the close, or an adjustment for what came later. Fen, signed."""
+
+    month: str
+    person_id: int
+    kind: str
+    cause: str
+    volume_fen: int
+    target_fen: int
+    change_fen: int
+    booked_at: datetime
+    release_at: datetime | None
+    released_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class CloseView:
+    """A month that was or is being closed, with what it brought so far. ``late``: notes still to be looked at."""
+
+    month: str
+    state: State
+    plan_version: int
+    started_at: datetime
+    closed_at: datetime | None
+    actor: str
+    people: int
+    volume_fen: int
+    ladder_fen: int
+    team_fen: int
+    adjusted_fen: int
+    late: int
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A line of the ranking: the name masked, own net volume of the month."""
+
+    place: int
+    name: str
+    fen: int
+    mine: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """The best sellers of a month. ``own`` is None for who sold nothing; ``gap_fen``: more than this would bring them a
+    place further up, 0 at the top."""
+
+    month: str
+    places: tuple[Place, ...]
+    sellers: int
+    own: Place | None
+    gap_fen: int
+
+
+def month_view(session: Session, person_id: int, month: Month) -> MonthView:
+    """What ``month`` brings or brought somebody. Raises DomainError("no_plan")."""
+    state, version = state_of(session, month)
+    plan = plan_of(session, version) if version else plans_of(session).at(month.starts_at)
+    sold = volumes.sold(session, [person_id], month.starts_at, month.ends_at).get(person_id, Volume())
+    brought = _booked(session, person_id, month) if state == "closed" else _estimate(session, person_id, plan, sold)
+    place = ladder.position(plan.ladder, sold.own_fen) if plan.ladder else None
+    return MonthView(
+        str(month), state, plan.version, sold.own_fen, sold.orders,
+        tuple(part for part in _brackets(plan, sold.own_fen) if part.volume_fen), brought["ladder"],
+        place.next_step.rate_bps if place and place.next_step else 0, place.missing_fen if place else 0,
+        sold.team_fen, plan.team.rate_bps if plan.team else 0, brought["team"],
+    )
+
+
+def brackets_of(session: Session, plan_version: int, direct_fen: int) -> tuple[Bracket, ...]:
+    """The ladder's parts of a volume by a published plan."""
+    return _brackets(plan_of(session, plan_version), direct_fen)
+
+
+def _brackets(plan: Plan, direct_fen: int) -> tuple[Bracket, ...]:
+    return ladder.brackets(plan.ladder, direct_fen) if plan.ladder else ()
+
+
+def state_of(session: Session, month: Month) -> tuple[State, int]:
+    """(state, plan version of a close that has begun, else 0)."""
+    row = session.execute(text("select closed_at, plan_version from month_close where month = :month"),
+                          {"month": month.first}).first()
+    if row is None:
+        return "open", 0
+    return "closing" if row.closed_at is None else "closed", row.plan_version
+
+
+def _estimate(session: Session, person_id: int, plan: Plan, sold: Volume) -> dict[str, int]:
+    role = roles.roles_of(session, [person_id])[person_id]
+    return targets(plan, sold.own_fen, sold.team_fen, role)
+
+
+def _booked(session: Session, person_id: int, month: Month) -> dict[str, int]:
+    rows = session.execute(text("""
+        select kind, sum(change_fen)::bigint as fen from settlement
+         where person_id = :person and month = :month group by kind
+    """), {"person": person_id, "month": month.first})
+    return {"ladder": 0, "team": 0} | {row.kind: row.fen for row in rows}
+
+
+def bookings(session: Session, month: Month, person_id: int | None = None, limit: int = 100_000) -> list[Booking]:
+    """The bookings of a month in order, of everybody or of one person."""
+    rows = session.execute(text("""
+        select month, person_id, kind, cause, volume_fen, target_fen, change_fen, booked_at, release_at, released_at
+          from settlement where month = :month and (cast(:person as bigint) is null or person_id = :person)
+         order by id limit :limit
+    """), {"month": month.first, "person": person_id, "limit": limit})
+    return [Booking(str(Month(first)), *rest) for first, *rest in rows]
+
+
+_CLOSES = text("""
+    select c.month, c.closed_at is not null as closed, c.plan_version, c.started_at, c.closed_at, c.actor,
+           (select count(*) from month_volume v where v.month = c.month) as people,
+           (select coalesce(sum(direct_fen), 0)::bigint from month_volume v where v.month = c.month) as volume_fen,
+           coalesce(s.ladder, 0)::bigint as ladder_fen, coalesce(s.team, 0)::bigint as team_fen,
+           coalesce(s.adjusted, 0)::bigint as adjusted_fen,
+           (select count(*) from settlement_late l where l.month = c.month) as late
+      from month_close c
+      left join (
+        select month, sum(change_fen) filter (where kind = 'ladder' and cause = 'close') as ladder,
+               sum(change_fen) filter (where kind = 'team' and cause = 'close') as team,
+               sum(change_fen) filter (where cause = 'adjustment') as adjusted
+          from settlement group by month) s on s.month = c.month
+     where cast(:month as date) is null or c.month = :month order by c.month desc limit :limit
+""")
+
+
+def closes(session: Session, month: Month | None = None, limit: int = 36) -> list[CloseView]:
+    """Months that were or are being closed, the newest first."""
+    rows = session.execute(_CLOSES, {"month": month.first if month else None, "limit": limit})
+    return [
+        CloseView(str(Month(row.month)), "closed" if row.closed else "closing", row.plan_version, row.started_at,
+                  row.closed_at, row.actor, row.people, row.volume_fen, row.ladder_fen, row.team_fen, row.adjusted_fen,
+                  row.late)
+        for row in rows
+    ]
+
+
+_RANKING = text("""
+    with sold as (
+        select seller_id as person_id, sum(paid_fen - refunded_fen)::bigint as fen from customer_order
+         where paid_at >= :since and paid_at < :until and seller_id is not null and closed_at is null
+           and refunded_fen < paid_fen
+         group by seller_id
+    ), ranked as (
+        select person_id, fen, rank() over (order by fen desc) as place,
+               row_number() over (order by fen desc, person_id) as line, count(*) over () as sellers from sold
+    )
+    select r.person_id, p.nickname, r.fen, r.place, r.line, r.sellers,
+           coalesce((select min(s.fen) from sold s where s.fen > r.fen), r.fen) - r.fen as gap_fen
+      from ranked r join person p on p.id = r.person_id
+     where r.line <= :most or r.person_id = :person order by r.line
+""")
+
+
+def ranking(session: Session, person_id: int, month: Month, most: int = 10) -> Ranking:
+    """Who sold most in ``month`` by own net volume; equal volumes share a place. Only people with unreturned sales."""
+    rows = session.execute(_RANKING, {"since": month.starts_at, "until": month.ends_at, "person": person_id,
+                                      "most": most}).all()
+    places = {row.line: Place(row.place, masked(row.nickname), row.fen, row.person_id == person_id) for row in rows}
+    own = next((row for row in rows if row.person_id == person_id), None)
+    return Ranking(str(month), tuple(place for line, place in places.items() if line <= most),
+                   rows[0].sellers if rows else 0, places[own.line] if own else None, own.gap_fen if own else 0)

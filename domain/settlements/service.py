@@ -1,0 +1,216 @@
+"""Closing months: counts what was sold, books ladder and team money, adjusts it for late facts, lets it go.
+
+Every function is one bounded piece of work in the caller's transaction and can be repeated: a close that was killed
+goes on where it stopped, two closes at once share the work, and nothing is booked twice. Never commits.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Row, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+from domain.commissions.document import Plan
+from domain.commissions.service import PlanBook, plan_book
+from domain.ledger import service as ledger
+from domain.ledger.rules import Entry, Move, Purse, person, platform
+from domain.settlements.rules import Month
+from domain.shared import outbox
+from domain.shared.errors import DomainError
+from domain.shared.outbox import Effect
+
+PEOPLE = 5_000
+"""People settled in one transaction."""
+
+COUNT_SECONDS = 600
+"""How long the one pass over a month's orders may take."""
+
+GRACE = timedelta(hours=2)
+"""Nobody is paid at midnight: what was sold in the last minutes is still on its way."""
+
+
+def plans_of(session: Session) -> PlanBook:
+    """Every published plan with the moment it went live."""
+    rows = session.execute(text("select version, live_from, digest from commission_plan order by version"))
+    return plan_book(session, [(row.version, row.live_from, row.digest) for row in rows])
+
+
+def due_month(session: Session, now: datetime) -> Month | None:
+    """The month to be closed next: the oldest one that is over and not closed; None when there is none yet."""
+    last, open_one = session.execute(
+        text("select max(month), min(month) filter (where closed_at is null) from month_close")
+    ).one()
+    first: date | None = open_one or (Month(last).next.first if last else _first_month(session))
+    return Month(first) if first and Month(first).ends_at <= now else None
+
+
+def _first_month(session: Session) -> date | None:
+    found: date | None = session.scalar(text("select shop_month(min(paid_at)) from customer_order"))
+    return found
+
+
+def close_step(session: Session, month: Month, now: datetime, actor: str = "") -> bool:
+    """Do the next piece of closing ``month``: start, count, settle some people, finish. True while more is left.
+
+    Raises DomainError("month_not_over"), DomainError("month_before_open") while an earlier month is not closed.
+    """
+    state = session.execute(text("select * from month_close where month = :month for update"),
+                            {"month": month.first}).first()
+    if state is None:
+        _start(session, month, now, actor)
+    elif state.closed_at is not None:
+        return False
+    elif state.counted_at is None:
+        session.execute(text(f"set local statement_timeout = '{COUNT_SECONDS}s'"))
+        session.execute(text("select month_count(:month)"), {"month": month.first})
+        session.execute(text("update month_close set counted_at = :now where month = :month"),
+                        {"month": month.first, "now": now})
+    elif not _settle_some(session, state, now):
+        _finish(session, month, now)
+        return False
+    return True
+
+
+def _start(session: Session, month: Month, now: datetime, actor: str) -> None:
+    """From here on every booking notes what it changes in this month: nothing gets lost between count and close."""
+    if month.ends_at > now:
+        raise DomainError("month_not_over", month=str(month))
+    due = due_month(session, now)
+    if due is not None and due.first < month.first:
+        raise DomainError("month_before_open", month=str(due))
+    session.execute(text("select booking_lock_alone()"))
+    session.execute(text("""
+        insert into month_close (month, ends_at, plan_version, started_at, actor)
+        values (:month, :ends, :version, :now, :actor) on conflict (month) do nothing
+    """), {"month": month.first, "ends": month.ends_at, "version": plans_of(session).at(month.starts_at).version,
+           "now": now, "actor": actor})
+
+
+def _settle_some(session: Session, state: Row[Any], now: datetime) -> bool:
+    plan = plan_of(session, state.plan_version)
+    steps = plan.ladder.steps if plan.ladder else ()
+    asked = {
+        "month": state.month, "most": PEOPLE, "now": now, "due": now + plan.release.hold,
+        "whole": bool(plan.ladder and plan.ladder.mode == "whole"), "froms": [step.from_fen for step in steps],
+        "rates": [step.rate_bps for step in steps], "team": plan.team.rate_bps if plan.team else 0,
+        "roles": list(plan.team.roles) if plan.team else [],
+    }
+    outbox.ring(session, "fact")
+    try:
+        return bool(session.execute(text("""
+            select month_close_some(:month, :most, :now, :due, :whole, cast(:froms as bigint[]),
+                                    cast(:rates as bigint[]), :team, cast(:roles as text[]))
+        """), asked).scalar_one())
+    except DBAPIError as fault:
+        raise ledger.refusal(fault) from fault
+
+
+def _finish(session: Session, month: Month, now: datetime) -> None:
+    """The month's figures stand: what is being booked right now is waited for, the rest belongs to a later month."""
+    session.execute(text("select booking_lock_alone()"))
+    session.execute(text("""
+        update month_close set closed_at = :now, upto_journal = (select coalesce(max(id), 0) from journal)
+         where month = :month and closed_at is null
+    """), {"month": month.first, "now": now})
+
+
+def plan_of(session: Session, version: int) -> Plan:
+    """A published plan by version."""
+    return next(plan for _, plan in plans_of(session).versions if plan.version == version)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A booking that is due to be let go."""
+
+    id: int
+    person_id: int
+    kind: str
+    month: date
+    held_fen: int
+    release_at: datetime
+
+
+_DUE = text("""
+    select id, person_id, kind, month, held_fen, release_at from settlement s
+     where held_fen > 0 and release_at <= :now
+       and not exists (select from account_hold h where h.person_id = s.person_id and h.lifted_at is null)
+     order by release_at, id limit :limit for update skip locked
+""")
+
+
+def release_due(session: Session, now: datetime, limit: int) -> int:
+    """Let go of ladder and team money whose hold is over: debt is repaid first. Who is frozen waits. Returns how
+    many bookings were."""
+    due = [Held(*row) for row in session.execute(_DUE, {"now": now, "limit": limit})]
+    if not due:
+        return 0
+    purses = ledger.lock(session, [one.person_id for one in due])
+    entries = [_released(one, purses[one.person_id]) for one in due]
+    ledger.post(session, entries, now)
+    session.execute(text("update settlement set released_at = :now, held_fen = 0 where id = any(:ids)"),
+                    {"now": now, "ids": [one.id for one in due]})
+    outbox.put(session, [_released_fact(one, entry) for one, entry in zip(due, entries, strict=True)], now)
+    return len(due)
+
+
+def _released(one: Held, purse: Purse) -> Entry:
+    return Entry(f"settlement:{one.id}:released", "settlement.released", one.release_at, "settlement", one.id,
+                 str(Month(one.month)), tuple(purse.let_go(one.held_fen)))
+
+
+def _released_fact(one: Held, entry: Entry) -> Effect:
+    repaid = sum(move.amount for move in entry.moves if move.credit.kind == "debt")
+    payload = {"month": str(Month(one.month)), "kind": one.kind, "amount_fen": one.held_fen,
+               "to_available_fen": one.held_fen - repaid, "debt_repaid_fen": repaid}
+    return Effect("fact", "settlement.released", f"settlement.released:{one.id}", one.person_id, payload)
+
+
+def take_late(session: Session, limit: int) -> list[tuple[date, int]]:
+    """(month, person) of closed months that changed since; taken from the list, each once, in order."""
+    rows = session.execute(text("""
+        with taken as (
+            delete from settlement_late where id in (
+                select l.id from settlement_late l join month_close c using (month)
+                 where c.closed_at is not null order by l.id limit :limit for update of l skip locked)
+            returning month, person_id)
+        select distinct t.month, coalesce(p.merged_into, p.id) from taken t join person p on p.id = t.person_id
+         order by 1, 2
+    """), {"limit": limit})
+    return [(month, person_id) for month, person_id in rows]
+
+
+def move(session: Session, kept_id: int, gone_id: int, now: datetime) -> dict[str, int]:
+    """A merge's part: months of ``gone`` are ``kept``'s. Closed ones are looked at again, since two volumes in one
+    ladder may bring something else than each alone."""
+    ends = {"kept": kept_id, "gone": gone_id}
+    session.execute(text("""
+        insert into settlement_late (month, person_id)
+        select month, cast(:kept as bigint) from month_volume where person_id = :gone
+    """), ends)
+    session.execute(text("update settlement_late set person_id = :kept where person_id = :gone"), ends)
+    session.execute(text("""
+        with gone as (delete from month_volume where person_id = :gone returning *)
+        insert into month_volume as v
+        select month, cast(:kept as bigint), direct_fen, direct_orders, team_fen from gone
+            on conflict (month, person_id) do update
+           set direct_fen = v.direct_fen + excluded.direct_fen, team_fen = v.team_fen + excluded.team_fen,
+               direct_orders = v.direct_orders + excluded.direct_orders
+    """), ends)
+    moved = session.execute(text("""
+        update settlement g set person_id = :kept, n = g.n + 1 + coalesce((
+            select max(k.n) from settlement k
+             where k.person_id = :kept and k.month = g.month and k.kind = g.kind), -1)
+         where g.person_id = :gone returning id
+    """), ends).all()
+    return {"settlement": len(moved)} if moved else {}
+
+
+def moves_down(held: Sequence[tuple[int, int]], owner: int, fen: int, expense: str, purse: Purse) -> tuple[Move, ...]:
+    """What takes ``fen`` back: pending money of the month (``held``: row, fen), then what is available, then debt."""
+    pending = sum(part for _, part in held)
+    from_pending = (Move(person(owner, "pending"), platform(expense), pending),) if pending else ()
+    return (*from_pending, *purse.take_back(fen - pending, platform(expense)))

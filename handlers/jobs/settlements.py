@@ -1,0 +1,77 @@
+"""Month closes and what follows from them: recurring work, and the notices about ladder and team money."""
+
+from datetime import time, timedelta
+
+from bot.kit.chores import Chores
+from bot.kit.jobs import Claimed, Done, Ended, JobContext, Jobs
+from domain.notices import service as notices
+from domain.settlements import adjusting, service
+from domain.settlements import queries as settlements
+
+AT_ONCE = 500
+
+chores = Chores()
+jobs = Jobs()
+
+
+@chores.daily("month.close", time(2, 0))
+def close_month(ctx: JobContext) -> bool:
+    """On the 1st at 02:00 the month before, and whatever month was left open, the oldest first."""
+    now = ctx.now()
+    with ctx.begin() as session:
+        month = service.due_month(session, now)
+    if month is None or month.ends_at + service.GRACE > now:
+        return False
+    with ctx.begin() as session:
+        service.close_step(session, month, now)
+    return True
+
+
+@chores.every("month.late", timedelta(minutes=5))
+def adjust_late(ctx: JobContext) -> bool:
+    """What came after a close."""
+    with ctx.begin() as session:
+        return adjusting.adjust_late(session, ctx.now(), AT_ONCE) == AT_ONCE
+
+
+@chores.every("month.release", timedelta(minutes=10))
+def release(ctx: JobContext) -> bool:
+    """Ladder and team money whose hold is over."""
+    with ctx.begin() as session:
+        return service.release_due(session, ctx.now(), AT_ONCE) == AT_ONCE
+
+
+@jobs.on("month.closed")
+def closed(ctx: JobContext, effect: Claimed) -> Ended:
+    """How much the month brought, and from what."""
+    fact = effect.payload
+    with ctx.begin() as session:
+        brackets = settlements.brackets_of(session, fact["plan_version"], fact["direct_fen"])
+    told = {"month": fact["month"], "direct_fen": fact["direct_fen"], "ladder_fen": fact["ladder_fen"],
+            "team_volume_fen": fact["team_volume_fen"], "team_fen": fact["team_fen"],
+            "brackets": [{"rate_bps": one.rate_bps, "volume_fen": one.volume_fen, "amount_fen": one.amount_fen}
+                         for one in brackets if one.volume_fen]}
+    return _tell(ctx, effect, "money.month_closed", told)
+
+
+@jobs.on("month.adjusted")
+def adjusted(ctx: JobContext, effect: Claimed) -> Ended:
+    """What a late fact changed about a closed month."""
+    fact = effect.payload
+    told = {name: fact[name] for name in ("month", "kind", "amount_fen", "target_fen", "to_debt_fen")}
+    return _tell(ctx, effect, "money.month_adjusted", told)
+
+
+@jobs.on("settlement.released")
+def released(ctx: JobContext, effect: Claimed) -> Ended:
+    """What can be withdrawn now."""
+    fact = effect.payload
+    return _tell(ctx, effect, "money.month_released",
+                 {name: fact[name] for name in ("month", "kind", "to_available_fen", "debt_repaid_fen")})
+
+
+def _tell(ctx: JobContext, effect: Claimed, key: str, facts: dict[str, object]) -> Ended:
+    assert effect.person_id is not None
+    with ctx.begin() as session:
+        notices.tell(session, notices.Notice(effect.person_id, "money", effect.key, key, facts), ctx.now())
+    return Done()
