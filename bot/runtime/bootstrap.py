@@ -45,6 +45,7 @@ from domain.risk.rules import Rules
 from domain.roles.rules import Titles
 from domain.shared.clock import Clock, OffsetClock, SystemClock
 from domain.shared.seal import Seal
+from domain.shared.wording import Wording
 from domain.vault.seal import Vault
 from domain.workflows.evidence import Pseudonyms
 from handlers.chat import TREE
@@ -140,6 +141,7 @@ def build(
         Studio: studio, Photos: Photos(), Policy: load_policy(ASSETS / "notices.toml"),
         Offers: Offers.load((ASSETS / "rewards.toml").read_text("utf-8")),
         Vault: Vault(*settings.vault_keys()),
+        Wording: Wording.load((ASSETS / "sensitive_words.toml").read_text("utf-8")),
         Links: Links(settings.key("personal links"), settings.public_url, real_time),
         Seal: Seal(pepper), Rules: Rules.load((ASSETS / "risk.toml").read_text("utf-8")),
         PayGateways: pay if pay is not None else PayGateways({}),

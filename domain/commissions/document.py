@@ -5,8 +5,10 @@ factors are basis points (100 = 1 %, 10 000 = x1), money is fen, days are busine
 may be left out: then it is off, or says what a shop would expect.
 """
 
+import json
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from hashlib import sha256
 from typing import Any, Literal
 
 import msgspec
@@ -182,6 +184,10 @@ class Plan:
         content: dict[str, Any] = msgspec.to_builtins(self)
         del content["version"]
         return {name: value for name, value in content.items() if name == "rules" or value not in (None, [])}
+
+    def digest(self) -> str:
+        """SHA-256 of what the plan says, whatever its version: equal plans have equal digests."""
+        return sha256(json.dumps(self.document(), sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
     def phase_on(self, day: date) -> Phase | None:
         """The phase of a business day; the later one of two that overlap."""

@@ -1,6 +1,6 @@
 """Tables of commissions: immutable plan versions, and the deal lines that were frozen at payment."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, UniqueConstraint, text
@@ -10,10 +10,18 @@ from domain.shared.db import Base, RowId
 
 
 class CommissionPlan(Base):
-    """One published version of the shop's rules, live from ``live_from`` until the next one is. Never changed."""
+    """One published version of the shop's rules, live from ``live_from`` until a later version is. Never changed.
+
+    ``approval_id``: the two people who agreed to it; None for the version a shop starts with. ``reverts``: the older
+    version that it says again.
+    """
 
     __tablename__ = "commission_plan"
-    __table_args__ = (CheckConstraint("version > 0", name="version"),)
+    __table_args__ = (
+        CheckConstraint("version > 0", name="version"),
+        CheckConstraint("live_from >= published_at", name="future"),
+        CheckConstraint("reverts < version", name="reverts"),
+    )
 
     version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     name: Mapped[str]
@@ -21,6 +29,40 @@ class CommissionPlan(Base):
     digest: Mapped[str]
     live_from: Mapped[datetime]
     actor: Mapped[str] = mapped_column(server_default="")
+    published_at: Mapped[datetime] = mapped_column(server_default=text("'epoch'"))
+    approval_id: Mapped[int | None] = mapped_column(ForeignKey("approval.id"), unique=True)
+    reverts: Mapped[int | None] = mapped_column(ForeignKey("commission_plan.version"))
+
+
+class PlanDraft(Base):
+    """A plan in the making. ``revision`` counts the changes; ``effective_on`` None: as soon as it is agreed.
+
+    ``based_on``: the newest version when it was written or submitted. What was submitted does not change any more.
+    """
+
+    __tablename__ = "plan_draft"
+    __table_args__ = (
+        CheckConstraint("state in ('draft', 'submitted', 'published', 'withdrawn')", name="state"),
+        CheckConstraint("(state in ('submitted', 'published')) <= (approval_id is not null)", name="submitted"),
+        CheckConstraint("(state = 'published') = (version is not null)", name="published"),
+        CheckConstraint("jsonb_typeof(document) = 'object'", name="document"),
+        CheckConstraint("revision > 0", name="revision"),
+        Index("ix_plan_draft_state", "state", "id"),
+    )
+
+    id: Mapped[RowId]
+    name: Mapped[str]
+    document: Mapped[dict[str, Any]]
+    effective_on: Mapped[date | None]
+    note: Mapped[str] = mapped_column(server_default="")
+    based_on: Mapped[int | None] = mapped_column(ForeignKey("commission_plan.version"))
+    revision: Mapped[int] = mapped_column(server_default="1")
+    state: Mapped[str] = mapped_column(server_default="draft")
+    author: Mapped[str] = mapped_column(ForeignKey("operator.name"))
+    approval_id: Mapped[int | None] = mapped_column(ForeignKey("approval.id"), unique=True)
+    version: Mapped[int | None] = mapped_column(ForeignKey("commission_plan.version"), unique=True)
+    created_at: Mapped[datetime]
+    changed_at: Mapped[datetime]
 
 
 class PlanLimit(Base):

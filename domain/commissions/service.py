@@ -3,11 +3,9 @@
 Deals are struck by rules.py and stored by the workflows.
 """
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from hashlib import sha256
 from typing import Any
 
 from sqlalchemy import func, select, text, update
@@ -22,8 +20,8 @@ from domain.shared.errors import DomainError
 from domain.shared.money import BPS
 
 __all__ = [
-    "PlanBook", "allowed_levels", "boosts_at", "end_boost", "ensure_plan", "grant_boost", "limits", "live_plan", "move",
-    "plan_book", "plan_count",
+    "PlanBook", "allowed_levels", "boosts_at", "end_boost", "ensure_plan", "grant_boost", "limits", "live_plan",
+    "lock_versions", "move", "newest", "plan_book", "plan_count", "publish",
 ]
 
 _PARSED: dict[tuple[str, int], Plan] = {}
@@ -45,25 +43,44 @@ class PlanBook:
 
 
 def ensure_plan(session: Session, document: Mapping[str, Any] | Plan, now: datetime, actor: str = "") -> Plan:
-    """Publish a plan as the next version, live from ``now``, unless it is what the newest version says already.
+    """What a shop starts with: publish a plan as the next version, live from ``now``, unless it is what the newest
+    version says already. Later versions go through drafts and a second person (workflows/publishing.py).
 
     Raises DomainError("plan_invalid", faults=[…]) for a plan that is malformed or whose worst case breaks its cap,
     DomainError("levels_not_allowed" | "team_not_allowed") for one that pays further down than the shop allows.
     """
     checked = plans.parse(document.document() if isinstance(document, Plan) else dict(document))
-    content = checked.document()
-    digest = sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    last = lock_versions(session)
+    if last is not None and last.digest == checked.digest():
+        return replace(checked, version=last.version)
+    return publish(session, checked, now, now, actor)
+
+
+def lock_versions(session: Session) -> CommissionPlan | None:
+    """The newest version, while nobody else publishes until the end of the transaction."""
     session.execute(text("select pg_advisory_xact_lock(hashtext('commission_plan'))"))
-    newest = session.scalars(select(CommissionPlan).order_by(CommissionPlan.version.desc()).limit(1)).first()
-    if newest is not None and newest.digest == digest:
-        return replace(checked, version=newest.version)
-    refuse_beyond(session, checked)
-    version = newest.version + 1 if newest else 1
+    return newest(session)
+
+
+def newest(session: Session) -> CommissionPlan | None:
+    """The version that was published last, live already or not."""
+    return session.scalars(select(CommissionPlan).order_by(CommissionPlan.version.desc()).limit(1)).first()
+
+
+def publish(
+    session: Session, plan: Plan, live_from: datetime, now: datetime, actor: str, *, approval_id: int | None = None,
+    reverts: int | None = None
+) -> Plan:
+    """Store a checked plan as the next version, live from ``live_from`` (not before ``now``); call it while holding
+    ``lock_versions``. Raises DomainError("levels_not_allowed" | "team_not_allowed")."""
+    refuse_beyond(session, plan)
+    version = (session.scalar(select(func.max(CommissionPlan.version))) or 0) + 1
     session.add(CommissionPlan(
-        version=version, name=checked.name, document=content, digest=digest, live_from=now, actor=actor,
+        version=version, name=plan.name, document=plan.document(), digest=plan.digest(), live_from=live_from,
+        actor=actor, published_at=now, approval_id=approval_id, reverts=reverts,
     ))
     session.flush()
-    return replace(checked, version=version)
+    return replace(plan, version=version)
 
 
 def live_plan(session: Session, at: datetime) -> Plan:

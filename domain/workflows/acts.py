@@ -9,18 +9,22 @@ from domain.audit import approvals
 from domain.audit.approvals import Approval
 from domain.audit.rules import SYSTEM, Actor
 from domain.shared.errors import DomainError
-from domain.workflows import freezing, levels
+from domain.workflows import freezing, levels, publishing
 
 Act = Callable[[Session, Approval, Actor, datetime], None]
 
 ACTS: dict[str, Act] = {
     levels.ACT: levels.apply,
     "person.freeze": freezing.freeze, "person.release": freezing.release, "person.confiscate": freezing.confiscate,
+    publishing.PUBLISH: publishing.publish,
+    publishing.ROLLBACK: publishing.roll_back,
 }
 """Act → what an approval of it does. ``Approval.payload`` says on what; the actor is who approved. What it raises
 leaves the approval open."""
 
-DECLINED: dict[str, Act] = {}
+DECLINED: dict[str, Act] = {
+    publishing.PUBLISH: publishing.declined,
+}
 """Act → what a rejection or an expiry of it does, where something waits for the answer. At expiry the actor is the
 system."""
 
