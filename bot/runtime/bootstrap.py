@@ -42,6 +42,7 @@ from domain.insight import rules as insight
 from domain.notices.rules import Policy
 from domain.rewards.rules import Offers
 from domain.risk.rules import Rules
+from domain.roles import rulebook, rulebooks
 from domain.roles.rules import Titles
 from domain.shared.clock import Clock, OffsetClock, SystemClock
 from domain.shared.seal import Seal
@@ -157,11 +158,13 @@ def build(
 
 
 def open_shop(runtime: Runtime, plan: Plan | None = None) -> None:
-    """Make sure that a commission plan is live: a new shop starts on ``plan``, default the shipped first-shop."""
+    """Make sure that a commission plan is live: a new shop starts on ``plan``, default the shipped first-shop. The
+    rules of roles become a new version when their file has changed."""
     with runtime.sessions.begin() as session:
         if not commissions.plan_count(session):
             first = plan or plans.load(ASSETS / "plans" / "first-shop.toml")
             commissions.ensure_plan(session, first, runtime.clock.now(), actor="huitou")
+        rulebooks.publish(session, rulebook.load((ASSETS / "roles.toml").read_text("utf-8")), runtime.clock.now())
 
 
 def load_policy(path: Path) -> Policy:

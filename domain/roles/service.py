@@ -4,17 +4,22 @@ The persons concerned are locked in id order, so that two orders of one person n
 ('role.granted', 'role.revoked') go to the outbox only when the person really gains or loses the role.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import exists, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from domain.audit import service as audit
+from domain.audit.rules import Actor
 from domain.orders.models import CustomerOrder
 from domain.people.models import Person
 from domain.people.queries import survivors
+from domain.roles import certificates, decisions, repurchase
+from domain.roles.decisions import Decision
 from domain.roles.models import RoleGrant
 from domain.roles.rules import Role
 from domain.shared import outbox
@@ -25,14 +30,16 @@ OrderFact = tuple[int, int, datetime]
 """(person_id, order_id, when)"""
 
 BY_ORDER = "order"
+OPERATOR = "operator"
 
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """What earned a role: ``kind`` e.g. order or operator, ``key`` e.g. the order's id."""
+    """What earned a role: ``kind`` e.g. order or operator, ``key`` e.g. the order's id, ``evidence`` in JSON."""
 
     kind: str
     key: str
+    evidence: Mapping[str, Any] = field(default_factory=dict)
 
 
 def order_completed_many(session: Session, facts: Sequence[OrderFact], now: datetime) -> list[int]:
@@ -102,6 +109,61 @@ def revoke(session: Session, person_id: int, role: Role, cause_kind: str, reason
     return bool(_revoke(session, [(grant_id, now) for grant_id in grants], reason, now))
 
 
+def give(session: Session, person_id: int, role: Role, why: str, actor: Actor, now: datetime) -> bool:
+    """An operator grants a role; whether the person did not have it before. Audited.
+
+    Raises what ``grant`` raises, and DomainError('role.no_reason') without a reason.
+    """
+    _reasoned(why)
+    gained = grant(session, person_id, role, Cause(OPERATOR, f"{actor.name}:{now.isoformat()}", {"why": why}), now, now)
+    alive = survivors(session, [person_id])[person_id]
+    decisions.record(session, [
+        Decision(alive, role, "granted", now, OPERATOR, actor=actor.name, evidence={"why": why})])
+    audit.record(session, actor, "role.grant", f"person:{alive}", {"role": role, "why": why}, now)
+    return gained
+
+
+def take(session: Session, person_id: int, role: Role, why: str, actor: Actor, now: datetime) -> bool:
+    """An operator takes a role, whatever gave it; whether the person had it. Audited.
+
+    Counting begins anew: what was bought or sold before earns this role no more. (The next completed order opens
+    promoter rights again; who must not earn at all is frozen instead.) Raises NotFound, DomainError('role.no_reason').
+    """
+    _reasoned(why)
+    alive = survivors(session, [person_id]).get(person_id)
+    if alive is None:
+        raise NotFound("person.unknown")
+    repurchase.lock(session, [alive])
+    _lock(session, {alive})
+    had = bool(_holders(session, role, {alive}))
+    decisions.record(session, [Decision(alive, role, "revoked", now, OPERATOR, actor=actor.name, afresh=True,
+                                        evidence={"why": why})])
+    grants = session.scalars(select(RoleGrant.id).where(
+        RoleGrant.person_id == alive, RoleGrant.role == role, RoleGrant.revoked_at.is_(None),
+        RoleGrant.cause_kind != repurchase.BY_REPURCHASE)).all()
+    _revoke(session, [(grant_id, now) for grant_id in grants], OPERATOR, now)
+    repurchase.recount(session, [alive], now)
+    audit.record(session, actor, "role.revoke", f"person:{alive}", {"role": role, "why": why, "had": had}, now)
+    return had
+
+
+def _reasoned(why: str) -> None:
+    if not why.strip():
+        raise DomainError("role.no_reason")
+
+
+def grant_many(
+    session: Session, role: Role, wanted: Sequence[tuple[int, Cause, datetime]], now: datetime
+) -> list[int]:
+    """Give a role to living people, each for a cause, from a moment on; returns who did not have it before."""
+    return _grant(session, role, wanted, now)
+
+
+def revoke_many(session: Session, grants: Sequence[tuple[int, datetime]], reason: str, now: datetime) -> list[int]:
+    """End grants by id, each at a moment; returns who lost a role by it."""
+    return _revoke(session, grants, reason, now)
+
+
 def _lock(session: Session, person_ids: set[int]) -> None:
     session.execute(select(Person.id).where(Person.id.in_(person_ids)).order_by(Person.id)
                     .with_for_update(key_share=True)).all()
@@ -124,13 +186,15 @@ def _grant(session: Session, role: Role, wanted: Sequence[tuple[int, Cause, date
             RoleGrant.role == role, RoleGrant.person_id.in_(people), RoleGrant.revoked_at.is_(None))
     )}
     rows: list[dict[str, object]] = [
-        {"person_id": person_id, "role": role, "cause_kind": cause.kind, "cause_key": cause.key, "granted_at": at}
+        {"person_id": person_id, "role": role, "cause_kind": cause.kind, "cause_key": cause.key, "granted_at": at,
+         "confirmed_at": at, "evidence": dict(cause.evidence)}
         for person_id, cause, at in sorted(wanted, key=lambda w: w[0])
         if (person_id, cause.kind) not in standing
     ]
     again = insert(RoleGrant).on_conflict_do_update(
         index_elements=["person_id", "role", "cause_kind", "cause_key"],
-        set_={"revoked_at": None, "revoke_reason": "", "granted_at": text("excluded.granted_at")},
+        set_={"revoked_at": None, "revoke_reason": "", "granted_at": text("excluded.granted_at"),
+              "confirmed_at": text("excluded.confirmed_at")},
         where=(RoleGrant.cause_kind == BY_ORDER) & RoleGrant.revoked_at.is_not(None),
     )
     for row in rows:
@@ -153,28 +217,51 @@ def _revoke(session: Session, grants: Sequence[tuple[int, datetime]], reason: st
         ).first()
         ended += [dict(row._mapping)] if row else []
     lost = [row for row in ended if row["person_id"] not in _holders(session, row["role"], {row["person_id"]})]
-    outbox.put(session, [_fact("role.revoked", row) for row in lost], now)
+    for one in lost:
+        certificates.void(session, {one["person_id"]}, one["role"], reason, now)
+    outbox.put(session, [_fact("role.revoked", {**one, "reason": reason}) for one in lost], now)
     return sorted({row["person_id"] for row in lost})
 
 
-def _fact(kind: str, row: dict[str, object]) -> Effect:
+def _fact(kind: str, row: Mapping[str, Any]) -> Effect:
     person_id = int(str(row["person_id"]))
     key = f"{kind}:{person_id}:{row['role']}:{row['cause_kind']}:{row['cause_key']}"
-    payload = {name: row[name] for name in ("role", "cause_kind", "cause_key")}
+    payload = {name: row[name] for name in ("role", "cause_kind", "cause_key", "reason") if name in row}
     return Effect("fact", kind, key, person_id, payload)
 
 
 def move(session: Session, kept_id: int, gone_id: int, now: datetime) -> dict[str, int]:
-    """Roles' part of a merge (a people.service.Mover): of two grants of one kind the older stays."""
+    """Roles' part of a merge (a people.service.Mover): of two grants of one kind the older stays, and what both bought
+    is counted as one history. Orders must have moved before."""
     ends = {"kept": kept_id, "gone": gone_id, "now": now}
-    session.execute(text("""
-        update role_grant g set revoked_at = greatest(:now, g.granted_at), revoke_reason = 'merged'
-        from role_grant k
-        where g.person_id in (:kept, :gone) and k.person_id in (:kept, :gone) and k.person_id <> g.person_id
-          and k.role = g.role and k.cause_kind = g.cause_kind and k.revoked_at is null and g.revoked_at is null
-          and (k.granted_at, k.id) < (g.granted_at, g.id)"""), ends)
-    moved = session.connection().execute(text("""
+    session.execute(_OLDER_STAYS, ends)
+    certificates.merge(session, kept_id, gone_id, now)
+    moved = {table: session.connection().execute(text(statement), ends).rowcount for table, statement in _MOVES.items()}
+    repurchase.recount(session, [kept_id], now)
+    return {table: count for table, count in moved.items() if count}
+
+
+_OLDER_STAYS = text("""
+    update role_grant g set revoked_at = greatest(:now, g.granted_at), revoke_reason = 'merged'
+      from role_grant k
+     where g.person_id in (:kept, :gone) and k.person_id in (:kept, :gone) and k.person_id <> g.person_id
+       and k.role = g.role and k.cause_kind = g.cause_kind and k.revoked_at is null and g.revoked_at is null
+       and (k.granted_at, k.id) < (g.granted_at, g.id)""")
+
+# What both have had stays with each; the survivor's is the one that counts.
+_MOVES = {
+    "role_grant": """
         update role_grant g set person_id = :kept where g.person_id = :gone and not exists (
-            select 1 from role_grant k where k.person_id = :kept and k.role = g.role
-            and k.cause_kind = g.cause_kind and k.cause_key = g.cause_key)"""), ends)
-    return {"role_grant": moved.rowcount} if moved.rowcount else {}
+            select from role_grant k where k.person_id = :kept and k.role = g.role
+               and k.cause_kind = g.cause_kind and k.cause_key = g.cause_key)""",
+    "role_decision": """
+        update role_decision d set person_id = :kept where d.person_id = :gone and (d.month is null or not exists (
+            select from role_decision k where k.person_id = :kept and k.role = d.role and k.month = d.month
+               and k.what = d.what))""",
+    "invitation": """
+        update invitation i set person_id = :kept where i.person_id = :gone and not exists (
+            select from invitation k where k.person_id = :kept)""",
+    "badge": """
+        update badge b set person_id = :kept where b.person_id = :gone and not exists (
+            select from badge k where k.person_id = :kept and k.key = b.key and k.period = b.period)""",
+}

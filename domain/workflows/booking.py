@@ -20,6 +20,7 @@ from domain.orders.rules import OrderState, Return, Verdict
 from domain.people import service as people
 from domain.referrals import service as referrals
 from domain.referrals.rules import Touch
+from domain.roles import repurchase
 from domain.roles import service as roles
 from domain.shared.clock import business_date
 from domain.shared.outbox import Effect, put
@@ -268,7 +269,8 @@ def _refund_row(order_id: int, refund: Return, now: datetime) -> dict[str, Any]:
 
 
 def tell_roles(session: Session, works: Sequence[Work], now: datetime) -> None:
-    """Completed orders give roles, returned ones take them back; an order that came and went tells nothing."""
+    """Completed orders give roles, returned ones take them back; an order that came and went tells nothing. Buyers who
+    come back are recounted."""
     completed = [
         work.order for work in works
         if work.order.completed_at and not work.order.returned and not (work.was_completed and not work.was_returned)
@@ -283,6 +285,7 @@ def tell_roles(session: Session, works: Sequence[Work], now: datetime) -> None:
         put(session, notes.first_completed(session, completed), now)
     if revoked:
         roles.order_revoked_many(session, revoked, now)
+    repurchase.recount(session, {work.order.buyer_id for work in works}, now)
 
 
 def _returned_at(work: Work, now: datetime) -> datetime:

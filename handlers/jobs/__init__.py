@@ -14,13 +14,15 @@ from handlers.jobs.payouts import jobs as _payouts
 from handlers.jobs.posters import jobs as _posters
 from handlers.jobs.risk import chores as _risk
 from handlers.jobs.risk import jobs as _risk_facts
+from handlers.jobs.roles import chores as _role_chores
+from handlers.jobs.roles import jobs as _roles
 from handlers.jobs.settlements import chores as _months
 from handlers.jobs.settlements import jobs as _settlements
 
 JOBS = Jobs()
-for _part in (_menus, _notices, _posters, _commissions, _growth, _payouts, _risk_facts, _settlements):
+for _part in (_menus, _notices, _posters, _commissions, _growth, _payouts, _risk_facts, _settlements, _roles):
     JOBS.include(_part)
 
 CHORES = Chores()
-for _recurring in (_audit, _experiments, _insight, _payouts_recurring, _risk, _months):
+for _recurring in (_audit, _experiments, _insight, _payouts_recurring, _risk, _months, _role_chores):
     CHORES.include(_recurring)

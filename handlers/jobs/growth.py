@@ -1,32 +1,11 @@
-"""What a first order opens: promoter rights, the prompt to share, and both sides' coupon for a friend's order."""
+"""What a first order opens: the prompt to share, and both sides' coupon for a friend's order."""
 
 from bot.kit.jobs import Claimed, Done, Ended, JobContext, Jobs
 from domain import welcome
 from domain.notices import service as notices
-from domain.rewards import service as rewards
-from domain.rewards.rules import FIRST_ORDER_SHARE, Offers
-from domain.roles.rules import Titles
+from domain.rewards.rules import Offers
 
 jobs = Jobs()
-
-
-@jobs.on("role.granted")
-def promoted(ctx: JobContext, effect: Claimed) -> Ended:
-    """The new title, said once for each grant."""
-    _tell(ctx, effect, f"role.granted.{effect.payload['role']}",
-          {"title": ctx.tool(Titles).of(effect.payload["role"])})
-    return Done()
-
-
-@jobs.on("role.revoked")
-def demoted(ctx: JobContext, effect: Claimed) -> Ended:
-    """Rights and coupons that a returned order had opened close again, with the reason."""
-    assert effect.person_id is not None
-    if effect.payload["role"] == "promoter":
-        with ctx.begin() as session:
-            rewards.take_back_first_order(session, effect.person_id, ctx.tool(Offers).of(FIRST_ORDER_SHARE), ctx.now())
-    _tell(ctx, effect, "role.revoked", {"title": ctx.tool(Titles).of(effect.payload["role"])})
-    return Done()
 
 
 @jobs.on("order.first_completed")
