@@ -112,7 +112,8 @@ def wallet(session: Session, person_id: int) -> Wallet:
         held.get(kind, 0) for kind in ("pending", "available", "frozen", "held", "paid", "debt")
     )
     earned = pending + available + frozen + withdrawing + paid - debt
-    return Wallet(pending, available, frozen, withdrawing, paid, debt, held.get("points", 0), earned, coming)
+    return Wallet(pending, available, frozen, withdrawing, paid, debt,
+                  held.get("points", 0) - held.get("points_debt", 0), earned, coming)
 
 
 def frozen(session: Session, person_id: int) -> bool:

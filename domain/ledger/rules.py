@@ -10,7 +10,7 @@ import msgspec
 
 from domain.shared.errors import Conflict
 
-PersonKind = Literal["pending", "available", "held", "frozen", "debt", "points"]
+PersonKind = Literal["pending", "available", "held", "frozen", "debt", "points", "points_debt"]
 Currency = Literal["CNY", "PTS"]
 
 EXPENSE_BY_LEVEL = {1: "expense.direct", 2: "expense.level2", 3: "expense.level3"}

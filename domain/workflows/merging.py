@@ -10,6 +10,7 @@ from domain.notices import service as notices
 from domain.orders import service as orders
 from domain.payouts import service as payouts
 from domain.people.service import Mover
+from domain.points import service as points
 from domain.referrals import service as referrals
 from domain.rewards import service as rewards
 from domain.risk import service as risk
@@ -18,7 +19,21 @@ from domain.settlements import service as settlements
 from domain.vault import service as vault
 
 MOVERS: tuple[Mover, ...] = (
-    referrals.move, orders.move, commissions.move, ledger.move, roles.move, rewards.move, inbox.move, notices.move,
-    materials.move, vault.move, experiments.move, insight.move, risk.move, payouts.move, settlements.move,
+    referrals.move,
+    orders.move,
+    commissions.move,
+    ledger.move,
+    roles.move,
+    rewards.move,
+    inbox.move,
+    notices.move,
+    materials.move,
+    vault.move,
+    experiments.move,
+    insight.move,
+    risk.move,
+    payouts.move,
+    settlements.move,
+    points.move,
 )
 """What every caller of ``people.service.resolve_many`` and ``merge`` passes, so that nothing is left behind."""
