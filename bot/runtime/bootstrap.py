@@ -40,6 +40,7 @@ from domain.commissions import service as commissions
 from domain.commissions.plans import Plan
 from domain.insight import rules as insight
 from domain.notices.rules import Policy
+from domain.points import rules as points
 from domain.rewards.rules import Offers
 from domain.risk.rules import Rules
 from domain.roles import rulebook, rulebooks
@@ -139,6 +140,7 @@ def build(
     segments = insight.load((ASSETS / "segments.toml").read_text("utf-8"))
     tools = {
         insight.Segmentation: segments,
+        points.PointRules: points.load((ASSETS / "points.toml").read_text("utf-8")),
         Studio: studio, Photos: Photos(), Policy: load_policy(ASSETS / "notices.toml"),
         Offers: Offers.load((ASSETS / "rewards.toml").read_text("utf-8")),
         Vault: Vault(*settings.vault_keys()),

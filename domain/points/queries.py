@@ -37,7 +37,8 @@ def of(session: Session, person_id: int, now: datetime) -> Points:
              soon as (select (expires_at at time zone 'Asia/Shanghai')::date as day, min(expires_at) as at,
                              sum(remaining) as points
                         from lots where state = 'active' and expires_at > :now group by 1 order by 1 limit 1)
-        select coalesce((select sum(remaining) from lots where state = 'active' and expires_at > :now), 0)::bigint as active,
+        select coalesce((select sum(remaining) from lots where state = 'active' and expires_at > :now), 0)::bigint
+                   as active,
                coalesce((select sum(amount - reversed) from lots where state = 'pending'), 0)::bigint as coming,
                (select min(active_at) from lots where state = 'pending') as coming_at,
                coalesce((select b.amount from account a join balance b on b.account_id = a.id
@@ -68,6 +69,7 @@ def disagreements(session: Session, limit: int = 100) -> list[str]:
          where coalesce(l.points, 0) <> coalesce(b.amount, 0)
         union all
         select format('point lot %s: %s remain, its moves say %s', l.id, l.remaining, coalesce(m.total, 0))
-          from point_lot l left join (select lot_id, sum(delta) as total from point_move group by 1) m on m.lot_id = l.id
+          from point_lot l
+          left join (select lot_id, sum(delta) as total from point_move group by 1) m on m.lot_id = l.id
          where l.remaining <> coalesce(m.total, 0)
          limit :limit"""), {"limit": limit}))

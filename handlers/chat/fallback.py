@@ -10,8 +10,14 @@ router = Router(__name__)
 CONFIRM = State("fallback", "confirm")
 CHOOSE = State("fallback", "choose")
 
-NOT_OPEN = ("progress.show", "tasks.show", "checkin", "points.show",
-            "materials.show", "vote.show", "feedback", "human")
+NOT_OPEN = (
+    "progress.show",
+    "tasks.show",
+    "materials.show",
+    "vote.show",
+    "feedback",
+    "human",
+)
 """Words that are understood, but whose service this shop has not opened."""
 
 

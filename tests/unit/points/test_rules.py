@@ -25,7 +25,8 @@ def lived(start: date, came: str) -> list[Day]:
 
 
 @pytest.mark.parametrize(("came", "streaks"), [
-    ("xxx", [1, 2, 3]), ("xx.x", [1, 2, 3]), ("xx..x", [1, 2, 1]), ("x.x.x", [1, 2, 1]), ("x.xxxxx", [1, 2, 3, 4, 5, 6]),
+    ("xxx", [1, 2, 3]), ("xx.x", [1, 2, 3]), ("xx..x", [1, 2, 1]),
+    ("x.x.x", [1, 2, 1]), ("x.xxxxx", [1, 2, 3, 4, 5, 6]),
 ])
 def test_a_token_bridges_one_day_a_month(came: str, streaks: list[int]) -> None:
     assert [day.streak for day in lived(date(2026, 11, 2), came)] == streaks
@@ -64,8 +65,10 @@ def test_what_expires_soonest_pays_first() -> None:
 
 
 @pytest.mark.parametrize(("old", "new"), [
-    ("valid_days = 365", "valid_days = 0"), ("warn_days = 7", "warn_days = 400"), ("bonus_every = 7", "bonus_every = 1"),
-    ("points = 1 ", "points = -1 "), ("tokens_a_month", "tokens"), ("[life]", "[live]"), ("points = 1 ", "points = 1.5 "),
+    ("valid_days = 365", "valid_days = 0"), ("warn_days = 7", "warn_days = 400"),
+    ("bonus_every = 7", "bonus_every = 1"),
+    ("points = 1 ", "points = -1 "), ("tokens_a_month", "tokens"),
+    ("[life]", "[live]"), ("points = 1 ", "points = 1.5 "),
 ])
 def test_faults_are_refused(old: str, new: str) -> None:
     assert old in SHIPPED
