@@ -27,7 +27,11 @@ NO_RIGHT = "no_right"
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What to say to whom. ``key`` is a text of assets/copy and ``facts`` its placeholders (JSON)."""
+    """What to say to whom. ``key`` is a text of assets/copy and ``facts`` its placeholders (JSON).
+
+    ``expires_at`` None: as long as its purpose is worth sending. ``guard`` names a run of a journey
+    (``enrolment:visit``) that is asked once more when the notice is about to leave; '' for none.
+    """
 
     person_id: int
     purpose: Purpose
@@ -35,16 +39,23 @@ class Notice:
     key: str
     facts: dict[str, Any]
     account: str = ""
+    expires_at: datetime | None = None
+    guard: str = ""
+
+
+def effect(notice: Notice, now: datetime) -> outbox.Effect:
+    """The outbox row of a text notice, for whoever puts many at once."""
+    payload = {"purpose": notice.purpose, "key": notice.key, "facts": notice.facts, "account": notice.account}
+    return outbox.Effect(
+        queue="notice", kind="notice.text", key=f"notice:{notice.idem}", person_id=notice.person_id,
+        payload=payload | {"guard": notice.guard} if notice.guard else payload,
+        expires_at=notice.expires_at or now + LIFETIME[notice.purpose],
+    )
 
 
 def tell(session: Session, notice: Notice, now: datetime) -> bool:
     """Put a text notice into the outbox; False if ``idem`` was told before. Judged when it is about to leave."""
-    effect = outbox.Effect(
-        queue="notice", kind="notice.text", key=f"notice:{notice.idem}", person_id=notice.person_id,
-        payload={"purpose": notice.purpose, "key": notice.key, "facts": notice.facts, "account": notice.account},
-        expires_at=now + LIFETIME[notice.purpose],
-    )
-    return outbox.put(session, [effect], now) == 1
+    return outbox.put(session, [effect(notice, now)], now) == 1
 
 
 def verdict(

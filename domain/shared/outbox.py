@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
+import msgspec
 from sqlalchemy import CheckConstraint, Index, text
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from domain.shared.db import Base, RowId
@@ -64,6 +64,15 @@ class Effect:
     expires_at: datetime | None = None
 
 
+_PUT = """
+    insert into outbox (queue, kind, key, person_id, payload, created_at, due_at, expires_at)
+    select queue, kind, key, person_id, payload, %s, due_at, expires_at
+      from jsonb_populate_recordset(null::outbox, %s::jsonb)
+        on conflict (key) do nothing
+"""
+"""One statement for one row or for hundreds: the journeys put a whole batch at once."""
+
+
 def put(session: Session, effects: Sequence[Effect], now: datetime) -> int:
     """Write the effects whose keys are new; returns how many were. ``now`` is business time."""
     if not effects:
@@ -73,13 +82,12 @@ def put(session: Session, effects: Sequence[Effect], now: datetime) -> int:
     rows = [
         {
             "queue": effect.queue, "kind": effect.kind, "key": effect.key, "person_id": effect.person_id,
-            "payload": effect.payload, "created_at": now, "due_at": now + effect.delay,
-            "expires_at": effect.expires_at,
+            "payload": effect.payload, "due_at": now + effect.delay, "expires_at": effect.expires_at,
         }
         for effect in sorted(effects, key=lambda effect: effect.key)
     ]
-    done = session.execute(insert(Outbox).on_conflict_do_nothing(index_elements=["key"]).returning(Outbox.id), rows)
-    return len(done.all())
+    done = session.connection().exec_driver_sql(_PUT, (now, msgspec.json.encode(rows).decode()))
+    return done.rowcount
 
 
 def ring(session: Session, queue: Queue) -> None:

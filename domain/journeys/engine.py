@@ -1,0 +1,139 @@
+"""Moves people through journeys: claims due runs in batches, walks each one, writes what came of all of them at once.
+
+The row lock is the lease. It goes with the transaction, so whoever dies leaves nothing behind, and who hangs loses it
+to the database (``store.STALL``); nobody else can have written meanwhile. The caller commits. A fault of one person's
+run is kept with the run: tried again later, parked after five times; the others go on.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from domain.journeys import store
+from domain.journeys.crowd import Assign, Crowd, nobody_assigns
+from domain.journeys.deeds import effects_of, events_of
+from domain.journeys.document import END
+from domain.journeys.library import Library, Shelf
+from domain.journeys.rules import advance, moved
+from domain.journeys.runs import Edition, Event, Run, Visit, Walk
+from domain.shared import outbox
+from domain.shared.clock import SHANGHAI
+
+ATTEMPTS = 5
+"""So often a run is tried; then it is parked until an operator looks at it."""
+BACKOFF = timedelta(minutes=1)
+"""Wait after the first failure; doubles with each."""
+
+_DUE = text("""
+    select j.id from journey j
+     where j.state in ('live', 'draining')
+       and exists (select from enrolment e
+                    where e.journey_id = j.id and e.state in ('open', 'held') and e.due_at <= :now)
+     order by j.id
+""")
+
+
+@dataclass(slots=True)
+class Batch:
+    """What a batch of walks adds up to."""
+
+    runs: list[Run] = field(default_factory=list)
+    visits: list[tuple[int, Visit]] = field(default_factory=list)
+    effects: list[outbox.Effect] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    looped: set[int] = field(default_factory=set)
+    failed: list[tuple[Run, str]] = field(default_factory=list)
+
+    def take(self, edition: Edition, walk: Walk, before: Run, now: datetime) -> None:
+        """Add the walk of a run that looked like ``before``."""
+        run = walk.run
+        run.attempts = 0
+        self.runs.append(run)
+        self.visits += [(run.id, visit) for visit in walk.visits]
+        self.effects += effects_of(edition.journey, run, walk.deeds, now)
+        self.events += events_of(run, walk.deeds, now)
+        if run.loops != before.loops:
+            self.looped.add(run.id)
+
+
+def journeys_due(session: Session, now: datetime) -> list[int]:
+    """The journeys in which somebody can be moved."""
+    return list(session.scalars(_DUE, {"now": now}))
+
+
+def move_batch(session: Session, library: Library, journey_id: int, now: datetime, limit: int,
+               assign: Assign = nobody_assigns) -> int:
+    """Move up to ``limit`` due people of a journey; how many were taken. Raises what the database refuses: the caller
+    rolls back and turns to ``move_singly``.
+    """
+    runs = store.claim(session, journey_id, now, limit)
+    if runs:
+        _write(session, _walk(session, library, library.shelf(session), runs, now, assign), now)
+    return len(runs)
+
+
+def move_singly(session: Session, library: Library, journey_id: int, now: datetime, limit: int,
+                assign: Assign = nobody_assigns) -> int:
+    """As ``move_batch``, but each person in a savepoint of their own: what the database refuses is kept with that
+    person.
+    """
+    runs = store.claim(session, journey_id, now, limit)
+    shelf = library.shelf(session)
+    for run in runs:
+        try:
+            with session.begin_nested():
+                _write(session, _walk(session, library, shelf, [run], now, assign), now)
+        except SQLAlchemyError as fault:
+            _fail(session, run, _said(fault), now)
+    return len(runs)
+
+
+def _walk(session: Session, library: Library, shelf: Shelf, runs: Sequence[Run], now: datetime,
+          assign: Assign) -> Batch:
+    """Walk all of them in memory."""
+    batch = Batch()
+    crowd = Crowd(session, now, assign, [(run.person_id, run.event) for run in runs])
+    for before in runs:
+        run = replace(before, loops=dict(before.loops))
+        try:
+            edition = _settle(session, library, shelf, run, now)
+            walk = Walk(run)
+            if run.state != "ended":
+                walk = advance(edition, run, crowd.of(run.person_id, run.event), now, SHANGHAI)
+            batch.take(edition, walk, before, now)
+        except SQLAlchemyError:
+            raise
+        except Exception as fault:  # noqa: BLE001 - one person's fault must not stop the others
+            batch.failed.append((before, _said(fault)))
+    return batch
+
+
+def _settle(session: Session, library: Library, shelf: Shelf, run: Run, now: datetime) -> Edition:
+    """The edition that a run goes on in: a newer one if somebody moved the people at its step."""
+    edition = library.edition(session, run.journey_id, run.version)
+    while run.state != "ended" and (move := shelf.moves.get((run.journey_id, run.version, run.step))):
+        edition = library.edition(session, run.journey_id, move[0])
+        moved(run, edition, move[1], now)
+    if run.state != "ended" and run.step == END:
+        raise LookupError("the run stands at its end")
+    return edition
+
+
+def _write(session: Session, batch: Batch, now: datetime) -> None:
+    store.write(session, batch.runs, batch.visits, now, frozenset(batch.looped))
+    outbox.put(session, batch.effects, now)
+    store.hear(session, batch.events, now)
+    for run, fault in batch.failed:
+        _fail(session, run, fault, now)
+
+
+def _fail(session: Session, run: Run, fault: str, now: datetime) -> None:
+    store.fail(session, run, fault, now + BACKOFF * 2**run.attempts, parked=run.attempts + 1 >= ATTEMPTS)
+
+
+def _said(fault: Exception) -> str:
+    return f"{type(fault).__name__}: {str(fault).splitlines()[0] if str(fault) else ''}"[:300]

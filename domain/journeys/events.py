@@ -1,0 +1,64 @@
+"""What may happen to a person that a journey can listen to: a closed set of events, each with typed fields.
+
+A room that wants journeys to hear of something adds its event here. Events that are facts of the outbox (``fact=True``)
+reach journeys by themselves, with the fields below taken from the payload; others are told by
+``journeys.service.happened``.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+FieldType = Literal["int", "text", "bool"]
+_PYTHON: dict[FieldType, type] = {"int": int, "text": str, "bool": bool}
+
+
+@dataclass(frozen=True, slots=True)
+class EventKind:
+    """One kind of event. ``fact``: it comes by the outbox, under this kind."""
+
+    name: str
+    about: str
+    fields: Mapping[str, FieldType]
+    fact: bool = False
+
+    def data(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """The known fields of ``given`` that have the right type; the rest is left out."""
+        return {name: given[name] for name, kind in self.fields.items() if type(given.get(name)) is _PYTHON[kind]}
+
+
+_ORDER: dict[str, FieldType] = {"order_id": "int", "channel": "text", "order_no": "text", "title": "text",
+                                "paid_fen": "int"}
+_MONEY: dict[str, FieldType] = {"order_id": "int", "order_no": "text", "title": "text", "amount_fen": "int"}
+_ROLE: dict[str, FieldType] = {"role": "text"}
+
+_KINDS = (
+    EventKind("order.paid", "an order was paid (not told of one that was returned before it was booked)",
+              _ORDER | {"lines": "int"}),
+    EventKind("line.paid", "one product of a paid order, once for each sku",
+              {"order_id": "int", "channel": "text", "order_no": "text", "sku": "text", "title": "text",
+               "category": "text", "quantity": "int", "paid_fen": "int"}),
+    EventKind("order.shipped", "an order left the shop", _ORDER | {"carrier": "text", "tracking_no": "text"}),
+    EventKind("order.received", "an order counts as received: confirmed, or by time", _ORDER),
+    EventKind("order.refunded", "money went back; full: nothing of the order is left",
+              _ORDER | {"refund_no": "text", "refund_fen": "int", "full": "bool"}),
+    EventKind("order.closed", "an order was cancelled after payment", _ORDER),
+    EventKind("person.followed", "somebody follows an account; first: for the first time ever",
+              {"first": "bool", "by_poster": "bool", "sharer": "text", "sku": "text", "account": "text"}),
+    EventKind("person.scanned", "a follower scanned a poster", {"sharer": "text", "sku": "text", "account": "text"}),
+    EventKind("person.unfollowed", "somebody left an account", {"account": "text"}),
+    EventKind("consent.stopped", "somebody wants no more of a purpose ('*': of anything)", {"purpose": "text"}),
+    EventKind("consent.resumed", "somebody wants to hear from the shop again", {}),
+    EventKind("order.first_completed", "the first order ever that counts as received", _ORDER, fact=True),
+    EventKind("role.granted", "somebody became promoter, gold or partner", _ROLE, fact=True),
+    EventKind("role.revoked", "somebody lost a role", _ROLE, fact=True),
+    EventKind("commission.accrued", "somebody earned commission", _MONEY | {"level": "int"}, fact=True),
+    EventKind("commission.clawed_back", "a refund took commission back", _MONEY | {"left_fen": "int"}, fact=True),
+    EventKind("commission.released", "commission can be withdrawn", _MONEY | {"to_available_fen": "int"}, fact=True),
+)
+
+EVENTS: dict[str, EventKind] = {kind.name: kind for kind in _KINDS}
+"""Every event by name."""
+
+FACTS_HEARD = frozenset(kind.name for kind in _KINDS if kind.fact)
+"""The kinds of outbox facts that journeys may listen to."""

@@ -1,0 +1,52 @@
+"""Journeys at work: what happened is heard, and whoever is due walks on. Batches first; what fails is done one by one."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session, sessionmaker
+
+from domain.journeys import engine, hearing
+from domain.journeys.crowd import Assign, nobody_assigns
+from domain.journeys.library import Library
+from domain.ledger.service import retrying, try_again
+
+EVENTS, PEOPLE = 500, 500
+"""So many are taken at once: large enough to pay for a transaction, small enough to be over in a blink."""
+
+_ANY = text("""
+    select exists (select from journey_event where state = 'new' and due_at <= :now)
+        or exists (select from journey j where j.state in ('live', 'draining') and exists (
+               select from enrolment e where e.journey_id = j.id and e.state in ('open', 'held') and e.due_at <= :now))
+""")
+
+
+def walk_journeys(sessions: sessionmaker[Session], library: Library, now: datetime,
+                  assign: Assign = nobody_assigns) -> int:
+    """Hear what happened and move who is due, a batch of each in transactions of their own; how many were taken.
+
+    Several workers at once share the work. Deadlocks and serialisation failures run a batch again.
+    """
+    done = _batch(sessions, lambda s: hearing.hear_batch(s, library, now, EVENTS, assign),
+                  lambda s: hearing.hear_singly(s, library, now, EVENTS, assign))
+    with sessions.begin() as session:
+        due = engine.journeys_due(session, now)
+    for journey_id in due:
+        done += _batch(sessions, lambda s, i=journey_id: engine.move_batch(s, library, i, now, PEOPLE, assign),
+                       lambda s, i=journey_id: engine.move_singly(s, library, i, now, PEOPLE, assign))
+    return done
+
+
+def _batch(sessions: sessionmaker[Session], together: Callable[[Session], int],
+           singly: Callable[[Session], int]) -> int:
+    try:
+        return retrying(sessions, together)
+    except Exception as fault:  # whatever it was, it must not hold up the others
+        if try_again(fault):
+            raise
+        return retrying(sessions, singly)
+
+
+def anybody_due(session: Session, now: datetime) -> bool:
+    """Whether journeys have anything to do at ``now``."""
+    return bool(session.execute(_ANY, {"now": now}).scalar_one())
