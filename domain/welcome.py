@@ -7,6 +7,8 @@ from typing import Literal
 from sqlalchemy.orm import Session
 
 from domain.commissions import service as commissions
+from domain.journeys import service as journeys
+from domain.journeys.runs import Event
 from domain.materials import service as materials
 from domain.people import queries as people_queries
 from domain.people import service as people
@@ -46,6 +48,8 @@ def followed(
     follow = people.follow(session, openid, now)
     kind: Kind = "newcomer" if follow.first else "returned"
     arrival = _by_poster(session, follow.person_id, scene_token, kind, scanned_at, now)
+    _tell(session, "person.followed", follow.person_id, now, first=follow.first, by_poster=arrival.by_poster,
+          sharer=arrival.sharer, sku=arrival.sku)
     if not follow.first:
         return arrival
     return replace(arrival, coupon=rewards.welcome(session, follow.person_id, offers.of(NEWCOMER), now))
@@ -53,13 +57,21 @@ def followed(
 
 def scanned(session: Session, person_id: int, scene_token: str, scanned_at: datetime, now: datetime) -> Arrival:
     """A follower scans a poster. ``scanned_at`` is the platform's date of the scan."""
-    return _by_poster(session, person_id, scene_token, "scan", scanned_at, now)
+    arrival = _by_poster(session, person_id, scene_token, "scan", scanned_at, now)
+    _tell(session, "person.scanned", person_id, now, sharer=arrival.sharer, sku=arrival.sku)
+    return arrival
 
 
 def unfollowed(session: Session, openid: IdentityRef, account: str, now: datetime) -> None:
     """Every message to this account stops at once; bindings and money stay."""
-    people.unfollow(session, openid, now)
+    person_id = people.unfollow(session, openid, now)
     platform.close(session, account, openid.value)
+    _tell(session, "person.unfollowed", person_id, now)
+
+
+def _tell(session: Session, kind: str, person_id: int, now: datetime, **facts: object) -> None:
+    """What journeys hear of it. The message's own transaction makes it once."""
+    journeys.happened(session, [Event(kind, f"{kind}:{person_id}:{now.isoformat()}", person_id, now, facts)], now)
 
 
 def _by_poster(

@@ -88,6 +88,8 @@ class JobContext(Protocol):
 
 
 JobHandler = Callable[[JobContext, Claimed], Ended]
+Listener = Callable[[JobContext, Claimed], None]
+"""Takes note of a fact, whoever handles it. May be told twice: it goes by the effect's key."""
 
 
 class Jobs:
@@ -95,6 +97,7 @@ class Jobs:
 
     def __init__(self) -> None:
         self._handlers: dict[str, JobHandler] = {}
+        self.listeners: list[Listener] = []
 
     def on(self, kind: str) -> Callable[[JobHandler], JobHandler]:
         """Register the decorated function for effects of ``kind``; one handler a kind."""
@@ -107,7 +110,13 @@ class Jobs:
 
         return register
 
+    def on_every_fact(self, listener: Listener) -> Listener:
+        """Register the decorated function for every effect of the queue ``fact``, before its handler."""
+        self.listeners.append(listener)
+        return listener
+
     def include(self, other: "Jobs") -> None:
+        self.listeners += other.listeners
         for kind, handler in other._handlers.items():
             self.on(kind)(handler)
 

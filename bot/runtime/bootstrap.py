@@ -39,6 +39,7 @@ from domain.commissions import plans
 from domain.commissions import service as commissions
 from domain.commissions.plans import Plan
 from domain.insight import rules as insight
+from domain.journeys.library import Library
 from domain.notices.rules import Policy
 from domain.points import rules as points
 from domain.rewards.rules import Offers
@@ -82,6 +83,7 @@ class Runtime:
     outbox: OutboxRunner
     chores: ChoreRunner
     context: ProcessContext
+    library: Library
     pepper: bytes
 
     def keys(self) -> dict[str, AccountKeys]:
@@ -138,9 +140,11 @@ def build(
     shop = next(iter(shops.values()), Shop(settings.shop.name, settings.public_url, "", styles))
     pepper = settings.key("identity hashes")
     segments = insight.load((ASSETS / "segments.toml").read_text("utf-8"))
+    library = Library()
     tools = {
         insight.Segmentation: segments,
         points.PointRules: points.load((ASSETS / "points.toml").read_text("utf-8")),
+        Library: library,
         Studio: studio, Photos: Photos(), Policy: load_policy(ASSETS / "notices.toml"),
         Offers: Offers.load((ASSETS / "rewards.toml").read_text("utf-8")),
         Vault: Vault(*settings.vault_keys()),
@@ -156,7 +160,7 @@ def build(
     dispatcher = Dispatcher(sessions, TREE, voice, clock.now, bell.ring, dict(menu.intents), accounts, tools)
     outbox = OutboxRunner(sessions, JOBS, context, clock.now)
     return Runtime(settings, engine, sessions, clock, voice, menu, shop, bell, gateways, dispatcher, outbox,
-                   ChoreRunner(CHORES, context), context, pepper)
+                   ChoreRunner(CHORES, context), context, library, pepper)
 
 
 def open_shop(runtime: Runtime, plan: Plan | None = None) -> None:

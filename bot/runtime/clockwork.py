@@ -37,7 +37,7 @@ def tick(runtime: bootstrap.Runtime) -> frozenset[str]:
     with runtime.sessions.begin() as session:
         row = session.execute(_DUE, {"now": now}).one()
         due = {name for name, wanted in row._mapping.items() if wanted}
-        if workflows.anything_due(session, now):
+        if workflows.anything_due(session, now) or workflows.anybody_due(session, now):
             due.add("event")
     if runtime.chores.anything_due(now):
         due.add("chore")

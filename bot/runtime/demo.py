@@ -8,7 +8,7 @@ from typing import Any
 
 from flask import Flask, redirect
 
-from bot.runtime import bootstrap, demo_team
+from bot.runtime import bootstrap, demo_team, journeys
 from bot.runtime.pem import make_demo_pairs
 from bot.runtime.settings import Settings
 from bot.simulator import SimAccount, SimConfig, blueprint, openid_for, texts
@@ -33,6 +33,9 @@ def seed(settings: Settings) -> None:
     runtime = bootstrap.build(settings)
     try:
         seed_runtime(runtime)
+        with runtime.sessions.begin() as session:
+            journeys.install(session, journeys.shipped(), runtime.voice, runtime.clock.now(),
+                             live=not settings.own_accounts)
     finally:
         runtime.close()
 

@@ -111,6 +111,9 @@ class OutboxRunner:
         self._record(effect, ended)
 
     def _call(self, handler: JobHandler | None, effect: Claimed) -> Ended:
+        if effect.queue == "fact":
+            for listener in self._jobs.listeners:
+                listener(self._context, effect)
         if handler is None:
             # A fact without a subscriber is normal; another queue's unknown kind is a deployment fault.
             return Done() if effect.queue == "fact" else Refused(f"no handler for {effect.kind}")

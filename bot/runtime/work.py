@@ -26,7 +26,7 @@ def answer(runtime: Runtime, bell: str) -> int:
 
 
 def fast_round(runtime: Runtime) -> int:
-    """Messages to retry, orders, money that falls due, facts, notices: one after the other."""
+    """Messages to retry, orders, money that falls due, facts, journeys, notices: one after the other."""
     done = 0
     while runtime.dispatcher.retry_failed():
         done += 1
@@ -37,6 +37,7 @@ def fast_round(runtime: Runtime) -> int:
     with runtime.sessions.begin() as session:
         done += workflows.release_due(session, now, LINES)
     done += runtime.outbox.run("fact")
+    done += workflows.walk_journeys(runtime.sessions, runtime.library, runtime.clock.now())
     return done + runtime.outbox.run("notice", limit=256, threads=NOTICE_THREADS)
 
 

@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from domain.journeys import store
-from domain.journeys.crowd import Assign, Crowd, nobody_assigns
+from domain.journeys.crowd import ArmWanted, Crowd
 from domain.journeys.deeds import effects_of, events_of
 from domain.journeys.document import END
 from domain.journeys.library import Library, Shelf
@@ -65,19 +65,17 @@ def journeys_due(session: Session, now: datetime) -> list[int]:
     return list(session.scalars(_DUE, {"now": now}))
 
 
-def move_batch(session: Session, library: Library, journey_id: int, now: datetime, limit: int,
-               assign: Assign = nobody_assigns) -> int:
+def move_batch(session: Session, library: Library, journey_id: int, now: datetime, limit: int) -> int:
     """Move up to ``limit`` due people of a journey; how many were taken. Raises what the database refuses: the caller
     rolls back and turns to ``move_singly``.
     """
     runs = store.claim(session, journey_id, now, limit)
     if runs:
-        _write(session, _walk(session, library, library.shelf(session), runs, now, assign), now)
+        _write(session, _walk(session, library, library.shelf(session), runs, now), now)
     return len(runs)
 
 
-def move_singly(session: Session, library: Library, journey_id: int, now: datetime, limit: int,
-                assign: Assign = nobody_assigns) -> int:
+def move_singly(session: Session, library: Library, journey_id: int, now: datetime, limit: int) -> int:
     """As ``move_batch``, but each person in a savepoint of their own: what the database refuses is kept with that
     person.
     """
@@ -86,30 +84,43 @@ def move_singly(session: Session, library: Library, journey_id: int, now: dateti
     for run in runs:
         try:
             with session.begin_nested():
-                _write(session, _walk(session, library, shelf, [run], now, assign), now)
+                _write(session, _walk(session, library, shelf, [run], now), now)
         except SQLAlchemyError as fault:
             _fail(session, run, _said(fault), now)
     return len(runs)
 
 
-def _walk(session: Session, library: Library, shelf: Shelf, runs: Sequence[Run], now: datetime,
-          assign: Assign) -> Batch:
-    """Walk all of them in memory."""
+def _walk(session: Session, library: Library, shelf: Shelf, runs: Sequence[Run], now: datetime) -> Batch:
+    """Walk all of them in memory. Who comes to a split waits until the arms of everybody there are asked for at once,
+    and then walks from the start again: nothing of a walk counts before it is over."""
     batch = Batch()
-    crowd = Crowd(session, now, assign, [(run.person_id, run.event) for run in runs])
-    for before in runs:
-        run = replace(before, loops=dict(before.loops))
-        try:
-            edition = _settle(session, library, shelf, run, now)
-            walk = Walk(run)
-            if run.state != "ended":
-                walk = advance(edition, run, crowd.of(run.person_id, run.event), now, SHANGHAI)
-            batch.take(edition, walk, before, now)
-        except SQLAlchemyError:
-            raise
-        except Exception as fault:  # noqa: BLE001 - one person's fault must not stop the others
-            batch.failed.append((before, _said(fault)))
+    crowd = Crowd(session, now, [(run.person_id, run.event) for run in runs])
+    waiting = list(runs)
+    while waiting:
+        at_split: dict[str, list[Run]] = {}
+        for before in waiting:
+            try:
+                _walk_one(session, library, shelf, batch, crowd, before, now)
+            except ArmWanted as split:
+                at_split.setdefault(split.experiment, []).append(before)
+            except SQLAlchemyError:
+                raise
+            except Exception as fault:  # noqa: BLE001 - one person's fault must not stop the others
+                batch.failed.append((before, _said(fault)))
+        for experiment, people in at_split.items():
+            crowd.assign(experiment, [run.person_id for run in people])
+        waiting = [run for people in at_split.values() for run in people]
     return batch
+
+
+def _walk_one(session: Session, library: Library, shelf: Shelf, batch: Batch, crowd: Crowd, before: Run,
+              now: datetime) -> None:
+    run = replace(before, loops=dict(before.loops))
+    edition = _settle(session, library, shelf, run, now)
+    walk = Walk(run)
+    if run.state != "ended":
+        walk = advance(edition, run, crowd.of(run.person_id, run.event), now, SHANGHAI)
+    batch.take(edition, walk, before, now)
 
 
 def _settle(session: Session, library: Library, shelf: Shelf, run: Run, now: datetime) -> Edition:

@@ -6,7 +6,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from domain.journeys import store
-from domain.journeys.crowd import Crowd, nobody_assigns
+from domain.journeys.crowd import Crowd
 from domain.journeys.library import Library
 from domain.journeys.rules import called_off, ends_by, looking
 from domain.journeys.runs import ENDED_WELL, INSIDE, Event
@@ -21,8 +21,8 @@ _STATE = text("select state from journey where id = :id")
 def objection(session: Session, library: Library, guard: str, now: datetime) -> str:
     """Why the message of this visit (``enrolment:visit``) must not leave any more; '' when it may.
 
-    goal: what it asks for has happened, also when that event is still waiting to be heard · an exit's reason · PAUSED: not
-    now, perhaps later · gone: there is no such run.
+    goal: what it asks for has happened, also when that event is still waiting to be heard · an exit's reason · PAUSED:
+    not now, perhaps later · gone: there is no such run.
     """
     run = store.one(session, int(guard.partition(":")[0]))
     if run is None:
@@ -34,7 +34,7 @@ def objection(session: Session, library: Library, guard: str, now: datetime) -> 
     if session.execute(_STATE, {"id": run.journey_id}).scalar_one() == "paused":
         return PAUSED
     journey = library.edition(session, run.journey_id, run.version).journey
-    facts = Crowd(session, now, nobody_assigns, [(run.person_id, run.event)]).of(run.person_id, run.event)
+    facts = Crowd(session, now, [(run.person_id, run.event)]).of(run.person_id, run.event)
     for row in session.execute(_PENDING, {"person": run.person_id}):
         event = Event(row.kind, row.key, row.person_id, row.at, row.data, row.depth)
         if event.key != run.event_key and (reason := ends_by(journey, run, event, looking(run, facts, event.data))):

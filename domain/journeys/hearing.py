@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from domain.journeys import store
 from domain.journeys.conditions import holds
-from domain.journeys.crowd import Assign, Crowd, nobody_assigns
+from domain.journeys.crowd import Crowd
 from domain.journeys.library import Library, Placed, Shelf
 from domain.journeys.rules import entered, entry, hear, key_of, looking, restarted
 from domain.journeys.runs import Event, Run, Visit, Walk
@@ -70,23 +70,23 @@ class Scene:
             self.changed[run.id] = run
 
 
-def hear_batch(session: Session, library: Library, now: datetime, limit: int, assign: Assign = nobody_assigns) -> int:
+def hear_batch(session: Session, library: Library, now: datetime, limit: int) -> int:
     """Let journeys hear up to ``limit`` events; how many were taken. Raises what went wrong: the caller rolls back and
     turns to ``hear_singly``.
     """
     claimed = _claim(session, now, limit)
     if claimed:
-        _hear(session, library, claimed, now, assign)
+        _hear(session, library, claimed, now)
     return len(claimed)
 
 
-def hear_singly(session: Session, library: Library, now: datetime, limit: int, assign: Assign = nobody_assigns) -> int:
+def hear_singly(session: Session, library: Library, now: datetime, limit: int) -> int:
     """As ``hear_batch``, but each event in a savepoint of its own: a bad one is put off, and dead after five times."""
     claimed = _claim(session, now, limit)
     for one in claimed:
         try:
             with session.begin_nested():
-                _hear(session, library, [one], now, assign)
+                _hear(session, library, [one], now)
         except Exception as fault:
             if isinstance(fault, SQLAlchemyError) and not session.is_active:
                 raise
@@ -102,7 +102,7 @@ def _claim(session: Session, now: datetime, limit: int) -> list[Heard]:
             for row in session.execute(_CLAIM, {"now": now, "limit": limit})]
 
 
-def _hear(session: Session, library: Library, heard: Sequence[Heard], now: datetime, assign: Assign) -> None:
+def _hear(session: Session, library: Library, heard: Sequence[Heard], now: datetime) -> None:
     shelf = library.shelf(session)
     events = [one.event for one in heard]
     placed = shelf.listening({event.kind for event in events})
@@ -110,17 +110,17 @@ def _hear(session: Session, library: Library, heard: Sequence[Heard], now: datet
     if placed:
         for run in store.latest(session, {event.person_id for event in events}, [one.id for one in placed]):
             scene.add(run)
-        _play(session, library, shelf, scene, events, now, assign)
+        _play(session, library, shelf, scene, events, now)
         store.write(session, list(scene.changed.values()), scene.visits, now, frozenset(scene.anew))
         store.insert(session, scene.fresh)
     session.execute(_DONE, {"ids": [one.row_id for one in heard]})
 
 
-def _play(session: Session, library: Library, shelf: Shelf, scene: Scene, events: Sequence[Event], now: datetime,
-          assign: Assign) -> None:
+def _play(session: Session, library: Library, shelf: Shelf, scene: Scene, events: Sequence[Event],
+          now: datetime) -> None:
     """Every event in order: first whoever is inside hears it, then somebody may enter."""
-    inside = Crowd(session, now, assign, [(run.person_id, run.event) for run in scene.runs.values()])
-    outside = Crowd(session, now, assign, [(event.person_id, event.data) for event in events])
+    inside = Crowd(session, now, [(run.person_id, run.event) for run in scene.runs.values()])
+    outside = Crowd(session, now, [(event.person_id, event.data) for event in events])
     for event in events:
         for run in scene.of_person[event.person_id]:
             walk = Walk(run)

@@ -4,7 +4,7 @@ The caller commits. Every act of an operator takes the name of who did it.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -26,13 +26,13 @@ STAY = "stay"
 """In a map of steps: whoever is at this step finishes on the edition they are on."""
 SPREAD_SECONDS = 40 * 60
 """Over this time people who became due during a pause come again, so that they do not all come at once."""
+PIECE = 5_000
 KEPT = timedelta(days=90)
 """So long heard events are kept, so that their keys still count."""
-STUCK = timedelta(minutes=15)
-"""Due for longer than this, and nobody came: workers or clock do not run, or something is wrong."""
 
 _TO = {
-    "pause": (("live", "draining"), "paused"), "resume": (("paused",), "live"), "drain": (("live", "paused"), "draining"),
+    "pause": (("live", "draining"), "paused"), "resume": (("paused",), "live"),
+    "drain": (("live", "paused"), "draining"),
     "archive": (("draft", "live", "paused", "draining"), "archived"),
 }
 
@@ -43,7 +43,7 @@ def happened(session: Session, events: Sequence[Event], now: datetime) -> int:
     Only events that some journey listens to are kept; returns how many were. They are heard by a worker right after the
     commit. Raises KeyError for a kind that is not in ``events.EVENTS``.
     """
-    told = [Event(one.kind, one.key, one.person_id, one.at, EVENTS[one.kind].data(one.data), one.depth) for one in events]
+    told = [replace(one, data=EVENTS[one.kind].data(one.data)) for one in events]
     kept = store.hear(session, told, now)
     if kept:
         outbox.ring(session, "fact")
@@ -51,7 +51,8 @@ def happened(session: Session, events: Sequence[Event], now: datetime) -> int:
 
 
 def fact_happened(
-    session: Session, kind: str, key: str, person_id: int | None, payload: Mapping[str, Any], at: datetime, now: datetime
+    session: Session, kind: str, key: str, person_id: int | None, payload: Mapping[str, Any], at: datetime,
+    now: datetime,
 ) -> bool:
     """An outbox fact is on its way; whether journeys took note of it. Repeating it changes nothing."""
     if kind not in FACTS_HEARD or person_id is None:
@@ -61,7 +62,9 @@ def fact_happened(
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """``changed`` is False when this very document was the current edition already; ``moving``: people who change to it."""
+    """``changed`` is False when this very document was the current edition already; ``moving``: people who change to
+    it.
+    """
 
     key: str
     version: int
@@ -84,9 +87,9 @@ def publish(
 ) -> Published:
     """Make this document the edition that new runs take; ``live`` False keeps a new journey as a draft.
 
-    People inside finish on their edition, unless ``moves`` says otherwise for their step: {step: step of the new edition,
-    'end' or 'stay'}; they change at their next claim. A step that is gone while people stand at it must be in ``moves``.
-    Raises JourneyFaults with everything that is wrong.
+    People inside finish on their edition, unless ``moves`` says otherwise for their step: {step: step of the new
+    edition, 'end' or 'stay'}; they change at their next claim. A step that is gone while people stand at it must be in
+    ``moves``. Raises JourneyFaults with everything that is wrong.
     """
     if faults := faults_of(journey, vocabulary):
         raise JourneyFaults(faults)
@@ -109,10 +112,13 @@ def publish(
     return Published(journey.key, n, True, moving)
 
 
+_LOCK = text("select id, state, version from journey where key = :key for update")
+
+
 def _locked(session: Session, key: str, actor: str, now: datetime) -> Any:
     session.execute(text("insert into journey (key, changed_at, changed_by) values (:key, :now, :actor)"
                          " on conflict (key) do nothing"), {"key": key, "now": now, "actor": actor})
-    return session.execute(text("select id, state, version from journey where key = :key for update"), {"key": key}).one()
+    return session.execute(_LOCK, {"key": key}).one()
 
 
 def _edition(session: Session, journey_id: int, journey: Journey, checksum: str, actor: str, now: datetime) -> int:
@@ -142,7 +148,7 @@ def _doc(session: Session, journey_id: int, version: int) -> dict[str, object]:
 
 def _inside(session: Session, journey_id: int) -> list[Inside]:
     rows = session.execute(text("select version, step, count(*) as people from enrolment where journey_id = :id"
-                                " and state in ('open', 'held', 'parked') group by version, step order by version, step"),
+                                " and state in ('open', 'held', 'parked') group by 1, 2 order by 1, 2"),
                            {"id": journey_id})
     return [Inside(row.version, row.step, row.people) for row in rows]
 
@@ -160,8 +166,8 @@ def _move(session: Session, journey_id: int, n: int, journey: Journey, inside: S
         if to is not None:
             moving += one.people
         elif one.step not in steps:
-            faults.append(f"step {one.step} (edition {one.version}) is gone and {one.people} people are at it: map it to"
-                          f" another step, to {END}, or to {STAY}")
+            faults.append(f"step {one.step} (edition {one.version}) is gone and {one.people} people are at it:"
+                          f" map it to another step, to {END}, or to {STAY}")
     if faults:
         raise JourneyFaults(faults)
     for version in sorted({one.version for one in inside} - {n}):
@@ -176,6 +182,11 @@ def _move(session: Session, journey_id: int, n: int, journey: Journey, inside: S
     return moving
 
 
+def known(session: Session) -> set[str]:
+    """The keys of all journeys."""
+    return set(session.scalars(text("select key from journey")))
+
+
 def change_state(session: Session, key: str, act: str, actor: str, now: datetime) -> str:
     """pause, resume, drain or archive a journey; its new state. Archiving ends whoever is still inside ('operator').
 
@@ -183,20 +194,19 @@ def change_state(session: Session, key: str, act: str, actor: str, now: datetime
     Raises NotFound, DomainError('journey.state') when the journey is in no state for it.
     """
     allowed, to = _TO[act]
-    row = session.execute(text("select id, state, version from journey where key = :key for update"), {"key": key}).first()
+    row = session.execute(_LOCK, {"key": key}).first()
     if row is None:
         raise NotFound("journey.unknown", key=key)
-    if row.state not in allowed or (row.version is None and to != "archived"):
-        raise DomainError("journey.state", key=key, state=row.state, act=act)
-    if row.version is None:
+    if row.state not in allowed or row.version is None:
         raise DomainError("journey.state", key=key, state=row.state, act=act)
     session.execute(text("update journey set state = :to, changed_at = :now, changed_by = :actor where id = :id"),
                     {"to": to, "now": now, "actor": actor, "id": row.id})
     if act == "resume":
         session.execute(_SPREAD, {"id": row.id, "now": now, "seconds": SPREAD_SECONDS})
     if act == "archive":
-        session.execute(text("update enrolment set state = 'ended', end_reason = 'operator', ended_at = :now, begun = false"
-                             " where journey_id = :id and state in ('open', 'held', 'parked')"), {"id": row.id, "now": now})
+        session.execute(text("update enrolment set state = 'ended', end_reason = 'operator', ended_at = :now,"
+                             " begun = false where journey_id = :id and state in ('open', 'held', 'parked')"),
+                        {"id": row.id, "now": now})
     return to
 
 
@@ -215,14 +225,16 @@ def retry(session: Session, run_ids: Sequence[int], now: datetime) -> int:
     return len(done.all())
 
 
-def settle(session: Session, now: datetime, limit: int = 5_000) -> int:
+def settle(session: Session, now: datetime, limit: int = PIECE) -> int:
     """Housekeeping: drained journeys without people are archived, old events forgotten; how many rows were touched."""
-    empty = session.execute(text(
-        "update journey j set state = 'archived', changed_at = :now where state = 'draining' and not exists (select from"
-        " enrolment e where e.journey_id = j.id and e.state in ('open', 'held', 'parked')) returning id"), {"now": now})
-    old = session.execute(text(
-        "delete from journey_event where id in (select id from journey_event where state = 'done' and heard_at < :before"
-        " order by heard_at limit :limit) returning id"), {"before": now - KEPT, "limit": limit})
+    empty = session.execute(text("""
+        update journey j set state = 'archived', changed_at = :now
+         where state = 'draining' and not exists (select from enrolment e
+               where e.journey_id = j.id and e.state in ('open', 'held', 'parked')) returning id"""), {"now": now})
+    old = session.execute(text("""
+        delete from journey_event where id in (select id from journey_event where state = 'done' and heard_at < :before
+                                                order by heard_at limit :limit) returning id"""),
+                          {"before": now - KEPT, "limit": limit})
     return len(empty.all()) + len(old.all())
 
 

@@ -29,9 +29,11 @@ from domain.ledger.service import retrying, try_again
 from domain.workflows import intake
 from domain.workflows.merging import MOVERS
 from domain.workflows.release import anything_due, next_due, receive_overdue, release_due
+from domain.workflows.walking import anybody_due, walk_journeys
 
 __all__ = [
-    "MOVERS", "anything_due", "apply_events", "next_due", "receive_overdue", "release_due",
+    "MOVERS", "anybody_due", "anything_due", "apply_events", "next_due", "receive_overdue", "release_due",
+    "walk_journeys",
 ]
 
 

@@ -34,13 +34,14 @@ from domain.workflows.desk import (
     line_row,
     order_row,
 )
+from domain.workflows.heard import told_journeys
 from domain.workflows.merging import MOVERS
 from domain.workflows.standing import standing_at
 
 LEADER_LEVEL = 2
 """So far up people are looked for whatever the plan pays: who brought the seller is frozen with the order."""
 
-_APPLY = "select money_apply(%(doc)s::jsonb)"
+_APPLY = "select money_apply_and_tell(%(doc)s::jsonb)"
 
 
 @dataclass(slots=True)
@@ -214,6 +215,8 @@ def store(
     doc = _document(works, verdicts, now)
     if out.entries:
         doc |= document(out.entries)
+    if heard := told_journeys(works):
+        doc["events"] = heard
     if out.facts:
         doc["facts"] = [
             {"kind": fact.kind, "key": fact.key, "person_id": fact.person_id, "payload": fact.payload}

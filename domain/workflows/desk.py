@@ -53,6 +53,7 @@ class Work:
     deals: list[Deal] = field(default_factory=list)
     was_completed: bool = False
     was_returned: bool = False
+    was_shipped: bool = False
 
     @property
     def label(self) -> str:

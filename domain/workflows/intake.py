@@ -120,13 +120,14 @@ def _fold(events: Sequence[Event], known: Known, verdicts: list[Verdict]) -> lis
         order, deals = known.orders.get(subject, (None, []))
         was_completed = order is not None and order.completed_at is not None
         was_returned = order is not None and order.returned
+        was_shipped = order is not None and order.shipped_at is not None
         folded = fold(order, facts)
         verdicts += folded.verdicts
         if folded.order is None:
             continue
         if folded.is_new:
             folded.order.id = known.ids.pop()
-        works.append(Work(folded, folded.order, deals, was_completed, was_returned))
+        works.append(Work(folded, folded.order, deals, was_completed, was_returned, was_shipped))
     return works
 
 

@@ -126,7 +126,8 @@ def _works(session: Session, subjects: Sequence[str]) -> tuple[list[Work], dict[
     works = []
     for row in loaded["orders"]:
         order, deals = order_from(row)
-        works.append(Work(Folded(order), order, deals, order.completed_at is not None, order.returned))
+        works.append(Work(Folded(order), order, deals, order.completed_at is not None, order.returned,
+                          order.shipped_at is not None))
     return works, loaded
 
 

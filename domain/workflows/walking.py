@@ -1,13 +1,15 @@
-"""Journeys at work: what happened is heard, and whoever is due walks on. Batches first; what fails is done one by one."""
+"""Journeys at work: what happened is heard, and whoever is due walks on. Batches first; what fails is done one by one.
+"""
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
+from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session, sessionmaker
 
 from domain.journeys import engine, hearing
-from domain.journeys.crowd import Assign, nobody_assigns
 from domain.journeys.library import Library
 from domain.ledger.service import retrying, try_again
 
@@ -21,19 +23,18 @@ _ANY = text("""
 """)
 
 
-def walk_journeys(sessions: sessionmaker[Session], library: Library, now: datetime,
-                  assign: Assign = nobody_assigns) -> int:
+def walk_journeys(sessions: sessionmaker[Session], library: Library, now: datetime) -> int:
     """Hear what happened and move who is due, a batch of each in transactions of their own; how many were taken.
 
     Several workers at once share the work. Deadlocks and serialisation failures run a batch again.
     """
-    done = _batch(sessions, lambda s: hearing.hear_batch(s, library, now, EVENTS, assign),
-                  lambda s: hearing.hear_singly(s, library, now, EVENTS, assign))
+    done = _batch(sessions, partial(hearing.hear_batch, library=library, now=now, limit=EVENTS),
+                  partial(hearing.hear_singly, library=library, now=now, limit=EVENTS))
     with sessions.begin() as session:
         due = engine.journeys_due(session, now)
     for journey_id in due:
-        done += _batch(sessions, lambda s, i=journey_id: engine.move_batch(s, library, i, now, PEOPLE, assign),
-                       lambda s, i=journey_id: engine.move_singly(s, library, i, now, PEOPLE, assign))
+        asked: dict[str, Any] = {"library": library, "journey_id": journey_id, "now": now, "limit": PEOPLE}
+        done += _batch(sessions, partial(engine.move_batch, **asked), partial(engine.move_singly, **asked))
     return done
 
 

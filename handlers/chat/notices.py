@@ -4,6 +4,8 @@ from bot.kit.context import Context
 from bot.kit.conversation import Answer
 from bot.kit.filters import Intent
 from bot.kit.router import Router
+from domain.journeys import service as journeys
+from domain.journeys.runs import Event
 from domain.notices import service as notices
 
 router = Router(__name__)
@@ -13,6 +15,7 @@ router = Router(__name__)
 def stop(ctx: Context) -> Answer:
     """Everything unasked stops at once; answers to what the person asks stay."""
     notices.stop(ctx.session, ctx.speaker.id, "*", "chat", ctx.now)
+    _tell(ctx, "consent.stopped", purpose="*")
     return ctx.say("notices.stopped")
 
 
@@ -20,10 +23,19 @@ def stop(ctx: Context) -> Answer:
 def less(ctx: Context) -> Answer:
     """No more offers; money and orders stay."""
     notices.stop(ctx.session, ctx.speaker.id, "marketing", "chat", ctx.now)
+    _tell(ctx, "consent.stopped", purpose="marketing")
     return ctx.say("notices.less")
 
 
 @router.on(Intent("notices.resume"))
 def resume(ctx: Context) -> Answer:
     changed = notices.resume(ctx.session, ctx.speaker.id, "chat", ctx.now)
+    if changed:
+        _tell(ctx, "consent.resumed")
     return ctx.say("notices.resumed" if changed else "notices.nothing_stopped")
+
+
+def _tell(ctx: Context, kind: str, **facts: object) -> None:
+    """Journeys end for who wants to hear less."""
+    key = f"{kind}:{ctx.speaker.id}:{ctx.now.isoformat()}"
+    journeys.happened(ctx.session, [Event(kind, key, ctx.speaker.id, ctx.now, facts)], ctx.now)

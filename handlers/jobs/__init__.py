@@ -8,6 +8,7 @@ from handlers.jobs import (
     experiments,
     growth,
     insight,
+    journeys,
     menus,
     notices,
     payouts,
@@ -22,6 +23,7 @@ JOBS = Jobs()
 for _jobs in (
     commissions.jobs,
     growth.jobs,
+    journeys.jobs,
     menus.jobs,
     notices.jobs,
     payouts.jobs,
@@ -38,6 +40,7 @@ for _chores in (
     audit.chores,
     experiments.chores,
     insight.chores,
+    journeys.chores,
     payouts.chores,
     points.chores,
     risk.chores,

@@ -11,6 +11,8 @@ from typing import Any
 
 from bot.kit.gateway import Gateway, Outcome, SendResult
 from bot.kit.jobs import Claimed, Done, Ended, JobContext, Later, Refused
+from domain.journeys import guard as journeys
+from domain.journeys.library import Library
 from domain.notices import service as notices
 from domain.notices.rules import Policy, Purpose, Verdict
 from domain.people import queries as people
@@ -20,6 +22,9 @@ from domain.platform import service as platform
 
 CONFIG_PAUSE = timedelta(minutes=5)
 """How long to wait for a person to mend a refused account before trying again."""
+
+PAUSE_OF_JOURNEY = timedelta(minutes=15)
+"""How long a message of a paused journey waits before it is asked again; it never outlives its expiry."""
 
 ANSWERS_RESERVE = 1
 """Rights that unasked messages leave alone: what a person asks for must not wait behind what we want to tell."""
@@ -42,6 +47,8 @@ def deliver(ctx: JobContext, effect: Claimed, purpose: Purpose, account: str, se
         return Done({"maybe_sent": True})
     assert effect.person_id is not None
     with ctx.begin() as session:
+        if (objection := _objection(ctx, session, effect)) is not None:
+            return objection
         name, openid = _address(ctx, session, effect.person_id, account)
         verdict = notices.verdict(session, effect.person_id, purpose, effect.expires_at, bool(openid),
                                   ctx.tool(Policy), ctx.now())
@@ -52,6 +59,15 @@ def deliver(ctx: JobContext, effect: Claimed, purpose: Purpose, account: str, se
             return Refused(notices.NO_RIGHT) if purpose == "marketing" else Later(notices.NO_RIGHT, None)
     ctx.note(effect, sending_at=ctx.real_now().isoformat())
     return _ended(ctx, effect, Paid(name, openid, right), send(ctx.gateway(name), openid))
+
+
+def _objection(ctx: JobContext, session: Any, effect: Claimed) -> Ended | None:
+    """What a journey planned is asked once more: its goal may have been reached since."""
+    guard = effect.payload.get("guard", "")
+    reason = journeys.objection(session, ctx.tool(Library), guard, ctx.now()) if guard else ""
+    if reason == journeys.PAUSED:
+        return Later(reason, ctx.now() + PAUSE_OF_JOURNEY)
+    return Refused(reason) if reason else None
 
 
 def _address(ctx: JobContext, session: Any, person_id: int, account: str) -> tuple[str, str]:

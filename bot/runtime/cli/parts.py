@@ -127,7 +127,8 @@ def clock(await_go: bool) -> None:
 @click.command()
 @await_go_option
 def migrate(await_go: bool) -> None:
-    """Bring the database to the newest schema, and give a new shop its first commission plan.
+    """Bring the database to the newest schema, and give a new shop its first commission plan and the shipped
+    journeys as drafts.
 
     Safe while the service runs and when two do it at once. Waiting for a lock ends after 4 seconds, so that a
     migration never blocks the shop: run it again then.
@@ -136,7 +137,7 @@ def migrate(await_go: bool) -> None:
     Example:  python -m bot migrate
     """
     settings = load_settings()
-    from bot.runtime import bootstrap
+    from bot.runtime import bootstrap, journeys
     from domain import migrations
 
     if await_go:
@@ -144,6 +145,9 @@ def migrate(await_go: bool) -> None:
     _upgrade(settings)
     runtime = bootstrap.build(settings)
     bootstrap.open_shop(runtime)
+    if not settings.demo:
+        with runtime.sessions.begin() as session:
+            journeys.install(session, journeys.shipped(), runtime.voice, runtime.clock.now(), live=False)
     runtime.close()
     click.echo(f"database is at {migrations.head()}")
 

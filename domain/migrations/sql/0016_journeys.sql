@@ -20,7 +20,7 @@ create table journey_version (
     published_at timestamptz not null,
     published_by text not null,
     constraint pk_journey_version primary key (journey_id, n),
-    constraint uq_journey_version_journey_id unique (journey_id, checksum),
+    constraint uq_journey_version_journey_id_checksum unique (journey_id, checksum),
     constraint ck_journey_version_n check (n > 0)
 );
 alter table journey add constraint fk_journey_version foreign key (id, version)
