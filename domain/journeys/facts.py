@@ -122,15 +122,12 @@ _ROLES = Source("roles", (
            and (revoked_at is null or revoked_at > :now)) g""")  # noqa: S608
 
 _REFERRALS = Source("referrals", (
-    Fact("referrals.bound", "int", "people whom they brought, bound today"),
-    Fact("referrals.buyers", "int", "those with a paid, unreturned order"),
+    Fact("referrals.buyers", "int", "people whom they brought and who have a paid, unreturned order"),
 ), f"""
     select q.n, f.* from {_ASKED} cross join lateral (
-        select count(distinct r.referee_id) as referrals_bound,
-               count(distinct r.referee_id) filter (where exists (
-                   select from customer_order o where o.buyer_id = r.referee_id and {_ALIVE})) as referrals_buyers
-          from referral r where r.referrer_id = q.person_id and r.bound_at <= :now
-           and (r.ended_at is null or r.ended_at > :now)) f""")  # noqa: S608
+        select count(distinct r.referee_id) as referrals_buyers from referral r
+         where r.referrer_id = q.person_id and r.bound_at <= :now and (r.ended_at is null or r.ended_at > :now)
+           and exists (select from customer_order o where o.buyer_id = r.referee_id and {_ALIVE})) f""")  # noqa: S608
 
 _COUPONS = Source("coupons", (
     Fact("coupons.usable", "int", "coupons that an order could use now"),

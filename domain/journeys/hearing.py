@@ -55,7 +55,7 @@ class Scene:
     """The runs that the people of a batch are in, as they change while it is worked on."""
 
     runs: dict[tuple[int, int, str], Run] = field(default_factory=dict)
-    of_person: dict[int, list[Run]] = field(default_factory=lambda: defaultdict(list))
+    of_whom: dict[int, list[Run]] = field(default_factory=lambda: defaultdict(list))
     changed: dict[int, Run] = field(default_factory=dict)
     fresh: list[Run] = field(default_factory=list)
     anew: set[int] = field(default_factory=set)
@@ -63,7 +63,7 @@ class Scene:
 
     def add(self, run: Run) -> None:
         self.runs[run.person_id, run.journey_id, run.run_key] = run
-        self.of_person[run.person_id].append(run)
+        self.of_whom[run.person_id].append(run)
 
     def touch(self, run: Run) -> None:
         if run.id:
@@ -122,7 +122,7 @@ def _play(session: Session, library: Library, shelf: Shelf, scene: Scene, events
     inside = Crowd(session, now, [(run.person_id, run.event) for run in scene.runs.values()])
     outside = Crowd(session, now, [(event.person_id, event.data) for event in events])
     for event in events:
-        for run in scene.of_person[event.person_id]:
+        for run in scene.of_whom[event.person_id]:
             walk = Walk(run)
             edition = library.edition(session, run.journey_id, run.version)
             if hear(edition, walk, event, inside.of(run.person_id, run.event), now):
