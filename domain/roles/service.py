@@ -94,7 +94,7 @@ def grant(session: Session, person_id: int, role: Role, cause: Cause, at: dateti
         raise DomainError("role.not_granted", role=role)
     alive = survivors(session, [person_id]).get(person_id)
     if alive is None:
-        raise NotFound("person.unknown")
+        raise NotFound("person_unknown", id=person_id)
     return bool(_grant(session, role, [(alive, cause, at)], now))
 
 
@@ -112,7 +112,7 @@ def revoke(session: Session, person_id: int, role: Role, cause_kind: str, reason
 def give(session: Session, person_id: int, role: Role, why: str, actor: Actor, now: datetime) -> bool:
     """An operator grants a role; whether the person did not have it before. Audited.
 
-    Raises what ``grant`` raises, and DomainError('role.no_reason') without a reason.
+    Raises what ``grant`` raises, and DomainError('role_reason_missing') without a reason.
     """
     _reasoned(why)
     gained = grant(session, person_id, role, Cause(OPERATOR, f"{actor.name}:{now.isoformat()}", {"why": why}), now, now)
@@ -127,12 +127,13 @@ def take(session: Session, person_id: int, role: Role, why: str, actor: Actor, n
     """An operator takes a role, whatever gave it; whether the person had it. Audited.
 
     Counting begins anew: what was bought or sold before earns this role no more. (The next completed order opens
-    promoter rights again; who must not earn at all is frozen instead.) Raises NotFound, DomainError('role.no_reason').
+    promoter rights again; who must not earn at all is frozen instead.) Raises NotFound,
+    DomainError('role_reason_missing').
     """
     _reasoned(why)
     alive = survivors(session, [person_id]).get(person_id)
     if alive is None:
-        raise NotFound("person.unknown")
+        raise NotFound("person_unknown", id=person_id)
     repurchase.lock(session, [alive])
     _lock(session, {alive})
     had = bool(_holders(session, role, {alive}))
@@ -149,7 +150,7 @@ def take(session: Session, person_id: int, role: Role, why: str, actor: Actor, n
 
 def _reasoned(why: str) -> None:
     if not why.strip():
-        raise DomainError("role.no_reason")
+        raise DomainError("role_reason_missing")
 
 
 def grant_many(

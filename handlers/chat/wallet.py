@@ -7,6 +7,7 @@ from bot.kit.links import Links
 from bot.kit.router import Router
 from domain.commissions import queries as commissions
 from domain.ledger import queries as ledger
+from domain.roles import honours
 from domain.roles.rules import Titles
 from domain.settlements import queries as settlements
 from domain.settlements import statements
@@ -60,7 +61,11 @@ def explain_again(ctx: Context) -> Answer:
 
 @router.on(Intent("team.show"))
 def show_team(ctx: Context) -> Answer:
-    return ctx.say("team.show", team=commissions.team(ctx.session, ctx.speaker.id))
+    team = commissions.team(ctx.session, ctx.speaker.id)
+    named = honours.titles_of(ctx.session, [ctx.speaker.id, *(one.person_id for one in team.members)],
+                              ctx.tool(Titles), ctx.now)
+    return ctx.say("team.show", team=team, named=named, own=named[ctx.speaker.id],
+                   plain=ctx.tool(Titles).of("member"))
 
 
 @router.on(Intent("rank.show"))

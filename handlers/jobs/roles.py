@@ -1,20 +1,21 @@
 """What happens to a role is told once, and time's part in roles: what becomes final, and the monthly assessment."""
 
-from datetime import timedelta
+from datetime import time, timedelta
 from typing import Any
 
 from bot.kit.chores import Chores
-from bot.kit.jobs import Claimed, Done, Ended, JobContext, Jobs
+from bot.kit.jobs import Claimed, Done, Ended, JobContext, Jobs, Refused
 from domain.notices import service as notices
 from domain.rewards import service as rewards
 from domain.rewards.rules import FIRST_ORDER_SHARE, Offers
-from domain.roles import assessment, honours, queries, repurchase, rulebooks
+from domain.roles import assessment, honours, invitations, queries, repurchase, rulebooks
 from domain.roles.rules import Titles
+from domain.workflows import seeding
 
 jobs = Jobs()
 chores = Chores()
 
-CONFIRMED_AT_ONCE, JUDGED_AT_ONCE = 200, 500
+CONFIRMED_AT_ONCE, JUDGED_AT_ONCE, INVITED_AT_ONCE = 200, 500, 200
 
 _LOST = {"repurchase": "role.fell_back", "assessment": "role.demoted", "operator": "role.taken"}
 """Text by what had given the role; a confirmed one for coming back is taken by the assessment or an operator."""
@@ -91,6 +92,20 @@ def honoured(ctx: JobContext, effect: Claimed) -> Ended:
     return Done()
 
 
+@jobs.on("invitation.asked")
+def invited(ctx: JobContext, effect: Claimed) -> Ended:
+    """The question, with everything that a yes means."""
+    assert effect.person_id is not None
+    with ctx.begin() as session:
+        found = invitations.waiting(session, effect.person_id, ctx.now())
+    if found is None:
+        return Refused("expired")
+    _tell(ctx, effect, "invitation.asked", {
+        "shop": ctx.shop.name, "title": ctx.tool(Titles).of("promoter"), "until": found.expires_at.isoformat(),
+        **{name: found.evidence[name] for name in ("days", "orders", "months", "boost_bps")}})
+    return Done()
+
+
 def _tell(ctx: JobContext, effect: Claimed, key: str, facts: dict[str, Any]) -> None:
     assert effect.person_id is not None
     with ctx.begin() as session:
@@ -116,3 +131,10 @@ def assess(ctx: JobContext) -> bool:
         if progress.ended:
             honours.award(session, rulebooks.live(session, now), month, now)
     return not progress.ended
+
+
+@chores.daily("roles.invite", time(10))
+def invite(ctx: JobContext) -> bool:
+    """Who buys often and well is invited once, at an hour at which nobody minds."""
+    with ctx.begin() as session:
+        return seeding.invite_due(session, ctx.now(), INVITED_AT_ONCE) == INVITED_AT_ONCE

@@ -109,7 +109,7 @@ def test_M1_three_months_on_target_make_a_partner_three_below_end_it(shop: Shop)
         assert role(shop, wang)[0] == "promoter"
         shop.wait(days=days)
     wang.says("在吗").saw("恭喜成为合伙人")
-    assert role(shop, wang) == ("partner", "合伙人")
+    assert role(shop, wang) == ("partner", "推荐之星"), "an honour is shown before the role's title"
     wang.says("等级").sees("2027年2月评定达标", "保住合伙人", "还差 ¥5000.00", "连续 3 个月未达")
     shop.wait(days=31 + 30)                               # March is the month of promotion, April below
     assert role(shop, wang)[0] == "partner"
@@ -127,3 +127,84 @@ def test_M1_three_months_on_target_make_a_partner_three_below_end_it(shop: Shop)
 def test_a_member_is_told_how_to_begin(shop: Shop) -> None:
     shop.person("新客").says("等级").sees("会员", "完成第一笔订单")
     shop.person("旧客").says("怎么当合伙人").sees("我的等级")
+
+
+def test_M9_who_buys_often_and_well_is_invited_once_and_earns_more_after_a_yes(shop: Shop) -> None:
+    li = shop.person("李姐")
+    buys(shop, li, "A1", "A2", "A3", fen=40_000, received=False)
+    shop.wait(days=1)
+    li.says("在吗").saw("诚邀您成为生活推荐官", "下了 3 单", "上浮 20%", "接受邀请")
+    shop.wait(days=2)                                     # the dialogue of half an hour is long over
+    assert role(shop, li)[0] == "member"
+    li.says("等级").sees("您有一份生活推荐官邀请", "12月5日前")
+    li.says("是").sees("没太听懂")
+    li.says("接受邀请").sees("欢迎加入", "2月23日前", "上浮 20%")
+    assert role(shop, li) == ("promoter", "生活推荐官")
+    li.says("接受邀请").sees("没有待答复的邀请")
+    xin = shop.person("新客", invited_by="李姐")
+    shop.paid("B1", by=xin, fen=10_000)
+    assert shop.get("/orders/mall/B1/commission")["lines"][0]["rate_bps"] == 960
+    shop.wait(days=40)
+    buys(shop, li, "A4", "A5", "A6", fen=40_000, received=False)
+    shop.wait(days=1)
+    assert sum("诚邀您" in said for said in li.heard if isinstance(said, str)) == 1
+
+
+def test_a_bare_yes_counts_for_a_day_and_a_no_is_remembered(shop: Shop) -> None:
+    li, wang, zhao = shop.person("李姐"), shop.person("小王"), shop.person("小赵")
+    for who in (li, wang, zhao):
+        buys(shop, who, *(f"{who.name}{n}" for n in range(3)), fen=40_000, received=False)
+    zhao.says("少发点")
+    shop.wait(days=1)
+    li.says("在吗").saw("诚邀您")
+    li.says("好的").sees("欢迎加入")
+    wang.says("不用了").sees("已记下，不会再邀请您")
+    assert (role(shop, li)[0], role(shop, wang)[0]) == ("promoter", "member")
+    shop.wait(days=3)
+    wang.says("接受邀请").sees("欢迎加入")
+    assert not any("诚邀您" in said for said in zhao.heard if isinstance(said, str)), "who wants no offers gets none"
+    shop.wait(days=20)
+    zhao.says("接受邀请").sees("没有待答复的邀请")
+
+
+def test_M9_ordinary_buyers_are_not_invited_and_late_answers_are_told_so(shop: Shop) -> None:
+    li, wang = shop.person("李姐"), shop.person("小王")
+    buys(shop, li, "A1", "A2", "A3", fen=30_000, received=False)
+    buys(shop, wang, "W1", "W2", "W3", fen=30_001, received=False)
+    shop.wait(days=1)
+    li.says("接受邀请").sees("没有待答复的邀请")
+    wang.says("在吗").saw("诚邀您")
+    shop.wait(days=15)
+    wang.says("接受邀请").sees("已经过期")
+    assert role(shop, wang)[0] == "member"
+
+
+def test_L10_the_star_of_the_month_wears_the_title(shop: Shop) -> None:
+    li, wang = shop.person("李姐"), shop.person("小王")
+    buys(shop, li, "A1")
+    buys(shop, wang, "W1")
+    sells(shop, li, "11", 200_000)
+    sells(shop, wang, "11", 150_000)
+    shop.wait(days=11)
+    li.says("等级").saw("2026年11月的「推荐之星」就是您").sees("称号：推荐之星", "荣誉：推荐之星 2026年11月")
+    assert (role(shop, li), role(shop, wang)) == (("promoter", "推荐之星"), ("promoter", "生活推荐官"))
+    li.says("团队").sees("推荐之星·我的团队")
+    shop.wait(days=35)
+    assert role(shop, li) == ("promoter", "生活推荐官")
+    li.says("等级").sees("荣誉：推荐之星 2026年11月")
+
+
+def test_M11_ten_customers_who_keep_what_they_bought_make_a_golden_title(shop: Shop) -> None:
+    li = shop.person("李姐")
+    buys(shop, li, "A1")
+    guests = [shop.person(f"客{n}", invited_by="李姐") for n in range(10)]
+    for n, guest in enumerate(guests):
+        shop.paid(f"G{n}", by=guest, fen=1_000)
+        shop.received(f"G{n}")
+    shop.refunded("G9", fen=1_000, quantity=3)
+    shop.wait(days=11)
+    assert role(shop, li)[1] == "生活推荐官", "nine keep what they bought"
+    shop.paid("G10", by=guests[9], fen=1_000)
+    shop.received("G10")
+    shop.wait(days=31)
+    assert role(shop, li)[1] == "黄金推广官"

@@ -26,6 +26,7 @@ _COMMANDS = {
     "export": "export:export",
     "segment": "segments:segment",
     "experiment": "experiments:experiment",
+    "role": "roles:role",
     "env-example": "checks:env_example",
 }
 

@@ -23,6 +23,7 @@ from domain.people import queries as people
 from domain.people.rules import IdentityRef, Kind
 from domain.referrals import queries as referrals
 from domain.rewards import queries as rewards
+from domain.roles import honours
 from domain.roles import queries as roles
 from domain.roles.rules import Titles
 from domain.shared.errors import DomainError
@@ -83,9 +84,10 @@ def person(asked: Asked) -> shapes.Person:
 
 def _person(asked: Asked, view: people.PersonView) -> shapes.Person:
     role = roles.roles_of(asked.session, [view.id])[view.id]
+    title = honours.titles_of(asked.session, [view.id], _titles(), asked.now)[view.id]
     tags = [_tag_title(tag) for tag in insight.of(asked.session, view.id).tags]
     return shapes.Person(
-        id=view.id, nickname=view.nickname, role=role, title=_titles().of(role), tier=None,
+        id=view.id, nickname=view.nickname, role=role, title=title, tier=None,
         referral_code=view.referral_code,
         referrer_id=referrals.referrer_of(asked.session, view.id, asked.now),
         tags=tags, benefits=[], joined_at=view.joined_at,

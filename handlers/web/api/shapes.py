@@ -48,7 +48,8 @@ class Person(Struct):
     id: PersonId
     nickname: Annotated[str, Meta(description="Empty when no channel told one.")]
     role: Literal["member", "promoter", "gold", "partner"]
-    title: Annotated[str, Meta(description="What the shop calls this role.")]
+    title: Annotated[str, Meta(description="What the shop calls this person: an honour that they wear, else the "
+                                            "title of their role.")]
     tier: Annotated[str | None, Meta(description="Membership tier; null when the person has none.")]
     referral_code: str
     referrer_id: Annotated[int | None, Meta(description="To whom a purchase now would belong; null for nobody.")]

@@ -1,0 +1,60 @@
+"""Roles at the terminal: shown, assessed, given and taken, each under a name and in the log."""
+
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+import structlog
+from click.testing import CliRunner
+from sqlalchemy import Engine, text
+from sqlalchemy.orm import Session
+
+from bot.runtime.cli import main
+from domain.roles import rulebooks
+from domain.roles.rulebook import load
+from tests.integration.people.crowd import crowd
+from tests.unit.roles.test_rulebook import SHIPPED
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    """The commands set up logging for their process; put it back."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    structlog.reset_defaults()
+    root.handlers[:], root.level = handlers, level
+
+
+def test_roles_are_given_shown_assessed_and_taken(engine: Engine, database_url, valkey_url, tmp_path) -> None:
+    env = {"HUITOU_HOME": str(tmp_path), "DATABASE_URL": database_url, "REDIS_URL": valkey_url}
+
+    def run(line: str, *more: str, expect: int = 0) -> str:
+        result = CliRunner().invoke(main, [*line.split(), *more], env=env, catch_exceptions=False)
+        assert result.exit_code == expect, result.output
+        return result.output
+
+    with Session(engine) as session:
+        person = crowd(session, 1)[0]
+    run("operator add lin --role owner")
+    assert "还没有发布等级规则" in run("role assess --as lin", expect=1)
+    with Session(engine) as session, session.begin():
+        from tests.conftest import MORNING
+        rulebooks.publish(session, load(SHIPPED), MORNING.replace(year=2020))
+    assert "没有名为「nobody」" in run(f"role grant {person} gold --why x --as nobody", expect=1)
+    assert "没有编号为 999" in run("role grant 999 gold --why x --as lin", expect=1)
+    assert "请写明理由" in run(f"role grant {person} gold --as lin --why", " ", expect=1)
+    assert "nobody has the id 999" in run("role show 999", expect=1)
+    assert "is partner now" in run(f"role grant {person} partner --why 昆明社群 --as lin")
+    assert "was partner already" in run(f"role grant {person} partner --why again --as lin")
+    shown = json.loads(run(f"role show {person} --json"))
+    assert (shown["role"], shown["held"][0]["because"], len(shown["decisions"])) == ("partner", "operator", 2)
+    assert "1 judged, 0 promoted, 0 warned, 0 demoted" in run("role assess --as lin")
+    assert "只能评定刚结束的上个月" in run("role assess --month 2020-01 --as lin", expect=1)
+    assert "no month" in run("role assess --month 2020-13 --as lin", expect=2)
+    assert "not partner any more" in run(f"role revoke {person} partner --why 试点结束 --as lin")
+    assert "revoked partner (operator) by lin" in run(f"role show {person}")
+    with engine.connect() as db:
+        acts = db.execute(text("select act from audit_event where act like 'role.%' order by id")).scalars().all()
+    assert acts == ["role.grant", "role.grant", "role.assess", "role.revoke"]
