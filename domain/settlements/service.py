@@ -13,6 +13,8 @@ from sqlalchemy import Row, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
+from domain.audit import service as audit
+from domain.audit.rules import Actor, Role
 from domain.commissions.document import Plan
 from domain.commissions.service import PlanBook, plan_book
 from domain.ledger import service as ledger
@@ -32,6 +34,17 @@ GRACE = timedelta(hours=2)
 """Nobody is paid at midnight: what was sold in the last minutes is still on its way."""
 
 
+FINANCE: frozenset[Role] = frozenset({"finance"})
+"""Who may close months by hand, beside owners."""
+
+
+def by_hand(session: Session, actor: Actor, act: str, subject: str, now: datetime, **detail: object) -> None:
+    """An operator does what the clock would do. Noted in the log. Raises DomainError("not_permitted")."""
+    if not actor.may(FINANCE):
+        raise DomainError("not_permitted", act=act)
+    audit.record(session, actor, act, subject, detail, now)
+
+
 def plans_of(session: Session) -> PlanBook:
     """Every published plan with the moment it went live."""
     rows = session.execute(text("select version, live_from, digest from commission_plan order by version"))
@@ -45,6 +58,15 @@ def due_month(session: Session, now: datetime) -> Month | None:
     ).one()
     first: date | None = open_one or (Month(last).next.first if last else _first_month(session))
     return Month(first) if first and Month(first).ends_at <= now else None
+
+
+def due_by_itself(session: Session, now: datetime) -> Month | None:
+    """The month that the clock closes now: one that was begun at once, another when GRACE is over."""
+    month = due_month(session, now)
+    if month is None or month.ends_at + GRACE <= now:
+        return month
+    begun = session.scalar(text("select true from month_close where month = :month"), {"month": month.first})
+    return month if begun else None
 
 
 def _first_month(session: Session) -> date | None:

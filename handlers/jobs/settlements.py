@@ -1,6 +1,6 @@
 """Month closes and what follows from them: recurring work, and the notices about ladder and team money."""
 
-from datetime import time, timedelta
+from datetime import timedelta
 
 from bot.kit.chores import Chores
 from bot.kit.jobs import Claimed, Done, Ended, JobContext, Jobs
@@ -14,13 +14,13 @@ chores = Chores()
 jobs = Jobs()
 
 
-@chores.daily("month.close", time(2, 0))
+@chores.every("month.close", timedelta(minutes=10))
 def close_month(ctx: JobContext) -> bool:
-    """On the 1st at 02:00 the month before, and whatever month was left open, the oldest first."""
+    """On the 1st from 02:00 on the month before, and whatever month was left open or half closed, the oldest first."""
     now = ctx.now()
     with ctx.begin() as session:
-        month = service.due_month(session, now)
-    if month is None or month.ends_at + service.GRACE > now:
+        month = service.due_by_itself(session, now)
+    if month is None:
         return False
     with ctx.begin() as session:
         service.close_step(session, month, now)

@@ -27,6 +27,7 @@ _COMMANDS = {
     "segment": "segments:segment",
     "experiment": "experiments:experiment",
     "role": "roles:role",
+    "month": "months:month",
     "env-example": "checks:env_example",
 }
 

@@ -1,0 +1,53 @@
+"""Months through the operator API."""
+
+from datetime import timedelta
+
+import pytest
+
+from tests.integration.money.test_months import DECEMBER
+from tests.integration.money.world import Shop
+from tests.web.operators import Office
+
+
+@pytest.fixture
+def shop(engine, clock) -> Shop:
+    shop = Shop(engine, clock, plan="")
+    shop.person("李姐")
+    shop.person("新客", invited_by="李姐")
+    return shop
+
+
+@pytest.fixture
+def office(engine, clock, shop) -> Office:
+    return Office(engine, clock)
+
+
+def test_a_month_is_closed_by_hand_and_shown(office: Office, shop: Shop) -> None:
+    from domain.commissions import plans
+    from domain.commissions import service as commissions
+
+    with shop.sessions.begin() as session:
+        commissions.ensure_plan(session, plans.parse({"name": "x", "levels": 1, "rules": [], "ladder": {
+            "steps": [{"from_fen": 0, "rate_bps": 500}]}}), shop.clock.now())
+    shop.tell(shop.pay("A1", by="新客", fen=100_000))
+    assert office.get("operator", "/months") == {"months": []}
+    office.get("operator", "/months/2026-11", expect=404)
+    office.get("operator", "/months/nonsense", expect=404)
+    said = office.post("finance", "/months/2026-11/close", expect=409)["error"]
+    assert said["code"] == "month_not_over" and "还没有结束" in said["message"]
+    shop.clock.advance((DECEMBER - shop.clock.now()).total_seconds())
+    office.post("operator", "/months/2026-11/close", expect=403)
+    assert office.post("finance", "/months/2026-11/close", expect=202)["state"] == "closing"
+    shop.close_month("2026-11")
+    shop.clock.advance(timedelta(minutes=1).total_seconds())
+    again = office.post("owner", "/months/2026-11/close", expect=202)
+    assert (again["state"], again["actor"], again["ladder_fen"]) == ("closed", "zhou", 5_000)
+    shown = office.get("reviewer", "/months/2026-11")
+    assert [(one["kind"], one["change_fen"]) for one in shown["bookings"]] == [("ladder", 5_000)]
+    told = office.get("finance", f"/people/{shop.people['李姐']}/statements/2026-11")
+    assert (told["opening_fen"], told["earned_fen"], told["closing_fen"], told["lines"][0]["label"]) == (
+        0, 5_000, 5_000, "2026-11")
+    office.get("finance", "/people/999999/statements/2026-11", expect=404)
+    office.get("finance", f"/people/{2**64}/statements/2026-11", expect=404)
+    acts = office.rows("select operator from audit_event where act = 'month.close' order by id")
+    assert [row.operator for row in acts] == ["zhou", "lin"]
