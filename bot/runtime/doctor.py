@@ -18,13 +18,15 @@ import redis
 import requests
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 
 from bot.kit.gateway import GatewayError
-from bot.runtime import backlog, health
+from bot.runtime import backlog, books, health
 from bot.runtime.accounts import WeChatAccount
 from bot.runtime.findings import REMEDIES, Finding, State
 from bot.runtime.settings import Settings, SettingsError
+from domain.audit.rules import SealKey
 from domain.shared.clock import OffsetClock, SystemClock
 
 TIMEOUT = (3.0, 8.0)
@@ -297,6 +299,12 @@ def _backlog(patient: _Patient) -> Iterator[Finding]:
         yield from backlog.findings(db, accounts, clock.now(), datetime.now(UTC))
 
 
+def _books(patient: _Patient) -> Iterator[Finding]:
+    """Whether the money adds up and the log of operators' acts is whole."""
+    with Session(patient.engine) as session:
+        yield from books.findings(session, SealKey(patient.settings.key("audit seals")))
+
+
 def _milliseconds(call: Callable[[], object]) -> float:
     began = time.perf_counter()
     call()
@@ -308,4 +316,4 @@ def _short(error: SQLAlchemyError) -> str:
     return str(getattr(error, "orig", error)).strip().split("\n")[0][:160]
 
 
-_CHECKS = (_keys, _secret_key, _exposure, _disk, _fonts, _database, _cache, _clock, _callback, _token, _backlog)
+_CHECKS = (_keys, _secret_key, _exposure, _disk, _fonts, _database, _cache, _clock, _callback, _token, _backlog, _books)

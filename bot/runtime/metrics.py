@@ -79,6 +79,17 @@ _STATE = {
     "huitou_events_stuck": (
         "Commerce events that contradict what is booked, were given up, or wait for their order.", "state",
         "select state, count(*) from commerce_event where state in ('conflict', 'dead', 'parked') group by state"),
+    "huitou_books_faults": (
+        "What does not add up in the books and is not mended; 'all' is the sum.", "invariant",
+        "select coalesce(invariant, 'all'), count(*) from books_fault where cleared_at is null "
+        "group by rollup (invariant)"),
+    "huitou_books_check_age_seconds": (
+        "Since the last finished check of the books: recent is due every 3 minutes, full every night.", "kind",
+        "select kind, extract(epoch from clock_timestamp() - coalesce(ended_at, since)) from books_check"),
+    "huitou_audit_open_seconds": (
+        "How long the oldest row of the log of acts has waited for its seal; 0 when none does.", "log",
+        "select 'acts', coalesce(extract(epoch from clock_timestamp() - min(written_at)), 0) from audit_event "
+        "where id > (select coalesce(max(event_id), 0) from audit_seal)"),
     "huitou_platform_held": (
         "Interfaces of the platform that are not called for now, by the answer that said so.", "errcode",
         "select errcode, count(*) from platform_hold where until > now() group by errcode"),

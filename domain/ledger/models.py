@@ -42,6 +42,8 @@ class Journal(Base):
     __table_args__ = (
         CheckConstraint("reverses is null or resolves is null", name="one_target"),
         Index("uq_journal_reverses", "reverses", unique=True, postgresql_where=text("reverses is not null")),
+        Index("ix_journal_confiscated", "source_id", postgresql_where=text("kind = 'commission.confiscated'")),
+        Index("ix_journal_source", "source_type", "source_id", postgresql_where=text("source_type <> 'order'")),
         Index("uq_journal_resolves", "resolves", unique=True, postgresql_where=text("resolves is not null")),
     )
 
@@ -57,6 +59,40 @@ class Journal(Base):
     actor: Mapped[str] = mapped_column(server_default="")
     reverses: Mapped[int | None] = mapped_column(ForeignKey("journal.id"))
     resolves: Mapped[int | None] = mapped_column(ForeignKey("journal.id"))
+
+
+class BooksCheck(Base):
+    """Where the standing check of the books is: ``recent`` by journal ids (again from ``previous``, now at ``place``,
+    until ``target``), ``full`` by invariant (``step``) and id (``place``). Times are the database's own."""
+
+    __tablename__ = "books_check"
+    __table_args__ = (CheckConstraint("kind in ('recent', 'full')", name="kind"),)
+
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    step: Mapped[int] = mapped_column(server_default="0")
+    place: Mapped[int] = mapped_column(server_default="0")
+    target: Mapped[int] = mapped_column(server_default="0")
+    previous: Mapped[int] = mapped_column(server_default="0")
+    since: Mapped[datetime] = mapped_column(server_default=text("clock_timestamp()"))
+    ended_at: Mapped[datetime | None]
+
+
+class BooksFault(Base):
+    """Something that broke an invariant; open until a later look finds it whole again."""
+
+    __tablename__ = "books_fault"
+    __table_args__ = (
+        Index("uq_books_fault_open", "invariant", "subject_id", unique=True,
+              postgresql_where=text("cleared_at is null")),
+    )
+
+    id: Mapped[RowId]
+    invariant: Mapped[str]
+    subject_id: Mapped[int]
+    sentence: Mapped[str]
+    found_at: Mapped[datetime] = mapped_column(server_default=text("clock_timestamp()"))
+    seen_at: Mapped[datetime] = mapped_column(server_default=text("clock_timestamp()"))
+    cleared_at: Mapped[datetime | None]
 
 
 class Posting(Base):

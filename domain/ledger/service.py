@@ -11,6 +11,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, sessionmaker
 
+from domain.ledger import invariants
+from domain.ledger.invariants import EVERYTHING, INVARIANTS
 from domain.ledger.rules import Entry, Move, Purse, Side, document, purses
 from domain.shared.errors import Conflict, DomainError
 
@@ -110,67 +112,13 @@ class CheckReport:
     faults: tuple[str, ...]
 
 
-FAULTS = """
-select format('account %s: balance says %s, postings say %s', a.id, b.amount, coalesce(p.total, 0))
-  from account a left join balance b on b.account_id = a.id
-  left join (
-    select id, sum(amount) as total from (
-        select a.id, case when a.normal = 'credit' then p.amount else -p.amount end as amount
-          from posting p join account a on a.id = p.credit where a.id >= 1000
-        union all
-        select a.id, case when a.normal = 'credit' then -p.amount else p.amount end
-          from posting p join account a on a.id = p.debit where a.id >= 1000) s
-     group by id) p on p.id = a.id
- where a.id >= 1000 and coalesce(b.amount, 0) is distinct from coalesce(p.total, 0)
-union all
-select format('journal %s has no postings', j.id)
-  from journal j where not exists (select from posting p where p.journal_id = j.id)
-union all
-select format('order %s: commissions say %s, journals say %s', coalesce(c.order_id, j.order_id),
-              coalesce(c.net, 0), coalesce(j.net, 0))
-  from (select order_id, sum(amount_fen - clawed_fen) as net from commission_line group by 1) c
-  full join (
-    select j.source_id as order_id, sum(case when d.owner_id is null then p.amount else -p.amount end) as net
-      from journal j join posting p on p.journal_id = j.id
-      join account d on d.id = p.debit
-     where j.source_type = 'order'
-       and j.kind in ('commission.accrued', 'commission.clawed_back', 'commission.confiscated')
-     group by 1) j on j.order_id = c.order_id
- where coalesce(c.net, 0) <> coalesce(j.net, 0)
-union all
-select format('order line %s/%s: %s returned, refunds say %s', l.order_id, l.n, l.refunded_fen, coalesce(r.fen, 0))
-  from order_line l
-  left join (select order_id, n, sum(refund_fen) as fen from refund_line group by 1, 2) r using (order_id, n)
- where l.refunded_fen <> coalesce(r.fen, 0)
-union all
-select format('person %s: held commission %s, frozen balance %s', h.beneficiary_id, h.fen, coalesce(b.amount, 0))
-  from (select beneficiary_id, sum(amount_fen - clawed_fen) as fen from commission_line
-         where held_at is not null group by 1) h
-  left join account a on a.owner_id = h.beneficiary_id and a.kind = 'frozen' and a.currency = 'CNY'
-  left join balance b on b.account_id = a.id
- where h.fen > coalesce(b.amount, 0)
-union all
-select format('settlement %s: its row says %s, journals say %s', coalesce(s.id, j.id), coalesce(s.change_fen, 0),
-              coalesce(j.net, 0))
-  from settlement s
-  full join (
-    select j.source_id as id, sum(case when d.owner_id is null then p.amount else -p.amount end) as net
-      from journal j join posting p on p.journal_id = j.id
-      join account d on d.id = p.debit
-     where j.source_type = 'settlement' and j.kind <> 'settlement.released'
-     group by 1) j on j.id = s.id
- where coalesce(s.change_fen, 0) <> coalesce(j.net, 0)
- limit 100
-"""
-
-
 def check(session: Session) -> CheckReport:
-    """Compare every balance with its postings, every deal with its journals, every refund with its lines.
+    """Ask every invariant of the whole ledger: balances and postings, deals and journals, refunds and their lines, …
 
     Pairs balance by construction; this finds what was changed behind the functions' back.
     ``checked_at`` is the database's own time.
     """
-    faults = tuple(session.scalars(text(FAULTS)))
+    faults = tuple(fault.sentence for one in INVARIANTS for fault in invariants.faults(session, one, EVERYTHING))
     accounts, entries, at = session.execute(
         text("select (select count(*) from account), (select count(*) from posting), clock_timestamp()")
     ).one()

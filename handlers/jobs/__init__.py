@@ -4,6 +4,7 @@ from bot.kit.chores import Chores
 from bot.kit.jobs import Jobs
 from handlers.jobs import (
     audit,
+    books,
     commissions,
     experiments,
     growth,
@@ -38,6 +39,7 @@ for _jobs in (
 CHORES = Chores()
 for _chores in (
     audit.chores,
+    books.chores,
     experiments.chores,
     insight.chores,
     journeys.chores,

@@ -123,3 +123,36 @@ begin
 end $$;
 create trigger commission_plan_within_limit before insert on commission_plan
     for each row execute function plan_within_limit();
+
+-- The standing check of the books. 'recent' looks every few minutes at what moved, 'full' every night at everything.
+-- Times are the database's own: the age of a check is judged by real time.
+create table books_check (
+    kind text constraint pk_books_check primary key,
+    step bigint not null default 0,
+    place bigint not null default 0,
+    target bigint not null default 0,
+    previous bigint not null default 0,
+    since timestamptz not null default clock_timestamp(),
+    ended_at timestamptz,
+    constraint ck_books_check_kind check (kind in ('recent', 'full'))
+);
+insert into books_check (kind) values ('recent'), ('full');
+
+-- What was found, until it is mended: kept, so that nobody can miss an alarm by looking away for a minute.
+create table books_fault (
+    id bigint generated always as identity constraint pk_books_fault primary key,
+    invariant text not null,
+    subject_id bigint not null,
+    sentence text not null,
+    found_at timestamptz not null default clock_timestamp(),
+    seen_at timestamptz not null default clock_timestamp(),
+    cleared_at timestamptz
+);
+create unique index uq_books_fault_open on books_fault (invariant, subject_id) where cleared_at is null;
+create trigger books_fault_kept before delete or truncate on books_fault
+    for each statement execute function refuse_change();
+
+-- Other commission journals are found by their keys; these are rare and their keys name people, who may merge.
+create index ix_journal_confiscated on journal (source_id) where kind = 'commission.confiscated';
+-- Orders do without: they are written by the hundred a second.
+create index ix_journal_source on journal (source_type, source_id) where source_type <> 'order';

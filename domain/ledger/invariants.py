@@ -1,0 +1,243 @@
+"""What must always be true of the books, as statements that name whatever breaks it.
+
+Each statement looks at everything, at a range of ids, or at some ids: so it can be asked of the whole ledger at once,
+night by night in pieces, or every few minutes for what has moved since. It reads one snapshot, so money on its way is
+never mistaken for a fault.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+Subject = Literal["account", "journal", "order", "person", "settlement", "withdrawal"]
+"""What an invariant speaks about; the ids of its scope and of its faults are ids of these."""
+
+FEW = 100
+"""Faults that one statement reports: enough to see what happened."""
+
+Where = Callable[[str], str]
+"""The condition of the scope for a column."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Which subjects: all, ids from ``low`` to ``high``, or ``ids``."""
+
+    low: int | None = None
+    high: int | None = None
+    ids: Sequence[int] | None = None
+
+    def where(self, column: str) -> str:
+        if self.ids is not None:
+            return f"{column} = any(cast(:ids as bigint[]))"
+        return f"{column} between :low and :high" if self.low is not None else "true"
+
+    def values(self) -> dict[str, Any]:
+        if self.ids is not None:
+            return {"ids": list(self.ids)}
+        return {"low": self.low, "high": self.high} if self.low is not None else {}
+
+
+EVERYTHING = Scope()
+
+
+@dataclass(frozen=True, slots=True)
+class Invariant:
+    """``sql`` gives the statement of a scope: rows (id, sentence) of what breaks it."""
+
+    name: str
+    subject: Subject
+    sql: Callable[[Scope], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something that breaks ``invariant``; ``id`` is that of its subject."""
+
+    invariant: str
+    id: int
+    sentence: str
+
+
+def faults(session: Session, invariant: Invariant, scope: Scope) -> list[Fault]:
+    """What breaks one invariant, at most FEW."""
+    rows = session.execute(text(invariant.sql(scope) + " limit :few"), {**scope.values(), "few": FEW})
+    return [Fault(invariant.name, id, sentence) for id, sentence in rows]
+
+
+def _balances(scope: Scope) -> str:
+    """postings = balances"""
+    return f"""
+select a.id, format('account %s: balance says %s, postings say %s', a.id, b.amount,
+                    case a.normal when 'credit' then coalesce(p.net, 0) else -coalesce(p.net, 0) end)
+  from account a left join balance b on b.account_id = a.id
+  left join (select id, sum(amount) as net from (
+        select credit as id, amount from posting where credit >= 1000 and {scope.where('credit')}
+        union all select debit, -amount from posting where debit >= 1000 and {scope.where('debit')}) s
+     group by id) p on p.id = a.id
+ where a.id >= 1000 and {scope.where('a.id')}
+   and b.amount is distinct from case a.normal when 'credit' then coalesce(p.net, 0) else -coalesce(p.net, 0) end"""
+
+
+def _journals(scope: Scope) -> str:
+    """no journal without postings"""
+    return f"""
+select j.id, format('journal %s has no postings', j.id) from journal j
+ where {scope.where('j.id')} and not exists (select from posting p where p.journal_id = j.id)"""
+
+
+def _deals(scope: Scope) -> str:
+    """commission − claw-back = journals: what the lines of an order say is what was booked for it"""
+    return f"""
+select coalesce(c.order_id, j.order_id), format('order %s: commissions say %s, journals say %s',
+       coalesce(c.order_id, j.order_id), coalesce(c.net, 0), coalesce(j.net, 0))
+  from (select order_id, sum(amount_fen - clawed_fen) as net from commission_line
+         where {scope.where('order_id')} group by 1) c
+  full join ({_booked(scope)}) j on j.order_id = c.order_id
+ where coalesce(c.net, 0) <> coalesce(j.net, 0)"""
+
+
+def _booked(scope: Scope) -> str:
+    """(order_id, net) of the journals. For the whole ledger by reading it once; for some orders by the keys of their
+    journals, which are made of the facts: so no index on the cause is needed where every order is written."""
+    net = "sum(case when d.owner_id is null then p.amount else -p.amount end) as net"
+    if scope == EVERYTHING:
+        return f"""
+        select j.source_id as order_id, {net} from journal j
+          join posting p on p.journal_id = j.id join account d on d.id = p.debit
+         where j.source_type = 'order'
+           and j.kind in ('commission.accrued', 'commission.clawed_back', 'commission.confiscated') group by 1"""
+    return f"""
+        select k.order_id, {net} from (
+            select j.id, o.id as order_id from customer_order o
+              cross join lateral (values ('accrued'), ('closed')) v (fact)
+              join journal j on j.idem = 'order:' || o.id || ':' || v.fact where {scope.where('o.id')}
+            union all
+            select j.id, r.order_id from refund r
+              join journal j on j.idem = 'order:' || r.order_id || ':' || 'refund:' || r.refund_no
+             where {scope.where('r.order_id')}
+            union all
+            select j.id, j.source_id from journal j
+             where j.kind = 'commission.confiscated' and j.source_type = 'order' and {scope.where('j.source_id')}
+        ) k join posting p on p.journal_id = k.id join account d on d.id = p.debit group by 1"""
+
+
+def _claws(scope: Scope) -> str:
+    """commission − claw-back = f(order): amounts and what was taken back follow from what was paid and returned"""
+    return f"""
+select c.order_id, format('commission line %s of order %s: %s of %s taken back, the order says %s', c.id, c.order_id,
+                          c.clawed_fen, c.amount_fen, t.target)
+  from commission_line c
+  join order_line l on l.order_id = c.order_id and l.n = c.n
+  join customer_order o on o.id = c.order_id
+  cross join lateral (select case when o.closed_at is not null then c.amount_fen else
+      div(2 * c.amount_fen::numeric * l.refunded_fen + l.paid_fen, 2 * l.paid_fen) end as target) t
+ where {scope.where('c.order_id')}
+   and case when c.clawed_fen <> t.target or c.base_fen <> l.paid_fen
+                 or c.uncut_fen <> div(c.base_fen::numeric * c.rate_bps + 5000, 10000)
+            then c.confiscated_at is null or c.clawed_fen <> c.amount_fen end"""
+
+
+def _refunds(scope: Scope) -> str:
+    """what an order says to have given back is the sum of its refunds"""
+    return f"""
+select l.order_id, format('order line %s/%s: %s returned, refunds say %s', l.order_id, l.n, l.refunded_fen,
+                          coalesce(r.fen, 0))
+  from order_line l
+  left join (select order_id, n, sum(refund_fen) as fen from refund_line
+              where {scope.where('order_id')} group by 1, 2) r using (order_id, n)
+ where {scope.where('l.order_id')} and l.refunded_fen <> coalesce(r.fen, 0)"""
+
+
+def _frozen(scope: Scope) -> str:
+    """commissions under review are in the frozen account"""
+    return f"""
+select h.beneficiary_id, format('person %s: held commission %s, frozen balance %s', h.beneficiary_id, h.fen,
+                                coalesce(b.amount, 0))
+  from (select beneficiary_id, sum(amount_fen - clawed_fen) as fen from commission_line
+         where held_at is not null and {scope.where('beneficiary_id')} group by 1) h
+  left join account a on a.owner_id = h.beneficiary_id and a.kind = 'frozen' and a.currency = 'CNY'
+  left join balance b on b.account_id = a.id
+ where h.fen > coalesce(b.amount, 0)"""
+
+
+def _held(scope: Scope) -> str:
+    """held = open withdrawals: what their bills have not settled yet"""
+    return f"""
+select coalesce(h.owner_id, w.person_id), format('person %s: %s held, open withdrawals say %s',
+       coalesce(h.owner_id, w.person_id), coalesce(h.amount, 0), coalesce(w.fen, 0))
+  from (select a.owner_id, b.amount from account a join balance b on b.account_id = a.id
+         where a.kind = 'held' and a.currency = 'CNY' and b.amount <> 0 and {scope.where('a.owner_id')}) h
+  full join (
+    select w.person_id, sum(w.gross_fen - coalesce(b.settled, 0)) as fen from withdrawal w
+      left join lateral (select sum(share_fen) as settled from transfer_bill t where t.withdrawal_id = w.id
+                            and t.state in ('SUCCESS', 'FAIL', 'CANCELLED', 'dropped')) b on true
+     where w.state in ('asked', 'approved', 'paying') and {scope.where('w.person_id')}
+     group by 1) w on w.person_id = h.owner_id
+ where coalesce(h.amount, 0) <> coalesce(w.fen, 0)"""
+
+
+def _bills(scope: Scope) -> str:
+    """paid bills = clearing entries, and their tax"""
+    return f"""
+select b.withdrawal_id, format('bill %s: paid %s and withheld %s, journal says %s and %s', b.out_bill_no, b.amount_fen,
+                               b.tax_fen, coalesce(p.net, 0), coalesce(p.tax, 0))
+  from transfer_bill b
+  left join journal j on j.idem = 'bill:' || b.id || ':' || 'paid' and j.kind = 'withdrawal.paid'
+  left join lateral (
+    select sum(p.amount) filter (where c.kind = 'clearing.wechat') as net,
+           sum(p.amount) filter (where c.kind = 'tax.payable') as tax
+      from posting p join account c on c.id = p.credit where p.journal_id = j.id) p on true
+ where b.state = 'SUCCESS' and {scope.where('b.withdrawal_id')}
+   and (coalesce(p.net, 0) <> b.amount_fen or coalesce(p.tax, 0) <> b.tax_fen)"""
+
+
+def _leaks(scope: Scope) -> str:
+    """no clearing entry without a paid bill"""
+    return f"""
+select j.source_id, format('journal %s: money left without a paid bill', j.idem) from journal j
+ where j.source_type = 'withdrawal' and j.kind = 'withdrawal.paid' and {scope.where('j.source_id')}
+   and not exists (select from transfer_bill b where b.withdrawal_id = j.source_id and b.state = 'SUCCESS'
+                      and j.idem = 'bill:' || b.id || ':' || 'paid')"""
+
+
+def _shares(scope: Scope) -> str:
+    """the bills of a withdrawal are for what is held for it, no more and no less"""
+    return f"""
+select w.id, format('withdrawal %s: bills say %s, held was %s', w.no, b.fen, w.gross_fen)
+  from withdrawal w
+  join (select withdrawal_id, sum(share_fen) as fen from transfer_bill
+         where {scope.where('withdrawal_id')} group by 1) b on b.withdrawal_id = w.id
+ where b.fen <> w.gross_fen"""
+
+
+def _settlements(scope: Scope) -> str:
+    """what a month close gave is what was booked for it"""
+    return f"""
+select coalesce(s.id, j.id), format('settlement %s: its row says %s, journals say %s', coalesce(s.id, j.id),
+                                    coalesce(s.change_fen, 0), coalesce(j.net, 0))
+  from (select id, change_fen from settlement where {scope.where('id')}) s
+  full join (
+    select j.source_id as id, sum(case when d.owner_id is null then p.amount else -p.amount end) as net
+      from journal j join posting p on p.journal_id = j.id join account d on d.id = p.debit
+     where j.source_type = 'settlement' and j.kind <> 'settlement.released' and {scope.where('j.source_id')}
+     group by 1) j on j.id = s.id
+ where coalesce(s.change_fen, 0) <> coalesce(j.net, 0)"""
+
+
+INVARIANTS = (
+    Invariant("balances", "account", _balances),
+    Invariant("journals", "journal", _journals),
+    Invariant("deals", "order", _deals),
+    Invariant("claws", "order", _claws),
+    Invariant("refunds", "order", _refunds),
+    Invariant("frozen", "person", _frozen),
+    Invariant("held", "person", _held),
+    Invariant("bills", "withdrawal", _bills),
+    Invariant("leaks", "withdrawal", _leaks),
+    Invariant("shares", "withdrawal", _shares),
+    Invariant("settlements", "settlement", _settlements),
+)
