@@ -6,7 +6,8 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from bot.runtime import bootstrap, health, logs, metrics, webhook
+from bot.kit.pay import PayGateways
+from bot.runtime import bootstrap, health, logs, metrics, pay_notify, webhook
 from bot.runtime.demo import mount_simulator
 from bot.runtime.express import ExpressLane
 from bot.runtime.settings import Settings, from_environment
@@ -29,6 +30,8 @@ def create_app(settings: Settings | None = None, runtime: bootstrap.Runtime | No
     app.extensions["huitou"] = runtime
     door = webhook.Door(runtime.keys(), runtime.dispatcher, runtime.sessions)
     app.register_blueprint(webhook.blueprint(door))
+    app.register_blueprint(pay_notify.blueprint(runtime.context.tool(PayGateways), runtime.sessions,
+                                                runtime.clock.now, runtime.bell.ring))
     app.register_blueprint(health.blueprint(settings, runtime.engine))
     app.register_blueprint(api.blueprint(_api_context(runtime)))
     app.register_blueprint(ops.blueprint(_ops_context(runtime)))

@@ -4,6 +4,7 @@ import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import time, timedelta
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from time import time as real_time
@@ -30,6 +31,7 @@ from bot.runtime.dispatch import Account, Dispatcher
 from bot.runtime.gateways.account import AccountConfig
 from bot.runtime.gateways.tokens import STABLE_TOKEN
 from bot.runtime.gateways.wechat import WeChatGateway
+from bot.runtime.gateways.wechat_pay import WeChatPay, merchant_of
 from bot.runtime.menus import Menu, load_menu
 from bot.runtime.outbox import OutboxRunner
 from bot.runtime.settings import Settings
@@ -151,7 +153,7 @@ def build(
         Wording: Wording.load((ASSETS / "sensitive_words.toml").read_text("utf-8")),
         Links: Links(settings.key("personal links"), settings.public_url, real_time),
         Seal: Seal(pepper), Rules: Rules.load((ASSETS / "risk.toml").read_text("utf-8")),
-        PayGateways: pay if pay is not None else PayGateways({}),
+        PayGateways: pay if pay is not None else pay_gateways(settings, engine, clock),
         Titles: Titles.load((ASSETS / "roles.toml").read_text("utf-8")), SealKey: SealKey(settings.key("audit seals")),
         Pseudonyms: Pseudonyms(settings.key("regulator pseudonyms")),
     }
@@ -200,6 +202,15 @@ def _gateways(settings: Settings, engine: Engine) -> dict[str, Gateway]:
         )
         for name, account in settings.wechat.items()
     }
+
+
+def pay_gateways(settings: Settings, engine: Engine, clock: Clock) -> PayGateways:
+    """One gateway for each merchant account of the settings."""
+    return PayGateways({
+        name: WeChatPay(merchant_of(account, settings.public_url, settings.demo), engine, clock.now,
+                        observe=partial(metrics.pay_answer, name))
+        for name, account in settings.pay.items()
+    })
 
 
 def _observer(account: str) -> Callable[[str, SendResult], None]:

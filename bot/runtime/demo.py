@@ -2,16 +2,16 @@
 
 import base64
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
 from flask import Flask, redirect
 
 from bot.runtime import bootstrap, demo_team, journeys
-from bot.runtime.pem import make_demo_pairs
+from bot.runtime.pem import demo_pairs, make_demo_pairs, public_pem
 from bot.runtime.settings import Settings
-from bot.simulator import SimAccount, SimConfig, blueprint, openid_for, texts
+from bot.simulator import SimAccount, SimConfig, SimMerchant, blueprint, openid_for, texts
 from domain import workflows
 from domain.catalog import queries as catalog
 from domain.commissions import plans
@@ -98,8 +98,21 @@ def sim_config(runtime: bootstrap.Runtime, advance: Callable[[int], datetime]) -
     return SimConfig(
         base_url=f"http://127.0.0.1:{settings.port}", database_url=settings.database_url, accounts=accounts,
         webhook_secret=secret, webhook_source=source, now=runtime.clock.now,
-        advance_clock=advance, shop_name=settings.shop.name, products=lambda: _shelf(runtime),
+        merchants=tuple(_merchants(settings)), advance_clock=advance, shop_name=settings.shop.name,
+        products=lambda: _shelf(runtime),
     )
+
+
+def _merchants(settings: Settings) -> Iterator[SimMerchant]:
+    """The merchant accounts that the simulator's WeChat Pay knows; it signs with the demo's own platform pair."""
+    pairs = demo_pairs(settings.home)
+    if pairs is None:
+        return
+    for one in settings.pay.values():
+        people = next((name for name, account in settings.wechat.items() if account.app_id == one.app_id), "")
+        yield SimMerchant(
+            one.mch_id, one.app_id, people, one.serial_no, public_pem(one.private_key.reveal()),
+            one.api_v3_key.reveal(), pairs[1].key, pairs[1].certificate, pairs[1].serial, one.public_key_id or "")
 
 
 def _mall(settings: Settings) -> tuple[str, str]:

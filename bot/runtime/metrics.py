@@ -19,6 +19,8 @@ _INBOX = Counter("huitou_inbox_messages", "Messages taken from platforms, by wha
 _OUTBOX = Counter("huitou_outbox_effects", "Effects executed, by what became of them.", ["queue", "kind", "outcome"])
 _ANSWERS = Counter("huitou_platform_answers", "Answers of platform interfaces, by error code (0 is success).",
                    ["account", "api", "errcode"])
+_PAY = Counter("huitou_pay_answers", "Calls to the payment provider and its notifications, by how they ended.",
+               ["account", "call", "code"])
 _REFRESHES = Counter("huitou_token_refreshes", "Access tokens asked for.", ["account", "outcome"])
 _EVENTS = Counter("huitou_commerce_events", "Commerce events received.", ["source", "outcome"])
 _ACK = Histogram("huitou_ack_seconds", "From a platform's request to our answer.", ["channel"],
@@ -39,6 +41,11 @@ def outbox(queue: str, kind: str, outcome: str) -> None:
 def platform_answer(account: str, api: str, errcode: int) -> None:
     """A platform answered a call of ours with ``errcode``."""
     _ANSWERS.labels(account, api, str(errcode)).inc()
+
+
+def pay_answer(account: str, call: str, code: str) -> None:
+    """A call to the payment provider ended with a state, a code of its or one of ours; or it notified us."""
+    _PAY.labels(account, call, code).inc()
 
 
 def token_refresh(account: str, outcome: str) -> None:
@@ -90,6 +97,9 @@ _STATE = {
         "How long the oldest row of the log of acts has waited for its seal; 0 when none does.", "log",
         "select 'acts', coalesce(extract(epoch from clock_timestamp() - min(written_at)), 0) from audit_event "
         "where id > (select coalesce(max(event_id), 0) from audit_seal)"),
+    "huitou_pay_incidents": (
+        "What the payment channel and the books differ in; while one is open, nothing is paid.", "kind",
+        "select kind, count(*) from pay_incident where closed_at is null group by kind"),
     "huitou_platform_held": (
         "Interfaces of the platform that are not called for now, by the answer that said so.", "errcode",
         "select errcode, count(*) from platform_hold where until > now() group by errcode"),

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
     PrivateFormat,
+    PublicFormat,
     load_pem_private_key,
     load_pem_public_key,
 )
@@ -47,6 +48,12 @@ def _rsa_problem(bits: int) -> str:
     if not bits:
         return "is no RSA key"
     return "" if bits >= RSA_BITS else f"has {bits} bits only"
+
+
+def public_pem(private: str) -> str:
+    """The public half of a private key, PEM."""
+    key = load_pem_private_key(private.encode(), password=None)
+    return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,31 @@ class SimAccount:
 
 
 @dataclass(frozen=True, slots=True)
+class SimMerchant:
+    """One merchant account as WeChat Pay knows it. Keys and certificates are PEM.
+
+    ``public_key`` is the merchant's; ``platform_key`` signs answers, under the id ``public_key_id`` if there is one
+    (public-key mode), else under the serial of ``platform_certificate``. ``account_of_people``: whose followers the
+    openids of ``app_id`` are.
+    """
+
+    mch_id: str
+    app_id: str
+    account_of_people: str
+    serial_no: str
+    public_key: str
+    api_v3_key: str = field(repr=False)
+    platform_key: str = field(repr=False)
+    platform_certificate: str
+    platform_serial: str
+    public_key_id: str = ""
+
+    @property
+    def signs_as(self) -> str:
+        return self.public_key_id or self.platform_serial
+
+
+@dataclass(frozen=True, slots=True)
 class SimPerson:
     """Somebody who has a phone from the start; ``follows`` sends the follow event at first use."""
 
@@ -65,6 +90,7 @@ class SimConfig:
     products: Callable[[], list[dict[str, Any]]] = _no_products
     people: tuple[SimPerson, ...] = (
         SimPerson(texts.PERSON_LI), SimPerson(texts.PERSON_WANG), SimPerson(texts.PERSON_NEW, follows=False))
+    merchants: tuple[SimMerchant, ...] = ()
     templates: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     quotas: Mapping[str, int] = field(default_factory=dict)
     callback_timeout: float = 5.0
@@ -80,6 +106,9 @@ class SimConfig:
         """The service's base URL at this moment, without trailing slash."""
         base = self.base_url if isinstance(self.base_url, str) else self.base_url()
         return base.rstrip("/")
+
+    def merchant(self, mch_id: str) -> SimMerchant | None:
+        return next((one for one in self.merchants if one.mch_id == mch_id), None)
 
     def by_app_id(self, app_id: str) -> SimAccount | None:
         return next((account for account in self.accounts if account.app_id == app_id), None)

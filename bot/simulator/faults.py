@@ -15,6 +15,9 @@ HTTP_FAULTS = {"http_500": 500, "http_502": 502, "http_503": 503}
 ERRCODE_FAULTS = (40001, 42001, 45009, 45011, 45015, 45047, 40164, 43004, 48001, -1)
 API_FAULTS = ("slow", *HTTP_FAULTS, "html", "lost", *(str(code) for code in ERRCODE_FAULTS))
 CALLBACK_FAULTS = ("drop",)
+PAY = "pay/"
+PAY_FAULTS = ("slow", "lost", "500", "500_after", "429", "not_enough", "unsigned")
+NOTICE, NOTICE_FAULTS = "pay/notify", ("never", "late", "five", "wrong_amount", "probe")
 MAX_SECONDS = 60.0
 MAX_NEXT = 1000
 
@@ -33,8 +36,8 @@ class Fault:
 
 def switch_on(connection: Connection, apis: list[str], api: Any, kind: Any, seconds: Any, times: Any) -> int:
     """Store a fault for one of ``apis``, every API (*) or our own callbacks. Returns its id; raises SimError 422."""
-    known = CALLBACK_FAULTS if api == CALLBACK else API_FAULTS
-    if kind not in known or api not in (CALLBACK, EVERY_API, *apis):
+    known = _known(api)
+    if kind not in known or api not in (CALLBACK, NOTICE, EVERY_API, *apis):
         raise SimError(422, texts.BAD_FAULT)
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= MAX_SECONDS:
         raise SimError(422, texts.BAD_SECONDS)
@@ -44,6 +47,15 @@ def switch_on(connection: Connection, apis: list[str], api: Any, kind: Any, seco
                "values (:api, :kind, :seconds, :times) returning id",
                api=api, kind=kind, seconds=float(seconds), times=times)
     return int(made["id"]) if made else 0
+
+
+def _known(api: Any) -> tuple[str, ...]:
+    """What can go wrong there."""
+    if api == CALLBACK:
+        return CALLBACK_FAULTS
+    if api == NOTICE:
+        return NOTICE_FAULTS
+    return PAY_FAULTS if isinstance(api, str) and api.startswith(PAY) else API_FAULTS
 
 
 def switch_off(connection: Connection, fault_id: int | None) -> None:
@@ -59,7 +71,8 @@ def take(connection: Connection, api: str) -> Fault | None:
     """The oldest fault that hits this call, counted down; None if all is well."""
     found = row(connection, """
         select id, fault, seconds, remaining from sim.faults
-        where api = :api or (api = '*' and :api <> 'callback') order by id limit 1 for update""", api=api)
+        where api = :api or (api = '*' and :api <> 'callback' and :api not like 'pay/%')
+        order by id limit 1 for update""", api=api)
     if found is None:
         return None
     if found["remaining"] is not None:

@@ -5,8 +5,8 @@ with 404 (no such thing), 409 (not possible now), 415 or 422 (bad input).
 
   GET  /                       the page
   GET  /clock                  {now} · POST /clock {advance_seconds}: move business time, 0 s to ten years
-  GET  /api/state              {shop, accounts, people, menus, now, apis, faults}
-  GET  /api/feed?after=<id>    {bubbles, last, now, people, menu_versions}: what is new on all phones
+  GET  /api/state              {shop, accounts, merchants, people, menus, now, apis, faults}
+  GET  /api/feed?after=<id>    {bubbles, transfers, last, now, people, menu_versions}: what is new on all phones
   GET  /api/products           {products}: the shelf
   POST /api/people             {name, account?} → the person, a follower of nobody; the mall tells the name
   POST /api/say                {openid, text}
@@ -37,6 +37,8 @@ from flask import Blueprint, Response, jsonify, render_template, request
 from bot.simulator import acts, callbacks, deliveries, faults, inspector, people, pictures, shop, texts
 from bot.simulator.errors import SimError
 from bot.simulator.fields import Fields
+from bot.simulator.pay.door import APIS
+from bot.simulator.pay.pages import add_pay, sweep, transfers
 from bot.simulator.peer import Peer
 from bot.simulator.seed import ensure_people
 from bot.simulator.weixin import menus
@@ -67,7 +69,9 @@ def add_page(bp: Blueprint, peer: Peer) -> None:
         seconds = Fields().raw("advance_seconds")
         if type(seconds) is not int or not 0 <= seconds <= TEN_YEARS_SECONDS:
             raise SimError(422, texts.BAD_CLOCK)
-        return jsonify(now=peer.config.advance_clock(seconds).isoformat())
+        moved = peer.config.advance_clock(seconds)
+        sweep(peer)
+        return jsonify(now=moved.isoformat())
 
 
 def add_feed(bp: Blueprint, peer: Peer) -> None:
@@ -79,7 +83,8 @@ def add_feed(bp: Blueprint, peer: Peer) -> None:
         with peer.store.begin() as connection:
             menu = {one.account: menus.current(connection, one.account) for one in peer.config.accounts}
             return jsonify(
-                shop=peer.config.shop_name, now=peer.now().isoformat(), menus=menu, apis=sorted(ENDPOINTS),
+                merchants=[one.mch_id for one in peer.config.merchants], shop=peer.config.shop_name,
+                now=peer.now().isoformat(), menus=menu, apis=sorted(ENDPOINTS),
                 accounts=[{"account": one.account, "name": one.name, "mode": one.mode}
                           for one in peer.config.accounts],
                 people=people.overview(connection, peer.now(), peer.real_now()), faults=faults.active(connection))
@@ -93,12 +98,14 @@ def add_feed(bp: Blueprint, peer: Peer) -> None:
         with peer.store.begin() as connection:
             bubbles = people.bubbles_after(connection, int(after))
             answer = {
-                "bubbles": bubbles, "last": bubbles[-1]["id"] if bubbles else int(after),
+                "transfers": transfers(connection), "bubbles": bubbles,
+                "last": bubbles[-1]["id"] if bubbles else int(after),
                 "now": peer.now().isoformat(), "people": people.overview(connection, peer.now(), peer.real_now()),
                 "menu_versions": [(menus.current(connection, one.account) or {}).get("version", 0)
                                   for one in peer.config.accounts]}
             orphans = deliveries.sweep(peer, connection)
         deliveries.send(peer, orphans)
+        sweep(peer)
         return jsonify(answer)
 
 
@@ -136,7 +143,7 @@ def add_tools(bp: Blueprint, peer: Peer) -> None:
             if fields.raw("off") is not None:
                 faults.switch_off(connection, None if fields.raw("off") == "all" else fields.whole("off"))
             else:
-                faults.switch_on(connection, list(ENDPOINTS), fields.raw("api", faults.EVERY_API),
+                faults.switch_on(connection, [*ENDPOINTS, *APIS], fields.raw("api", faults.EVERY_API),
                                  fields.raw("fault"), fields.raw("seconds", 0), fields.raw("next"))
             return jsonify(faults=faults.active(connection))
 
@@ -291,5 +298,5 @@ def add_shop(bp: Blueprint, peer: Peer) -> None:
         return jsonify(shop.replay_backwards(peer, order_id))
 
 
-PARTS = (add_page, add_feed, add_tools, add_people, add_talk, add_shop)
-"""Everything below /sim except the platform's API."""
+PARTS = (add_page, add_feed, add_tools, add_people, add_talk, add_shop, add_pay)
+"""Everything below /sim except the Official Account's API."""

@@ -13,6 +13,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, text
 
+from bot.simulator.pay import tables as pay
+
 Row = dict[str, Any]
 
 _SCHEMA_LOCK = 0x51_4D_00_01
@@ -69,7 +71,7 @@ create table sim.calls (
     errcode int not null, status int not null, millis int not null, detail jsonb not null,
     started_at timestamptz not null);
 create index calls_by_rid on sim.calls (rid);
-"""
+""" + pay.TABLES
 VERSION = hashlib.sha256(_TABLES.encode()).hexdigest()[:16]
 """Names this layout of the tables: another one replaces them."""
 

@@ -1,5 +1,9 @@
 """Every Chinese text the simulator's server side shows. The page's own labels are in its template and scripts."""
 
+from zoneinfo import ZoneInfo
+
+BEIJING = ZoneInfo("Asia/Shanghai")
+
 SHOP_NAME = "李记有机"
 PERSON_LI = "李姐"
 PERSON_WANG = "小王"
@@ -58,3 +62,14 @@ WRONG_METHOD = "请求方法不对"
 TOO_LARGE = "上传内容太大"
 TO_HUMAN = "正在为你转接人工客服"
 ORDER_STATES = {"paid": "已付款", "shipped": "已发货", "received": "已收货", "refunded": "已退款"}
+
+TRANSFER_CARD = "商家转账，待你确认收款"
+TRANSFER_TAKEN = "微信支付：已收款 ¥{yuan}，存入零钱"
+BILL_ENDED = "这笔转账已经结束，不能再操作"
+BILL_OPEN = "这笔转账还没有结果，或商户没有填写通知地址"
+NO_BILL = "没有这笔转账"
+NO_MERCHANT = "没有这个商户号"
+BAD_TOP_UP = "充值金额需要 0.01 到 1000000 元"
+FUND_COLUMNS = ("记账时间", "微信支付业务单号", "资金流水单号", "业务名称", "业务类型", "收支类型", "收支金额（元）",
+                "账户结余（元）", "资金变更提交申请人", "备注", "业务凭证号")
+FUND_SUMS = ("资金流水总笔数", "收入笔数", "收入金额", "支出笔数", "支出金额")

@@ -52,6 +52,7 @@ TWO_PERSON_ACTS: Mapping[str, Rights] = {
     "plan.rollback": Rights(_ANYBODY - {"reviewer"}, _MONEY),
     "plan.levels": Rights(_OWNER, _MONEY),
     "withdrawal.approve": Rights(_ANYBODY - {"reviewer"}, _MONEY),
+    "pay.explain": Rights(_ANYBODY - {"reviewer"}, _MONEY),
     "person.freeze": Rights(_ANYBODY, _REVIEW),
     "person.release": Rights(_ANYBODY, _REVIEW),
     "person.confiscate": Rights(_ANYBODY, _MONEY),

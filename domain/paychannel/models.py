@@ -93,7 +93,7 @@ class PayIncident(Base):
     __table_args__ = (
         CheckConstraint(
             "kind in ('line_without_bill', 'success_without_line', 'amount_differs', 'money_not_returned', "
-            "'paid_twice', 'bill_contradicted', 'clearing_differs', 'bill_overdue')", name="kind"),
+            "'paid_twice', 'bill_contradicted', 'clearing_differs')", name="kind"),
         CheckConstraint("(closed_at is null) = (closed_by = '')", name="closed"),
         CheckConstraint("closed_at is null or length(explanation) between 4 and 500", name="explained"),
         Index("uq_pay_incident_open", "account", "kind", "subject", unique=True,

@@ -3,17 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Literal
+from typing import Literal, Protocol
 
 from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from domain.paychannel.models import PayCertificate, PayIncident, PayNotification
+from domain.paychannel.models import FundDay, FundLine, PayCertificate, PayIncident, PayNotification
 from domain.shared.errors import DomainError, NotFound
 
 Kind = Literal["line_without_bill", "success_without_line", "amount_differs", "money_not_returned", "paid_twice",
-               "bill_contradicted", "clearing_differs", "bill_overdue"]
+               "bill_contradicted", "clearing_differs"]
 NoticeState = Literal["applied", "refused", "quarantined"]
 
 
@@ -53,6 +53,58 @@ def noted(session: Session, account: str, notice_id: str, state: NoticeState, ou
         update(PayNotification)
         .values(state=state, out_bill_no=out_bill_no[:64], bill_state=bill_state, reason=reason[:400])
         .where(PayNotification.account == account, PayNotification.id == notice_id))
+
+
+class Line(Protocol):
+    """A line of a fund bill (``bot.kit.pay.FundLine``)."""
+
+    @property
+    def at(self) -> datetime: ...
+    @property
+    def business_no(self) -> str: ...
+    @property
+    def flow_no(self) -> str: ...
+    @property
+    def business(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def income(self) -> bool: ...
+    @property
+    def amount_fen(self) -> int: ...
+    @property
+    def balance_fen(self) -> int: ...
+    @property
+    def voucher_no(self) -> str: ...
+
+
+def keep_lines(session: Session, account: str, day: date, lines: Sequence[Line]) -> int:
+    """Store the lines of a day that are new; returns how many were. Ours are kept as they were first told."""
+    rows = [{
+        "account": account, "day": day, "flow_no": line.flow_no, "at": line.at, "business_no": line.business_no,
+        "voucher_no": line.voucher_no, "business": line.business, "kind": line.kind, "income": line.income,
+        "amount_fen": line.amount_fen, "balance_fen": line.balance_fen} for line in lines]
+    if not rows:
+        return 0
+    kept = session.execute(insert(FundLine).on_conflict_do_nothing(index_elements=["account", "flow_no"])
+                           .returning(FundLine.flow_no), rows)
+    return len(kept.all())
+
+
+def keep_day(session: Session, account: str, day: date, lines: Sequence[Line], incidents: int, now: datetime) -> None:
+    """Note that a day was compared, and with what result."""
+    facts = {
+        "lines": len(lines), "income_fen": sum(line.amount_fen for line in lines if line.income),
+        "outgo_fen": sum(line.amount_fen for line in lines if not line.income), "open_incidents": incidents,
+        "fetched_at": now}
+    session.execute(insert(FundDay).values(account=account, day=day, **facts)
+                    .on_conflict_do_update(index_elements=["account", "day"], set_=facts))
+
+
+def compared_days(session: Session, account: str, since: date) -> Sequence[FundDay]:
+    """The days from ``since`` on whose fund bill was compared, oldest first."""
+    return session.scalars(select(FundDay).where(FundDay.account == account, FundDay.day >= since)
+                           .order_by(FundDay.day)).all()
 
 
 @dataclass(frozen=True, slots=True)

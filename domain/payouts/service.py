@@ -18,6 +18,7 @@ from domain.commissions import service as commissions
 from domain.commissions.document import Withdrawal as Terms
 from domain.ledger import service as ledger
 from domain.ledger.rules import Entry, Move, person
+from domain.paychannel import service as channel
 from domain.payouts import queries, rules, settling, tax
 from domain.payouts.driving import Step, Told, claim, record
 from domain.payouts.models import OPEN, Payee, PayoutSwitch, TransferBill, Withdrawal
@@ -264,9 +265,14 @@ def retry(session: Session, withdrawal_id: int, actor: Actor, now: datetime) -> 
 
 
 def go(session: Session, actor: Actor, reason: str, now: datetime) -> bool:
-    """Let money leave again; False when it was not stopped. What waited is due at once."""
+    """Let money leave again; False when it was not stopped. What waited is due at once.
+
+    Raises DomainError("not_permitted"), DomainError("incidents_open") while something is not explained.
+    """
     if not actor.may(_MAY_DECIDE):
         raise DomainError("not_permitted", act="payouts.go")
+    if channel.open_incidents(session):
+        raise DomainError("incidents_open")
     row = session.get_one(PayoutSwitch, 1, with_for_update=True, populate_existing=True)
     if row.stopped_at is None:
         return False

@@ -9,12 +9,12 @@ from domain.audit import approvals
 from domain.audit.approvals import Approval
 from domain.audit.rules import SYSTEM, Actor
 from domain.shared.errors import DomainError
-from domain.workflows import freezing, levels, publishing
+from domain.workflows import freezing, levels, paying, publishing
 
 Act = Callable[[Session, Approval, Actor, datetime], None]
 
 ACTS: dict[str, Act] = {
-    levels.ACT: levels.apply,
+    levels.ACT: levels.apply, paying.ACT: paying.explained,
     "person.freeze": freezing.freeze, "person.release": freezing.release, "person.confiscate": freezing.confiscate,
     publishing.PUBLISH: publishing.publish,
     publishing.ROLLBACK: publishing.roll_back,

@@ -155,6 +155,7 @@ def test_rules_are_pure() -> None:
 
 
 CHINESE = {
+    "domain/payouts/reconcile.py": "the provider's own word in its fund bill",
     "handlers/web/api/event_shapes.py": "the examples of the API's documentation are data",
     "domain/commissions/queries.py": "reads amounts as people write them",
     "domain/shared/amounts.py": "reads amounts as people write them",

@@ -29,6 +29,7 @@ from bot.runtime import bootstrap, settings, work
 from bot.runtime.app import create_app
 from bot.runtime.bell import SilentBell
 from bot.runtime.demo import seed_runtime
+from bot.runtime.pem import make_demo_pairs
 from bot.runtime.voice import Voice
 from domain.shared.clock import FixedClock
 from tests.fakes.gateway import FakeGateway
@@ -62,13 +63,17 @@ class Shop:
     pay: FakePay = field(kw_only=True)
 
     @classmethod
-    def open(cls, home: Path, database_url: str, clock: FixedClock) -> "Shop":
+    def open(cls, home: Path, database_url: str, clock: FixedClock, *, pay_port: int = 0) -> "Shop":
+        """``pay_port``: pay through the simulator's WeChat Pay, on the port where a test serves this shop."""
         given = {"HUITOU_HOME": str(home), "DATABASE_URL": database_url, "HUITOU_DEMO": "1"}
+        if pay_port:
+            make_demo_pairs(home)
+            given["PORT"] = str(pay_port)
         config = settings.load(given, home)
         gateway = FakeGateway(ACCOUNT)
         pay = FakePay(clock, "main", config.wechat[ACCOUNT].app_id)
         runtime = bootstrap.build(config, clock=clock, bell=SilentBell(), gateways={ACCOUNT: gateway}, studio=studio(),
-                                  voice=voice(), pay=PayGateways({"main": pay}))
+                                  voice=voice(), pay=None if pay_port else PayGateways({"main": pay}))
         seed_runtime(runtime)
         return cls(runtime, create_app(runtime=runtime).test_client(), gateway, clock, pay=pay)
 

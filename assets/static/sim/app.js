@@ -4,6 +4,7 @@ import { get, post } from "./api.js";
 import { face, fullTime, h, heading, open, toast } from "./dom.js";
 import { setFaultCount, showFaults } from "./faults.js";
 import { showInspector } from "./inspector.js";
+import { showPay } from "./pay.js";
 import { Phone } from "./phone.js";
 import { showShelf } from "./shelf.js";
 
@@ -78,6 +79,7 @@ async function poll() {
     phones.get(bubble.openid)?.add(bubble, now);
     if (!first && bubble.side === "account") markNews(bubble.openid);
   }
+  for (const one of news.transfers) phones.get(one.openid)?.setTransfer(one.out_bill_no, one.state);
   last = news.last;
   const seen = news.menu_versions.join();
   if (versions && seen !== versions) await refreshMenus();
@@ -126,6 +128,8 @@ async function start() {
   document.querySelectorAll("[data-advance]").forEach((button) => button.addEventListener("click", () => advance(Number(button.dataset.advance))));
   byId("open-inspector").addEventListener("click", () => showInspector(world));
   byId("open-faults").addEventListener("click", () => showFaults(world));
+  byId("open-pay").hidden = !state.merchants.length;
+  byId("open-pay").addEventListener("click", () => showPay());
   byId("add-person").addEventListener("click", askPerson);
   await showShelf(world);
   document.body.dataset.ready = "1";

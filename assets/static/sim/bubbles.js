@@ -1,7 +1,7 @@
 // Turns one line of the feed into what the phone shows. Text is never HTML: only links are recognised.
 
 import { mediaUrl } from "./api.js";
-import { face, h, icon } from "./dom.js";
+import { face, h, icon, yuan } from "./dom.js";
 
 const LINK = /<a\s[^>]*?href="([^"]{1,1024})"[^>]*>([^<]{0,200})<\/a>|(https?:\/\/[^\s<>"，。；、）】]{4,500})/g;
 
@@ -57,14 +57,36 @@ function place(bubble) {
     h("p", {}, `${bubble.body.latitude}, ${bubble.body.longitude}`), h("div.map", {}, icon("pin")));
 }
 
+const TRANSFER = { WAIT_USER_CONFIRM: "待你确认收款", SUCCESS: "已收款，存入零钱", FAIL: "未收款，已退回商家", CANCELING: "商家正在撤销", CANCELLED: "商家已撤销" };
+
+/** The card of a merchant transfer. Its state changes in place: see markTransfer. */
+function transfer(bubble, on) {
+  const { out_bill_no: number, amount_fen: amount, remark, state } = bubble.body;
+  const answer = (take) => on.take(number, take);
+  const card = h("div.money", { "data-test": "transfer", "data-bill": number },
+    h("div.amount", {}, h("b", {}, `¥${yuan(amount)}`), h("span", { "data-test": "transfer-state" })),
+    h("p", {}, remark), h("div.asks", {}, h("button", { type: "button", "data-test": "take", onclick: () => answer(true) }, "确认收款"),
+      h("button.leave", { type: "button", "data-test": "leave", onclick: () => answer(false) }, "不要")), h("small", {}, "微信支付 · 商家转账"));
+  markTransfer(card, state);
+  return card;
+}
+
+/** Show where a transfer stands; the buttons are there only while it waits. */
+export function markTransfer(card, state) {
+  card.dataset.state = state;
+  card.querySelector("[data-test=transfer-state]").textContent = TRANSFER[state] ?? state;
+  card.querySelector(".asks").hidden = state !== "WAIT_USER_CONFIRM";
+}
+
 const CONTENT = {
   text: (bubble, on) => h("div.bubble", {}, richText(bubble.body.content, (id) => on.choose(bubble.id, id))),
   image: picture, msgmenu: menu, news: article, template: notice, location: place,
 };
 
-/** The element of a bubble. ``on``: view(imageId), choose(bubbleId, itemId), settle(). */
+/** The element of a bubble. ``on``: view(imageId), choose(bubbleId, itemId), take(billNumber, yes), settle(). */
 export function render(bubble, { person, account, index }, on) {
   const marks = { "data-bubble": bubble.id, "data-side": bubble.side, "data-kind": bubble.kind };
+  if (bubble.kind === "transfer") return h("div.row.middle", { ...marks, "data-test": "bubble" }, transfer(bubble, on));
   if (bubble.side === "system") {
     return h(`p.${bubble.kind === "failure" ? "failure" : "note"}`, { ...marks, "data-test": bubble.kind }, bubble.body.content);
   }

@@ -1,7 +1,7 @@
 // One phone frame: keeps its own chat, composer, menu and panel up to date.
 
 import { post, upload } from "./api.js";
-import { render } from "./bubbles.js";
+import { markTransfer, render } from "./bubbles.js";
 import { chatTime, clockTime, face, h, icon, toast } from "./dom.js";
 import { showOrders } from "./orders.js";
 import { askScan, viewPicture } from "./scan.js";
@@ -145,9 +145,24 @@ export class Phone {
     this.lastAt = at;
     const parts = { person: this.person, account: this.account, index: this.index };
     const line = render(bubble, parts, { view: (id) => viewPicture(id, this.world), settle: () => this.toEnd(),
-      choose: (bubbleId, itemId) => this.act("/api/reply-menu", { bubble_id: bubbleId, item_id: itemId }) });
+      choose: (bubbleId, itemId) => this.act("/api/reply-menu", { bubble_id: bubbleId, item_id: itemId }),
+      take: (number, take) => this.takeMoney(number, take) });
     if (this.profile) this.profile.before(...nodes, line); else this.chat.append(...nodes, line);
     this.toEnd();
+  }
+
+  /** The person's answer to a transfer. Leaving it changes nothing: after a day the money goes back by itself. */
+  async takeMoney(number, take) {
+    await attempt(async () => {
+      const { state } = await post("/api/pay/confirm", { openid: this.openid, out_bill_no: number, take });
+      this.setTransfer(number, state);
+      if (!take) toast("先不收款：24 小时内都可以确认，过后自动退回商家");
+    });
+  }
+
+  setTransfer(number, state) {
+    const card = this.chat.querySelector(`[data-bill="${CSS.escape(number)}"]`);
+    if (card && card.dataset.state !== state) markTransfer(card, state);
   }
 
   toEnd() { requestAnimationFrame(() => { this.chat.scrollTop = this.chat.scrollHeight; }); }

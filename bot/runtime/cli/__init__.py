@@ -19,6 +19,7 @@ _COMMANDS = {
     "events": "events:events",
     "order": "orders:order",
     "menu": "menus:menu",
+    "pay": "pay:pay",
     "operator": "operators:operator",
     "approvals": "approvals:approvals",
     "audit": "audit:audit",

@@ -30,6 +30,7 @@ from bot.kit.pay import (
     PayOutcome,
     PayResult,
 )
+from bot.runtime.accounts import PayAccount
 from bot.runtime.gateways import fund_bill
 from bot.runtime.gateways.pay_answers import Call, moment, result_of, view_of
 from bot.runtime.gateways.pay_certificates import Certificates, PublicKey
@@ -42,6 +43,16 @@ NO_KEYS_REST = timedelta(minutes=1)
 _NUMBER = re.compile(r"[0-9A-Za-z]{1,32}")
 _OPENID = re.compile(r"[0-9A-Za-z_-]{1,64}")
 _DOWNLOAD = "/v3/billdownload/file"
+
+
+def merchant_of(account: PayAccount, public_url: str, demo: bool) -> Merchant:
+    """What the gateway needs of the settings. Only an https address is given for notifications, but in the demo any."""
+    notify_url = f"{public_url}/pay/{account.account}/notify"
+    return Merchant(
+        account.account, account.mch_id, account.app_id, account.serial_no, account.private_key.reveal(),
+        account.api_v3_key.reveal(), account.public_key, account.public_key_id, account.scene, account.scene_job,
+        account.scene_reward, account.fund_account, account.api_base,
+        notify_url if demo or notify_url.startswith("https://") else "")
 
 
 def _real_now() -> datetime:

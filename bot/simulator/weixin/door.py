@@ -68,7 +68,7 @@ def answer(peer: Peer, api: str) -> Response:
     endpoint = ENDPOINTS.get(api)
     if endpoint and endpoint.followup and isinstance(result, dict) and result.get("errcode") == 0:
         endpoint.followup(peer, sent, result)
-    return _cut(response) if fault and fault.kind == "lost" else response
+    return cut(response) if fault and fault.kind == "lost" else response
 
 
 def _faulty(fault: faults.Fault | None) -> Answer | None:
@@ -126,7 +126,7 @@ def _as_response(result: Answer) -> Response:
     return Response(json.dumps(result, ensure_ascii=False), mimetype="application/json")
 
 
-def _cut(response: Response) -> Response:
+def cut(response: Response) -> Response:
     """The work is done, but the answer ends before it is whole: promise more than is sent, then break off."""
     whole = response.get_data()
 

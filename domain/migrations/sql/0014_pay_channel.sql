@@ -73,7 +73,7 @@ create table pay_incident (
     constraint pk_pay_incident primary key (id),
     constraint ck_pay_incident_kind check (kind in (
         'line_without_bill', 'success_without_line', 'amount_differs', 'money_not_returned', 'paid_twice',
-        'bill_contradicted', 'clearing_differs', 'bill_overdue')),
+        'bill_contradicted', 'clearing_differs')),
     constraint ck_pay_incident_closed check ((closed_at is null) = (closed_by = '')),
     constraint ck_pay_incident_explained check (closed_at is null or length(explanation) between 4 and 500)
 );

@@ -64,6 +64,8 @@ class Echo:
     instead: Callable[[dict[str, Any]], Response | str | None] | None = None
     event_status: int = 202
     handshake: str = ""
+    payments: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
+    payment_status: int = 200
     _guard: threading.Lock = field(default_factory=threading.Lock)
 
     def seal(self, plain: str) -> str:
@@ -133,6 +135,12 @@ def make_app(echo: Echo, config: SimConfig) -> Flask:
             event = request.get_json()
             (echo.names if event["type"] == "customer.upserted" else echo.events).append(event)
         return Response('{"accepted":1,"duplicate":0}', status=echo.event_status)
+
+    @app.post("/pay/<account>/notify")
+    def paid(account: str) -> Response:
+        with echo._guard:
+            echo.payments.append((dict(request.headers), request.get_data()))
+        return Response(status=echo.payment_status)
 
     return app
 
