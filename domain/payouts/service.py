@@ -32,8 +32,8 @@ from domain.shared.outbox import Effect
 from domain.vault import queries as vault
 
 __all__ = [
-    "Change", "Request", "Step", "Told", "agree", "approve", "ask", "bill_changed", "cancel", "claim", "go", "move",
-    "propose", "record", "reject", "retry", "stop",
+    "Change", "Request", "Step", "Told", "agree", "approve", "ask", "bill_changed", "cancel", "claim", "go", "halt",
+    "move", "propose", "record", "reject", "retry", "stop",
 ]
 
 ACT = "withdrawal.approve"
@@ -262,6 +262,18 @@ def retry(session: Session, withdrawal_id: int, actor: Actor, now: datetime) -> 
     ).all()
     audit.record(session, actor, "withdrawal.retry", f"withdrawal:{withdrawal.no}", {"bills": len(done)}, now)
     return len(done)
+
+
+def halt(session: Session, actor: Actor, reason: str, now: datetime) -> bool:
+    """An operator stops all payments; False when they were stopped already. Raises DomainError("reason_missing" |
+    "not_permitted")."""
+    if not reason.strip():
+        raise DomainError("reason_missing", act="payouts.stop")
+    if not actor.may(_MAY_DECIDE):
+        raise DomainError("not_permitted", act="payouts.stop")
+    done = stop(session, reason.strip(), actor.name, now)
+    audit.record(session, actor, "payouts.stop", "payouts", {"reason": reason.strip(), "new": done}, now)
+    return done
 
 
 def go(session: Session, actor: Actor, reason: str, now: datetime) -> bool:
