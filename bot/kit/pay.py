@@ -133,6 +133,8 @@ class PayGateway(Protocol):
     account: str
     app_id: str
     """The app whose openids this account pays to."""
+    mch_id: str
+    """The merchant's number, which the confirmation page wants to know."""
 
     def transfer(self, bill: Bill) -> PayResult:
         """Make the bill, or repeat it: the same number never pays twice. The answer's state is rarely final."""

@@ -174,6 +174,12 @@ def latest_of(session: Session, person_id: int) -> WithdrawalView | None:
     return _one(session, Withdrawal.person_id == person_id)
 
 
+def of_person(session: Session, person_id: int, limit: int) -> list[WithdrawalView]:
+    """The requests of a person, newest first."""
+    rows = select(Withdrawal).where(Withdrawal.person_id == person_id).order_by(Withdrawal.id.desc()).limit(limit)
+    return _views(session, session.scalars(rows, execution_options={"populate_existing": True}).all())
+
+
 def by_no(session: Session, no: str) -> WithdrawalView | None:
     return _one(session, Withdrawal.no == no)
 

@@ -4,6 +4,7 @@ Nothing is held before 确认. What is answered about name and ID number is seal
 """
 
 from hashlib import sha256
+from string import ascii_letters
 from unicodedata import normalize
 
 from bot.kit.context import Context
@@ -17,6 +18,7 @@ from domain.payouts import queries
 from domain.payouts import service as payouts
 from domain.payouts.queries import Offer, WithdrawalView
 from domain.payouts.service import Request
+from domain.shared.amounts import find_fen
 from domain.shared.errors import DomainError
 from domain.vault import service as vault
 from domain.vault.rules import Field
@@ -165,7 +167,9 @@ def _progress(ctx: Context, found: WithdrawalView) -> Answer:
 def _fen(said: str) -> int | None:
     """An amount as people write it; a sign in front of it is nothing to guess about."""
     folded = normalize("NFKC", said)
-    return None if folded[:1] in ("-", "+") else fen_of(folded)
+    if folded[:1] in ("-", "+") or any(letter in ascii_letters for letter in folded):
+        return None
+    return fen_of(folded) or find_fen(folded)
 
 
 def _account(ctx: Context) -> str:

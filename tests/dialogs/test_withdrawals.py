@@ -1,8 +1,11 @@
 """提现 as people live it: what is asked, what is refused and why, and that the money is right at every step."""
 
+import re
+
 import pytest
 from sqlalchemy import text
 
+from domain.people.rules import IdentityRef
 from tests.fakes.shop import Person, Shop
 
 GOOD_ID = "11010519491231002X"
@@ -207,3 +210,49 @@ def test_a_fault_while_something_private_is_said_keeps_nothing(shop: Shop, li: P
     assert [table for table, row in every_text(shop.runtime.engine) if "张三丰" in row] == []
     assert "张三丰" not in caplog.text
     li.says("张三丰").sees("请核对")
+
+
+def page_of(shop: Shop, person: Person) -> str:
+    """The path of the page that the latest notice links to."""
+    texts = [said for said in person.heard if isinstance(said, str) and "/me/withdrawals/" in said]
+    found = re.search(r"(/me/withdrawals/\d+\?t=[\w-]+)", texts[-1])
+    assert found
+    return found[1]
+
+
+def test_the_page_confirms_in_wechat_and_shows_what_became_of_it(shop: Shop, li: Person) -> None:
+    agreed(li, "提现 一百五十元").says("确认")
+    path = page_of(shop, li)
+    answer = shop.client.get(path)
+    (number,) = shop.pay.waiting()
+    for part in ("确认收款 ¥150.00", f'data-package="package-{number}"', 'data-merchant="1900000109"', "打款中"):
+        assert part in answer.text
+    assert "script-src 'self'" in answer.headers["Content-Security-Policy"]
+    assert shop.client.get("/me/confirm.js").status_code == 200
+    assert shop.client.get("/me/h5.js").status_code == 404
+    shop.pay.confirms(number)
+    shop.wait(minutes=1)
+    after = shop.client.get(path).text
+    assert "已到账" in after
+    assert "data-package" not in after
+    everything = re.search(r'href="(/me/withdrawals\?t=[^"]+)"', after)
+    assert everything
+    assert "¥150.00" in shop.client.get(everything[1].replace("&amp;", "&")).text
+
+
+def test_nobody_elses_page(shop: Shop, li: Person) -> None:
+    agreed(li).says("确认")
+    path = page_of(shop, li)
+    other = shop.person("别人")
+    from bot.kit.links import Links
+    from domain.people import queries as people
+
+    with shop.runtime.sessions() as session:
+        who = people.find(session, IdentityRef("openid", other.openid, other.identity["app_id"]), pepper=b"")
+    assert who is not None
+    stolen = path.split("?")[0].removeprefix("/me/withdrawals/")
+    link = shop.runtime.context.tool(Links).sign("withdrawals", who)
+    assert shop.client.get(f"/me/withdrawals/{stolen}?t={link}").status_code == 404
+    assert shop.client.get(f"/me/withdrawals/{'9' * 30}?t={link}").status_code == 404
+    assert shop.client.get(path.replace("t=", "t=x")).status_code == 403
+    assert "还没有提现记录" in shop.client.get(f"/me/withdrawals?t={link}").text

@@ -45,6 +45,7 @@ class FakePay:
     clock: Clock
     account: str = "demo"
     app_id: str = ""
+    mch_id: str = "1900000109"
     funds_fen: int = 100_000_000
     single_max_fen: int = 20_000
     auto_confirm: bool = False

@@ -65,7 +65,7 @@ class WeChatPay:
     def __init__(self, merchant: Merchant, engine: Engine, now: Callable[[], datetime], *,
                  patience: Patience | None = None, real_now: Callable[[], datetime] = _real_now,
                  observe: Callable[[str, str], None] = lambda call, code: None) -> None:
-        self.account, self.app_id = merchant.account, merchant.app_id
+        self.account, self.app_id, self.mch_id = merchant.account, merchant.app_id, merchant.mch_id
         self._merchant, self._now, self._observe = merchant, now, observe
         self.keys = PublicKey(merchant) if merchant.public_key else Certificates(merchant, engine, real_now)
         self._core = PayCore(merchant, self.keys.held, patience or Patience(), real_now)

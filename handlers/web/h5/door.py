@@ -69,11 +69,14 @@ class _Door:
 
     def _page(self, page: Page, visit: Visit, content: Content) -> Response:
         say = self._jobs.copy.render
-        return _sealed(Response(render_template(f"h5/{page.name}.html", **{
+        response = _sealed(Response(render_template(f"h5/{page.name}.html", **{
             "title": say(f"h5.{page.name}.title"), "shop": visit.shop.name, "version": self._version, "say": say,
             "has": self._jobs.copy.has, "link": visit.link, "token": visit.token(page.name), "page": page.name,
             "person": visit.person, **content,
         }), content_type="text/html; charset=utf-8"))
+        if page.script:
+            response.headers["Content-Security-Policy"] = POLICY + "; script-src 'self'"
+        return response
 
     def notice(self, what: str, status: int) -> Response:
         """A page that says what is wrong and how to get a good link. Names nobody."""
@@ -86,6 +89,15 @@ class _Door:
         log.warning("h5.away", fault=type(fault).__name__)
         response = self.notice("busy", 503)
         response.headers["Retry-After"] = "5"
+        return response
+
+    def script(self, name: str) -> Response:
+        """A script that one of the pages declares; no other file of the folder."""
+        if name not in {page.script for page in self._pages.values()}:
+            return self.notice("missing", 404)
+        response = Response((STYLE.parent / name).read_bytes(), content_type="text/javascript; charset=utf-8")
+        response.headers["Cache-Control"] = "public, max-age=300"
+        response.headers["X-Content-Type-Options"] = "nosniff"
         return response
 
     def style(self) -> Response:
@@ -103,6 +115,7 @@ def blueprint(jobs: JobContext, filters: Mapping[str, Callable[..., Any]], pages
     for name, formatted in filters.items():
         door.add_app_template_filter(formatted, name)
     door.add_url_rule("/me/h5.css", "style", every.style, methods=["GET"])
+    door.add_url_rule("/me/<name>.js", "script", lambda name: every.script(f"{name}.js"), methods=["GET"])
     door.add_url_rule("/me/<name>", "open", every.open, methods=["GET", "POST"])
     door.add_url_rule("/me/<name>/<part>", "open_part", every.open, methods=["GET", "POST"])
     for kind in (DBAPIError, PoolTimeout):

@@ -77,3 +77,5 @@ class Page:
     name: str
     show: Callable[[Visit], Content | File]
     posts: bool = False
+    script: str = ""
+    """A file of assets/static/h5 that the page may run, served as ``/me/<script>``; most pages need none."""
