@@ -181,7 +181,7 @@ class Plan:
 
     def document(self) -> dict[str, Any]:
         """The plan as JSON (dates as text), without its version and without the parts that are off."""
-        content: dict[str, Any] = msgspec.to_builtins(self)
+        content: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(self))
         del content["version"]
         return {name: value for name, value in content.items() if name == "rules" or value not in (None, [])}
 

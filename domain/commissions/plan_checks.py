@@ -2,7 +2,7 @@
 its cap."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from domain.commissions.document import EARNERS, MAX_LEVELS, Plan
@@ -14,6 +14,7 @@ MOST_FEN = 100_000_000
 """No single sum of a plan is above a million yuan: whoever writes more has mistaken yuan for fen."""
 
 LONGEST_NAME = 40
+MOST_RULES = 1_000
 EVERY_ROLE = ("member", *EARNERS)
 
 
@@ -52,6 +53,9 @@ def _role(where: str, role: str) -> Iterator[Finding]:
 
 def _rules(plan: Plan) -> Iterator[Finding]:
     seen: dict[tuple[int, str], int] = {}
+    if len(plan.rules) > MOST_RULES:
+        yield error("too_many_rules", "rules", most=MOST_RULES)
+        return
     for n, rule in enumerate(plan.rules):
         where = f"rules[{n}]"
         yield from _within(f"{where}.rate_bps", rule.rate_bps, 0, BPS)
@@ -133,6 +137,8 @@ def _withdrawal(plan: Plan) -> Iterator[Finding]:
 
 
 def _worst(plan: Plan) -> Iterator[Finding]:
+    if len(plan.rules) > MOST_RULES:
+        return
     worst = worst_case(plan)
     if worst.total_bps > plan.cap_bps:
         yield error("cap_broken", "cap_bps", goods=worst.goods, base_bps=worst.base_bps, ladder_bps=worst.ladder_bps,
@@ -166,10 +172,15 @@ def worst_case(plan: Plan) -> WorstCase:
 
 
 def _dearest(plan: Plan, level: int, sku: str, category: str) -> int:
-    """The highest rate that anybody could have for these goods at this level. A product's category is not known
-    here, so a product may fall back on any category's rule."""
-    roles = {"", *(rule.role for rule in plan.rules)}
-    categories = {category} if category or not sku else {"", *(rule.category for rule in plan.rules)}
-    found = [rule_for(plan, level, sku, one, role) for one in categories for role in roles]
+    """The highest rate that anybody could have for these goods at this level. A product's category is not known here,
+    so one without a plain rule of its own may fall back on any category's."""
+    rules = [rule for rule in plan.rules if rule.level == level]
+    if sku:
+        own = [rule for rule in rules if rule.sku == sku]
+        found = own if any(not rule.role for rule in own) else own + [rule for rule in rules if not rule.sku]
+    else:
+        some = replace(plan, rules=tuple(rule for rule in rules if rule.category in ("", category) and not rule.sku))
+        roles = {"", *(rule.role for rule in some.rules)}
+        found = [rule for role in roles if (rule := rule_for(some, level, "", category, role))]
     top = max((phase.factor_bps for phase in plan.phases), default=BPS)
-    return max((plan.rate_with(rule.rate_bps, max(top, BPS), plan.boosts.max_bps) for rule in found if rule), default=0)
+    return max((plan.rate_with(rule.rate_bps, max(top, BPS), plan.boosts.max_bps) for rule in found), default=0)

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import Any
 
-from domain.commissions.document import EARNERS, Plan, Rule
+from domain.commissions.document import EARNERS, MAX_LEVELS, Plan, Rule
 from domain.commissions.findings import Finding, warning
-from domain.commissions.plan_checks import EVERY_ROLE
+from domain.commissions.plan_checks import EVERY_ROLE, MOST_RULES
 from domain.commissions.rules import rule_for
 from domain.shared.money import BPS
 from domain.shared.wording import Wording, texts_of
@@ -21,6 +21,8 @@ HIGH_CAP_BPS = 5_000
 
 def warnings_of(plan: Plan) -> list[Finding]:
     """What to know about a plan whose shape is right."""
+    if len(plan.rules) > MOST_RULES:
+        return []
     return [*_law(plan), *_unreachable(plan), *_overruled(plan), *_uncovered(plan), *_ladder(plan), *_phases(plan),
             *_limits(plan)]
 
@@ -79,7 +81,7 @@ def _plain_roles(plan: Plan, level: int) -> list[Rule]:
 
 
 def _uncovered(plan: Plan) -> Iterator[Finding]:
-    for level in range(1, plan.levels + 1):
+    for level in range(1, min(plan.levels, MAX_LEVELS) + 1):
         if not any(rule.level == level for rule in plan.rules):
             yield warning("level_without_rule", "rules", level=level)
 

@@ -8,14 +8,17 @@ from flask.testing import FlaskClient
 from sqlalchemy import Engine, text
 from sqlalchemy.orm import sessionmaker
 
+from bot.runtime.bootstrap import ASSETS
 from domain.audit import service as audit
 from domain.audit.rules import SealKey
 from domain.shared.clock import FixedClock
+from domain.shared.wording import Wording
 from domain.workflows.evidence import Pseudonyms
 from handlers.web import ops
 from tests.fakes.shop import voice
 
 PREFIX = "/api/v1/ops"
+WORDING = Wording.load((ASSETS / "sensitive_words.toml").read_text("utf-8"))
 NAMES = {"owner": "lin", "finance": "zhou", "reviewer": "chen", "operator": "wu"}
 
 
@@ -26,7 +29,7 @@ class Office:
     engine: Engine
     clock: FixedClock
     tools: dict[type, Any] = field(default_factory=lambda: {
-        SealKey: SealKey(b"k" * 32), Pseudonyms: Pseudonyms(b"p" * 32)})
+        SealKey: SealKey(b"k" * 32), Pseudonyms: Pseudonyms(b"p" * 32), Wording: WORDING})
     rings: list[frozenset[str]] = field(default_factory=list)
     keys: dict[str, str] = field(default_factory=dict)
 

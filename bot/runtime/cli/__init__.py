@@ -20,6 +20,7 @@ _COMMANDS = {
     "order": "orders:order",
     "menu": "menus:menu",
     "pay": "pay:pay",
+    "plan": "plans:plan",
     "operator": "operators:operator",
     "approvals": "approvals:approvals",
     "audit": "audit:audit",

@@ -55,6 +55,8 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"milestones": {"streak_days": 1}}, "range", "milestones.streak_days"),
     ({"service": [{"key": "a", "title": "回复", "fen": 5}] * 2}, "service_twice", "service[1].key"),
     ({"withdrawal": {"bill_min_fen": 10, "bill_max_fen": 5}}, "range", "withdrawal.bill_max_fen"),
+    ({"rules": [{"level": 1, "rate_bps": 5, "sku": str(n)} for n in range(1_001)]}, "too_many_rules", "rules"),
+    ({"levels": 10**15}, "range", "levels"),
     ({"tax": {"method": "never"}}, "choice", "tax.method"), ({"name": " "}, "name", "name"),
     ({"name": "稳 赚 不赔"}, "wording", "name"),
 ]
