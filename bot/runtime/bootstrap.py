@@ -2,7 +2,7 @@
 
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import time, timedelta
 from functools import partial
 from pathlib import Path
@@ -180,8 +180,8 @@ def load_policy(path: Path) -> Policy:
     raw = tomllib.loads(path.read_text(encoding="utf-8"))
     wanted: dict[str, Callable[[Any], bool]] = {
         "quiet_from": lambda v: isinstance(v, time), "quiet_until": lambda v: isinstance(v, time),
-        "awake_minutes": _count, "marketing_per_day": _count, "marketing_per_week": _count,
     }
+    wanted |= {field.name: _count for field in fields(Policy) if field.name not in wanted}
     wrong = [name for name, value in raw.items() if name not in wanted or not wanted[name](value)]
     if wrong:
         raise ValueError(f"{path.name}: unknown or ill-typed: {', '.join(sorted(wrong))}")

@@ -1,11 +1,11 @@
-"""Consent: what a person allows us to send unasked, by purpose."""
+"""What people allow and want, what rests or is switched off, and which messages count against the caps."""
 
-from datetime import datetime
+from datetime import datetime, time
 
-from sqlalchemy import ForeignKey
+from sqlalchemy import CheckConstraint, ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from domain.shared.db import Base
+from domain.shared.db import Base, RowId
 
 
 class Consent(Base):
@@ -18,3 +18,70 @@ class Consent(Base):
     given: Mapped[bool]
     source: Mapped[str]
     changed_at: Mapped[datetime]
+
+
+class ConsentWord(Base):
+    """Every word on consent, kept for whoever asks later. Never changed."""
+
+    __tablename__ = "consent_word"
+    __table_args__ = (Index(None, "person_id", "id"),)
+
+    id: Mapped[RowId]
+    person_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
+    purpose: Mapped[str]
+    given: Mapped[bool]
+    source: Mapped[str]
+    at: Mapped[datetime]
+
+
+class NoticeSlot(Base):
+    """A capped message that was decided on: taken when it may leave, given back when it surely did not arrive.
+
+    ``digest`` is of what it says, to tell the same thing only once a day.
+    """
+
+    __tablename__ = "notice_slot"
+    __table_args__ = (Index(None, "person_id", "taken_at"),)
+
+    effect_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    person_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
+    purpose: Mapped[str]
+    digest: Mapped[str]
+    taken_at: Mapped[datetime]
+
+
+class NoticePreference(Base):
+    """What a person asked for: ``less`` of the shop's own messages, other quiet hours, another time zone."""
+
+    __tablename__ = "notice_preference"
+    __table_args__ = (CheckConstraint("(quiet_from is null) = (quiet_until is null)", name="hours"),)
+
+    person_id: Mapped[int] = mapped_column(ForeignKey("person.id"), primary_key=True, autoincrement=False)
+    less: Mapped[bool] = mapped_column(server_default=text("false"))
+    zone: Mapped[str] = mapped_column(server_default="Asia/Shanghai")
+    quiet_from: Mapped[time | None]
+    quiet_until: Mapped[time | None]
+    changed_at: Mapped[datetime]
+
+
+class NoticePause(Base):
+    """A purpose that rests for one person until then, because the platform said that they muted us."""
+
+    __tablename__ = "notice_pause"
+
+    person_id: Mapped[int] = mapped_column(ForeignKey("person.id"), primary_key=True, autoincrement=False)
+    purpose: Mapped[str] = mapped_column(primary_key=True)
+    until: Mapped[datetime]
+    reason: Mapped[str]
+
+
+class NoticeSwitch(Base):
+    """A purpose that an operator has switched off for everybody."""
+
+    __tablename__ = "notice_switch"
+    __table_args__ = (CheckConstraint("purpose in ('money', 'service', 'marketing')", name="purpose"),)
+
+    purpose: Mapped[str] = mapped_column(primary_key=True)
+    stopped_at: Mapped[datetime]
+    stopped_by: Mapped[str]
+    why: Mapped[str]

@@ -1,15 +1,21 @@
 """Notices: put one into the outbox, judge it when it is about to leave, and keep what people allow us to send."""
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+import json
+from dataclasses import dataclass, replace
+from datetime import datetime, time, timedelta
+from hashlib import sha256
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import text
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from domain.audit import service as audit
+from domain.audit.rules import Actor
 from domain.inbox import service as inbox
-from domain.notices.rules import Facts, Policy, Purpose, Verdict, judge
+from domain.notices.models import NoticePreference
+from domain.notices.rules import Facts, Policy, Purpose, Verdict, judge, place_of
 from domain.shared import outbox
 from domain.shared.clock import SHANGHAI
 
@@ -41,11 +47,16 @@ class Notice:
     account: str = ""
     expires_at: datetime | None = None
     guard: str = ""
+    priority: int = 0
+    """Of several for marketing that are due about now the highest leaves first."""
 
 
 def effect(notice: Notice, now: datetime) -> outbox.Effect:
     """The outbox row of a text notice, for whoever puts many at once."""
-    payload = {"purpose": notice.purpose, "key": notice.key, "facts": notice.facts, "account": notice.account}
+    payload: dict[str, Any] = {"purpose": notice.purpose, "key": notice.key, "facts": notice.facts,
+                               "account": notice.account}
+    if notice.priority:
+        payload["priority"] = notice.priority
     return outbox.Effect(
         queue="notice", kind="notice.text", key=f"notice:{notice.idem}", person_id=notice.person_id,
         payload=payload | {"guard": notice.guard} if notice.guard else payload,
@@ -58,15 +69,139 @@ def tell(session: Session, notice: Notice, now: datetime) -> bool:
     return outbox.put(session, [effect(notice, now)], now) == 1
 
 
-def verdict(
-    session: Session, person_id: int, purpose: Purpose, expires_at: datetime | None, reachable: bool,
-    policy: Policy, now: datetime, zone: ZoneInfo = SHANGHAI,
-) -> Verdict:
-    """Judge one notice now. ``reachable``: the person follows an account that we can write through."""
-    heard = inbox.last_heard(session, person_id, now - timedelta(minutes=policy.awake_minutes))
-    today, week = (0, 0) if purpose != "marketing" else _sent(session, person_id, purpose, now, zone)
-    facts = Facts(purpose, now, zone, expires_at, reachable, allowed(session, person_id, purpose), heard, today, week)
-    return judge(facts, policy)
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """A notice that is about to leave. ``reachable``: the person follows an account that we can write through."""
+
+    effect_id: int
+    person_id: int
+    purpose: Purpose
+    expires_at: datetime | None
+    reachable: bool
+    digest: str = ""
+    priority: int = 0
+
+
+_LOCK = text("select pg_advisory_xact_lock(1853582435, cast(:person % 2147483647 as int))")
+"""One person's capped messages are decided one after the other, on however many workers: counting and taking a slot
+happen under this lock. The first key is this room's own."""
+
+_FACTS = text("""
+    select coalesce((select bool_and(c.given) from consent c
+                      where c.person_id = :person and c.purpose in (:purpose, '*')), true) as consented,
+           exists (select from notice_switch w where w.purpose = :purpose) as switched_off,
+           (select u.until from notice_pause u where u.person_id = :person and u.purpose = :purpose) as paused_until,
+           p.less, p.zone, p.quiet_from, p.quiet_until
+      from (select 1) one left join notice_preference p on p.person_id = :person""")
+
+_CAPS = text("""
+    select count(*) filter (where s.taken_at >= :today) as sent_today,
+           count(*) filter (where s.taken_at > :week_ago) as sent_this_week, count(*) as sent_this_month,
+           count(*) filter (where s.taken_at > coalesce(h.at, '-infinity')) as unanswered,
+           coalesce(bool_or(s.digest = :digest and s.taken_at > :day_ago), false) as repeated
+      from notice_slot s
+      cross join (select max(m.received_at) as at from inbox_message m
+                   where m.person_id = :person and m.received_at > :month_ago
+                     and m.kind not in ('unfollow', 'location_report', 'view', 'other')) h
+     where s.person_id = :person and s.purpose = :purpose and s.taken_at > :month_ago and s.effect_id <> :effect""")
+
+_BETTER = text("""
+    select exists (
+        select from outbox o
+         where o.person_id = :person and o.queue = 'notice' and o.state in ('waiting', 'running') and o.id <> :effect
+           and o.payload ->> 'purpose' = :purpose and o.due_at <= :soon and o.reason not in ('no_right', 'yields')
+           and (o.expires_at is null or o.expires_at > :now)
+           and (-coalesce((o.payload ->> 'priority')::bigint, 0), coalesce(o.expires_at, 'infinity'), o.id)
+             < (-cast(:priority as bigint), coalesce(cast(:expires as timestamptz), 'infinity'),
+                cast(:effect as bigint)))""")
+
+_BEHIND = text("""
+    select exists (select from outbox o where o.queue = 'notice' and o.state in ('waiting', 'running')
+                      and o.due_at <= :since and o.payload ->> 'purpose' in ('answer', 'money', 'service'))""")
+
+_TAKE = text("""
+    insert into notice_slot (effect_id, person_id, purpose, digest, taken_at)
+    values (:effect, :person, :purpose, :digest, :now)
+        on conflict (effect_id) do update set taken_at = excluded.taken_at""")
+
+
+def decide(session: Session, one: Leaving, policy: Policy, now: datetime) -> Verdict:
+    """Judge a notice that is about to leave. ``send`` for a capped purpose takes a slot in this transaction; give it
+    back with ``release`` when the message surely did not arrive."""
+    found = facts(session, one, policy, now)
+    verdict = judge(found, policy)
+    if verdict.what == "send" and one.purpose == "marketing":
+        session.execute(_TAKE, {"effect": one.effect_id, "person": one.person_id, "purpose": one.purpose,
+                                "digest": one.digest, "now": now})
+    return verdict
+
+
+def facts(session: Session, one: Leaving, policy: Policy, now: datetime) -> Facts:
+    """Everything that the policy asks about a notice. Locks the person's capped messages until the transaction ends."""
+    asked = {"person": one.person_id, "purpose": one.purpose}
+    row = session.execute(_FACTS, asked).one()
+    zone = ZoneInfo(row.zone) if row.zone else SHANGHAI
+    known = Facts(
+        one.purpose, now, zone, one.expires_at, one.reachable, row.consented,
+        inbox.last_heard(session, one.person_id, now - timedelta(minutes=policy.awake_minutes)),
+        less=bool(row.less), switched_off=row.switched_off, paused_until=row.paused_until,
+        quiet=(row.quiet_from, row.quiet_until) if row.quiet_from else None, spread=place_of(one.person_id),
+    )
+    return known if one.purpose != "marketing" else _capped(session, one, known, policy)
+
+
+def _capped(session: Session, one: Leaving, known: Facts, policy: Policy) -> Facts:
+    now = known.now
+    session.execute(_LOCK, {"person": one.person_id})
+    asked = {"person": one.person_id, "purpose": one.purpose, "effect": one.effect_id, "now": now}
+    counts = session.execute(_CAPS, asked | {
+        "today": now.astimezone(known.zone).replace(hour=0, minute=0, second=0, microsecond=0),
+        "week_ago": now - timedelta(days=7), "month_ago": now - timedelta(days=30), "day_ago": now - timedelta(days=1),
+        "digest": one.digest or None}).one()
+    better = session.execute(_BETTER, asked | {
+        "soon": now + timedelta(minutes=policy.plan_minutes), "priority": one.priority, "expires": one.expires_at})
+    behind = session.execute(_BEHIND, {"since": now - timedelta(minutes=policy.behind_minutes)})
+    return replace(known, **counts._mapping, better=bool(better.scalar()), behind=bool(behind.scalar()))
+
+
+def release(session: Session, effect_id: int) -> None:
+    """The message surely did not arrive: it counts against no cap."""
+    session.execute(text("delete from notice_slot where effect_id = :effect"), {"effect": effect_id})
+
+
+def muted(session: Session, person_id: int, policy: Policy, now: datetime) -> None:
+    """The platform says that the person muted us: the shop's own messages rest for a while."""
+    session.execute(text("""
+        insert into notice_pause (person_id, purpose, until, reason) values (:person, 'marketing', :until, 'muted')
+            on conflict (person_id, purpose) do update set until = excluded.until"""),
+        {"person": person_id, "until": now + timedelta(days=policy.muted_days)})
+
+
+def said(key: str, facts: dict[str, Any]) -> str:
+    """The digest of what a notice says: its text and everything in it."""
+    return sha256(json.dumps([key, facts], sort_keys=True, ensure_ascii=False, default=str).encode()).hexdigest()[:32]
+
+
+def switch_off(session: Session, purpose: str, actor: Actor, why: str, now: datetime) -> bool:
+    """Nothing of ``purpose`` leaves until it is switched on again; what is worth it waits. False if it was off."""
+    done = session.execute(text("""
+        insert into notice_switch (purpose, stopped_at, stopped_by, why) values (:purpose, :now, :by, :why)
+            on conflict (purpose) do nothing returning true"""),
+        {"purpose": purpose, "now": now, "by": actor.name, "why": why}).scalar()
+    if done:
+        audit.record(session, actor, "notices.off", f"notices:{purpose}", {"why": why}, now)
+    return bool(done)
+
+
+def switch_on(session: Session, purpose: str, actor: Actor, now: datetime) -> bool:
+    """What waited leaves. False if it was not off."""
+    done = session.execute(text("delete from notice_switch where purpose = :purpose returning true"),
+                           {"purpose": purpose}).scalar()
+    if done:
+        session.execute(text("update outbox set due_at = least(due_at, :now) where queue = 'notice'"
+                             " and state = 'waiting' and reason = 'switched_off'"), {"now": now})
+        audit.record(session, actor, "notices.on", f"notices:{purpose}", {}, now)
+    return bool(done)
 
 
 def allowed(session: Session, person_id: int, purpose: Purpose) -> bool:
@@ -76,6 +211,28 @@ def allowed(session: Session, person_id: int, purpose: Purpose) -> bool:
         {"person": person_id, "purpose": purpose},
     )
     return all(row.given for row in rows)
+
+
+def less(session: Session, person_id: int, source: str, now: datetime) -> bool:
+    """Fewer of the shop's own messages; whoever asks a second time gets none. Returns whether some still come."""
+    known = session.execute(text("select less from notice_preference where person_id = :person"),
+                            {"person": person_id}).scalar()
+    if known:
+        stop(session, person_id, "marketing", source, now)
+        return False
+    _prefer(session, person_id, {"less": True}, now)
+    return True
+
+
+def prefer_hours(session: Session, person_id: int, start: time, end: time, now: datetime) -> None:
+    """The person's own quiet hours, local. ``start`` = ``end``: none at all."""
+    _prefer(session, person_id, {"quiet_from": start, "quiet_until": end}, now)
+
+
+def _prefer(session: Session, person_id: int, wishes: dict[str, Any], now: datetime) -> None:
+    row = {"person_id": person_id, "changed_at": now} | wishes
+    session.execute(insert(NoticePreference).values(**row).on_conflict_do_update(
+        index_elements=["person_id"], set_={name: row[name] for name in row if name != "person_id"}))
 
 
 def stop(session: Session, person_id: int, purpose: str, source: str, now: datetime) -> bool:
@@ -90,7 +247,10 @@ def resume(session: Session, person_id: int, source: str, now: datetime) -> bool
     ).all()
     for row in gone:
         _record(session, person_id, row.purpose, True, source, now)
-    return bool(gone)
+    wished = session.execute(text("update notice_preference set less = false, changed_at = :now"
+                                  " where person_id = :person and less returning true"),
+                             {"person": person_id, "now": now}).scalar()
+    return bool(gone or wished)
 
 
 def _record(session: Session, person_id: int, purpose: str, given: bool, source: str, now: datetime) -> bool:
@@ -107,23 +267,11 @@ def _record(session: Session, person_id: int, purpose: str, given: bool, source:
         ),
         {"person": person_id, "purpose": purpose, "given": given, "source": source, "now": now},
     ).first()
+    if row is not None:
+        session.execute(text("insert into consent_word (person_id, purpose, given, source, at)"
+                             " values (:person, :purpose, :given, :source, :now)"),
+                        {"person": person_id, "purpose": purpose, "given": given, "source": source, "now": now})
     return row is not None
-
-
-def _sent(session: Session, person_id: int, purpose: str, now: datetime, zone: ZoneInfo) -> tuple[int, int]:
-    """How many notices of this purpose went out today (local day) and in the last seven days."""
-    today = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
-    row = session.execute(
-        text(
-            """
-            select count(*) filter (where ended_at >= :today) as today, count(*) as week from outbox
-             where person_id = :person and queue = 'notice' and state = 'done'
-               and payload ->> 'purpose' = :purpose and ended_at >= :week_ago
-            """
-        ),
-        {"person": person_id, "purpose": purpose, "today": today, "week_ago": now - timedelta(days=7)},
-    ).one()
-    return int(row.today), int(row.week)
 
 
 def move(session: Session, kept_id: int, gone_id: int, now: datetime) -> dict[str, int]:
@@ -135,4 +283,12 @@ def move(session: Session, kept_id: int, gone_id: int, now: datetime) -> dict[st
     for row in gone:
         if not row.given:
             _record(session, kept_id, row.purpose, False, row.source, row.changed_at)
+    ends = {"kept": kept_id, "gone": gone_id}
+    for table in ("notice_slot", "consent_word"):
+        session.execute(text(f"update {table} set person_id = :kept where person_id = :gone"), ends)  # noqa: S608
+    for table, keys in (("notice_preference", "true"), ("notice_pause", "k.purpose = g.purpose")):
+        session.execute(text(
+            f"delete from {table} g where g.person_id = :gone and exists ("  # noqa: S608 - only constants
+            f"select from {table} k where k.person_id = :kept and {keys})"), ends)
+        session.execute(text(f"update {table} set person_id = :kept where person_id = :gone"), ends)  # noqa: S608
     return {"consent": len(gone)}

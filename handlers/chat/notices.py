@@ -21,10 +21,11 @@ def stop(ctx: Context) -> Answer:
 
 @router.on(Intent("notices.less"))
 def less(ctx: Context) -> Answer:
-    """No more offers; money and orders stay."""
-    notices.stop(ctx.session, ctx.speaker.id, "marketing", "chat", ctx.now)
+    """Half as many offers; whoever asks again gets none. Money and orders stay."""
+    if notices.less(ctx.session, ctx.speaker.id, "chat", ctx.now):
+        return ctx.say("notices.less")
     _tell(ctx, "consent.stopped", purpose="marketing")
-    return ctx.say("notices.less")
+    return ctx.say("notices.none")
 
 
 @router.on(Intent("notices.resume"))

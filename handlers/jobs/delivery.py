@@ -50,15 +50,22 @@ def deliver(ctx: JobContext, effect: Claimed, purpose: Purpose, account: str, se
         if (objection := _objection(ctx, session, effect)) is not None:
             return objection
         name, openid = _address(ctx, session, effect.person_id, account)
-        verdict = notices.verdict(session, effect.person_id, purpose, effect.expires_at, bool(openid),
-                                  ctx.tool(Policy), ctx.now())
+        leaving = notices.Leaving(effect.id, effect.person_id, purpose, effect.expires_at, bool(openid),
+                                  _says(effect), effect.payload.get("priority", 0))
+        verdict = notices.decide(session, leaving, ctx.tool(Policy), ctx.now())
         if verdict.what != "send":
             return _not_now(verdict)
         right = platform.take(session, name, openid, ctx.now(), reserve=0 if purpose == "answer" else ANSWERS_RESERVE)
         if right is None:
+            notices.release(session, effect.id)
             return Refused(notices.NO_RIGHT) if purpose == "marketing" else Later(notices.NO_RIGHT, None)
     ctx.note(effect, sending_at=ctx.real_now().isoformat())
     return _ended(ctx, effect, Paid(name, openid, right), send(ctx.gateway(name), openid))
+
+
+def _says(effect: Claimed) -> str:
+    """What it says, for messages of text."""
+    return notices.said(effect.payload["key"], effect.payload["facts"]) if "key" in effect.payload else ""
 
 
 def _objection(ctx: JobContext, session: Any, effect: Claimed) -> Ended | None:
@@ -93,6 +100,7 @@ def _ended(ctx: JobContext, effect: Claimed, paid: Paid, result: SendResult) -> 
         case Outcome.WINDOW_CLOSED | Outcome.QUOTA_USED:
             with ctx.begin() as session:
                 platform.close(session, paid.account, paid.openid)
+                notices.release(session, effect.id)
             return _again(ctx, effect, notices.NO_RIGHT, None)
         case Outcome.UNFOLLOWED:
             with ctx.begin() as session:
@@ -104,6 +112,11 @@ def _ended(ctx: JobContext, effect: Claimed, paid: Paid, result: SendResult) -> 
         case Outcome.CONFIG:
             return _pay_back(ctx, effect, paid, f"config:{result.errcode}", CONFIG_PAUSE)
         case Outcome.MUTED | Outcome.REJECTED:
+            assert effect.person_id is not None
+            with ctx.begin() as session:
+                notices.release(session, effect.id)
+                if result.outcome is Outcome.MUTED:
+                    notices.muted(session, effect.person_id, ctx.tool(Policy), ctx.now())
             return Refused(f"{result.outcome.value}:{result.errcode}", facts)
 
 
@@ -117,6 +130,7 @@ def _pay_back(ctx: JobContext, effect: Claimed, paid: Paid, reason: str, pause: 
     """Nothing left: the right is returned and the message tried again after ``pause``."""
     with ctx.begin() as session:
         platform.give_back(session, paid.account, paid.openid, paid.right)
+        notices.release(session, effect.id)
     return _again(ctx, effect, reason, ctx.now() + pause)
 
 
