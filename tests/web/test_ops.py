@@ -4,7 +4,9 @@ import json
 import re
 
 import pytest
+from sqlalchemy import text
 
+from domain.ledger import books
 from handlers.web import ops
 from handlers.web.ops.table import OPERATIONS
 from tests.web.operators import PREFIX, Office
@@ -110,6 +112,15 @@ def test_the_regulators_file_is_for_owner_and_finance_and_noted(office) -> None:
     for days in ("", "from=2026-11-01", "from=2026-11-02&to=2026-11-01", "from=20261101&to=2026-W01-1",
                  "from=0001-01-01&to=9999-12-31"):
         office.get("owner", f"/compliance/export?{days}", expect=422)
+
+
+def test_the_books_are_told(office) -> None:
+    assert office.get("operator", "/books") == {"recent_at": None, "full_at": None, "stale": False, "faults": []}
+    with office.sessions.begin() as session:
+        session.execute(text("insert into books_fault (invariant, subject_id, sentence) values ('held', 7, 'wrong')"))
+        books.look_at_all(session)
+    told = office.get("finance", "/books")
+    assert told["full_at"] and [one["sentence"] for one in told["faults"]] == ["wrong"]
 
 
 NASTY = [

@@ -1,12 +1,28 @@
 """The table of the operator API: every topic brings its operations. Adding a topic is adding its module here."""
 
 from handlers.web.api.operations import AWAY
-from handlers.web.ops import approvals, compliance, log, months, operators, plans
+from handlers.web.ops import (
+    approvals,
+    books,
+    compliance,
+    log,
+    months,
+    operators,
+    plans,
+)
 from handlers.web.ops.context import OpsOperation
 
 PREFIX = "/api/v1/ops"
 
-TOPICS = (operators, approvals, plans, compliance, months, log)
+TOPICS = (
+    operators,
+    approvals,
+    plans,
+    compliance,
+    months,
+    books,
+    log,
+)
 
 OPERATIONS: tuple[OpsOperation, ...] = tuple(operation for topic in TOPICS for operation in topic.OPERATIONS)
 

@@ -109,6 +109,24 @@ def test_one_waits_at_a_time_and_lapses_after_a_week(sessions, team, clock, done
         _decide(sessions, other, True, team["owner"], clock)
 
 
+def test_one_that_cannot_be_declined_now_holds_up_no_other(sessions, team, clock, done, monkeypatch) -> None:
+    def stubborn(_session, approval, _actor, _now) -> None:
+        if approval.subject == "person:1":
+            raise DomainError("cannot")
+        done.append(approval.subject)
+
+    monkeypatch.setitem(acts.DECLINED, "person.freeze", stubborn)
+    for subject in ("person:1", "person:2"):
+        _ask(sessions, team["operator"], clock, subject)
+    clock.advance(timedelta(days=8).total_seconds())
+    with sessions.begin() as session:
+        assert acts.expire_due(session, clock.now(), 10) == 1
+    with sessions.begin() as session:
+        states = session.execute(text("select subject, state from approval order by id")).all()
+    assert ([tuple(one) for one in states], done) == (
+        [("person:1", "open"), ("person:2", "expired")], ["person:2"])
+
+
 def test_who_may_ask_and_decide_is_written_down(sessions, team, clock) -> None:
     with sessions.begin() as session:
         with pytest.raises(DomainError, match="act_unknown"):
