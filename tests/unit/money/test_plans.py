@@ -1,6 +1,7 @@
 """Plans as documents: what is refused, what is warned of, and that every finding has a sentence."""
 
 import json
+import tomllib
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -15,7 +16,7 @@ from domain.commissions import plans
 from domain.commissions.plan_checks import worst_case
 from domain.commissions.rules import Above, SaleLine, strike
 from domain.shared.errors import DomainError
-from domain.shared.wording import Wording
+from domain.shared.wording import Wording, texts_of
 
 ASSETS = Path(__file__).parents[3] / "assets"
 FIRST = plans.load(ASSETS / "plans" / "first-shop.toml")
@@ -169,14 +170,29 @@ rules = st.builds(
 
 @given(st.lists(rules, min_size=1, max_size=8, unique_by=lambda rule: (rule.level, rule.key)),
        st.sampled_from(["A", "B", "C"]), st.sampled_from(["x", "y", "z"]),
-       st.tuples(*[st.sampled_from(["member", "gold", "partner"])] * 2))
+       st.tuples(*[st.sampled_from(["member", "gold", "partner"])] * 2), st.integers(0, 30_000),
+       st.tuples(*[st.integers(10_000, 30_000)] * 2), st.integers(1, 10_000))
 def test_no_sale_is_dearer_than_the_worst_case(
-    some: list[plans.Rule], sku: str, category: str, roles: tuple[str, str]
+    some: list[plans.Rule], sku: str, category: str, roles: tuple[str, str], factor: int, boosts: tuple[int, int],
+    top: int,
 ) -> None:
-    plan = replace(TWO, rules=tuple(some), cap_bps=10_000, phases=(), boosts=plans.Boosts())
-    above = Above([2, 3], dict(zip((2, 3), roles, strict=True)))
-    deal = strike(1, [SaleLine(1, sku, category, 10_000)], above, plan, date(2026, 11, 20))
-    assert sum(part.uncut_fen for part in deal) <= worst_case(plan).base_bps
+    day = date(2026, 11, 20)
+    plan = replace(TWO, rules=tuple(some), cap_bps=10_000, phases=(plans.Phase("a", day, None, factor),),
+                   boosts=plans.Boosts(20_000, top))
+    above = Above([2, 3], dict(zip((2, 3), roles, strict=True)), dict(zip((2, 3), boosts, strict=True)))
+    for when in (day, date(2026, 11, 19)):
+        deal = strike(1, [SaleLine(1, sku, category, 10_000)], above, plan, when)
+        assert sum(part.uncut_fen for part in deal) <= worst_case(plan).base_bps
+
+
+def test_what_the_shop_says_by_itself_holds_no_dangerous_word() -> None:
+    """Beside the texts that quote the law."""
+    folders = ("copy", "posters", "menus", "plans", "demo")
+    files = [path for folder in folders for path in (ASSETS / folder).glob("*.toml")]
+    wrong = [(path.name, where, hit.word) for path in files if path.name not in ("plans.toml", "compliance.toml")
+             for where, text in texts_of(tomllib.loads(path.read_text("utf-8"))).items()
+             for hit in WORDING.find(text) if hit.group.severity == "error"]
+    assert len(files) > 20 and wrong == []
 
 
 @pytest.mark.parametrize(("text", "found"), [
