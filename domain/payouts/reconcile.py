@@ -97,7 +97,6 @@ def compare(session: Session, account: str, day: date, lines: Sequence[Line], no
     channel.keep_lines(session, account, day, lines)
     found = tuple(_differences(session, account, day, lines))
     opened = halt(session, account, found, now)
-    _settle_blind(session, account, now)
     channel.keep_day(session, account, day, lines, len(found), now)
     return DayReport(account, day, len(lines), sum(line.amount_fen for line in lines if line.income),
                      sum(line.amount_fen for line in lines if not line.income), found, opened)
@@ -210,22 +209,26 @@ class _Seen:
     fail_reason: str = ""
 
 
-def _settle_blind(session: Session, account: str, now: datetime) -> None:
-    """Bills that the provider forgot before we knew their end: money that left and stayed away was paid."""
+def settle_blind(session: Session, account: str, now: datetime) -> int:
+    """Bills that the provider forgot before we knew their end: money that left and stayed away was paid.
+
+    Only once every day that is due was compared. Returns how many were settled.
+    """
     blind = session.scalars(
         select(TransferBill).join(Withdrawal).where(
             Withdrawal.account == account, TransferBill.fault.startswith("blind"),
             TransferBill.made_at <= now - rules.BLIND)).all()
     if not blind or due_days(session, account, now):
-        return
+        return 0
     moved = _moved(session, account, blind, business_date(now))
-    for bill in blind:
+    known = [bill for bill in blind if moved[bill.out_bill_no].net_fen in (0, bill.amount_fen)]
+    for bill in known:
         seen = moved[bill.out_bill_no]
-        if seen.net_fen in (0, bill.amount_fen):
-            state = rules.PAID if seen.net_fen else rules.FAILED
-            reason = "" if seen.net_fen else "FUND_BILL"
-            settling.bill_changed(session, _Seen(bill.out_bill_no, state, seen.at, seen.net_fen, fail_reason=reason),
-                                  "fund_bill", now)
+        state = rules.PAID if seen.net_fen else rules.FAILED
+        reason = "" if seen.net_fen else "FUND_BILL"
+        settling.bill_changed(session, _Seen(bill.out_bill_no, state, seen.at, seen.net_fen, fail_reason=reason),
+                              "fund_bill", now)
+    return len(known)
 
 
 def explain(session: Session, incident_id: int, why: str, actor: Actor, now: datetime) -> approvals.Approval:

@@ -20,6 +20,8 @@ def compare_due(ctx: JobContext) -> bool:
     for account, gateway in sorted(ctx.tool(PayGateways).by_account.items()):
         with ctx.begin() as session:
             days = reconcile.due_days(session, account, ctx.now())
+            if not days and (settled := reconcile.settle_blind(session, account, ctx.now())):
+                log.warning("pay.settled_by_fund_bill", account=account, bills=settled)
         if not days:
             continue
         try:

@@ -1,0 +1,157 @@
+"""The fund bill against our bills: every way in which the two may differ, and those in which they may not."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from bot.kit.pay import FundBillNotReady
+from domain.paychannel import service as channel
+from domain.paychannel.service import Difference
+from domain.payouts import queries, reconcile
+from domain.payouts.reconcile import Moved, judge
+from domain.shared.clock import SHANGHAI, FixedClock
+from tests.dialogs.test_withdrawals import earner, held
+from tests.fakes.shop import Person, Shop
+
+DAY = date(2026, 11, 20)
+NOON = datetime(2026, 11, 20, 12, tzinfo=SHANGHAI)
+
+
+def bill(state: str, **more: Any) -> Any:
+    facts = {"out_bill_no": "HT1", "amount_fen": 100, "state": state, "paid_at": None, "state_at": NOON}
+    return SimpleNamespace(**(facts | more))
+
+
+@pytest.mark.parametrize(("state", "more", "outgo", "income", "kind"), [
+    ("SUCCESS", {"paid_at": NOON}, 100, 0, None), ("SUCCESS", {"paid_at": NOON}, 0, 0, "success_without_line"),
+    ("SUCCESS", {"paid_at": NOON}, 100, 100, "success_without_line"), ("SUCCESS", {"paid_at": NOON}, 99, 0,
+                                                                       "amount_differs"),
+    ("SUCCESS", {"paid_at": NOON}, 200, 0, "paid_twice"), ("SUCCESS", {"paid_at": NOON}, 200, 100, None),
+    ("SUCCESS", {"paid_at": NOON + timedelta(days=1)}, 100, 0, None),
+    ("SUCCESS", {"paid_at": NOON + timedelta(days=1)}, 0, 0, None),
+    ("FAIL", {}, 100, 0, None), ("FAIL", {"state_at": NOON - timedelta(days=1)}, 100, 0, "money_not_returned"),
+    ("CANCELLED", {"state_at": NOON - timedelta(days=1)}, 100, 100, None), ("FAIL", {}, 50, 0, "amount_differs"),
+    ("WAIT_USER_CONFIRM", {}, 100, 0, None), ("PROCESSING", {}, 0, 0, None), ("made", {}, 100, 0, None),
+    ("made", {}, 200, 0, "amount_differs"), ("dropped", {}, 100, 0, "bill_contradicted"), ("dropped", {}, 0, 0, None),
+])
+def test_what_moved_must_be_what_the_state_says(
+    state: str, more: dict[str, Any], outgo: int, income: int, kind: str | None
+) -> None:
+    found = judge(bill(state, **more), Moved(outgo, income), DAY)
+    assert (found.kind if found else None) == kind
+
+
+@pytest.fixture
+def shop(tmp_path: Path, database_url: str, clock: FixedClock) -> Iterator[Shop]:
+    shop = Shop.open(tmp_path, database_url, clock)
+    yield shop
+    shop.close()
+
+
+@pytest.fixture
+def li(shop: Shop) -> Person:
+    """She has 150 yuan on their way, of 158.40."""
+    person = earner(shop, "李姐", 198_000)
+    for said in ("提现 150", "同意", "张三丰", "确认"):
+        person.says(said)
+    return person
+
+
+def open_kinds(shop: Shop) -> list[str]:
+    with shop.runtime.sessions() as session:
+        return [one.kind for one in channel.open_incidents(session, "main")]
+
+
+def compared(shop: Shop) -> list[tuple[date, int]]:
+    with shop.runtime.sessions() as session:
+        return [(one.day, one.open_incidents) for one in channel.compared_days(session, "main", date(2026, 1, 1))]
+
+
+def test_money_that_comes_back_a_day_later_is_no_incident(shop: Shop, li: Person) -> None:
+    shop.wait(hours=48)
+    shop.wait(hours=24)
+    assert [found for _, found in compared(shop)] == [0, 0, 0] and not open_kinds(shop)
+    li.says("佣金").sees("可提现 ¥158.40")
+
+
+def test_a_paid_bill_without_its_line_stops_paying_until_two_people_know_why(shop: Shop, li: Person) -> None:
+    shop.pay.confirms(shop.pay.waiting()[0])
+    shop.wait(minutes=1)
+    li.saw("提现到账 ¥150.00")
+    shop.pay.lines.clear()
+    shop.wait(hours=24)
+    assert open_kinds(shop) == ["success_without_line"]
+    with shop.runtime.sessions() as session:
+        (incident,) = channel.open_incidents(session)
+        sentence = shop.runtime.voice.render("pay.incident.success_without_line", one=incident)
+        assert "¥150.00" in sentence and "商户平台" in sentence
+        assert queries.switch(session).reason.startswith("main: success_without_line")
+    shop.wait(hours=24)
+    assert open_kinds(shop) == ["success_without_line"], "told once"
+
+
+def test_a_changed_line_is_not_taken_for_ours(shop: Shop, li: Person) -> None:
+    shop.pay.confirms(shop.pay.waiting()[0])
+    shop.pay.lines[:] = [replace(line, amount_fen=line.amount_fen - 1) for line in shop.pay.lines]
+    shop.wait(hours=24)
+    assert open_kinds(shop) == ["amount_differs"]
+
+
+def test_lines_that_are_no_transfers_are_not_judged(shop: Shop, li: Person) -> None:
+    now = shop.clock.now()
+    shop.pay.lines.append(replace(shop.pay.lines[0], flow_no="F-fee", business="交易", kind="扣除交易手续费",
+                                  voucher_no="ORDER1", business_no="4200001", at=now))
+    shop.wait(hours=24)
+    assert not open_kinds(shop)
+
+
+def test_a_fund_bill_that_is_late_is_asked_for_again(shop: Shop, li: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    def not_yet(day: date) -> Any:
+        raise FundBillNotReady("STATEMENT_CREATING")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shop.pay, "fund_bill", not_yet)
+        shop.wait(hours=24)
+    assert compared(shop) == []
+    shop.wait(minutes=21)
+    assert len(compared(shop)) == 1
+
+
+def test_days_are_compared_in_order_after_ten_and_once(shop: Shop, li: Person) -> None:
+    made = shop.clock.now().astimezone(SHANGHAI).date()
+    with shop.runtime.sessions.begin() as session:
+        nine = datetime.combine(made + timedelta(days=3), datetime.min.time(), SHANGHAI) + timedelta(hours=9)
+        assert reconcile.due_days(session, "main", nine) == [made, made + timedelta(days=1)]
+        ten = nine + timedelta(hours=1)
+        assert reconcile.due_days(session, "main", ten)[-1] == made + timedelta(days=2)
+        reconcile.compare(session, "main", made, shop.pay.fund_bill(made), ten)
+        assert reconcile.due_days(session, "main", ten)[0] == made + timedelta(days=1)
+        assert reconcile.due_days(session, "other", ten) == []
+
+
+def test_a_bill_that_nobody_can_ask_about_any_more_is_settled_by_the_fund_bill(shop: Shop, li: Person) -> None:
+    (number,) = shop.pay.waiting()
+    shop.pay.confirms(number)
+    shop.pay.bills[number].made_at -= timedelta(days=40)
+    shop.wait(days=30)
+    shop.wait(hours=25)
+    shop.wait(hours=1)
+    li.says("佣金").sees("已提现 ¥150.00")
+    assert not open_kinds(shop) and held(shop) == []
+
+
+def test_what_was_explained_does_not_come_again_but_something_else_does(shop: Shop, li: Person) -> None:
+    found = Difference("amount_differs", "HT1", DAY, 100, 99)
+    with shop.runtime.sessions.begin() as session:
+        now = shop.clock.now()
+        assert channel.stop(session, "main", found, now) and not channel.stop(session, "main", found, now)
+        (incident,) = channel.open_incidents(session)
+        channel.explain(session, incident.id, "a fee of one fen", "zhou", now)
+        session.flush()
+        assert not channel.stop(session, "main", found, now)
+        assert channel.stop(session, "main", replace(found, theirs_fen=98), now)
