@@ -62,11 +62,12 @@ class TagChange(Base):
 
 
 class Stale(Base):
-    """Whose orders or referrals have changed since they were judged. ``marked_at`` is real time."""
+    """A mark that somebody's orders or referrals have changed since they were judged. ``marked_at`` is real time."""
 
     __tablename__ = "insight_stale"
 
-    person_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    id: Mapped[RowId]
+    person_id: Mapped[int]
     marked_at: Mapped[datetime] = mapped_column(server_default=text("clock_timestamp()"))
 
 

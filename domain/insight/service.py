@@ -19,10 +19,9 @@ NIGHT = time(3, 30)
 """When time alone is allowed to move people between segments."""
 
 _TAKE = text("""
-    with taken as (
-        select person_id from insight_stale order by person_id limit :limit for update skip locked),
-    gone as (delete from insight_stale s using taken t where s.person_id = t.person_id)
-    select person_id from taken order by 1""")
+    with taken as (select id from insight_stale order by id limit :limit for update skip locked),
+         gone as (delete from insight_stale s using taken t where s.id = t.id returning s.person_id)
+    select person_id from gone""")
 
 _AGAIN = text("""
     select person_id from person_insight where look_again_at <= :now order by look_again_at, person_id limit :limit""")
@@ -84,10 +83,10 @@ _RETAG = text("""
 
 
 def refresh(session: Session, rules: Segmentation, now: datetime, limit: int = 500) -> int:
-    """Judge people whose orders or referrals changed; returns how many. Several workers share the work."""
-    people = list(session.scalars(_TAKE, {"limit": limit}))
-    _judge(session, people, rules, now)
-    return len(people)
+    """Judge people whose orders or referrals changed; returns how many marks that settled. Workers share the work."""
+    marks = session.scalars(_TAKE, {"limit": limit}).all()
+    _judge(session, sorted(set(marks)), rules, now)
+    return len(marks)
 
 
 def turn(session: Session, rules: Segmentation, now: datetime, limit: int = 2_000) -> int:

@@ -34,7 +34,11 @@ def experiment() -> None:
 @experiment.command("list")
 @json_option
 def list_(as_json: bool) -> None:
-    """List all experiments, newest first."""
+    """List all experiments, newest first.
+
+    \b
+    Example:  python -m bot experiment list --json
+    """
     from domain.experiments import queries
 
     with shop() as runtime, runtime.sessions() as session:
@@ -87,7 +91,11 @@ def create(file: Path, as_name: str) -> None:
 @click.argument("key")
 @as_option
 def start(key: str, as_name: str) -> None:
-    """Expose people from now on."""
+    """Expose people from now on.
+
+    \b
+    Example:  python -m bot experiment start restock-copy --as lin
+    """
     from domain.experiments import service
 
     with shop() as runtime, runtime.sessions.begin() as session:
@@ -102,7 +110,11 @@ def start(key: str, as_name: str) -> None:
 @click.argument("weights", nargs=-1, required=True, metavar="ARM=WEIGHT…")
 @as_option
 def weigh(key: str, weights: tuple[str, ...], as_name: str) -> None:
-    """Change the weights for people who come from now on. Nobody who was exposed before moves."""
+    """Change the weights for people who come from now on. Nobody who was exposed before moves.
+
+    \b
+    Example:  python -m bot experiment weigh restock-copy plain=20 coupon=80 --as lin
+    """
     from domain.experiments import service
 
     wanted: dict[str, int] = {}
@@ -123,7 +135,11 @@ def weigh(key: str, weights: tuple[str, ...], as_name: str) -> None:
 @click.option("--why", required=True, help="The reason, for whoever asks later.")
 @as_option
 def stop(key: str, why: str, as_name: str) -> None:
-    """End it: everybody gets the control again."""
+    """End it: everybody gets the control again.
+
+    \b
+    Example:  python -m bot experiment stop restock-copy --why "the coupon ran out" --as lin
+    """
     from domain.experiments import service
 
     with shop() as runtime, runtime.sessions.begin() as session:
@@ -139,7 +155,11 @@ def stop(key: str, why: str, as_name: str) -> None:
 @click.option("--why", required=True, help="The reason, for whoever asks later.")
 @as_option
 def adopt(key: str, arm: str, why: str, as_name: str) -> None:
-    """End it and give ARM to everybody."""
+    """End it and give ARM to everybody.
+
+    \b
+    Example:  python -m bot experiment adopt restock-copy coupon --why "sells more" --as lin
+    """
     from domain.experiments import service
 
     with shop() as runtime, runtime.sessions.begin() as session:
@@ -157,6 +177,9 @@ def result(key: str, as_json: bool) -> None:
 
     The intervals hold however often one looks. People whose window is still open are not counted yet. Exit status 1
     when the experiment is not to be trusted or does harm.
+
+    \b
+    Example:  python -m bot experiment result restock-copy
     """
     from domain.experiments import queries
 

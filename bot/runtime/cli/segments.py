@@ -27,6 +27,9 @@ def list_(as_json: bool) -> None:
     """Show every tag and segment with the number of its people, and how current all of it is.
 
     Exit status 1 when somebody has waited for more than ten minutes to be judged.
+
+    \b
+    Example:  python -m bot segment list
     """
     from domain.insight import queries
     from domain.shared.money import yuan
@@ -53,7 +56,11 @@ def list_(as_json: bool) -> None:
 @click.argument("person_id", type=click.IntRange(1, 2**63 - 1))
 @json_option
 def show(person_id: int, as_json: bool) -> None:
-    """Show the tags, the RFM scores and the segment of the person with this ID."""
+    """Show the tags, the RFM scores and the segment of the person with this ID.
+
+    \b
+    Example:  python -m bot segment show 17
+    """
     from domain.insight import queries
 
     with shop() as runtime, runtime.sessions() as session:
@@ -73,7 +80,11 @@ def show(person_id: int, as_json: bool) -> None:
 @click.option("--remove", is_flag=True, help="Take the tag off instead.")
 @as_option
 def tag(person_id: int, tag: str, remove: bool, as_name: str) -> None:
-    """Put TAG on the person with this ID, or take it off. Rules never take off what was put on by hand."""
+    """Put TAG on the person with this ID, or take it off. Rules never take off what was put on by hand.
+
+    \b
+    Example:  python -m bot segment tag 17 安心妈妈团 --as lin
+    """
     from domain.audit import service as audit
     from domain.insight import service
     from domain.people import queries as people
@@ -94,7 +105,11 @@ def tag(person_id: int, tag: str, remove: bool, as_name: str) -> None:
 @segment.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path), default=RULES)
 def check(file: Path) -> None:
-    """Say everything that is wrong with the rules of FILE (default: those of this shop)."""
+    """Say everything that is wrong with the rules of FILE (default: those of this shop).
+
+    \b
+    Example:  python -m bot segment check
+    """
     from domain.insight import rules
     from domain.shared.errors import DomainError
 
@@ -108,7 +123,11 @@ def check(file: Path) -> None:
 
 @segment.command()
 def rebuild() -> None:
-    """Judge everybody again, after the rules were changed. Shows how far it is; may be stopped and run again."""
+    """Judge everybody again, after the rules were changed. Shows how far it is; may be stopped and run again.
+
+    \b
+    Example:  python -m bot segment rebuild
+    """
     from domain.insight import service
 
     after: int | None = 0

@@ -43,10 +43,12 @@ create table tag_change (
 );
 create index ix_tag_change_person_id_id on tag_change (person_id, id);
 
+-- A mark each time, not one a person: with a unique key two hundred people who follow one sharer would wait for each other.
 create table insight_stale (
+    id bigint generated always as identity,
     person_id bigint not null,
     marked_at timestamptz not null default clock_timestamp(),
-    constraint pk_insight_stale primary key (person_id)
+    constraint pk_insight_stale primary key (id)
 );
 
 create table insight_rebuild (
@@ -58,11 +60,8 @@ create table insight_rebuild (
     constraint pk_insight_rebuild primary key (id)
 );
 
--- In id order, so that two batches cannot wait for each other.
 create function insight_mark(people bigint[]) returns void language sql as $$
-    insert into insight_stale (person_id)
-    select distinct p from unnest(people) as p where p is not null order by p
-        on conflict (person_id) do nothing;
+    insert into insight_stale (person_id) select distinct p from unnest(people) as p where p is not null;
 $$;
 
 create function insight_of_orders() returns trigger language plpgsql as $$
