@@ -8,6 +8,7 @@ from handlers.web.ops import (
     log,
     months,
     operators,
+    payouts,
     plans,
 )
 from handlers.web.ops.context import OpsOperation
@@ -17,6 +18,7 @@ PREFIX = "/api/v1/ops"
 TOPICS = (
     operators,
     approvals,
+    payouts,
     plans,
     compliance,
     months,
