@@ -84,6 +84,74 @@ class Settlement(Base):
     released_at: Mapped[datetime | None]
 
 
+class Milestone(Base):
+    """A fixed sum for sales. provisional → final (let go) | revoked (taken back); merged: the other person had it too.
+
+    ``n`` counts the tries: what was revoked may be reached again. ``check_at``: when to look whether it is final.
+    """
+
+    __tablename__ = "milestone"
+    __table_args__ = (
+        UniqueConstraint("person_id", "key", "n"),
+        CheckConstraint("key in ('first_sale', 'streak', 'team')", name="key"),
+        CheckConstraint("state in ('provisional', 'final', 'revoked', 'merged')", name="state"),
+        CheckConstraint("amount_fen > 0", name="amount"),
+        CheckConstraint("(state = 'provisional') = (ended_at is null)", name="ended"),
+        Index("uq_milestone_standing", "person_id", "key", unique=True,
+              postgresql_where=text("state in ('provisional', 'final')")),
+        Index("ix_milestone_check", "check_at", postgresql_where=text("state = 'provisional'")),
+    )
+
+    id: Mapped[RowId]
+    person_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
+    key: Mapped[str]
+    n: Mapped[int]
+    state: Mapped[str] = mapped_column(server_default="provisional")
+    amount_fen: Mapped[int]
+    plan_version: Mapped[int] = mapped_column(ForeignKey("commission_plan.version"))
+    reached_at: Mapped[datetime]
+    check_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+
+
+class MilestoneDue(Base):
+    """A seller whose sales changed: to be looked at, then gone."""
+
+    __tablename__ = "milestone_due"
+
+    id: Mapped[RowId]
+    person_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
+
+
+class ServiceAct(Base):
+    """Service that somebody did and an operator recorded, paid by the plan of the day. ``month``: of the cap."""
+
+    __tablename__ = "service_act"
+    __table_args__ = (
+        UniqueConstraint("item", "reference"),
+        CheckConstraint("amount_fen > 0 and item <> '' and reference <> ''", name="amount"),
+        CheckConstraint("(revoked_at is null) = (revoke_reason = '')", name="revoked"),
+        Index(None, "person_id", "month"),
+        Index("ix_service_act_release", "release_at",
+              postgresql_where=text("released_at is null and revoked_at is null")),
+    )
+
+    id: Mapped[RowId]
+    person_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
+    item: Mapped[str]
+    reference: Mapped[str]
+    month: Mapped[date]
+    happened_at: Mapped[datetime]
+    amount_fen: Mapped[int]
+    plan_version: Mapped[int] = mapped_column(ForeignKey("commission_plan.version"))
+    operator: Mapped[str]
+    recorded_at: Mapped[datetime]
+    release_at: Mapped[datetime]
+    released_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+    revoke_reason: Mapped[str] = mapped_column(server_default="")
+
+
 class SettlementLate(Base):
     """Somebody whose counted month changed: to be looked at again, then gone."""
 

@@ -222,6 +222,8 @@ def move(session: Session, kept_id: int, gone_id: int, now: datetime) -> dict[st
            set direct_fen = v.direct_fen + excluded.direct_fen, team_fen = v.team_fen + excluded.team_fen,
                direct_orders = v.direct_orders + excluded.direct_orders
     """), ends)
+    session.execute(text("update milestone_due set person_id = :kept where person_id = :gone"), ends)
+    session.execute(text("update service_act set person_id = :kept where person_id = :gone"), ends)
     moved = session.execute(text("""
         update settlement g set person_id = :kept, n = g.n + 1 + coalesce((
             select max(k.n) from settlement k

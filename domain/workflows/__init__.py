@@ -17,6 +17,8 @@ Facts for subscribers go into the outbox (queue ``fact``) in the same transactio
 | ``month.adjusted`` ``:<settlement id>`` | month kind (ladder, team) amount_fen (signed) target_fen volume_fen
   to_debt_fen |
 | ``settlement.released`` ``:<settlement id>`` | month kind amount_fen to_available_fen debt_repaid_fen |
+| ``milestone.reached``, ``.final``, ``.revoked`` ``:<milestone id>`` | key (first_sale, streak, team) amount_fen |
+| ``service.earned`` ``:<service act id>`` | title amount_fen reference |
 
 ``title`` is that of the first line that earns; ``rule`` is a plan rule's key (``category:fmcg``, ``default``, …).
 """

@@ -16,6 +16,7 @@ from domain.referrals import service as referrals
 from domain.rewards import service as rewards
 from domain.risk import service as risk
 from domain.roles import service as roles
+from domain.settlements import milestones
 from domain.settlements import service as settlements
 from domain.vault import service as vault
 
@@ -35,6 +36,7 @@ MOVERS: tuple[Mover, ...] = (
     risk.move,
     payouts.move,
     settlements.move,
+    milestones.move,
     points.move,
     journeys.move,
 )

@@ -5,7 +5,7 @@ from datetime import timedelta
 from bot.kit.chores import Chores
 from bot.kit.jobs import Claimed, Done, Ended, JobContext, Jobs
 from domain.notices import service as notices
-from domain.settlements import adjusting, service
+from domain.settlements import adjusting, milestones, service, service_acts
 from domain.settlements import queries as settlements
 
 AT_ONCE = 500
@@ -36,9 +36,18 @@ def adjust_late(ctx: JobContext) -> bool:
 
 @chores.every("month.release", timedelta(minutes=10))
 def release(ctx: JobContext) -> bool:
-    """Ladder and team money whose hold is over."""
+    """Ladder, team and service money whose hold is over."""
     with ctx.begin() as session:
-        return service.release_due(session, ctx.now(), AT_ONCE) == AT_ONCE
+        many = service.release_due(session, ctx.now(), AT_ONCE) == AT_ONCE
+    with ctx.begin() as session:
+        return service_acts.release_due(session, ctx.now(), AT_ONCE) == AT_ONCE or many
+
+
+@chores.every("milestones.tend", timedelta(minutes=1))
+def tend_milestones(ctx: JobContext) -> bool:
+    """What sales reach, what returns revoke, what is final."""
+    with ctx.begin() as session:
+        return milestones.tend(session, ctx.now(), AT_ONCE) >= AT_ONCE
 
 
 @jobs.on("month.closed")
@@ -68,6 +77,26 @@ def released(ctx: JobContext, effect: Claimed) -> Ended:
     fact = effect.payload
     return _tell(ctx, effect, "money.month_released",
                  {name: fact[name] for name in ("month", "kind", "to_available_fen", "debt_repaid_fen")})
+
+
+@jobs.on("milestone.reached")
+def milestone_reached(ctx: JobContext, effect: Claimed) -> Ended:
+    return _tell(ctx, effect, "money.milestone_reached", effect.payload)
+
+
+@jobs.on("milestone.final")
+def milestone_final(ctx: JobContext, effect: Claimed) -> Ended:
+    return _tell(ctx, effect, "money.milestone_final", effect.payload)
+
+
+@jobs.on("milestone.revoked")
+def milestone_revoked(ctx: JobContext, effect: Claimed) -> Ended:
+    return _tell(ctx, effect, "money.milestone_revoked", effect.payload)
+
+
+@jobs.on("service.earned")
+def service_earned(ctx: JobContext, effect: Claimed) -> Ended:
+    return _tell(ctx, effect, "money.service_earned", effect.payload)
 
 
 def _tell(ctx: JobContext, effect: Claimed, key: str, facts: dict[str, object]) -> Ended:

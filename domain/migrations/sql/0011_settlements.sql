@@ -213,6 +213,7 @@ begin
         insert into refund_line select * from jsonb_populate_recordset(null::refund_line, doc -> 'refund_lines');
     end if;
     perform settlement_note_late(doc);
+    perform milestone_note(doc);
 end $$;
 
 -- As before (0002), and under the lock.
@@ -451,3 +452,123 @@ begin
     update month_close set done_upto = last_one where month = the_month;
     return people;
 end $$;
+
+-- ---- Milestones and service ---------------------------------------------------------------------------------------
+
+-- A fixed sum for what somebody sold: the first sale, a streak of days, so many active buyers. Provisional until the sales
+-- it rests on can no longer be returned; revoked when they are. Once for each person and key: at most one stands.
+create table milestone (
+    id bigint generated always as identity constraint pk_milestone primary key,
+    person_id bigint not null constraint fk_milestone_person_id references person (id),
+    key text not null,
+    n bigint not null,
+    state text not null default 'provisional',
+    amount_fen bigint not null,
+    plan_version bigint not null constraint fk_milestone_plan_version references commission_plan (version),
+    reached_at timestamptz not null,
+    check_at timestamptz not null,
+    ended_at timestamptz,
+    constraint uq_milestone_person_id_key_n unique (person_id, key, n),
+    constraint ck_milestone_key check (key in ('first_sale', 'streak', 'team')),
+    constraint ck_milestone_state check (state in ('provisional', 'final', 'revoked', 'merged')),
+    constraint ck_milestone_amount check (amount_fen > 0),
+    constraint ck_milestone_ended check ((state = 'provisional') = (ended_at is null))
+);
+create unique index uq_milestone_standing on milestone (person_id, key) where state in ('provisional', 'final');
+create index ix_milestone_check on milestone (check_at) where state = 'provisional';
+create trigger milestone_kept before delete or truncate on milestone
+    for each statement execute function refuse_change();
+create trigger milestone_fixed before update of key, amount_fen, plan_version, reached_at on milestone
+    for each statement execute function refuse_change();
+
+-- Sellers whose sales changed: to be looked at, then gone. As settlement_late: never shared rows.
+create table milestone_due (
+    id bigint generated always as identity constraint pk_milestone_due primary key,
+    person_id bigint not null constraint fk_milestone_due_person_id references person (id)
+);
+
+-- Written only for shops one of whose plans pays milestones.
+create function milestone_note(doc jsonb) returns void language plpgsql as $$
+begin
+    if not exists (select from commission_plan where document ? 'milestones') then
+        return;
+    end if;
+    insert into milestone_due (person_id)
+    select distinct o.seller_id
+      from (select (f ->> 'id')::bigint as id from jsonb_array_elements(doc -> 'orders') f
+            union select (f ->> 'order_id')::bigint from jsonb_array_elements(doc -> 'refunds') f
+            union select (f ->> 'id')::bigint from jsonb_array_elements(doc -> 'changed') f
+             where f ->> 'closed_at' is not null) touched
+      join customer_order o on o.id = touched.id
+     where o.seller_id is not null;
+end $$;
+
+-- What people's sales as promoters (or more) are worth as milestones: ``held`` by every unreturned sale since ``since``, ``firm`` by those alone
+-- whose hold is over at ``now``. A first sale counts only for who had none before ``since``.
+create function milestones_reached(people bigint[], since timestamptz, now timestamptz, hold interval, days bigint,
+                                   size bigint)
+returns table (person_id bigint, key text, held boolean, firm boolean) language sql stable as $$
+    with sale as (
+        select o.seller_id, o.buyer_id, o.paid_at, (o.paid_at at time zone 'Asia/Shanghai')::date as day,
+               coalesce(o.completed_at + hold <= now, false) as firm
+          from customer_order o
+         where o.seller_id = any (people) and o.closed_at is null and o.refunded_fen < o.paid_fen
+           and exists (select from role_grant g where g.person_id = o.seller_id and g.granted_at <= o.paid_at
+                          and (g.revoked_at is null or g.revoked_at > o.paid_at))
+    ), counted as (
+        select * from sale where since is null or paid_at >= since
+    ), islands as (
+        select seller_id, day, bool_or(firm) as firm,
+               day - (row_number() over (partition by seller_id order by day))::int as island
+          from counted group by seller_id, day
+    ), firm_islands as (
+        select seller_id, day - (row_number() over (partition by seller_id order by day))::int as island
+          from islands where firm
+    ), streak as (
+        select p.id as seller_id,
+               coalesce((select max(n) from (select count(*) as n from islands i where i.seller_id = p.id group by island) a),
+                        0) as held,
+               coalesce((select max(n) from (select count(*) as n from firm_islands i where i.seller_id = p.id
+                                              group by island) b), 0) as firm
+          from unnest(people) as p (id)
+    )
+    select p.id, 'first_sale',
+           exists (select from counted c where c.seller_id = p.id)
+               and not exists (select from sale s where s.seller_id = p.id and s.paid_at < since),
+           exists (select from counted c where c.seller_id = p.id and c.firm)
+               and not exists (select from sale s where s.seller_id = p.id and s.paid_at < since)
+      from unnest(people) as p (id)
+    union all
+    select seller_id, 'streak', held >= days, firm >= days from streak
+    union all
+    select p.id, 'team', count(distinct c.buyer_id) >= size,
+           count(distinct c.buyer_id) filter (where c.firm) >= size
+      from unnest(people) as p (id) left join counted c on c.seller_id = p.id group by p.id;
+$$;
+
+-- Service worth paying for, recorded by an operator: once for each reference, at most so often a month as the plan says.
+create table service_act (
+    id bigint generated always as identity constraint pk_service_act primary key,
+    person_id bigint not null constraint fk_service_act_person_id references person (id),
+    item text not null,
+    reference text not null,
+    month date not null,
+    happened_at timestamptz not null,
+    amount_fen bigint not null,
+    plan_version bigint not null constraint fk_service_act_plan_version references commission_plan (version),
+    operator text not null,
+    recorded_at timestamptz not null,
+    release_at timestamptz not null,
+    released_at timestamptz,
+    revoked_at timestamptz,
+    revoke_reason text not null default '',
+    constraint uq_service_act_item_reference unique (item, reference),
+    constraint ck_service_act_amount check (amount_fen > 0 and item <> '' and reference <> ''),
+    constraint ck_service_act_revoked check ((revoked_at is null) = (revoke_reason = ''))
+);
+create index ix_service_act_person_id_month on service_act (person_id, month);
+create index ix_service_act_release on service_act (release_at) where released_at is null and revoked_at is null;
+create trigger service_act_kept before delete or truncate on service_act
+    for each statement execute function refuse_change();
+create trigger service_act_fixed before update of item, reference, month, happened_at, amount_fen, plan_version, operator,
+    recorded_at on service_act for each statement execute function refuse_change();
