@@ -51,3 +51,25 @@ def test_a_month_is_closed_by_hand_and_shown(office: Office, shop: Shop) -> None
     office.get("finance", f"/people/{2**64}/statements/2026-11", expect=404)
     acts = office.rows("select operator from audit_event where act = 'month.close' order by id")
     assert [row.operator for row in acts] == ["zhou", "lin"]
+
+
+def test_service_is_recorded_and_taken_back(office: Office, shop: Shop) -> None:
+    from domain.commissions import plans
+    from domain.commissions import service as commissions
+
+    with shop.sessions.begin() as session:
+        commissions.ensure_plan(session, plans.parse({"name": "x", "levels": 1, "rules": [], "service": [
+            {"key": "after_sale", "title": "售后响应", "fen": 300}]}), shop.clock.now())
+    new = {"person_id": shop.people["李姐"], "item": "after_sale", "reference": "T-1"}
+    done = office.post("operator", "/service-acts", new, expect=201)
+    assert (done["amount_fen"], done["operator"], done["revoked_at"]) == (300, "wu", None)
+    assert office.post("finance", "/service-acts", new, expect=201) == done
+    said = office.post("operator", "/service-acts", new | {"reference": "T-2"}, expect=409)["error"]
+    assert said["code"] == "service_cap" and "每月 1 次" in said["message"]
+    office.post("operator", "/service-acts", new | {"person_id": 999_999, "reference": "T-3"}, expect=404)
+    office.post("operator", "/service-acts", new | {"reference": ""}, expect=422)
+    office.post("operator", f"/service-acts/{done['id']}/revoke", {"reason": "x"}, expect=403)
+    assert office.post("finance", f"/service-acts/{done['id']}/revoke", {"reason": "记错"})["revoke_reason"] == "记错"
+    office.post("finance", f"/service-acts/{2**70}/revoke", {"reason": "x"}, expect=404)
+    assert [one["id"] for one in office.get("operator", f"/service-acts?person={new['person_id']}")["acts"]] == [
+        done["id"]]

@@ -34,6 +34,7 @@ _COMMANDS = {
     "experiment": "experiments:experiment",
     "role": "roles:role",
     "month": "months:month",
+    "service": "service_acts:service",
     "env-example": "checks:env_example",
 }
 

@@ -51,10 +51,10 @@ def record(
     from domain.settlements import service_acts
 
     with shop() as runtime, runtime.sessions.begin() as session:
-        now = runtime.clock.now()
-        done = service_acts.record(session, person_id, item, reference, happened_at or now, acting(session, as_name), now)
-        _tell(done, as_json)
-    runtime.bell.ring(frozenset({"fact"}))
+        actor, now = acting(session, as_name), runtime.clock.now()
+        done = service_acts.record(session, person_id, item, reference, happened_at or now, actor, now)
+        runtime.bell.ring(["fact"])
+    _tell(done, as_json)
 
 
 @service.command()

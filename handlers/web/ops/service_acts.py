@@ -74,8 +74,8 @@ OPERATIONS = (
                  "The newest 100.", ServiceActs, index, refusals=(BAD,),
                  query=(Parameter("person", "Only this person's: their id."),)),
     OpsOperation("POST", "/service-acts", "recordServiceAct", "Service", "Pay for an act of service",
-                 "By the plan of the day it happened, pending for the plan's hold, at most so often a month as the plan "
-                 "says. The same reference again gets the same answer.", ServiceAct, record, status=201,
+                 "By the plan of the day it happened, pending for the plan's hold, at most so often a month as the "
+                 "plan says. The same reference again gets the same answer.", ServiceAct, record, status=201,
                  body=(NewServiceAct,), read_body=shaped(NewServiceAct), refusals=(NO_SUCH, REFUSED, TOO_LARGE, BAD)),
     OpsOperation("POST", "/service-acts/<int:act_id>/revoke", "revokeServiceAct", "Service", "Take one back",
                  "From pending, or from what is available and then as a debt.", ServiceAct, revoke, roles=MONEY,

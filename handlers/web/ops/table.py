@@ -10,6 +10,7 @@ from handlers.web.ops import (
     operators,
     payouts,
     plans,
+    service_acts,
 )
 from handlers.web.ops.context import OpsOperation
 
@@ -22,6 +23,7 @@ TOPICS = (
     plans,
     compliance,
     months,
+    service_acts,
     books,
     log,
 )

@@ -1,4 +1,4 @@
-"""Milestones pay promoters for sales: provisional, final after the return window, revoked on return. Service by hand."""
+"""Milestones pay promoters for sales: provisional, final after the return window, revoked on return. And service."""
 
 from datetime import timedelta
 from typing import Any
