@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from domain.journeys.conditions import ORDERED, Condition, Test, Value, tests
+from domain.journeys.conditions import ORDERED, Comparison, Condition, Value, tests
 from domain.journeys.document import (
     END,
     Emit,
@@ -127,7 +127,7 @@ def _condition(condition: Condition, trigger: EventKind, heard: EventKind) -> It
             yield f"{test.name} is of type {kind}, compared with {test.value!r}"
 
 
-def _values(test: Test) -> tuple[Value, ...]:
+def _values(test: Comparison) -> tuple[Value, ...]:
     return test.value if isinstance(test.value, tuple) else (test.value,)
 
 

@@ -22,7 +22,7 @@ ORDERED = frozenset({"<", "<=", ">", ">="})
 
 
 @dataclass(frozen=True, slots=True)
-class Test:
+class Comparison:
     """One fact compared with a fixed value. ``op``: = != < <= > >= in, or ``known``."""
 
     name: str
@@ -45,7 +45,7 @@ class Not:
     part: "Condition"
 
 
-Condition = Test | All | AnyOf | Not
+Condition = Comparison | All | AnyOf | Not
 
 ALWAYS = All(())
 
@@ -77,13 +77,13 @@ def _atom(said: str) -> Condition:
     op, value = found["op"] or "=", found["value"]
     test: Condition
     if op == "is known":
-        test = Test(found["name"], "known")
+        test = Comparison(found["name"], "known")
     elif found["op"] is None:
-        test = Test(found["name"], "=", True)
+        test = Comparison(found["name"], "=", True)
     elif op == "in":
-        test = Test(found["name"], op, _choices(said, value or ""))
+        test = Comparison(found["name"], op, _choices(said, value or ""))
     else:
-        test = Test(found["name"], op, _literal(said, value or ""))
+        test = Comparison(found["name"], op, _literal(said, value or ""))
     return Not(test) if found["negated"] else test
 
 
@@ -106,13 +106,13 @@ def _literal(said: str, value: str) -> Value:
 def write(condition: Condition) -> Any:
     """The authoring form of a condition; ``read`` gives the same condition back."""
     match condition:
-        case Test(name, "known"):
+        case Comparison(name, "known"):
             return f"{name} is known"
-        case Test(name, "=", True):
+        case Comparison(name, "=", True):
             return name
-        case Test(name, "in", tuple() as values):
+        case Comparison(name, "in", tuple() as values):
             return f"{name} in [{', '.join(_written(value) for value in values)}]"
-        case Test(name, op, value):
+        case Comparison(name, op, value):
             return f"{name} {op} {_written(value)}"
         case All(parts):
             return [write(part) for part in parts]
@@ -120,7 +120,7 @@ def write(condition: Condition) -> Any:
             return {"any": [write(part) for part in parts]}
         case Not(part):
             inside = write(part)
-            return f"not {inside}" if isinstance(part, Test) else {"not": inside}
+            return f"not {inside}" if isinstance(part, Comparison) else {"not": inside}
 
 
 def _written(value: Any) -> str:
@@ -129,10 +129,10 @@ def _written(value: Any) -> str:
     return str(value) if isinstance(value, int) else f"'{value}'"
 
 
-def tests(condition: Condition) -> Iterator[Test]:
+def tests(condition: Condition) -> Iterator[Comparison]:
     """Every test in it, for checking names and types."""
     match condition:
-        case Test():
+        case Comparison():
             yield condition
         case All(parts) | AnyOf(parts):
             for part in parts:
@@ -144,7 +144,7 @@ def tests(condition: Condition) -> Iterator[Test]:
 def holds(condition: Condition, look: Look) -> bool:
     """Whether it is so. Asks only for the facts it needs, from left to right."""
     match condition:
-        case Test(name, op, value):
+        case Comparison(name, op, value):
             return _passes(look(name), op, value)
         case All(parts):
             return all(holds(part, look) for part in parts)
@@ -176,7 +176,7 @@ def _passes(known: Value, op: str, value: Any) -> bool:
 def explain(condition: Condition, look: Look) -> str:
     """The facts behind the verdict: ``orders.count = 0, wanted >= 1``; only the parts that decided."""
     match condition:
-        case Test(name, op, value):
+        case Comparison(name, op, value):
             if op == "known":
                 wanted = "known"
             else:

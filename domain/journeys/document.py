@@ -166,13 +166,15 @@ class Exit:
     """What ends a run early. With ``on``: such an event; without: the condition alone, asked at every claim and at send
     time.
 
-    ``when`` may name ``this.field`` of the event. ``reason`` is the outcome that is kept.
+    ``when`` may name ``this.field`` of the event. ``reason`` is the outcome that is kept. ``lasting``: without an
+    event, the condition must be found twice, so many seconds apart; who is in doubt is told nothing meanwhile.
     """
 
     on: str
     match: tuple[str, ...]
     when: Condition
     reason: str
+    lasting: int = 0
 
 
 @dataclass(frozen=True, slots=True)

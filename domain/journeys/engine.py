@@ -45,7 +45,7 @@ class Batch:
     visits: list[tuple[int, Visit]] = field(default_factory=list)
     effects: list[outbox.Effect] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
-    looped: set[int] = field(default_factory=set)
+    other_ctx: set[int] = field(default_factory=set)
     failed: list[tuple[Run, str]] = field(default_factory=list)
 
     def take(self, edition: Edition, walk: Walk, before: Run, now: datetime) -> None:
@@ -56,8 +56,8 @@ class Batch:
         self.visits += [(run.id, visit) for visit in walk.visits]
         self.effects += effects_of(edition.journey, run, walk.deeds, now)
         self.events += events_of(run, walk.deeds, now)
-        if run.loops != before.loops:
-            self.looped.add(run.id)
+        if run.loops != before.loops or run.doubted_at != before.doubted_at:
+            self.other_ctx.add(run.id)
 
 
 def journeys_due(session: Session, now: datetime) -> list[int]:
@@ -135,7 +135,7 @@ def _settle(session: Session, library: Library, shelf: Shelf, run: Run, now: dat
 
 
 def _write(session: Session, batch: Batch, now: datetime) -> None:
-    store.write(session, batch.runs, batch.visits, now, frozenset(batch.looped))
+    store.write(session, batch.runs, batch.visits, now, frozenset(batch.other_ctx))
     outbox.put(session, batch.effects, now)
     store.hear(session, batch.events, now)
     for run, fault in batch.failed:

@@ -219,7 +219,10 @@ def _goal(form: Form) -> Goal:
 
 def _exit(form: Form) -> Exit:
     on = form.take("on", str, "")
-    made = Exit(on, form.names("match"), form.condition("when"), form.take("reason", str, on or "no_longer"))
+    made = Exit(on, form.names("match"), form.condition("when"), form.take("reason", str, on or "no_longer"),
+                form.seconds("for", "0s"))
+    if on and made.lasting:
+        form.fault("for waits whether a condition lasts: it does not go with on")
     if not on and made.when == ALWAYS:
         form.fault("needs on, or when, or both")
     if not on and made.match:

@@ -59,8 +59,12 @@ def advance(edition: Edition, run: Run, facts: Facts, now: datetime, zone: ZoneI
         end(run, "no_goal", now)
         return walk
     if reason := called_off(edition.journey, look):
-        end(run, reason, now)
+        if (until := _in_doubt(edition.journey, run, reason, look, now)) is not None:
+            run.due_at = until
+        else:
+            end(run, reason, now)
         return walk
+    run.doubted_at = None
     for _ in range(MAX_HOPS):
         step = edition.steps[run.step]
         onward = _pass(walk, step, facts, look, now, zone)
@@ -177,6 +181,14 @@ def _at_minute(moment: datetime, minute: int, zone: ZoneInfo) -> datetime:
 def called_off(journey: Journey, look: Look) -> str:
     """The reason why a run must end now, by the conditions that ask no event; '' when it goes on."""
     return next((one.reason for one in journey.exits if not one.on and holds(one.when, look)), "")
+
+
+def _in_doubt(journey: Journey, run: Run, reason: str, look: Look, now: datetime) -> datetime | None:
+    """When to look again whether an exit lasts; None when it is certain."""
+    found = [one for one in journey.exits if not one.on and one.reason == reason and holds(one.when, look)]
+    lasting = timedelta(seconds=min(one.lasting for one in found))
+    run.doubted_at = run.doubted_at or now
+    return run.doubted_at + lasting if now < run.doubted_at + lasting else None
 
 
 def end(run: Run, reason: str, now: datetime) -> None:

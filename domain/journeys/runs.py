@@ -90,6 +90,7 @@ class Run:
     goal_until: datetime | None = None
     converted_at: datetime | None = None
     loops: dict[str, int] = field(default_factory=dict)
+    doubted_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

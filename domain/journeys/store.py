@@ -84,8 +84,13 @@ def one(session: Session, run_id: int) -> Run | None:
 
 def _runs(session: Session, statement: str, asked: tuple[Any, ...]) -> list[Run]:
     rows = session.connection().exec_driver_sql(statement, asked)
-    return [Run(**dict(zip(_PLAIN, row[:-1], strict=True)), event=row[-1].get("event", {}),
-                loops=row[-1].get("loops", {})) for row in rows]
+    return [Run(**dict(zip(_PLAIN, row[:-1], strict=True)), **_from_ctx(row[-1])) for row in rows]
+
+
+def _from_ctx(ctx: Json) -> Json:
+    doubted = ctx.get("doubted_at")
+    return {"event": ctx["event"], "loops": ctx.get("loops", {}),
+            "doubted_at": datetime.fromisoformat(doubted) if doubted else None}
 
 
 def write(session: Session, runs: Sequence[Run], visits: Sequence[tuple[int, Visit]], now: datetime,
@@ -130,7 +135,8 @@ def hear(session: Session, events: Sequence[Event], now: datetime) -> int:
 def _row(run: Run, with_ctx: bool) -> Json:
     row = {name: getattr(run, name) for name in _PLAIN}
     if with_ctx:
-        row["ctx"] = {"event": run.event, "loops": run.loops} if run.loops else {"event": run.event}
+        row["ctx"] = {"event": run.event} | ({"loops": run.loops} if run.loops else {}) | (
+            {"doubted_at": run.doubted_at} if run.doubted_at else {})
     return row
 
 

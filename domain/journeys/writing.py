@@ -38,6 +38,7 @@ def dump(journey: Journey) -> Json:
         "cooldown": written_duration(journey.cooldown), "max_age": written_duration(journey.max_age),
         "holdout": f"{journey.holdout_bps // 100}.{journey.holdout_bps % 100:02d}%",
         "exits": [{"on": one.on, "match": list(one.match), "reason": one.reason} | _if("when", one.when)
+                  | ({"for": written_duration(one.lasting)} if one.lasting else {})
                   for one in journey.exits],
         "step": [{"id": step.id} | _step(step) for step in journey.steps],
     } | _if("when", journey.when)
