@@ -42,7 +42,8 @@ def _said(journey: Journey, run: Run, deed: Deed, step: Say, key: str, now: date
     purpose = journey.purpose_of(step)
     expires = deed.planned_at + timedelta(seconds=step.expires)
     guard = f"{run.id}:{deed.visit_no}"
-    notice = notices.Notice(run.person_id, purpose, key, step.text, dict(deed.facts), expires_at=expires, guard=guard)
+    notice = notices.Notice(run.person_id, purpose, key, step.text, dict(deed.facts), expires_at=expires, guard=guard,
+                            priority=journey.priority)
     made = [notices.effect(notice, now)]
     if step.picture:
         payload = {"purpose": purpose, "guard": guard, "event": run.event, "cause": key, "account": ""}

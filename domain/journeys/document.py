@@ -205,6 +205,7 @@ class Journey:
     cooldown: int = 0
     max_age: int = 3 * DAY
     holdout_bps: int = 500
+    priority: int = 0
     goal: Goal | None = None
     exits: tuple[Exit, ...] = ()
 

@@ -44,7 +44,7 @@ _KEY = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
 _PERCENT = re.compile(r"(\d{1,2})(?:\.(\d{1,2}))?%")
 _HEAD = frozenset({"key", "title", "about", "purpose", "on", "when", "run_key", "reentry", "cooldown", "max_age",
-                   "holdout", "goal", "exits", "step"})
+                   "holdout", "priority", "goal", "exits", "step"})
 YEAR = 366 * DAY
 
 
@@ -176,10 +176,12 @@ def read(raw: Mapping[str, Any]) -> Journey:
         on=head.take("on", str), steps=steps, when=head.condition("when"), run_key=head.take("run_key", str, ""),
         reentry=_one_of(head, "reentry", ("never", "after_exit", "restart", "parallel"), "never"),  # type: ignore[arg-type]
         cooldown=head.seconds("cooldown", "0s"), max_age=head.seconds("max_age", "3d", least=60),
-        holdout_bps=_percent(head), goal=_goal(goal) if goal else None, exits=tuple(_exit(one) for one in exits),
+        holdout_bps=_percent(head), priority=head.take("priority", int, 0), goal=_goal(goal) if goal else None, exits=tuple(_exit(one) for one in exits),
     )
     head.seen |= _HEAD
     head.done()
+    if not 0 <= journey.priority <= 9:
+        head.fault("priority must be between 0 and 9")
     if journey.cooldown and journey.reentry != "after_exit":
         head.fault("cooldown goes with reentry = \"after_exit\"")
     if faults:

@@ -37,6 +37,7 @@ def dump(journey: Journey) -> Json:
         "on": journey.on, "run_key": journey.run_key, "reentry": journey.reentry,
         "cooldown": written_duration(journey.cooldown), "max_age": written_duration(journey.max_age),
         "holdout": f"{journey.holdout_bps // 100}.{journey.holdout_bps % 100:02d}%",
+        "priority": journey.priority,
         "exits": [{"on": one.on, "match": list(one.match), "reason": one.reason} | _if("when", one.when)
                   | ({"for": written_duration(one.lasting)} if one.lasting else {})
                   for one in journey.exits],
