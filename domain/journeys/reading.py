@@ -176,7 +176,8 @@ def read(raw: Mapping[str, Any]) -> Journey:
         on=head.take("on", str), steps=steps, when=head.condition("when"), run_key=head.take("run_key", str, ""),
         reentry=_one_of(head, "reentry", ("never", "after_exit", "restart", "parallel"), "never"),  # type: ignore[arg-type]
         cooldown=head.seconds("cooldown", "0s"), max_age=head.seconds("max_age", "3d", least=60),
-        holdout_bps=_percent(head), priority=head.take("priority", int, 0), goal=_goal(goal) if goal else None, exits=tuple(_exit(one) for one in exits),
+        holdout_bps=_percent(head), priority=head.take("priority", int, 0),
+        goal=_goal(goal) if goal else None, exits=tuple(_exit(one) for one in exits),
     )
     head.seen |= _HEAD
     head.done()

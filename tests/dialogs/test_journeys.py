@@ -179,10 +179,10 @@ def test_other_products_do_not_end_it(shop: Shop, restock: Person) -> None:
     restock.saw("快用完了")
 
 
-def test_less_please_ends_it_and_a_returned_order_too(shop: Shop, restock: Person) -> None:
+def test_no_more_of_it_ends_it_and_a_returned_order_too(shop: Shop, restock: Person) -> None:
     wang = shop.person("小王")
     shop.paid("B1", by=wang, fen=5_980, sku="MILK-12")
-    restock.says("少发点")
+    restock.says("少发点").says("少发点")
     shop.refunded("B1", fen=5_980)
     for _ in range(9):
         shop.wait(days=1)
