@@ -15,7 +15,7 @@ from domain.audit import service as audit
 from domain.audit.rules import Actor
 from domain.inbox import service as inbox
 from domain.notices.models import NoticePreference
-from domain.notices.rules import Facts, Policy, Purpose, Verdict, judge, place_of
+from domain.notices.rules import Facts, Policy, Purpose, Verdict, caps, judge, place_of
 from domain.shared import outbox
 from domain.shared.clock import SHANGHAI
 
@@ -162,6 +162,22 @@ def _capped(session: Session, one: Leaving, known: Facts, policy: Policy) -> Fac
         "soon": now + timedelta(minutes=policy.plan_minutes), "priority": one.priority, "expires": one.expires_at})
     behind = session.execute(_BEHIND, {"since": now - timedelta(minutes=policy.behind_minutes)})
     return replace(known, **counts._mapping, better=bool(better.scalar()), behind=bool(behind.scalar()))
+
+
+def because(found: Facts, policy: Policy) -> str:
+    """The facts behind a verdict as one line, for whoever asks why."""
+    day, week, month = caps(policy, less=found.less, unanswered=found.unanswered)
+    parts = ["follows" if found.reachable else "does not follow", "allows it" if found.consented else "said no"]
+    if found.paused_until:
+        parts.append(f"muted until {found.paused_until:%Y-%m-%d}")
+    if found.switched_off:
+        parts.append("switched off for everybody")
+    if found.purpose == "marketing":
+        parts.append(f"{found.sent_today} of {day} today, {found.sent_this_week} of {week} in 7 days, "
+                     f"{found.sent_this_month} of {month} in 30 days, {found.unanswered} without a word from them")
+    if found.less:
+        parts.append("asked for less")
+    return "; ".join(parts)
 
 
 def release(session: Session, effect_id: int) -> None:

@@ -31,6 +31,7 @@ _COMMANDS = {
     "tax": "payouts:tax",
     "vault": "vault:vault",
     "segment": "segments:segment",
+    "notice": "notices:notice",
     "experiment": "experiments:experiment",
     "role": "roles:role",
     "month": "months:month",

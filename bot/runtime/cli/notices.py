@@ -1,0 +1,125 @@
+"""``python -m bot notice …``: why somebody heard something or not, and the switch that stops messages for everybody."""
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from bot.runtime.cli.common import acting, as_option, complain, json_option, print_json, shop, stamp
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from bot.runtime.bootstrap import Runtime
+
+PURPOSES = ("money", "service", "marketing")
+
+
+@click.group()
+def notice() -> None:
+    """Explain what people are told, and switch messages of a purpose off and on for everybody."""
+
+
+@notice.command()
+@click.argument("person_id", type=click.IntRange(1, 2**63 - 1))
+@click.option("--limit", type=click.IntRange(1, 1_000), default=20, show_default=True, help="Show so many notices.")
+@json_option
+def explain(person_id: int, limit: int, as_json: bool) -> None:
+    """Say what the policy would answer for the person with this ID now, and what became of their newest notices.
+
+    \b
+    Example:  python -m bot notice explain 17
+    """
+    from domain.notices import queries
+    from domain.people import queries as people
+
+    with shop() as runtime, runtime.sessions() as session:
+        if people.person(session, person_id) is None:
+            complain(f"there is no person {person_id}")
+        verdicts = _verdicts(runtime, session, person_id)
+        told = queries.told(session, person_id, limit)
+        words = queries.words(session, person_id)
+    if as_json:
+        print_json({"now": verdicts, "notices": [asdict(one) for one in told], "consent": words})
+        return
+    for purpose, answer in verdicts.items():
+        click.echo(f"now     {purpose:<10} {answer['what']}" + (f" ({answer['reason']})" if answer["reason"] else ""))
+        click.echo(f"        {answer['because']}")
+    for one in told:
+        when = stamp(one.ended_at or one.due_at)
+        click.echo(f"{one.state:<8}{one.purpose or '-':<10} {when}  {one.key}  {one.reason}".rstrip())
+    for word in words:
+        said = "yes" if word["given"] else "no"
+        click.echo(f"consent {word['purpose']:<10} {stamp(word['at'])}  {said}, by {word['source']}")
+
+
+def _verdicts(runtime: "Runtime", session: "Session", person_id: int) -> dict[str, dict[str, str]]:
+    """By purpose: what a notice without an expiry would be told now, and the facts behind it."""
+    from domain.notices import service
+    from domain.notices.rules import Policy, judge
+    from domain.people import queries as people
+
+    policy, now = runtime.context.tool(Policy), runtime.clock.now()
+    reachable = any(people.openid_of(session, person_id, app_id) for app_id in runtime.context.app_ids.values())
+    answers = {}
+    for purpose in PURPOSES:
+        asked = service.Leaving(0, person_id, purpose, None, reachable)  # type: ignore[arg-type]
+        facts = service.facts(session, asked, policy, now)
+        verdict = judge(facts, policy)
+        until = stamp(verdict.at) if verdict.at else ""
+        answers[purpose] = {"what": verdict.what, "reason": verdict.reason, "at": until,
+                            "because": service.because(facts, policy)}
+    return answers
+
+
+@notice.command()
+@click.argument("purpose", type=click.Choice(PURPOSES))
+@click.option("--why", required=True, help="The reason, for whoever asks later.")
+@as_option
+def off(purpose: str, why: str, as_name: str) -> None:
+    """Stop messages of PURPOSE for everybody, at once. What is still worth sending later waits; answers still leave.
+
+    \b
+    Example:  python -m bot notice off marketing --why "wrong price in the campaign" --as lin
+    """
+    from domain.notices import service
+
+    with shop() as runtime, runtime.sessions.begin() as session:
+        done = service.switch_off(session, purpose, acting(session, as_name), why, runtime.clock.now())
+    click.echo(f"{purpose} is off" if done else f"{purpose} was off already")
+
+
+@notice.command()
+@click.argument("purpose", type=click.Choice(PURPOSES))
+@as_option
+def on(purpose: str, as_name: str) -> None:
+    """Let messages of PURPOSE leave again, those that waited too.
+
+    \b
+    Example:  python -m bot notice on marketing --as lin
+    """
+    from domain.notices import service
+
+    with shop() as runtime, runtime.sessions.begin() as session:
+        done = service.switch_on(session, purpose, acting(session, as_name), runtime.clock.now())
+        runtime.bell.ring({"notice"})
+    click.echo(f"{purpose} is on" if done else f"{purpose} was on already")
+
+
+@notice.command()
+@json_option
+def status(as_json: bool) -> None:
+    """Show which purposes are switched off, since when, by whom and why.
+
+    \b
+    Example:  python -m bot notice status
+    """
+    from domain.notices import queries
+
+    with shop() as runtime, runtime.sessions() as session:
+        found = queries.switched_off(session)
+    if as_json:
+        print_json([asdict(one) for one in found])
+    else:
+        click.echo("\n".join(f"{one.purpose} off since {stamp(one.stopped_at)} by {one.stopped_by}: {one.why}"
+                             for one in found) or "everything is on")

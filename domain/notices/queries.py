@@ -1,0 +1,55 @@
+"""What became of a person's notices, and what the policy would say now: for whoever asks why nothing came."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One notice: its text's key and purpose, and what became of it. ``reason`` says why it waits or was refused."""
+
+    effect_id: int
+    purpose: str
+    key: str
+    state: str
+    reason: str
+    created_at: datetime
+    due_at: datetime
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Off:
+    """A purpose that is switched off for everybody."""
+
+    purpose: str
+    stopped_at: datetime
+    stopped_by: str
+    why: str
+
+
+def told(session: Session, person_id: int, limit: int) -> list[Told]:
+    """The newest notices of a person first."""
+    rows = session.execute(text("""
+        select id as effect_id, payload ->> 'purpose' as purpose, coalesce(payload ->> 'key', kind) as key, state,
+               reason, created_at, due_at, ended_at
+          from outbox where person_id = :person and queue = 'notice' order by id desc limit :limit"""),
+        {"person": person_id, "limit": limit})
+    return [Told(**row._mapping) for row in rows]
+
+
+def words(session: Session, person_id: int) -> list[dict[str, Any]]:
+    """Every word on consent, oldest first."""
+    rows = session.execute(text(
+        "select purpose, given, source, at from consent_word where person_id = :person order by id"),
+        {"person": person_id})
+    return [dict(row._mapping) for row in rows]
+
+
+def switched_off(session: Session) -> list[Off]:
+    rows = session.execute(text("select purpose, stopped_at, stopped_by, why from notice_switch order by purpose"))
+    return [Off(**row._mapping) for row in rows]
