@@ -22,7 +22,11 @@ def month() -> None:
 @month.command("list")
 @json_option
 def list_(as_json: bool) -> None:
-    """List months that were or are being closed, the newest first. Money in fen."""
+    """List months that were or are being closed, the newest first. Money in fen.
+
+    \b
+    Example:  python -m bot month list --json
+    """
     from domain.settlements import queries
 
     with shop() as runtime, runtime.sessions() as session:
@@ -76,7 +80,11 @@ def close(name: str, as_name: str, as_json: bool) -> None:
 @as_option
 @json_option
 def adjust(as_name: str, as_json: bool) -> None:
-    """Work off at once what came late for closed months (a chore does it every five minutes)."""
+    """Work off at once what came late for closed months (a chore does it every five minutes).
+
+    \b
+    Example:  python -m bot month adjust --as lin
+    """
     from domain.ledger.service import retrying
     from domain.settlements import adjusting, service
 
@@ -103,7 +111,11 @@ def _ring(runtime: "Runtime") -> None:
 @click.option("--person", "person_id", type=click.IntRange(1), help="Only this person's bookings.")
 @json_option
 def show(name: str, person_id: int | None, as_json: bool) -> None:
-    """Show a month with every booking of ladder and team money, adjustments included. Money in fen."""
+    """Show a month with every booking of ladder and team money, adjustments included. Money in fen.
+
+    \b
+    Example:  python -m bot month show 2026-10 --json
+    """
     from domain.settlements import queries
     from domain.settlements.rules import Month
 

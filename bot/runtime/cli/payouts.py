@@ -222,7 +222,7 @@ def go(reason: str, as_name: str) -> None:
 
 @click.group()
 def tax() -> None:
-    """Withheld income tax."""
+    """Say what income tax was withheld from whom."""
 
 
 @tax.command("export")
