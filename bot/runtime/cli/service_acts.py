@@ -21,7 +21,11 @@ def service() -> None:
 @click.option("--person", "person_id", type=click.IntRange(1), help="Only this person's.")
 @json_option
 def list_(person_id: int | None, as_json: bool) -> None:
-    """List recorded acts, the newest 100."""
+    """List recorded acts, the newest 100.
+
+    \b
+    Example:  python -m bot service list --json
+    """
     from domain.settlements import service_acts
 
     with shop() as runtime, runtime.sessions() as session:
@@ -63,7 +67,11 @@ def record(
 @as_option
 @json_option
 def revoke(act_id: int, reason: str, as_name: str, as_json: bool) -> None:
-    """Take back what was recorded by mistake; what was let go already is owed."""
+    """Take back what was recorded by mistake; what was let go already is owed.
+
+    \b
+    Example:  python -m bot service revoke 12 --reason "recorded twice" --as lin
+    """
     from domain.settlements import service_acts
 
     with shop() as runtime, runtime.sessions.begin() as session:
