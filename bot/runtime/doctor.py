@@ -22,7 +22,8 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 
 from bot.kit.gateway import GatewayError
-from bot.runtime import backlog, books, health
+from bot.kit.pay import PayGateways
+from bot.runtime import backlog, books, health, pay_doctor
 from bot.runtime.accounts import WeChatAccount
 from bot.runtime.findings import REMEDIES, Finding, State
 from bot.runtime.settings import Settings, SettingsError
@@ -78,12 +79,20 @@ class _Patient:
         self._runtime: Any = None
 
     def gateway(self, account: str) -> Any:
-        """The gateway of an account. Building it needs the whole application, so it is built late."""
+        """The gateway of an account."""
+        return self._built().gateways[account]
+
+    def pay_gateway(self, account: str) -> Any:
+        """The gateway of a merchant account."""
+        return self._built().context.tool(PayGateways).by_account[account]
+
+    def _built(self) -> Any:
+        """Gateways need the whole application, so it is built late."""
         if self._runtime is None:
             from bot.runtime import bootstrap
 
             self._runtime = bootstrap.build(self.settings)
-        return self._runtime.gateways[account]
+        return self._runtime
 
     def close(self) -> None:
         if self._runtime is not None:
@@ -155,6 +164,7 @@ def _clock(patient: _Patient) -> Iterator[Finding]:
     """Our clock against the Date header of each platform: signatures and tokens are judged by real time."""
     settings = patient.settings
     bases = [(f"wechat.{name}", account.api_base) for name, account in settings.wechat.items()]
+    bases += [(f"pay.{name}", account.api_base) for name, account in settings.pay.items()]
     bases += [(f"wecom.{name}", account.api_base) for name, account in settings.wecom.items()]
     for name, base in bases:
         try:
@@ -305,6 +315,13 @@ def _books(patient: _Patient) -> Iterator[Finding]:
         yield from books.findings(session, SealKey(patient.settings.key("audit seals")))
 
 
+def _pay(patient: _Patient) -> Iterator[Finding]:
+    """Keys, address and state of every merchant account."""
+    settings = patient.settings
+    clock = OffsetClock(settings.home / "clock") if settings.demo else SystemClock()
+    yield from pay_doctor.findings(settings, patient.engine, patient.pay_gateway, clock.now())
+
+
 def _milliseconds(call: Callable[[], object]) -> float:
     began = time.perf_counter()
     call()
@@ -316,4 +333,5 @@ def _short(error: SQLAlchemyError) -> str:
     return str(getattr(error, "orig", error)).strip().split("\n")[0][:160]
 
 
-_CHECKS = (_keys, _secret_key, _exposure, _disk, _fonts, _database, _cache, _clock, _callback, _token, _backlog, _books)
+_CHECKS = (_keys, _secret_key, _exposure, _disk, _fonts, _database, _cache, _clock, _callback, _token, _backlog, _books,
+           _pay)

@@ -101,10 +101,10 @@ def keep_day(session: Session, account: str, day: date, lines: Sequence[Line], i
                     .on_conflict_do_update(index_elements=["account", "day"], set_=facts))
 
 
-def compared_days(session: Session, account: str, since: date) -> Sequence[FundDay]:
-    """The days from ``since`` on whose fund bill was compared, oldest first."""
-    return session.scalars(select(FundDay).where(FundDay.account == account, FundDay.day >= since)
-                           .order_by(FundDay.day)).all()
+def compared_days(session: Session, account: str | None, since: date) -> Sequence[FundDay]:
+    """The days from ``since`` on whose fund bill was compared, oldest first; None: of every account."""
+    wanted = select(FundDay).where(FundDay.day >= since).order_by(FundDay.day, FundDay.account)
+    return session.scalars(wanted.where(FundDay.account == account) if account is not None else wanted).all()
 
 
 @dataclass(frozen=True, slots=True)

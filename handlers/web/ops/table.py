@@ -8,6 +8,7 @@ from handlers.web.ops import (
     log,
     months,
     operators,
+    pay,
     payouts,
     plans,
     service_acts,
@@ -24,6 +25,7 @@ TOPICS = (
     compliance,
     months,
     service_acts,
+    pay,
     books,
     log,
 )

@@ -1,0 +1,73 @@
+"""What the doctor says of a merchant account: accepted keys, wrong ones, an address nobody can call, a stop."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, text
+from sqlalchemy.orm import Session
+
+from bot.runtime import pay_doctor
+from bot.runtime.findings import Finding
+from bot.runtime.gateways.wechat_pay import WeChatPay, merchant_of
+from bot.runtime.settings import Settings, load
+from domain.paychannel.service import Difference
+from domain.payouts import reconcile
+from tests.fakes import pay_keys
+from tests.fakes.pay_peer import MCH_ID, PayPeer, Says
+
+NOW = datetime(2026, 11, 20, 4, tzinfo=UTC)
+
+
+@pytest.fixture
+def peer() -> Iterator[PayPeer]:
+    with PayPeer() as peer:
+        yield peer
+
+
+def settings(home: Path, peer: PayPeer, **changes: str) -> Settings:
+    (home / "key.pem").write_text(pay_keys.merchant().pem)
+    pay = {"mch_id": MCH_ID, "app_id": "wx0123456789abcdef", "serial_no": pay_keys.merchant().serial,
+           "private_key_file": "key.pem", "api_v3_key": pay_keys.API_V3_KEY, "api_base": peer.base} | changes
+    (home / "accounts.toml").write_text("\n".join([
+        "[shop]", 'name = "x"', "[wechat.main]", 'app_id = "wx0123456789abcdef"', f'app_secret = "{"c0ffee12" * 4}"',
+        'token = "sometoken"', f'encoding_aes_key = "{"A" * 21}{"b" * 20}99"', 'original_id = "gh_0123456789ab"',
+        "[pay.main]", *(f'{name} = "{value}"' for name, value in pay.items())]))
+    return load({"HUITOU_ACCOUNTS": "accounts.toml", "HUITOU_SECRET_KEY": "abcdefghij" * 4,
+                 "PUBLIC_URL": "https://shop.example"}, home)
+
+
+def examined(config: Settings, engine: Engine) -> dict[str, Finding]:
+    gateway = WeChatPay(merchant_of(config.pay["main"], config.public_url, config.demo), engine, lambda: NOW)
+    return {one.check: one for one in pay_doctor.findings(config, engine, lambda name: gateway, NOW)}
+
+
+def test_a_healthy_merchant_is_all_green(tmp_path: Path, peer: PayPeer, engine: Engine) -> None:
+    found = examined(settings(tmp_path, peer), engine)
+    assert {name: one.state for name, one in found.items()} == {
+        "merchant keys (pay.main)": "green", "platform certificate (pay.main)": "green", "paying (pay.main)": "green"}
+
+
+@pytest.mark.parametrize(("changes", "remedy"), [
+    ({"serial_no": "5157F09EFDC096DE15EBE81A47057A7299999999"}, "must belong together"),
+    ({"api_v3_key": "f" * 32}, "same api_v3_key"),
+])
+def test_keys_that_do_not_fit_are_named(
+    changes: dict[str, str], remedy: str, tmp_path: Path, peer: PayPeer, engine: Engine
+) -> None:
+    found = examined(settings(tmp_path, peer, **changes), engine)["merchant keys (pay.main)"]
+    assert found.state == "red" and remedy in found.remedy
+    assert pay_keys.API_V3_KEY not in repr(found) and "f" * 32 not in repr(found)
+
+
+def test_odd_settings_an_unapproved_scene_and_a_stop(tmp_path: Path, peer: PayPeer, engine: Engine) -> None:
+    peer.will("query", Says(403, {"code": "NO_AUTH"}))
+    with Session(engine) as session, session.begin():
+        reconcile.halt(session, "main", [Difference("paid_twice", "HT1", None, 1, 2)], NOW)
+    found = examined(settings(tmp_path, peer, app_id="wxsomebodyelse000"), engine)
+    assert found["pay.main.app_id"].state == "red" and "1005" in found["merchant keys (pay.main)"].remedy
+    assert found["paying (pay.main)"].cause == "stopped: 1 differences (paid_twice)"
+    with engine.begin() as db:
+        db.execute(text("delete from pay_incident"))
+        db.execute(text("update payout_switch set stopped_at = null, reason = ''"))
