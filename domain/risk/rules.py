@@ -26,9 +26,11 @@ CITY = 4
 """Digits of an administrative code that name the city."""
 
 NEEDS: Mapping[str, frozenset[str]] = {
-    "self_phone": frozenset(), "self_payer": frozenset(), "self_device": frozenset(), "self_address": frozenset(),
-    "velocity": frozenset(), "many_payer": frozenset(), "many_device": frozenset(), "many_address": frozenset(),
-    "cluster": frozenset(), "ring": frozenset(), "star": frozenset({"small_fen", "share_bps", "fresh_hours"}),
+    "self_phone": frozenset(), "self_payer": frozenset({"share_bps"}), "self_device": frozenset({"share_bps"}),
+    "self_address": frozenset({"share_bps"}), "velocity": frozenset(), "presents": frozenset(),
+    "many_payer": frozenset({"share_bps"}), "many_device": frozenset({"share_bps"}),
+    "many_address": frozenset({"share_bps"}), "cluster": frozenset({"share_bps"}), "ring": frozenset(),
+    "star": frozenset({"small_fen", "share_bps", "fresh_hours"}),
     "burst": frozenset({"small_fen", "fresh_hours"}), "region": frozenset({"share_bps", "pieces"}),
     "refund_abuse": frozenset({"share_bps"}),
 }
@@ -122,7 +124,8 @@ class Hit:
 class Trace:
     """One order that shares something with an order that was looked at: ``hash`` of ``kind``, and who earns from it.
 
-    ``earners``: by level, nearest first. For a payer, ``own_payer`` holds those earners whose own openid paid.
+    ``earners``: by level, nearest first. ``orders``: all that the buyer made in the time looked at. For a payer,
+    ``own_payer`` holds those earners whose own openid paid.
     """
 
     kind: str
@@ -131,7 +134,19 @@ class Trace:
     buyer_id: int
     at: datetime
     earners: tuple[int, ...]
+    orders: int = 1
     own_payer: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Paid:
+    """One order of a day: who earns from it (None: nobody), and the hash of where it goes ('' if not told)."""
+
+    order_id: int
+    buyer_id: int
+    at: datetime
+    earner: int | None
+    address: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,17 +184,28 @@ def shared(traces: Iterable[Trace], rules: Rules) -> list[Hit]:
     for (kind, _), group in groups.items():
         hits += _self_bought(kind, group, rules.live(f"self_{kind}"))
         hits += _many(kind, group, rules.live(f"many_{kind}"))
-    return _joined(hits)
+    return _strongest(_joined(hits), rules)
+
+
+def _strongest(hits: Sequence[Hit], rules: Rules) -> list[Hit]:
+    """Of several ways in which one buyer looks like the earner, the most severe: one thing to look at, one case."""
+    best: dict[tuple[int, str], int] = {}
+    for hit in hits:
+        pair = (hit.person_id, hit.object)
+        best[pair] = max(best.get(pair, 0), rules.rules[hit.rule].severity)
+    return [hit for hit in hits if rules.rules[hit.rule].severity == best[(hit.person_id, hit.object)]]
 
 
 def _self_bought(kind: str, group: Sequence[Trace], rule: Rule | None) -> list[Hit]:
-    """Orders of others that share the thing with an own order of whoever earns from them."""
+    """Orders of others that share the thing with an own order of whoever earns from them, when most orders of that
+    buyer do: relatives lend each other a phone now and then, a second account always comes from there."""
     if rule is None:
         return []
     own: dict[int, list[datetime]] = defaultdict(list)
     for trace in group:
         own[trace.buyer_id].append(trace.at)
     found: dict[tuple[int, int], _Found] = defaultdict(_Found)
+    made = {trace.buyer_id: trace.orders for trace in group}
     for trace in group:
         for earner in trace.earners:
             near = any(abs(trace.at - at) <= rule.window for at in own.get(earner, ()))
@@ -187,8 +213,10 @@ def _self_bought(kind: str, group: Sequence[Trace], rule: Rule | None) -> list[H
                 one = found[(earner, trace.buyer_id)]
                 one.orders.add(trace.order_id)
                 one.people.add(trace.buyer_id)
-    return [one.hit(earner, f"self_{kind}", f"buyer:{buyer}") for (earner, buyer), one in found.items()
-            if len(one.orders) >= rule.threshold]
+    # A family is one thing to look at, however many of them buy.
+    home = f"address:{group[0].hash[:16]}" if kind == "address" else ""
+    return [one.hit(earner, f"self_{kind}", home or f"buyer:{buyer}") for (earner, buyer), one in found.items()
+            if len(one.orders) >= rule.threshold and len(one.orders) * BPS >= made[buyer] * rule.share_bps]
 
 
 def _many(kind: str, group: Sequence[Trace], rule: Rule | None) -> list[Hit]:
@@ -196,8 +224,10 @@ def _many(kind: str, group: Sequence[Trace], rule: Rule | None) -> list[Hit]:
         return []
     newest = max(trace.at for trace in group)
     found: dict[int, _Found] = defaultdict(_Found)
+    uses = Counter(trace.buyer_id for trace in group)
     for trace in group:
-        if trace.earners and trace.buyer_id != trace.earners[0] and newest - trace.at <= rule.window:
+        usual = uses[trace.buyer_id] * BPS >= trace.orders * rule.share_bps
+        if trace.earners and trace.buyer_id != trace.earners[0] and usual and newest - trace.at <= rule.window:
             found[trace.earners[0]].orders.add(trace.order_id)
             found[trace.earners[0]].people.add(trace.buyer_id)
     return [one.hit(earner, f"many_{kind}", f"{kind}:{group[0].hash[:16]}") for earner, one in found.items()
@@ -214,20 +244,23 @@ def _joined(hits: Iterable[Hit]) -> list[Hit]:
     return [one.hit(*key) for key, one in found.items()]
 
 
-def velocity(orders: Iterable[tuple[int, int, datetime, int | None]], rules: Rules) -> list[Hit]:
-    """(order, buyer, paid at, who earns): too many of one buyer on one business day, a case for each who earns."""
-    rule = rules.live("velocity")
-    days: dict[tuple[int, date], list[tuple[int, int | None]]] = defaultdict(list)
-    for order_id, buyer_id, at, earner in orders:
-        days[(buyer_id, business_date(at))].append((order_id, earner))
+def velocity(orders: Iterable[Paid], rules: Rules) -> list[Hit]:
+    """Too many orders of one buyer on one business day, a case for each who earns (or for the buyer). ``presents`` when
+    each goes to another address."""
+    days: dict[tuple[int, date], list[Paid]] = defaultdict(list)
+    for order in orders:
+        days[(order.buyer_id, business_date(order.at))].append(order)
     hits = []
     for (buyer_id, day), made in days.items():
+        places = {order.address for order in made if order.address}
+        key = "presents" if (other := rules.live("presents")) and len(places) >= other.threshold else "velocity"
+        rule = rules.live(key)
         if rule is None or len(made) < rule.threshold:
             continue
-        earners = {earner for _, earner in made if earner is not None} or {buyer_id}
+        earners = {order.earner for order in made if order.earner is not None} or {buyer_id}
         for earner in sorted(earners):
-            mine = tuple(sorted(order_id for order_id, whose in made if whose in (earner, None)))
-            hits.append(Hit(earner, "velocity", f"buyer:{buyer_id}:{day.isoformat()}", mine, (buyer_id,)))
+            mine = tuple(sorted(order.order_id for order in made if order.earner in (earner, None)))
+            hits.append(Hit(earner, key, f"buyer:{buyer_id}:{day.isoformat()}", mine, (buyer_id,)))
     return hits
 
 
@@ -312,7 +345,8 @@ _JUDGES = {"star": _star, "burst": _burst, "region": _region, "refund_abuse": _r
 
 
 def cluster(person_id: int, traces: Iterable[Trace], rules: Rules) -> list[Hit]:
-    """Buyers of one sharer that hang together by payers and devices, whoever shares with whom."""
+    """Buyers of one sharer that hang together by the payers and devices that they mostly use, whoever shares with whom.
+    """
     rule = rules.live("cluster")
     if rule is None:
         return []
@@ -326,8 +360,11 @@ def cluster(person_id: int, traces: Iterable[Trace], rules: Rules) -> list[Hit]:
             node = parent[node]
         return node
 
-    for trace in mine:
-        parent[root(trace.buyer_id)] = root((trace.kind, trace.hash))
+    uses = Counter((trace.buyer_id, trace.kind, trace.hash) for trace in mine)
+    told = Counter((trace.buyer_id, trace.kind) for trace in mine)
+    for (buyer_id, kind, thing), times in uses.items():
+        if times * BPS >= told[(buyer_id, kind)] * rule.share_bps:
+            parent[root(buyer_id)] = root((kind, thing))
     found: dict[object, _Found] = defaultdict(_Found)
     for trace in mine:
         found[root(trace.buyer_id)].orders.add(trace.order_id)

@@ -13,7 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from domain.risk import rules as judge
-from domain.risk.rules import Hit, Rules, Sale, Trace
+from domain.risk.rules import Hit, Paid, Rules, Sale, Trace
 from domain.risk.service import suspect
 from domain.shared.seal import Seal
 
@@ -48,7 +48,9 @@ _ALIKE = text("""
     )
     select s.kind, s.hash, s.order_id, o.buyer_id, s.at, array(
                select c.beneficiary_id from commission_line c where c.order_id = s.order_id
-                group by 1 order by min(c.level)) as earners
+                group by 1 order by min(c.level)) as earners,
+           (select count(*) from (select from customer_order x
+                                   where x.buyer_id = o.buyer_id and x.paid_at > :since limit :most) few) as orders
       from touched t cross join lateral (
         select * from risk_signal r where r.kind = t.kind and r.hash = t.hash and r.at > :since
          order by r.at desc limit :most
@@ -72,7 +74,8 @@ _SAME_DAY = text("""
           from customer_order where id = any (:orders)
     )
     select o.id, d.buyer_id, o.paid_at, (
-               select c.beneficiary_id from commission_line c where c.order_id = o.id order by level limit 1) as earner
+               select c.beneficiary_id from commission_line c where c.order_id = o.id order by level limit 1) as earner,
+           coalesce((select s.hash from risk_signal s where s.order_id = o.id and s.kind = 'address'), '') as address
       from days d cross join lateral (
         select id, paid_at from customer_order o
          where o.buyer_id = d.buyer_id and o.closed_at is null
@@ -99,7 +102,7 @@ _SALES = text("""
     select r.person, o.id as order_id, o.buyer_id, o.paid_at, o.paid_fen, o.region, p.joined_at, r.released,
            (select coalesce(sum(l.quantity), 0)::bigint from order_line l where l.order_id = o.id) as pieces,
            (select count(*) from (select from customer_order x where x.buyer_id = o.buyer_id limit 2) few) as orders,
-           exists (select from refund f where f.order_id = o.id and f.refunded_at > r.released_at) as back
+           exists (select from refund f where f.order_id = o.id and f.refunded_at >= r.released_at) as back
       from recent r join customer_order o on o.id = r.order_id join person p on p.id = o.buyer_id
      order by o.paid_at, o.id
 """)
@@ -146,7 +149,7 @@ def scan(session: Session, rules: Rules, seal: Seal, now: datetime, limit: int) 
     hits = judge.shared(_traces(session, orders, rules, seal, now), rules)
     hits += _phones(session, orders, rules)
     days = session.execute(_SAME_DAY, {"orders": orders, "most": MOST_A_DAY})
-    hits += judge.velocity([(row.id, row.buyer_id, row.paid_at, row.earner) for row in days], rules)
+    hits += judge.velocity([Paid(*row) for row in days], rules)
     suspect(session, hits, rules, now)
     return len(orders)
 
@@ -156,7 +159,9 @@ def _traces(session: Session, orders: Sequence[int], rules: Rules, seal: Seal, n
     since = now - rules.longest("self_payer", "self_device", "self_address", "many_payer", "many_device",
                                 "many_address")
     rows = session.execute(_ALIKE, {"orders": orders, "since": since, "most": MOST_ALIKE})
-    traces = [Trace(row.kind, row.hash, row.order_id, row.buyer_id, row.at, tuple(row.earners)) for row in rows]
+    traces = [
+        Trace(row.kind, row.hash, row.order_id, row.buyer_id, row.at, tuple(row.earners), row.orders) for row in rows
+    ]
     earners = sorted({earner for trace in traces if trace.kind == "payer" for earner in trace.earners})
     if not earners:
         return traces

@@ -21,7 +21,11 @@ def earned(ctx: JobContext, effect: Claimed) -> Ended:
             "rate_bps": fact["rate_bps"], "lines": len(fact["parts"]), "order_no": fact["order_no"],
             **{name: fact["parts"][0][name] for name in ("phase", "phase_bps", "boost_bps")},
         }
-        _tell(ctx, session, effect, "money.earned_held" if fact.get("held") else "money.earned", told)
+        if fact.get("held"):
+            kept = {name: told[name] for name in ("amount_fen", "buyer", "title", "lines", "order_no")}
+            _tell(ctx, session, effect, "money.earned_held", kept)
+        else:
+            _tell(ctx, session, effect, "money.earned", told)
     return Done()
 
 

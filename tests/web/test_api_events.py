@@ -1,7 +1,9 @@
 """The event door through real HTTP requests and a real database: what it takes, and all that it refuses."""
 
+import copy
 import io
 import json
+import re
 import threading
 import time
 from collections import Counter
@@ -300,3 +302,20 @@ def test_without_a_database_the_sender_is_asked_to_come_back(clock: FixedClock) 
     assert int(answer.headers["Retry-After"]) > 0
     assert mall.rings == []
     assert mall.get("/people/1").status_code == 503
+
+
+def test_who_paid_from_where_is_sealed_before_it_is_stored(mall: Mall) -> None:
+    paid = copy.deepcopy(event_shapes.example("order.paid"))
+    paid["data"]["risk"] = {"payer": "card 6222021234567890", "device": "IMEI 490154203237518", "nonsense": 1}
+    assert mall.send(paid).status_code == 202
+    assert mall.send(paid).get_json() == {"accepted": 0, "duplicate": 1}
+    with mall.engine.connect() as db:
+        stored = str(db.execute(text("select payload::text from commerce_event")).scalar_one())
+    assert "6222021234567890" not in stored and "490154203237518" not in stored and "nonsense" not in stored
+    assert len(re.findall(r'"(?:payer|device)": "[0-9a-f]{64}"', stored)) == 2
+    for wrong in ("card", {"payer": 1}, {"device": "x" * 201}, {"address": "a\u0000b"}, []):
+        other = copy.deepcopy(event_shapes.example("order.paid", 2))
+        other["data"]["risk"] = wrong
+        answer = mall.send(other)
+        assert answer.status_code == 422
+        assert error(answer)["faults"][0]["pointer"].startswith("/data/risk")

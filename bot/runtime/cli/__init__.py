@@ -25,6 +25,7 @@ _COMMANDS = {
     "approvals": "approvals:approvals",
     "audit": "audit:audit",
     "compliance": "compliance:compliance",
+    "risk": "risk:risk",
     "export": "export:export",
     "withdrawal": "payouts:withdrawal",
     "payouts": "payouts:payouts",

@@ -11,6 +11,7 @@ from handlers.web.ops import (
     pay,
     payouts,
     plans,
+    risk,
     service_acts,
 )
 from handlers.web.ops.context import OpsOperation
@@ -27,6 +28,7 @@ TOPICS = (
     service_acts,
     pay,
     books,
+    risk,
     log,
 )
 

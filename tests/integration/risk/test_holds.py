@@ -4,6 +4,7 @@ import threading
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
@@ -14,13 +15,21 @@ from domain.ledger import service as ledger_service
 from domain.ledger.rules import Entry, Move, person
 from domain.people import service as people
 from domain.risk import service
+from domain.risk.rules import Rules
 from domain.shared.errors import Conflict, DomainError
 from tests.integration.money.world import PEPPER
 from tests.integration.risk.world import Watched
 
 
+def eager(rules: Rules) -> Rules:
+    """One order is enough to be suspected of paying for oneself."""
+    quick = replace(rules.rules["self_payer"], threshold=1, share_bps=1)
+    return replace(rules, rules=rules.rules | {"self_payer": quick})
+
+
 def suspicious(shop: Watched, order: str = "A1", by: str = "小王") -> int:
     """An order paid by whoever earns from it: 李姐's openid. Returns the case."""
+    shop.rules = eager(shop.rules)
     known = shop.openid("李姐")
     shop.tell(shop.event("customer.upserted", identities={"mall_user_id": "李姐"} | known))
     shop.tell(shop.pay(order, by=by, risk={"payer": known["openid"]}))
@@ -81,6 +90,7 @@ def test_what_is_confiscated_goes_back_to_expense(shop: Watched) -> None:
 
 
 def test_what_was_let_go_before_the_case_is_taken_back_or_owed(shop: Watched) -> None:
+    shop.rules = eager(shop.rules)
     shop.tell(shop.pay("A1", by="小王", risk={"payer": "card-1"}), shop.receive("A1"))
     shop.days(8)
     shop.spend("李姐", 500)

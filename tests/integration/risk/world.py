@@ -4,13 +4,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import Engine
+
 from bot.runtime import demo_team
 from domain.audit.rules import Actor
+from domain.commissions import plans
+from domain.commissions import service as commissions
 from domain.risk import holding, queries, service, watch
 from domain.risk.rules import Rules
+from domain.shared.clock import FixedClock
 from domain.shared.seal import Seal
 from domain.workflows import acts, freezing
-from tests.integration.money.world import PEPPER
+from tests.integration.money.world import PEPPER, PLANS
 from tests.integration.money.world import Shop as MoneyShop
 
 RULES = Rules.load((Path(__file__).parents[3] / "assets" / "risk.toml").read_text("utf-8"))
@@ -72,3 +77,13 @@ class Watched(MoneyShop):
 
     def openid(self, name: str) -> dict[str, Any]:
         return {"openid": f"o-{name.encode().hex()}", "app_id": "wx1"}
+
+
+def of_one_level(engine: Engine, clock: FixedClock) -> MoneyShop:
+    """李姐 invited 小王, in a shop that has hired nobody."""
+    shop = MoneyShop(engine, clock, plan="")
+    with shop.sessions.begin() as session:
+        commissions.ensure_plan(session, plans.load(PLANS / "first-shop.toml"), clock.now())
+    shop.person("李姐")
+    shop.person("小王", invited_by="李姐")
+    return shop
