@@ -10,6 +10,7 @@ from datetime import datetime, time, timedelta
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from domain.ledger import queries as ledger
 from domain.payouts import queries, rules, settling
 from domain.payouts.models import PayoutSwitch, TransferBill, Withdrawal
 from domain.payouts.rules import Act, View
@@ -92,6 +93,10 @@ def _may_leave(session: Session, withdrawal: Withdrawal, bill: TransferBill, now
     """Whether a bill may be sent (again) now; when not, it is put off."""
     if session.get_one(PayoutSwitch, 1, populate_existing=True).stopped_at is not None:
         bill.due_at = now + STOPPED_PAUSE
+        session.flush()
+        return False
+    if ledger.frozen(session, withdrawal.person_id):
+        bill.due_at, bill.fault = now + rules.HOUR, "frozen"
         session.flush()
         return False
     today = business_date(now)

@@ -26,7 +26,11 @@ def _frozen_money(session: Session, person_id: int, now: datetime) -> str:
     return "frozen_money" if ledger.wallet(session, person_id).frozen_fen else ""
 
 
-CHECKS: list[Check] = [_frozen_money]
+def _frozen_account(session: Session, person_id: int, now: datetime) -> str:
+    return FROZEN if ledger.frozen(session, person_id) else ""
+
+
+CHECKS: list[Check] = [_frozen_account, _frozen_money]
 """Asked before every withdrawal. Rooms that know of reasons add theirs."""
 
 

@@ -15,6 +15,7 @@ from domain.ledger import service as books
 from domain.ledger.rules import Entry, platform
 from domain.payouts import queries, service
 from domain.people import service as people
+from domain.risk import service as risk
 from domain.shared.errors import DomainError
 from domain.workflows import acts, withdrawing
 from domain.workflows.merging import MOVERS
@@ -271,6 +272,22 @@ def test_stopped_means_no_money_leaves(till: Till) -> None:
     till.do(service.stop, "again", "huitou")
     till.work(minutes=1)
     assert till.latest().state == "paid"  # looking goes on
+
+
+def test_a_frozen_account_gets_nothing(till: Till) -> None:
+    """Neither asks, nor is approved, nor is sent what was approved before the freeze."""
+    who = till.earner("li", 30_000)
+    finance = till.operator("小钱", "finance")
+    asked = till.ask(10_000, review="look")
+    till.do(risk.freeze, who, "小钱", "stolen phone")
+    with pytest.raises(DomainError, match="frozen"):
+        till.do(withdrawing.approve, asked.no, finance, "")
+    till.do(service.approve, asked.id, finance)  # as if the freeze had come a moment later
+    till.work(hours=3)
+    assert (till.pay.calls["transfer"], till.view(asked.id).bills[0].fault) == (0, "frozen")
+    till.do(service.reject, asked.id, finance, "frozen")
+    with pytest.raises(DomainError, match="frozen"):
+        till.ask(10_000)
 
 
 def test_three_of_four_succeed(till: Till) -> None:
