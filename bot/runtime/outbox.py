@@ -115,8 +115,9 @@ class OutboxRunner:
             for listener in self._jobs.listeners:
                 listener(self._context, effect)
         if handler is None:
-            # A fact without a subscriber is normal; another queue's unknown kind is a deployment fault.
-            return Done() if effect.queue == "fact" else Refused(f"no handler for {effect.kind}")
+            # A fact without a subscriber is normal; what belongs to one (a present, a picture) is a deployment fault.
+            fine = effect.queue == "fact" and not effect.kind.startswith("grant.")
+            return Done() if fine else Refused(f"no handler for {effect.kind}")
         if effect.expires_at is not None and effect.expires_at <= self._now():
             return Refused("expired")
         return handler(self._context, effect)

@@ -122,6 +122,14 @@ class Purse:
             (person(self.owner_id, "available"), to, here), (person(self.owner_id, "debt"), to, amount - here)
         )
 
+    def give(self, amount: int, source: Side) -> list[Move]:
+        """Money that nobody can ask back: a debt is repaid first, the rest is available at once."""
+        repaid = min(amount, self.debt)
+        self.debt -= repaid
+        self.available += amount - repaid
+        return _moves((source, person(self.owner_id, "debt"), repaid),
+                      (source, person(self.owner_id, "available"), amount - repaid))
+
     def let_go(self, amount: int) -> list[Move]:
         """Release pending money: debt is repaid first, the rest becomes available."""
         repaid = min(amount, self.debt)

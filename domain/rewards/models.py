@@ -9,7 +9,8 @@ from domain.shared.db import Base, RowId
 
 
 class Coupon(Base):
-    """A coupon of one person: ``off_fen`` off an order of at least ``min_spend_fen``, used once.
+    """A coupon of one person for an order of at least ``min_spend_fen``, used once: ``off_fen`` off, or ``pay_bps`` of
+    the price to be paid (at most ``max_off_fen`` off, 0: no limit).
 
     ``key`` names the business fact it was issued for, so that a fact issues once. ``once``: one of this kind a
     person, ever. ``state``: issued → used | expired | revoked (with reason); a used one can come back to issued.
@@ -18,7 +19,8 @@ class Coupon(Base):
     __tablename__ = "coupon"
     __table_args__ = (
         CheckConstraint("state in ('issued', 'used', 'expired', 'revoked')", name="state"),
-        CheckConstraint("off_fen > 0 and min_spend_fen >= 0", name="money"),
+        CheckConstraint("off_fen >= 0 and min_spend_fen >= 0 and max_off_fen >= 0 and pay_bps between 1 and 10000"
+                        " and (off_fen > 0) <> (pay_bps < 10000)", name="money"),
         CheckConstraint("valid_from < valid_until", name="times"),
         CheckConstraint(
             "(state = 'used') = (used_at is not null) and (state = 'used') = (used_order <> '')", name="used"
@@ -40,6 +42,8 @@ class Coupon(Base):
     once: Mapped[bool]
     title: Mapped[str]
     off_fen: Mapped[int]
+    pay_bps: Mapped[int] = mapped_column(server_default="10000")
+    max_off_fen: Mapped[int] = mapped_column(server_default="0")
     min_spend_fen: Mapped[int]
     valid_from: Mapped[datetime]
     valid_until: Mapped[datetime]

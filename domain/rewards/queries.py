@@ -15,7 +15,10 @@ State = Literal["issued", "used", "expired", "revoked"]
 
 @dataclass(frozen=True, slots=True)
 class CouponView:
-    """A coupon as of a time. Money in fen; ``state`` counts a run-out coupon as expired at once."""
+    """A coupon as of a time. Money in fen; ``state`` counts a run-out coupon as expired at once.
+
+    ``off_fen`` 0: ``pay_bps`` of the price is to be paid, at most ``max_off_fen`` off (0: no limit).
+    """
 
     code: str
     person_id: int
@@ -29,6 +32,8 @@ class CouponView:
     used_channel: str
     used_order: str
     used_at: datetime | None
+    pay_bps: int = 10_000
+    max_off_fen: int = 0
 
 
 def view(coupon: Coupon, now: datetime) -> CouponView:
@@ -38,6 +43,7 @@ def view(coupon: Coupon, now: datetime) -> CouponView:
         coupon.code, coupon.person_id, coupon.kind, coupon.title, coupon.off_fen, coupon.min_spend_fen,
         coupon.valid_from, coupon.valid_until, "expired" if run_out else cast(State, coupon.state),
         coupon.used_channel, coupon.used_order, coupon.used_at,
+        coupon.pay_bps, coupon.max_off_fen,
     )
 
 

@@ -28,7 +28,8 @@ def issue(session: Session, person_id: int, offer: CouponOffer, key: str, now: d
         row = session.scalars(
             insert(Coupon).on_conflict_do_nothing().returning(Coupon).values(
                 code=short_code(rules.CODE_LENGTH), person_id=alive, key=key, kind=offer.kind, once=offer.once,
-                title=offer.title, off_fen=offer.off_fen, min_spend_fen=offer.min_spend_fen,
+                title=offer.title, off_fen=offer.off_fen, pay_bps=offer.pay_bps,
+                max_off_fen=offer.max_off_fen, min_spend_fen=offer.min_spend_fen,
                 valid_from=now, valid_until=now + timedelta(days=offer.valid_days),
             )
         ).one_or_none()

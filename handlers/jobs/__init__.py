@@ -7,6 +7,7 @@ from handlers.jobs import (
     books,
     commissions,
     experiments,
+    grants,
     growth,
     insight,
     journeys,
@@ -24,6 +25,7 @@ from handlers.jobs import (
 JOBS = Jobs()
 for _jobs in (
     commissions.jobs,
+    grants.jobs,
     growth.jobs,
     journeys.jobs,
     menus.jobs,

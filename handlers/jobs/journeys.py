@@ -1,16 +1,14 @@
-"""What journeys need of the workers: facts told to them, housekeeping, and coupons that they grant."""
+"""What journeys need of the workers: facts told to them, and housekeeping."""
 
 from datetime import timedelta
 
 import structlog
 
 from bot.kit.chores import Chores
-from bot.kit.jobs import Claimed, Done, Ended, JobContext, Jobs, Refused
+from bot.kit.jobs import Claimed, JobContext, Jobs
 from domain.journeys import queries
 from domain.journeys import service as journeys
 from domain.journeys.events import FACTS_HEARD
-from domain.rewards import service as rewards
-from domain.rewards.rules import Offers
 
 jobs = Jobs()
 chores = Chores()
@@ -24,21 +22,6 @@ def tell(ctx: JobContext, effect: Claimed) -> None:
         with ctx.begin() as session:
             journeys.fact_happened(session, effect.kind, effect.key, effect.person_id, effect.payload,
                                    effect.created_at, ctx.now())
-
-
-@jobs.on("grant.coupon")
-def give_coupon(ctx: JobContext, effect: Claimed) -> Ended:
-    """payload: {what: ``coupon:<offer>``, amount, cause}. One coupon for each of ``amount``, each once for its cause.
-    """
-    assert effect.person_id is not None
-    kind = effect.payload["what"].partition(":")[2]
-    offer = ctx.tool(Offers).by_kind.get(kind)
-    if offer is None:
-        return Refused(f"no offer {kind}")
-    with ctx.begin() as session:
-        codes = [rewards.issue(session, effect.person_id, offer, f"{effect.payload['cause']}:{n}", ctx.now()).code
-                 for n in range(1, effect.payload["amount"] + 1)]
-    return Done({"codes": codes})
 
 
 @chores.every("journeys.settle", timedelta(minutes=5))

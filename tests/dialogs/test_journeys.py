@@ -66,7 +66,7 @@ def test_two_days_before_it_runs_out_and_two_days_after(shop: Shop, restock: Per
     restock.says("帮助")
     assert count(restock, "快用完了") == 0
     shop.wait(hours=1, minutes=1)
-    restock.saw("「高原牧场纯牛奶 12盒」差不多快用完了吧").says("优惠券").sees("回购券 满50减5")
+    restock.saw("「高原牧场纯牛奶 12盒」差不多快用完了吧").says("优惠券").sees("回购券 95折")
     shop.wait(days=3)
     restock.says("帮助")
     shop.wait(days=1)

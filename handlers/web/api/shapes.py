@@ -117,7 +117,7 @@ class Coupon(Struct):
     code: str
     kind: str
     title: str
-    off_fen: Fen
+    off_fen: Annotated[int, Meta(description="Fen off; 0 for a coupon that takes a part of the price, see pay_bps.")]
     min_spend_fen: Fen
     valid_from: datetime
     valid_until: datetime
@@ -125,6 +125,8 @@ class Coupon(Struct):
     used_channel: Annotated[str, Meta(description="Empty unless used.")]
     used_order: Annotated[str, Meta(description="Empty unless used.")]
     used_at: datetime | None
+    pay_bps: Annotated[int, Meta(description="What is to be paid of the price: 9500 is 95 %; 10000 with off_fen.")]
+    max_off_fen: Annotated[int, Meta(description="The most that pay_bps takes off, in fen; 0: no limit.")]
 
 
 class Coupons(Struct):

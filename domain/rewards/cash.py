@@ -1,0 +1,33 @@
+"""Money that is given, not earned by a sale: red packets. Booked at the expense of ``expense.redpacket``; the people's
+side is their wallet, from where it is withdrawn like everything else (docs/adr/0017). Never commits."""
+
+from datetime import datetime
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from domain.ledger import service as ledger
+from domain.ledger.rules import Entry, Purse, platform
+from domain.people.queries import survivors
+from domain.shared.errors import NotFound
+
+EXPENSE = platform("expense.redpacket")
+
+
+def give(session: Session, person_id: int, fen: int, cause: str, source_id: int, now: datetime) -> bool:
+    """``fen`` > 0 that can be withdrawn at once, a debt repaid first; False when ``cause`` gave it before.
+
+    Raises NotFound("person.unknown").
+    """
+    alive = survivors(session, [person_id]).get(person_id)
+    if alive is None:
+        raise NotFound("person.unknown")
+    session.execute(text("select pg_advisory_xact_lock(hashtextextended('red packet', :person))"), {"person": alive})
+    idem = f"grant:{cause}"
+    # Asked first: what a second try would book depends on the debt of today, and would be another content.
+    if session.scalar(text("select true from journal where idem = :idem"), {"idem": idem}):
+        return False
+    purse = ledger.lock(session, [alive]).get(alive) or Purse(alive)
+    moves = tuple(purse.give(fen, EXPENSE))
+    ledger.post(session, [Entry(idem, "reward.given", now, "grant", source_id, "", moves)], now)
+    return True

@@ -1,0 +1,87 @@
+"""What a journey gives leaves it as an effect ``grant.<what>``; here it becomes a coupon, points, money or a tag.
+
+Payload: person_id, what (``coupon:<offer>``, ``points``, ``red_packet``, ``tag:<name>``), amount, cause. A cause gives
+once, however often its effect is carried out.
+"""
+
+from bot.kit.jobs import Claimed, Done, Ended, JobContext, Jobs, Refused
+from domain.insight import service as insight
+from domain.points import service as points
+from domain.points.rules import PointRules
+from domain.rewards import cash
+from domain.rewards import service as rewards
+from domain.rewards.rules import Offers
+
+jobs = Jobs()
+
+MOST_FEN = 20_000
+"""More than 200 yuan at once is no present but a mistake in a document."""
+
+
+@jobs.on("grant.coupon")
+def give_coupon(ctx: JobContext, effect: Claimed) -> Ended:
+    """One coupon of the offer for each of ``amount``."""
+    assert effect.person_id is not None
+    kind = _detail(effect)
+    offer = ctx.tool(Offers).by_kind.get(kind)
+    if offer is None:
+        return Refused(f"no offer {kind}")
+    with ctx.begin() as session:
+        codes = [rewards.issue(session, effect.person_id, offer, f"{effect.payload['cause']}:{n}", ctx.now()).code
+                 for n in range(1, effect.payload["amount"] + 1)]
+    return Done({"codes": codes})
+
+
+@jobs.on("grant.points")
+def give_points(ctx: JobContext, effect: Claimed) -> Ended:
+    """``amount`` points, to be spent at once."""
+    assert effect.person_id is not None
+    now = ctx.now()
+    earning = points.Earning(effect.person_id, effect.payload["amount"], effect.payload["cause"], now)
+    with ctx.begin() as session:
+        fresh = points.earn(session, [earning], ctx.tool(PointRules).life, now)
+        points.activate(session, now, person_id=effect.person_id)
+    return Done({"points": earning.points if fresh else 0})
+
+
+@jobs.on("grant.red_packet")
+def give_money(ctx: JobContext, effect: Claimed) -> Ended:
+    """``amount`` fen into the wallet, to be withdrawn like any income; a debt is repaid first. docs/adr/0017."""
+    assert effect.person_id is not None
+    fen = effect.payload["amount"]
+    if fen > MOST_FEN:
+        return Refused(f"{fen} fen are more than a present may be")
+    with ctx.begin() as session:
+        fresh = cash.give(session, effect.person_id, fen, effect.payload["cause"], effect.id, ctx.now())
+    return Done({"fen": fen if fresh else 0})
+
+
+@jobs.on("grant.tag")
+def give_tag(ctx: JobContext, effect: Claimed) -> Ended:
+    return _tag(ctx, effect, _detail(effect))
+
+
+@jobs.on("tag.add")
+def add_tag(ctx: JobContext, effect: Claimed) -> Ended:
+    return _tag(ctx, effect, effect.payload["tag"])
+
+
+@jobs.on("tag.remove")
+def remove_tag(ctx: JobContext, effect: Claimed) -> Ended:
+    assert effect.person_id is not None
+    with ctx.begin() as session:
+        gone = insight.untag(session, effect.person_id, effect.payload["tag"], "journey", ctx.now())
+    return Done({"removed": gone})
+
+
+def _tag(ctx: JobContext, effect: Claimed, name: str) -> Ended:
+    assert effect.person_id is not None
+    if not name:
+        return Refused("a tag needs a name")
+    with ctx.begin() as session:
+        fresh = insight.tag(session, effect.person_id, name, "journey", ctx.now())
+    return Done({"added": fresh})
+
+
+def _detail(effect: Claimed) -> str:
+    return str(effect.payload["what"]).partition(":")[2]
