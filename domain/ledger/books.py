@@ -20,12 +20,13 @@ STALE_FULL = timedelta(hours=50)
 
 CHUNK: Mapping[Subject, int] = {
     "account": 5_000, "journal": 100_000, "order": 5_000, "person": 5_000, "settlement": 20_000, "withdrawal": 5_000,
+    "milestone": 20_000, "service": 20_000,
 }
 """Ids that one piece of the full check looks at."""
 
 _TABLE: Mapping[Subject, str] = {
     "account": "account", "journal": "journal", "order": "customer_order", "person": "person",
-    "settlement": "settlement", "withdrawal": "withdrawal",
+    "settlement": "settlement", "withdrawal": "withdrawal", "milestone": "milestone", "service": "service_act",
 }
 
 _TAKE = text("select step, place, target, previous from books_check where kind = :kind for update skip locked")
@@ -39,7 +40,8 @@ _WINDOW = text("""
      where p.journal_id > :after and p.journal_id <= :upto and a.owner_id is not null
     union
     select j.source_type, j.source_id from journal j
-     where j.id > :after and j.id <= :upto and j.source_type in ('order', 'settlement', 'withdrawal')
+     where j.id > :after and j.id <= :upto
+       and j.source_type in ('order', 'settlement', 'milestone', 'service', 'withdrawal')
     union
     select 'withdrawal', w.id from withdrawal w where w.state in ('asked', 'approved', 'paying')
     union

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-Subject = Literal["account", "journal", "order", "person", "settlement", "withdrawal"]
+Subject = Literal["account", "journal", "order", "person", "settlement", "milestone", "service", "withdrawal"]
 """What an invariant speaks about; the ids of its scope and of its faults are ids of these."""
 
 FEW = 100
@@ -214,18 +214,28 @@ select w.id, format('withdrawal %s: bills say %s, held was %s', w.no, b.fen, w.g
  where b.fen <> w.gross_fen"""
 
 
-def _settlements(scope: Scope) -> str:
-    """what a month close gave is what was booked for it"""
-    return f"""
-select coalesce(s.id, j.id), format('settlement %s: its row says %s, journals say %s', coalesce(s.id, j.id),
-                                    coalesce(s.change_fen, 0), coalesce(j.net, 0))
-  from (select id, change_fen from settlement where {scope.where('id')}) s
+def _given(name: str, table: str, worth: str) -> Callable[[Scope], str]:
+    """What a row of ``table`` is worth (month closes, milestones, service pay) is what was booked for it. Letting it go
+    moves money within its owner's accounts and is not counted."""
+
+    def sql(scope: Scope) -> str:
+        return f"""
+select coalesce(s.id, j.id), format('{name} %s: its row says %s, journals say %s', coalesce(s.id, j.id),
+                                    coalesce(s.worth, 0), coalesce(j.net, 0))
+  from (select id, {worth} as worth from {table} where {scope.where('id')}) s
   full join (
     select j.source_id as id, sum(case when d.owner_id is null then p.amount else -p.amount end) as net
       from journal j join posting p on p.journal_id = j.id join account d on d.id = p.debit
-     where j.source_type = 'settlement' and j.kind <> 'settlement.released' and {scope.where('j.source_id')}
+     where j.source_type = '{name}' and j.kind not like '%.released' and {scope.where('j.source_id')}
      group by 1) j on j.id = s.id
- where coalesce(s.change_fen, 0) <> coalesce(j.net, 0)"""
+ where coalesce(s.worth, 0) <> coalesce(j.net, 0)"""
+
+    return sql
+
+
+_settlements = _given("settlement", "settlement", "change_fen")
+_milestones = _given("milestone", "milestone", "case when state <> 'revoked' then amount_fen else 0 end")
+_service = _given("service", "service_act", "case when revoked_at is null then amount_fen else 0 end")
 
 
 INVARIANTS = (
@@ -240,4 +250,6 @@ INVARIANTS = (
     Invariant("leaks", "withdrawal", _leaks),
     Invariant("shares", "withdrawal", _shares),
     Invariant("settlements", "settlement", _settlements),
+    Invariant("milestones", "milestone", _milestones),
+    Invariant("service", "service", _service),
 )

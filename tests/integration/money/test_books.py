@@ -45,6 +45,11 @@ BREAKS = {
     "leaks": "with j as (insert into journal (idem, digest, kind, effective_at, posted_at, source_type, source_id)"
              " values ('bill' || ':' || '1:' || 'paid', 'x', 'withdrawal.paid', now(), now(), 'withdrawal', 1)"
              " returning id) insert into posting select id, 1, 7, 20, 'CNY', 100 from j",
+    "milestones": "insert into milestone (person_id, key, n, amount_fen, plan_version, reached_at, check_at)"
+                  " values (1, 'first_sale', 0, 5000, 1, now(), now())",
+    "service": "with j as (insert into journal (idem, digest, kind, effective_at, posted_at, source_type, source_id)"
+               " values ('s1', 'x', 'service.earned', now(), now(), 'service', 1) returning id)"
+               " insert into posting select id, 1, 9, 20, 'CNY', 100 from j",
     "settlements": "insert into month_close (month, ends_at, plan_version, started_at) values"
                    " ('2026-10-01', '2026-10-31 16:00Z', 1, now()); insert into settlement (month, person_id, kind, n,"
                    " cause, volume_fen, target_fen, change_fen, held_fen, plan_version, booked_at)"
@@ -128,7 +133,8 @@ def test_what_breaks_is_found_by_every_way_of_looking(booked: Shop, name: str) -
     if name in {one.name for one in INVARIANTS}:
         assert name in {fault.invariant for fault in whole}
     wanted = {fault.invariant for fault in whole}
-    assert set(look(booked)) == wanted - {"settlements"}, "what a journal should have followed is found at night"
+    # A row that no journal followed is found at night: nothing moved that the recent check could look at.
+    assert set(look(booked)) == wanted - {"settlements", "milestones"}
     assert set(look_at_all(booked)) == wanted
 
 
