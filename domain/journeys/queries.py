@@ -165,7 +165,7 @@ def current(session: Session, key: str) -> Journey:
     doc = session.execute(text("select v.doc from journey j join journey_version v on v.journey_id = j.id"
                                " and v.n = j.version where j.key = :key"), {"key": key}).scalar()
     if doc is None:
-        raise NotFound("journey.unknown", key=key)
+        raise NotFound("journey_unknown", key=key)
     return journey_of(doc)
 
 
@@ -183,7 +183,7 @@ def stats(session: Session, key: str, since: datetime) -> Stats:
     """The funnel of everybody who entered after ``since``. Raises NotFound."""
     journey_id = session.execute(text("select id from journey where key = :key"), {"key": key}).scalar()
     if journey_id is None:
-        raise NotFound("journey.unknown", key=key)
+        raise NotFound("journey_unknown", key=key)
     asked = {"id": journey_id, "since": since}
     ends = session.execute(_ENDS, asked).all()
     sums = {name: sum(getattr(row, name) for row in ends) for name in

@@ -226,7 +226,7 @@ def hear(edition: Edition, walk: Walk, event: Event, facts: Facts, now: datetime
 def ends_by(journey: Journey, run: Run, event: Event, look: Look) -> str:
     """'goal', or the reason of the exit that this event is for the run; '' when it is neither. Changes nothing."""
     goal = journey.goal
-    if (goal and goal.on == event.kind and run.goal_until is not None and run.entered_at <= event.at <= run.goal_until
+    if (goal and goal.on == event.kind and run.goal_until is not None and run.entered_at < event.at <= run.goal_until
             and _matches(run, event, goal.match) and holds(goal.when, look)):
         return "goal"
     if run.state not in INSIDE:

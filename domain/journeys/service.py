@@ -95,7 +95,7 @@ def publish(
         raise JourneyFaults(faults)
     row = _locked(session, journey.key, actor, now)
     if row.state == "archived":
-        raise Conflict("journey.archived", key=journey.key)
+        raise Conflict("journey_archived", key=journey.key)
     checksum = writing.checksum(journey)
     n = _edition(session, row.id, journey, checksum, actor, now)
     inside = _inside(session, row.id)
@@ -191,14 +191,14 @@ def change_state(session: Session, key: str, act: str, actor: str, now: datetime
     """pause, resume, drain or archive a journey; its new state. Archiving ends whoever is still inside ('operator').
 
     After a resume people who fell due meanwhile come spread over some time; what they were to be told keeps its expiry.
-    Raises NotFound, DomainError('journey.state') when the journey is in no state for it.
+    Raises NotFound, DomainError('journey_state') when the journey is in no state for it.
     """
     allowed, to = _TO[act]
     row = session.execute(_LOCK, {"key": key}).first()
     if row is None:
-        raise NotFound("journey.unknown", key=key)
+        raise NotFound("journey_unknown", key=key)
     if row.state not in allowed or row.version is None:
-        raise DomainError("journey.state", key=key, state=row.state, act=act)
+        raise DomainError("journey_state", key=key, state=row.state, act=act)
     session.execute(text("update journey set state = :to, changed_at = :now, changed_by = :actor where id = :id"),
                     {"to": to, "now": now, "actor": actor, "id": row.id})
     if act == "resume":

@@ -142,3 +142,9 @@ def _row(run: Run, with_ctx: bool) -> Json:
 
 def _json(rows: list[Json]) -> str:
     return msgspec.json.encode(rows).decode()
+
+
+def journey_id(session: Session, key: str) -> int | None:
+    """The id of a journey, None when nobody knows it."""
+    found: int | None = session.execute(text("select id from journey where key = :key"), {"key": key}).scalar()
+    return found

@@ -34,6 +34,7 @@ _COMMANDS = {
     "segment": "segments:segment",
     "notice": "notices:notice",
     "experiment": "experiments:experiment",
+    "journey": "journeys:journey",
     "role": "roles:role",
     "month": "months:month",
     "service": "service_acts:service",
