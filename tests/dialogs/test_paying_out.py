@@ -205,20 +205,20 @@ def explain_all(street: Street) -> None:
     now = street.shop.runtime.clock.now()
     with street.shop.runtime.sessions.begin() as session:
         first = session.scalar(text("select name from operator where role = 'owner' order by id limit 1"))
-        owner = audit.operator(session, first) if first else audit.add_operator(session, "owner", "owner", None, now)
-        audit.add_operator(session, "li", "owner", owner, now)
-        audit.add_operator(session, "zhou", "finance", owner, now)
+        boss = audit.operator(session, first) if first else audit.add_operator(session, "boss", "owner", None, now)
+        audit.add_operator(session, "asker", "owner", boss, now)
+        audit.add_operator(session, "checker", "finance", boss, now)
     with street.shop.runtime.sessions.begin() as session:
-        li, zhou = audit.operator(session, "li"), audit.operator(session, "zhou")
+        asker, checker = audit.operator(session, "asker"), audit.operator(session, "checker")
         from domain.payouts import service
 
         with pytest.raises(DomainError, match="incidents_open"):
-            service.go(session, li, "weiter", now)
+            service.go(session, asker, "go on", now)
         for one in channel.open_incidents(session):
-            asked = reconcile.explain(session, one.id, "restored from the backup of yesterday", li, now)
+            asked = reconcile.explain(session, one.id, "restored from the backup of yesterday", asker, now)
             with pytest.raises(DomainError, match="second_person"), session.begin_nested():
-                acts.decide(session, asked.id, True, li, now)
-            acts.decide(session, asked.id, True, zhou, now)
+                acts.decide(session, asked.id, True, asker, now)
+            acts.decide(session, asked.id, True, checker, now)
         assert queries.switch(session).stopped_at is None
         day = reconcile.business_date(now) - reconcile.timedelta(days=1)
         again = reconcile.compare(session, "main", day, street.gateway.fund_bill(day), now)
