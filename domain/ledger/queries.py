@@ -32,13 +32,13 @@ _STATEMENT = text("""
       from (
         select p.journal_id, p.n, 'in' as side, a.kind, p.amount, o.kind as other_kind, p.currency, false as within
           from account a join posting p on p.credit = a.id join account o on o.id = p.debit
-         where a.owner_id = :person and p.credit >= 1000 and p.journal_id <= :upto
+         where a.owner_id = :person and p.credit >= 1000 and p.journal_id <= :upto and (:points or a.currency = 'CNY')
            and (o.owner_id is distinct from a.owner_id)
         union all
         select p.journal_id, p.n, 'out', a.kind, p.amount, o.kind, p.currency,
                o.owner_id is not distinct from a.owner_id
           from account a join posting p on p.debit = a.id join account o on o.id = p.credit
-         where a.owner_id = :person and p.debit >= 1000 and p.journal_id <= :upto
+         where a.owner_id = :person and p.debit >= 1000 and p.journal_id <= :upto and (:points or a.currency = 'CNY')
       ) p join journal j on j.id = p.journal_id
      order by p.journal_id desc, p.n desc, p.side limit :most
 """)
@@ -130,11 +130,15 @@ def frozen_among(session: Session, person_ids: Iterable[int]) -> set[int]:
     return set(session.scalars(_FROZEN, {"people": sorted(set(person_ids))}))
 
 
-def statement(session: Session, person_id: int, cursor: str | None, limit: int) -> StatementPage:
-    """Every movement of a person's money, newest first. ``cursor`` comes from the page before; a strange one starts
-    at the top. A page ends with a whole journal, so it may hold a few lines more than ``limit``."""
+def statement(
+    session: Session, person_id: int, cursor: str | None, limit: int, *, points: bool = True
+) -> StatementPage:
+    """Every movement of a person's money (and ``points``), newest first. ``cursor`` comes from the page before; a
+    strange one starts at the top. A page ends with a whole journal, so it may hold a few lines more than ``limit``.
+    """
     upto = int(cursor) if cursor and cursor.isdecimal() and len(cursor) < 19 else BEYOND
-    rows = session.execute(_STATEMENT, {"person": person_id, "upto": upto, "most": limit + MOST_OF_ONE}).all()
+    rows = session.execute(_STATEMENT, {"person": person_id, "upto": upto, "most": limit + MOST_OF_ONE,
+                                        "points": points}).all()
     lines: list[StatementLine] = []
     for row in rows:
         if len(lines) >= limit and row.journal_id != int(lines[-1].id.split(".")[0]):

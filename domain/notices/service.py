@@ -180,6 +180,37 @@ def because(found: Facts, policy: Policy) -> str:
     return "; ".join(parts)
 
 
+def gather(
+    session: Session, effect_id: int, person_id: int, key: str, least: int, now: datetime
+) -> list[dict[str, Any]]:
+    """Take in the other notices of the same text that the same person is due to get, if there are ``least`` of them
+    in all: their facts, oldest first, and they are told as gathered. [] when there are too few."""
+    asked = {"person": person_id, "key": key, "effect": effect_id, "now": now}
+    others = session.execute(text("""
+        select id, payload -> 'facts' as facts from outbox
+         where person_id = :person and queue = 'notice' and kind = 'notice.text' and payload ->> 'key' = :key
+           and state in ('waiting', 'running') and due_at <= :now and id <> :effect
+           and not result ? 'sending_at' and (expires_at is null or expires_at > :now)
+         order by id limit 100 for update skip locked"""), asked).all()
+    if len(others) + 1 < least:
+        return []
+    session.execute(text("update outbox set state = 'refused', reason = 'gathered', ended_at = :now, lease_until = null"
+                         " where id = any(:ids)"), {"ids": [row.id for row in others], "now": now})
+    return [row.facts for row in others]
+
+
+def keep(session: Session, effect_id: int, **found: Any) -> None:
+    """Remember something with a notice that is about to leave."""
+    session.execute(text("update outbox set result = result || cast(:found as jsonb) where id = :effect"),
+                    {"found": json.dumps(found), "effect": effect_id})
+
+
+def still_waits(session: Session, effect_id: int) -> bool:
+    """Whether nobody has gathered the notice since it was claimed."""
+    state = session.execute(text("select state from outbox where id = :effect"), {"effect": effect_id}).scalar()
+    return state in ("waiting", "running")
+
+
 def release(session: Session, effect_id: int) -> None:
     """The message surely did not arrive: it counts against no cap."""
     session.execute(text("delete from notice_slot where effect_id = :effect"), {"effect": effect_id})

@@ -88,7 +88,7 @@ def _statement(ctx: Context, month: Month) -> Answer:
 
 
 def _page(ctx: Context, cursor: str | None) -> Answer:
-    page = ledger.statement(ctx.session, ctx.speaker.id, cursor, LINES)
+    page = ledger.statement(ctx.session, ctx.speaker.id, cursor, LINES, points=False)
     names = {line.reason: _reason(ctx, line.reason) for line in page.lines}
     facts: dict[str, object] = {"lines": page.lines, "more": page.next_cursor is not None, "names": names}
     if page.next_cursor is None:

@@ -1,15 +1,52 @@
 """Text notices leave here: rendered at the last moment, so that they speak in the shop's present voice."""
 
-from bot.kit.jobs import Claimed, Ended, JobContext, Jobs
+from typing import Any
+
+from bot.kit.jobs import Claimed, Ended, JobContext, Jobs, Refused
+from domain.notices import service as notices
 from handlers.jobs.delivery import deliver
 
 jobs = Jobs()
 
+DIGESTS = {
+    "money.earned": ("money.earned_many", "amount_fen"),
+    "money.released": ("money.released_many", "to_available_fen"),
+}
+"""Texts of which several that are due together become one: the text of many, and what is added up in it."""
+MANY = 3
+
 
 @jobs.on("notice.text")
 def send_text(ctx: JobContext, effect: Claimed) -> Ended:
-    """payload: {purpose, key, facts, account}."""
+    """payload: {purpose, key, facts, account}. Three of a kind that wait together leave as one."""
     payload = effect.payload
-    content = ctx.copy.render(payload["key"], **payload["facts"])
+    key, facts = payload["key"], payload["facts"]
+    if key in DIGESTS and not effect.result.get("sending_at"):
+        gathered = _gather(ctx, effect)
+        if gathered is None:
+            return Refused("gathered")
+        if gathered:
+            key, facts = gathered
+    content = ctx.copy.render(key, **facts)
     return deliver(ctx, effect, payload["purpose"], payload["account"],
                    lambda gateway, openid: gateway.send_text(openid, content))
+
+
+def _gather(ctx: JobContext, effect: Claimed) -> tuple[str, dict[str, Any]] | tuple[()] | None:
+    """The text for all of them and its facts; () when there are too few; None when this one was gathered itself.
+
+    What was gathered is kept with the effect: if it has to be tried again, it still speaks for all.
+    """
+    assert effect.person_id is not None
+    key, summed = DIGESTS[effect.payload["key"]]
+    with ctx.begin() as session:
+        if not notices.still_waits(session, effect.id):
+            return None
+        others = notices.gather(session, effect.id, effect.person_id, effect.payload["key"], MANY, ctx.now())
+        told = dict(effect.result.get("gathered", {"count": 0, "amount_fen": 0}))
+        told["count"] += len(others)
+        told["amount_fen"] += sum(one[summed] for one in others)
+        notices.keep(session, effect.id, gathered=told)
+    if not told["count"]:
+        return ()
+    return key, {"count": told["count"] + 1, "amount_fen": told["amount_fen"] + effect.payload["facts"][summed]}
