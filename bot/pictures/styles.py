@@ -8,7 +8,7 @@ Decoration that comes before the first layer with content is painted once per st
 
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from string import Formatter
@@ -98,6 +98,7 @@ class Text(Layer, frozen=True, forbid_unknown_fields=True, tag="text"):
     spacing: Annotated[int, Meta(ge=0, le=40)] = 0
     leading: Annotated[float, Meta(ge=1.0, le=2.0)] = 1.3
     valign: Literal["top", "middle"] = "middle"
+    serif: bool = False
 
 
 class Price(Layer, frozen=True, forbid_unknown_fields=True, tag="price"):
@@ -216,13 +217,13 @@ def parse(key: str, source: bytes) -> tuple[Style | None, list[str]]:
         return None, [f"not readable as TOML: {error}"]
     faults = [f"unknown entry {entry!r}" for entry in sorted(raw.keys() - {"name", "accent", "layer"})]
     for entry, kind in (("name", Annotated[str, Meta(min_length=1, max_length=12)]), ("accent", Solid)):
-        faults += _judge(raw.get(entry), kind, entry)
+        faults += judge(raw.get(entry), kind, entry)
     layers: list[AnyLayer] = []
     tables = raw.get("layer")
     if not isinstance(tables, list) or not tables:
         return None, [*faults, "at least one [[layer]] is needed"]
     for number, table in enumerate(tables, 1):
-        layer, wrong = _layer(table)
+        layer, wrong = layer_of(table, LAYERS)
         faults += [f"layer {number}: {fault}" for fault in wrong]
         if layer is not None:
             faults += [f"layer {number} ({table['kind']}): {fault}" for fault in _place(layer)]
@@ -232,24 +233,25 @@ def parse(key: str, source: bytes) -> tuple[Style | None, list[str]]:
     return (None, faults) if faults else (Style(key, raw["name"], raw["accent"], tuple(layers)), [])
 
 
-def _layer(table: Any) -> tuple[AnyLayer | None, list[str]]:
+def layer_of(table: Any, kinds: Mapping[str, type[Any]]) -> tuple[Any, list[str]]:
     """One table as a layer: every field judged by itself, so that one fault does not hide the next."""
     kind = table.get("kind") if isinstance(table, dict) else None
-    made = LAYERS.get(kind) if isinstance(kind, str) else None
+    made = kinds.get(kind) if isinstance(kind, str) else None
     if made is None:
-        return None, [f"'kind' must be one of {', '.join(sorted(LAYERS))}, not {kind!r}"]
+        return None, [f"'kind' must be one of {', '.join(sorted(kinds))}, not {kind!r}"]
     fields = {field.encode_name: field for field in msgspec.structs.fields(made)}
     unknown = sorted(table.keys() - fields.keys() - {"kind"})
     faults = [f"({kind}) unknown entry {name!r}" for name in unknown]
     for name, field in fields.items():
         if name in table:
-            faults += [f"({kind}) {fault}" for fault in _judge(table[name], field.type, name)]
+            faults += [f"({kind}) {fault}" for fault in judge(table[name], field.type, name)]
         elif field.required:
             faults.append(f"({kind}) {name!r} is missing")
     return (None, faults) if faults else (msgspec.convert(table, made), [])
 
 
-def _judge(value: Any, kind: Any, name: str) -> list[str]:
+def judge(value: Any, kind: Any, name: str) -> list[str]:
+    """What is wrong with one entry, in words; [] when nothing is."""
     if value is None:
         return [f"{name!r} is missing"]
     try:

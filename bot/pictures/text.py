@@ -27,11 +27,12 @@ _DESCENT: Final = 0.12
 @dataclass(frozen=True, slots=True)
 class Type:
     """How text is set: ``size`` in pixels (the em), ``weight`` 100 to 900, ``spacing`` extra pixels after
-    each character."""
+    each character. ``serif``: in the serif face, which has one weight, as far as it has the characters."""
 
     size: int
     weight: int = 500
     spacing: int = 0
+    serif: bool = False
 
 
 Line = tuple[Cluster, ...]
@@ -111,19 +112,19 @@ def draw(
             corner = (round(x), round(y - kind.size * 1.1))
             picture.paste(tile.convert("RGB"), corner, tile.getchannel("A"))
         else:
-            cover, (dx, dy) = _letters(run, kind.size, kind.weight)
+            cover, (dx, dy) = _letters(run, face, kind.size, kind.weight)
             picture.paste(colour, (round(x) + dx, round(y) + dy), cover)
         x += _advance(run, face, kind.size, kind.weight) + kind.spacing
 
 
 @lru_cache(maxsize=512)
-def _letters(run: str, size: int, weight: int) -> tuple[Image.Image, tuple[int, int]]:
+def _letters(run: str, face: int, size: int, weight: int) -> tuple[Image.Image, tuple[int, int]]:
     """Coverage of a run of letters, and where its corner lies from the left end of the baseline.
 
     Kept because a poster repeats most of its words (来自@, 的推荐, dates), and the outlines of a variable
     font take 0.4 ms a run: for one person's poster, a quarter of the time.
     """
-    font = fonts.font(fonts.TEXT, size, weight)
+    font = fonts.font(face, size, weight)
     left, top, right, bottom = font.getbbox(run, anchor="ls", direction="ltr")
     corner = math.floor(left), math.floor(top)
     cover = Image.new("L", (max(1, math.ceil(right) - corner[0]), max(1, math.ceil(bottom) - corner[1])))
@@ -158,8 +159,22 @@ def baseline(top: float, height: float, kind: Type) -> float:
 def _runs(line: Sequence[Cluster], kind: Type) -> list[tuple[str, int]]:
     """Neighbours of one face drawn together; with spacing every cluster is a run of its own."""
     if kind.spacing:
-        return [(c.text, c.face) for c in line]
-    return [("".join(c.text for c in run), face) for face, run in groupby(line, key=lambda c: c.face)]
+        return [(c.text, _face(c, kind)) for c in line]
+    return [("".join(c.text for c in run), face) for face, run in groupby(line, key=lambda c: _face(c, kind))]
+
+
+def _face(cluster: Cluster, kind: Type) -> int:
+    """The face that a cluster is drawn in."""
+    return fonts.SERIF if kind.serif and cluster.face == fonts.TEXT and _serif(cluster.text) else cluster.face
+
+
+def all_serif(line: Sequence[Cluster]) -> bool:
+    """Whether the serif face has every letter: a name with one letter of another face looks like a mistake."""
+    return all(cluster.face != fonts.TEXT or _serif(cluster.text) for cluster in line)
+
+
+def _serif(letters: str) -> bool:
+    return fonts.covered(fonts.SERIF).issuperset(map(ord, letters))
 
 
 def _break(line: Line, kind: Type, limit: float) -> int:
