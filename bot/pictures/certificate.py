@@ -7,6 +7,7 @@ is a row of colours and nothing else. Everything is judged for every tone when i
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Final, get_args
 
@@ -129,6 +130,22 @@ class Certificates:
             raise ValueError(f"the certificate has {len(made)} bytes, {MOST_BYTES} are allowed")
         qr.verify(made, request.url)
         return made
+
+
+_DIGITS: Final = "〇一二三四五六七八九"
+
+
+def written(day: date) -> str:
+    """A date as documents write it: 二〇二六年十一月二十日."""
+    year = "".join(_DIGITS[int(digit)] for digit in str(day.year))
+    return f"{year}年{_spoken(day.month)}月{_spoken(day.day)}日"
+
+
+def _spoken(number: int) -> str:
+    """1 to 99 in words."""
+    tens, ones = divmod(number, 10)
+    head = "" if not tens else "十" if tens == 1 else f"{_DIGITS[tens]}十"
+    return head + (_DIGITS[ones] if ones else "")
 
 
 def load(path: Path) -> dict[str, tuple[Part, ...]]:

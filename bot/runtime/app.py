@@ -13,7 +13,7 @@ from bot.runtime.express import ExpressLane
 from bot.runtime.settings import Settings, from_environment
 from bot.runtime.understanding import warm_up
 from bot.runtime.voice import FILTERS
-from handlers.web import api, h5, landing, ops
+from handlers.web import api, certificates, h5, landing, ops
 
 log = structlog.get_logger(__name__)
 
@@ -36,6 +36,7 @@ def create_app(settings: Settings | None = None, runtime: bootstrap.Runtime | No
     app.register_blueprint(api.blueprint(_api_context(runtime)))
     app.register_blueprint(ops.blueprint(_ops_context(runtime)))
     app.register_blueprint(landing.blueprint(_landing_context(runtime)))
+    app.register_blueprint(certificates.blueprint(runtime.context))
     app.register_blueprint(h5.blueprint(runtime.context, FILTERS, h5.PAGES))
     if settings.demo:
         mount_simulator(app, runtime)

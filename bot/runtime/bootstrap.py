@@ -4,7 +4,7 @@ import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from datetime import time, timedelta
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from time import monotonic
 from time import time as real_time
@@ -20,6 +20,7 @@ from bot.kit.context import Shop
 from bot.kit.gateway import Gateway, Outcome, SendResult
 from bot.kit.links import Links
 from bot.kit.pay import PayGateways
+from bot.pictures.certificate import Certificates
 from bot.pictures.photos import Photos
 from bot.pictures.studio import Studio
 from bot.runtime import bell as bells
@@ -147,7 +148,8 @@ def build(
         insight.Segmentation: segments,
         points.PointRules: points.load((ASSETS / "points.toml").read_text("utf-8")),
         Library: library,
-        Studio: studio, Photos: Photos(), Policy: load_policy(ASSETS / "notices.toml"),
+        Studio: studio, Photos: Photos(), Certificates: certificates(),
+        Policy: load_policy(ASSETS / "notices.toml"),
         Offers: Offers.load((ASSETS / "rewards.toml").read_text("utf-8")),
         Vault: Vault(*settings.vault_keys()),
         Wording: Wording.load((ASSETS / "sensitive_words.toml").read_text("utf-8")),
@@ -173,6 +175,12 @@ def open_shop(runtime: Runtime, plan: Plan | None = None) -> None:
             first = plan or plans.load(ASSETS / "plans" / "first-shop.toml")
             commissions.ensure_plan(session, first, runtime.clock.now(), actor="huitou")
         rulebooks.publish(session, rulebook.load((ASSETS / "roles.toml").read_text("utf-8")), runtime.clock.now())
+
+
+@cache
+def certificates() -> Certificates:
+    """One a process: its backs take a second each to draw."""
+    return Certificates(ASSETS / "certificates")
 
 
 def load_policy(path: Path) -> Policy:

@@ -108,6 +108,12 @@ def _day(value: datetime | date | str) -> str:
     return f"{value.month}月{value.day}日"
 
 
+def _full_day(value: datetime) -> str:
+    """``2026年11月20日`` where the shop is: for what is kept longer than a year."""
+    day = business_date(value)
+    return f"{day.year}年{day.month}月{day.day}日"
+
+
 def _month_name(value: str) -> str:
     """``2026-10`` → ``2026年10月``."""
     year, month = value.split("-")
@@ -122,5 +128,6 @@ def _moment(value: datetime | str) -> str:
 FILTERS: dict[str, Callable[..., str]] = {
     "yuan": money.yuan, "percent": money.percent, "times": money.times, "day": _day, "month_name": _month_name,
     "moment": _moment, "masked": masked,
+    "full_day": _full_day,
 }
 """How texts, and the customers' pages, write money, rates, days and names."""

@@ -1,8 +1,8 @@
 """Electronic certificates: issued for a role or an honour, checked by whoever has the code, void when the role ends."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from secrets import randbelow
 from typing import Literal, cast
 
@@ -13,14 +13,17 @@ from sqlalchemy.orm import Session
 from domain.people.queries import survivors
 from domain.roles.models import Badge, Certificate, RoleGrant
 from domain.roles.rules import ROLES, highest
+from domain.shared import outbox
 from domain.shared.clock import business_date
 from domain.shared.errors import Conflict, NotFound
 from domain.shared.ids import short_code
+from domain.shared.outbox import Effect
 
 CODE_LENGTH = 20
 """116 bits: nobody finds somebody's certificate by trying."""
 
 Kind = Literal["role", "badge"]
+WAITED_FOR, WORTH_SENDING = timedelta(minutes=30), timedelta(days=7)
 _TRIES = 5
 """A number may be taken already; somebody else may issue the same one at this moment."""
 
@@ -40,7 +43,7 @@ class CertificateView:
     revoked_at: datetime | None
 
 
-def of_role(session: Session, person_id: int, title_of: dict[str, str], now: datetime) -> CertificateView | None:
+def of_role(session: Session, person_id: int, title_of: Mapping[str, str], now: datetime) -> CertificateView | None:
     """The certificate of the highest confirmed role, issued on first demand; None when there is no such role.
 
     Raises NotFound for an unknown person.
@@ -63,6 +66,24 @@ def of_badge(session: Session, person_id: int, key: str, period: str, title: str
     return _issue(session, alive, "badge", key, period, title, now)
 
 
+def order(
+    session: Session, view: CertificateView, key: str, now: datetime, *, account: str = "", asked: bool = False
+) -> bool:
+    """Put the making of the picture into the outbox, once for ``key``; whether that is new. ``asked``: somebody waits
+    for it. ``account`` '': whichever of the shop's the person follows."""
+    effect = Effect(
+        "slow", "certificate.make", f"certificate.make:{key}", view.person_id,
+        {"code": view.code, "account": account, "purpose": "answer" if asked else "service"},
+        expires_at=now + (WAITED_FOR if asked else WORTH_SENDING))
+    return outbox.put(session, [effect], now) == 1
+
+
+def being_made(session: Session, view: CertificateView, now: datetime) -> bool:
+    """Whether somebody who asked for this one is waiting for it already."""
+    row = session.execute(_BEING_MADE, {"person": view.person_id, "code": view.code, "now": now}).first()
+    return row is not None
+
+
 def by_code(session: Session, code: str) -> CertificateView | None:
     """The certificate with this code, whether or not it is still valid."""
     row = session.scalar(select(Certificate).where(Certificate.code == code),
@@ -82,6 +103,11 @@ def merge(session: Session, kept_id: int, gone_id: int, now: datetime) -> None:
     session.execute(_DOUBLES, ends)
     session.execute(text("update certificate set person_id = :kept where person_id = :gone"), ends)
 
+
+_BEING_MADE = text("""
+    select from outbox
+     where person_id = :person and kind = 'certificate.make' and state in ('waiting', 'running')
+       and payload ->> 'code' = :code and payload ->> 'purpose' = 'answer' and expires_at > :now""")
 
 _VOID = text("""
     update certificate set revoked_at = greatest(:now, issued_at), revoke_reason = :reason
@@ -119,5 +145,5 @@ def _view(row: Certificate) -> CertificateView:
 def _living(session: Session, person_id: int) -> int:
     alive = survivors(session, [person_id]).get(person_id)
     if alive is None:
-        raise NotFound("person.unknown")
+        raise NotFound("person_unknown", id=person_id)
     return alive

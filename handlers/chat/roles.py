@@ -1,4 +1,4 @@
-"""等级 and what leads there: my role and why, how to keep it, and the answer to an invitation."""
+"""等级, 证书 and what leads there: my role and why, how to keep it, its certificate, the answer to an invitation."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -8,7 +8,7 @@ from bot.kit.conversation import Answer
 from bot.kit.filters import Intent
 from bot.kit.router import Router
 from domain.roles import card as cards
-from domain.roles import invitations
+from domain.roles import certificates, invitations
 from domain.roles.rules import Titles
 from domain.shared.clock import business_date
 from domain.workflows import seeding
@@ -39,6 +39,20 @@ def show_role(ctx: Context) -> Answer:
     card = cards.card(ctx.session, ctx.speaker.id, ctx.now)
     honour = next((badge.title for badge in card.badges if badge.worn), "")
     return ctx.say("role.show", card=card, titles=ctx.tool(Titles).by_role, honour=honour, invited=_invited(ctx))
+
+
+@router.on(Intent("certificate.make"))
+def make_certificate(ctx: Context) -> Answer:
+    """The certificate of the highest role that no return can undo any more; made again as often as it is wanted."""
+    titles = ctx.tool(Titles).by_role
+    view = certificates.of_role(ctx.session, ctx.speaker.id, titles, ctx.now)
+    if view is None:
+        held = cards.card(ctx.session, ctx.speaker.id, ctx.now).held
+        return ctx.say("certificate.none", provisional=titles[held[0].role] if held else "", titles=titles)
+    if not certificates.being_made(ctx.session, view, ctx.now):
+        certificates.order(ctx.session, view, f"{ctx.message.account}:{ctx.message.dedupe_key}", ctx.now,
+                           account=ctx.message.account, asked=True)
+    return ctx.say("certificate.making", title=view.title)
 
 
 @router.on(Intent("invitation.accept"))

@@ -5,6 +5,7 @@ from bot.kit.jobs import Jobs
 from handlers.jobs import (
     audit,
     books,
+    certificates,
     commissions,
     experiments,
     grants,
@@ -24,6 +25,7 @@ from handlers.jobs import (
 
 JOBS = Jobs()
 for _jobs in (
+    certificates.jobs,
     commissions.jobs,
     grants.jobs,
     growth.jobs,

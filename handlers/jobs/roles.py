@@ -8,7 +8,7 @@ from bot.kit.jobs import Claimed, Done, Ended, JobContext, Jobs, Refused
 from domain.notices import service as notices
 from domain.rewards import service as rewards
 from domain.rewards.rules import FIRST_ORDER_SHARE, Offers
-from domain.roles import assessment, honours, invitations, queries, repurchase, rulebooks
+from domain.roles import assessment, certificates, honours, invitations, queries, repurchase, rulebooks
 from domain.roles.rules import Titles
 from domain.workflows import seeding
 
@@ -29,6 +29,8 @@ def granted(ctx: JobContext, effect: Claimed) -> Ended:
     if role == "gold":
         facts["provisional"] = bool(effect.payload.get("provisional"))
     _tell(ctx, effect, f"role.granted.{role}", facts)
+    if not facts.get("provisional"):
+        _certify(ctx, effect)
     return Done()
 
 
@@ -36,6 +38,7 @@ def granted(ctx: JobContext, effect: Claimed) -> Ended:
 def confirmed(ctx: JobContext, effect: Claimed) -> Ended:
     """No return can undo it any more."""
     _tell(ctx, effect, "role.confirmed", {"title": ctx.tool(Titles).of(effect.payload["role"])})
+    _certify(ctx, effect)
     return Done()
 
 
@@ -87,8 +90,14 @@ def honoured(ctx: JobContext, effect: Claimed) -> Ended:
     """The thanks; a badge that the shop has dropped meanwhile is passed over in silence."""
     with ctx.begin() as session:
         badge = rulebooks.live(session, ctx.now()).badge(effect.payload["key"])
-    if badge is not None:
-        _tell(ctx, effect, "badge.awarded", {"title": badge.title, "period": effect.payload["period"]})
+    if badge is None:
+        return Done()
+    _tell(ctx, effect, "badge.awarded", {"title": badge.title, "period": effect.payload["period"]})
+    with ctx.begin() as session:
+        assert effect.person_id is not None
+        view = certificates.of_badge(session, effect.person_id, badge.key, effect.payload["period"], badge.title,
+                                     ctx.now())
+        certificates.order(session, view, effect.key, ctx.now())
     return Done()
 
 
@@ -110,6 +119,15 @@ def _tell(ctx: JobContext, effect: Claimed, key: str, facts: dict[str, Any]) -> 
     assert effect.person_id is not None
     with ctx.begin() as session:
         notices.tell(session, notices.Notice(effect.person_id, "service", effect.key, key, facts), ctx.now())
+
+
+def _certify(ctx: JobContext, effect: Claimed) -> None:
+    """The certificate of the role that this fact is about, unless a higher one or none is held by now."""
+    assert effect.person_id is not None
+    with ctx.begin() as session:
+        view = certificates.of_role(session, effect.person_id, ctx.tool(Titles).by_role, ctx.now())
+        if view is not None and view.subject == effect.payload["role"]:
+            certificates.order(session, view, effect.key, ctx.now())
 
 
 @chores.every("roles.confirm", timedelta(hours=1))

@@ -1,5 +1,11 @@
 """Roles as people live them: earned by coming back and by selling, said, kept, lost, and explained."""
 
+import io
+
+import zxingcpp
+from PIL import Image
+from sqlalchemy import text
+
 from tests.fakes.shop import Person, Shop
 
 RICE = 9_900
@@ -208,3 +214,53 @@ def test_M11_ten_customers_who_keep_what_they_bought_make_a_golden_title(shop: S
     shop.received("G10")
     shop.wait(days=31)
     assert role(shop, li)[1] == "黄金推广官"
+
+
+def scanned(picture: str | bytes) -> str:
+    """What the QR of a picture says."""
+    assert isinstance(picture, bytes)
+    return zxingcpp.read_barcodes(Image.open(io.BytesIO(picture)))[0].text
+
+
+def test_L6_the_certificate_comes_after_the_first_order_and_anybody_can_check_it(shop: Shop) -> None:
+    li = shop.person("李姐🌸")
+    li.says("证书").sees("完成第一笔订单")
+    buys(shop, li, "A1")
+    li.says("证书").sees("正在为您制作「生活推荐官」")
+    pictures = [said for said in li.heard if isinstance(said, bytes)]
+    assert len(pictures) == 2 and pictures[0] == pictures[1], "one by itself, one because she asked"
+    url = scanned(pictures[0])
+    assert url.startswith(f"{shop.runtime.shop.public_url}/c/")
+    path = url.removeprefix(shop.runtime.shop.public_url)
+    page = shop.client.get(path)
+    assert page.status_code == 200 and page.headers["Cache-Control"] == "no-store"
+    assert all(part in page.text for part in ("证书有效", "生活推荐官", "2026年11月20日", "李**"))
+    assert "李姐" not in page.text and li.openid not in page.text
+    shop.refunded("A1", fen=RICE, quantity=3)
+    page = shop.client.get(path)
+    assert "证书已失效" in page.text and "失效日期" in page.text
+    buys(shop, li, "A2")
+    assert "证书已失效" in shop.client.get(path).text, "a new role has a new certificate"
+    li.says("证书")
+    assert scanned(li.heard[-1]) != url
+
+
+def test_a_provisional_role_has_no_certificate_yet(shop: Shop) -> None:
+    li = shop.person("李姐")
+    buys(shop, li, "A1", "A2", "A3", "A4")
+    shop.refunded("A1", fen=1)
+    with shop.runtime.sessions.begin() as session:
+        session.execute(text("update role_grant set revoked_at = granted_at, revoke_reason = 'test'"
+                             " where role = 'promoter'"))
+    li.says("证书").sees("金牌推荐官还在试用期")
+    shop.wait(days=8)
+    li.says("在吗")
+    assert "/c/" in scanned(li.heard[-1])
+
+
+def test_the_check_page_gives_nothing_away(shop: Shop) -> None:
+    for code in ("x", "k7Qm2xAbCdEfGhJkMnPq", "a" * 5_000, "%00", "..%2f..", "k7Qm2xAbCdEfGhJkMnP'"):
+        page = shop.client.get(f"/c/{code}")
+        assert page.status_code == 404 and page.headers.get("Cache-Control", "no-store") == "no-store"
+    assert shop.client.post("/c/k7Qm2xAbCdEfGhJkMnPq").status_code == 405
+    assert shop.client.get("/c/certificate.css").content_type.startswith("text/css")
