@@ -160,7 +160,7 @@ def test_a_bare_yes_counts_for_a_day_and_a_no_is_remembered(shop: Shop) -> None:
     li, wang, zhao = shop.person("李姐"), shop.person("小王"), shop.person("小赵")
     for who in (li, wang, zhao):
         buys(shop, who, *(f"{who.name}{n}" for n in range(3)), fen=40_000, received=False)
-    zhao.says("少发点")
+    zhao.says("退订")
     shop.wait(days=1)
     li.says("在吗").saw("诚邀您")
     li.says("好的").sees("欢迎加入")
@@ -168,7 +168,7 @@ def test_a_bare_yes_counts_for_a_day_and_a_no_is_remembered(shop: Shop) -> None:
     assert (role(shop, li)[0], role(shop, wang)[0]) == ("promoter", "member")
     shop.wait(days=3)
     wang.says("接受邀请").sees("欢迎加入")
-    assert not any("诚邀您" in said for said in zhao.heard if isinstance(said, str)), "who wants no offers gets none"
+    assert not any("诚邀您" in said for said in zhao.heard if isinstance(said, str)), "who wants nothing is not asked"
     shop.wait(days=20)
     zhao.says("接受邀请").sees("没有待答复的邀请")
 
