@@ -1,5 +1,5 @@
 """Money that is given, not earned by a sale: red packets. Booked at the expense of ``expense.redpacket``; the people's
-side is their wallet, from where it is withdrawn like everything else (docs/adr/0017). Never commits."""
+side is their wallet, from where it is withdrawn like everything else (docs/adr/0020). Never commits."""
 
 from datetime import datetime
 

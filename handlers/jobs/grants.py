@@ -46,7 +46,7 @@ def give_points(ctx: JobContext, effect: Claimed) -> Ended:
 
 @jobs.on("grant.red_packet")
 def give_money(ctx: JobContext, effect: Claimed) -> Ended:
-    """``amount`` fen into the wallet, to be withdrawn like any income; a debt is repaid first. docs/adr/0017."""
+    """``amount`` fen into the wallet, to be withdrawn like any income; a debt is repaid first. docs/adr/0020."""
     assert effect.person_id is not None
     fen = effect.payload["amount"]
     if fen > MOST_FEN:
