@@ -55,11 +55,18 @@ def _decide(sessions, number, approve, actor, clock):
         return acts.decide(session, number, approve, actor, clock.now(), " 看过 ")
 
 
-@pytest.mark.parametrize("sql", ATTACKS.values(), ids=list(ATTACKS))
-def test_the_database_refuses(sessions, team, clock, sql) -> None:
+def test_the_database_refuses(sessions, team, clock) -> None:
     _ask(sessions, team["operator"], clock)
-    with pytest.raises(DBAPIError), sessions.begin() as session:
-        session.execute(text(sql))
+    survived = []
+    for name, sql in ATTACKS.items():
+        with sessions() as session:
+            try:
+                session.execute(text(sql))
+                session.commit()
+            except DBAPIError:
+                continue
+        survived.append(name)
+    assert survived == []
 
 
 def test_an_act_happens_when_a_second_person_approves(sessions, team, clock, done) -> None:

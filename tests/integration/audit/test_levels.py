@@ -38,10 +38,10 @@ def test_a_new_shop_pays_one_level_and_no_team(sessions, clock) -> None:
         assert commissions.ensure_plan(session, ONE, clock.now()).version == 1
 
 
-@pytest.mark.parametrize("document", [{"levels": 2}, {"levels": 1, "team": {"rate_bps": 1}}, {"levels": 4}])
-def test_the_database_refuses_a_plan_beyond_it(sessions, document) -> None:
-    with pytest.raises(DBAPIError, match="further down"), sessions.begin() as session:
-        session.execute(text(PUBLISH), {"document": json.dumps(document)})
+def test_the_database_refuses_a_plan_beyond_it(sessions) -> None:
+    for document in ({"levels": 2}, {"levels": 1, "team": {"rate_bps": 1}}, {"levels": 4}):
+        with pytest.raises(DBAPIError, match="further down"), sessions.begin() as session:
+            session.execute(text(PUBLISH), {"document": json.dumps(document)})
 
 
 def test_two_people_raise_it_and_the_warning_is_kept(sessions, team, clock) -> None:

@@ -58,10 +58,17 @@ def _as_superuser(sessions, *statements: str) -> None:
             session.execute(text(statement))
 
 
-@pytest.mark.parametrize("sql", ATTACKS.values(), ids=list(ATTACKS))
-def test_the_log_is_only_added_to(log, sql) -> None:
-    with pytest.raises(DBAPIError), log.begin() as session:
-        session.execute(text(sql))
+def test_the_log_is_only_added_to(log) -> None:
+    survived = []
+    for name, sql in ATTACKS.items():
+        with log() as session:
+            try:
+                session.execute(text(sql))
+                session.commit()
+            except DBAPIError:
+                continue
+        survived.append(name)
+    assert survived == []
 
 
 def test_an_untouched_log_is_sound_and_says_what_is_open(log, team, clock) -> None:
@@ -74,7 +81,7 @@ def test_an_untouched_log_is_sound_and_says_what_is_open(log, team, clock) -> No
     assert _seal(log, clock).event_id == 8
 
 
-@pytest.mark.parametrize(("statement", "event_id", "what"), [
+TAMPERED = [
     ("update audit_event set detail = detail || '{\"n\": 2}' where id = 6", 6, "was changed"),
     ("update audit_event set at = at + interval '1 microsecond' where id = 5", 5, "was changed"),
     ("update audit_event set operator = '周会计' where id = 7", 7, "was changed"),
@@ -83,12 +90,19 @@ def test_an_untouched_log_is_sound_and_says_what_is_open(log, team, clock) -> No
     ("delete from audit_seal where event_id = 6", 6, "was slipped in"),
     ("insert into audit_event (id, at, operator, role, act, subject) overriding system value"
      " values (0, now(), 'a', 'b', 'c', '')", 0, "was slipped in"),
-])
-def test_what_a_superuser_changes_is_found_and_named(log, statement, event_id, what) -> None:
-    _as_superuser(log, statement)
-    report = _report(log)
-    assert not report.sound
-    assert (report.faults[0].event_id, what in report.faults[0].what) == (event_id, True), report.faults
+]
+
+
+def test_what_a_superuser_changes_is_found_and_named(log) -> None:
+    for statement, event_id, what in TAMPERED:
+        with log() as session:
+            session.execute(text("set local session_replication_role = replica"))
+            session.execute(text(statement))
+            report = seals.verify(session, KEY)
+            session.rollback()
+        assert not report.sound, statement
+        assert (report.faults[0].event_id, what in report.faults[0].what) == (event_id, True), (statement, report)
+    assert _report(log).sound
 
 
 def test_a_chain_made_anew_lacks_the_key(log, clock) -> None:

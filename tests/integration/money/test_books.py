@@ -24,7 +24,8 @@ WITHDRAWAL = ("insert into withdrawal (no, person_id, account, app_id, openid, r
               " plan_version, two_people, asked_at, state, ended_at, paid_gross_fen) select 'W1', min(owner_id), 'a',"
               " 'a', 'o', 'r', 100, 0, 'none', 1, false, now(), {state} from account;")
 BILL = ("insert into transfer_bill (withdrawal_id, n, out_bill_no, amount_fen, share_fen, with_name, made_at, state_at,"
-        " state, paid_at, gross_fen) values (1, {id}, 'B{id}', {share}, {share}, false, now(), now(), {bill})")
+        " state, paid_at, gross_fen) select max(id), {id}, 'B{id}', {share}, {share}, false, now(), now(), {bill}"
+        " from withdrawal")
 
 BREAKS = {
     "balances": "update balance set amount = amount + 1 where account_id ="
@@ -118,24 +119,28 @@ def test_sound_books_give_no_alarm(booked: Shop) -> None:
     assert gauges(booked, "huitou_books_faults") == {"all": 0}
 
 
-@pytest.mark.parametrize("name", BREAKS)
-def test_what_breaks_is_found_by_every_way_of_looking(booked: Shop, name: str) -> None:
-    with superuser(booked) as session:
-        for statement in BREAKS[name].split(";"):
-            assert session.execute(text(statement)).rowcount if statement.strip() else True
-    with booked.sessions() as session:
-        most = 10**6
-        whole, ranged, named = (
-            [fault for one in INVARIANTS for fault in faults(session, one, scope(one))] for scope in (
-                lambda _one: EVERYTHING, lambda _one: Scope(low=1, high=most),
-                lambda one: Scope(ids=list(range(1, 1_100)))))
-    assert whole and sorted(whole, key=str) == sorted(ranged, key=str) == sorted(named, key=str)
-    if name in {one.name for one in INVARIANTS}:
-        assert name in {fault.invariant for fault in whole}
+def test_what_breaks_is_found_by_every_way_of_looking(booked: Shop) -> None:
+    for name, sql in BREAKS.items():
+        with booked.sessions() as session:
+            session.execute(text("set local session_replication_role = replica"))
+            for statement in filter(str.strip, sql.split(";")):
+                assert session.execute(text(statement)).rowcount, name
+            _found_alike(session, name)
+            session.rollback()
+    assert look(booked) == look_at_all(booked) == []
+
+
+def _found_alike(session: Session, name: str) -> None:
+    whole, ranged, named = (
+        sorted((fault for one in INVARIANTS for fault in faults(session, one, scope)), key=str)
+        for scope in (EVERYTHING, Scope(low=1, high=10**6), Scope(ids=list(range(1, 1_100)))))
+    assert whole and whole == ranged == named, name
     wanted = {fault.invariant for fault in whole}
+    assert name in wanted or name not in {one.name for one in INVARIANTS}
     # A row that no journal followed is found at night: nothing moved that the recent check could look at.
-    assert set(look(booked)) == wanted - {"settlements", "milestones"}
-    assert set(look_at_all(booked)) == wanted
+    recent = {fault.invariant for fault in books.look_at_recent(session).faults}
+    assert recent == wanted - {"settlements", "milestones"}, name
+    assert {fault.invariant for fault in books.look_at_all(session).faults} == wanted, name
 
 
 def test_an_alarm_stays_until_it_is_mended(booked: Shop) -> None:
