@@ -63,7 +63,7 @@ PLAN = {
     "B9": Plan("", "growth", _goals("≤ 1.3")),
     "B10": Plan("", "effects out", _goals("≥ 0.9", "≥ 10")),
     "B11": Plan("", "team board", _goals("≤ 3", "≥ 20")),
-    "B12": Plan("", "month close", _goals("≤ 5")),
+    "B12": Plan("bench.month_close", "month close", _goals("≤ 5")),
     "B13": Plan("bench.start", "start", _goals("≤ 3")),
     "B14": Plan("bench.memory", "memory", _goals("≤ 2")),
 }

@@ -14,6 +14,7 @@ class MonthClose(Base):
     Started, counted (``month_volume``), settled person by person up to ``done_upto``, closed: each step is kept, so a
     close that was interrupted goes on where it stopped. ``plan_version``: whose ladder and team rules count.
     ``upto_journal``: what was booked up to here and happened before ``ends_at`` is in this month or an earlier one.
+    ``told_upto``: people up to this id have heard what it brought them.
     """
 
     __tablename__ = "month_close"
@@ -31,6 +32,7 @@ class MonthClose(Base):
     done_upto: Mapped[int] = mapped_column(server_default="0")
     closed_at: Mapped[datetime | None]
     upto_journal: Mapped[int | None]
+    told_upto: Mapped[int] = mapped_column(server_default="0")
     actor: Mapped[str] = mapped_column(server_default="")
 
 
@@ -42,7 +44,7 @@ class MonthVolume(Base):
         CheckConstraint("least(direct_fen, direct_orders, team_fen) >= 0", name="sums"),
     )
 
-    month: Mapped[date] = mapped_column(ForeignKey("month_close.month"), primary_key=True)
+    month: Mapped[date] = mapped_column(primary_key=True)
     person_id: Mapped[int] = mapped_column(ForeignKey("person.id"), primary_key=True)
     direct_fen: Mapped[int]
     direct_orders: Mapped[int]
@@ -78,7 +80,7 @@ class Settlement(Base):
     target_fen: Mapped[int]
     change_fen: Mapped[int]
     held_fen: Mapped[int]
-    plan_version: Mapped[int] = mapped_column(ForeignKey("commission_plan.version"))
+    plan_version: Mapped[int]
     booked_at: Mapped[datetime]
     release_at: Mapped[datetime | None]
     released_at: Mapped[datetime | None]

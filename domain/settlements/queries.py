@@ -184,6 +184,37 @@ def closes(session: Session, month: Month | None = None, limit: int = 36) -> lis
     ]
 
 
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a close brought somebody: volumes and money in fen."""
+
+    month: str
+    person_id: int
+    plan_version: int
+    direct_fen: int
+    team_volume_fen: int
+    ladder_fen: int
+    team_fen: int
+
+
+_UNTOLD = text("""
+    select c.month, s.person_id, c.plan_version,
+           coalesce(max(s.volume_fen) filter (where s.kind = 'ladder'), 0) as direct_fen,
+           coalesce(max(s.volume_fen) filter (where s.kind = 'team'), 0) as team_volume_fen,
+           coalesce(sum(s.change_fen) filter (where s.kind = 'ladder'), 0)::bigint as ladder_fen,
+           coalesce(sum(s.change_fen) filter (where s.kind = 'team'), 0)::bigint as team_fen
+      from (select month, plan_version, told_upto from month_close
+             where closed_at is not null and told_upto < 9223372036854775807 order by month limit 1 for update) c
+      join settlement s on s.month = c.month and s.person_id > c.told_upto and s.cause = 'close'
+     group by c.month, c.plan_version, s.person_id order by s.person_id limit :limit
+""")
+
+
+def untold(session: Session, limit: int) -> list[Result]:
+    """The next people who are to hear what a month brought, in order; its row is locked until the transaction ends."""
+    return [Result(str(Month(row.month)), *row[1:]) for row in session.execute(_UNTOLD, {"limit": limit})]
+
+
 _RANKING = text("""
     with sold as (
         select seller_id as person_id, sum(paid_fen - refunded_fen)::bigint as fen from customer_order

@@ -30,6 +30,9 @@ PEOPLE = 5_000
 COUNT_SECONDS = 600
 """How long the one pass over a month's orders may take."""
 
+BEYOND = 2**63 - 1
+"""Above every person's id."""
+
 GRACE = timedelta(hours=2)
 """Nobody is paid at midnight: what was sold in the last minutes is still on its way."""
 
@@ -120,7 +123,6 @@ def _settle_some(session: Session, state: Row[Any], now: datetime) -> bool:
         "rates": [step.rate_bps for step in steps], "team": plan.team.rate_bps if plan.team else 0,
         "roles": list(plan.team.roles) if plan.team else [],
     }
-    outbox.ring(session, "fact")
     try:
         return bool(session.execute(text("""
             select month_close_some(:month, :most, :now, :due, :whole, cast(:froms as bigint[]),
@@ -142,6 +144,21 @@ def _finish(session: Session, month: Month, now: datetime) -> None:
 def plan_of(session: Session, version: int) -> Plan:
     """A published plan by version."""
     return next(plan for _, plan in plans_of(session).versions if plan.version == version)
+
+
+def told(session: Session, month: Month, upto: int) -> None:
+    """People up to this id have been told what the month brought them."""
+    session.execute(text("update month_close set told_upto = :upto where month = :month"),
+                    {"month": month.first, "upto": upto})
+
+
+def all_told(session: Session) -> None:
+    """Closed months in which nobody is left to be told."""
+    session.execute(text("""
+        update month_close c set told_upto = :beyond
+         where c.closed_at is not null and c.told_upto < :beyond and not exists (
+            select from settlement s where s.month = c.month and s.person_id > c.told_upto and s.cause = 'close')
+    """), {"beyond": BEYOND})
 
 
 @dataclass(frozen=True, slots=True)

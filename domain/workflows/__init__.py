@@ -12,8 +12,6 @@ Facts for subscribers go into the outbox (queue ``fact``) in the same transactio
 | ``commission.released`` ``:<order id>:<beneficiary>:<first line>`` | the order · beneficiary_id amount_fen
   to_available_fen debt_repaid_fen |
 | ``order.first_completed`` ``:<buyer>`` | order_id channel order_no buyer_id title paid_fen |
-| ``month.closed`` ``:<month>:<person>`` | month (2026-10) plan_version · direct_fen ladder_fen · team_volume_fen
-  team_fen; only for who got something |
 | ``month.adjusted`` ``:<settlement id>`` | month kind (ladder, team) amount_fen (signed) target_fen volume_fen
   to_debt_fen |
 | ``settlement.released`` ``:<settlement id>`` | month kind amount_fen to_available_fen debt_repaid_fen |

@@ -7,6 +7,7 @@ from bot.kit.jobs import Claimed, Done, Ended, JobContext, Jobs
 from domain.notices import service as notices
 from domain.settlements import adjusting, milestones, service, service_acts
 from domain.settlements import queries as settlements
+from domain.settlements.rules import Month
 
 AT_ONCE = 500
 
@@ -43,24 +44,31 @@ def release(ctx: JobContext) -> bool:
         return service_acts.release_due(session, ctx.now(), AT_ONCE) == AT_ONCE or many
 
 
+@chores.every("month.tell", timedelta(minutes=1))
+def tell_month(ctx: JobContext) -> bool:
+    """How much a closed month brought, and from what; to some people at a time."""
+    with ctx.begin() as session:
+        some = settlements.untold(session, AT_ONCE)
+        for one in some:
+            parts = settlements.brackets_of(session, one.plan_version, one.direct_fen)
+            told = {"month": one.month, "direct_fen": one.direct_fen, "ladder_fen": one.ladder_fen,
+                    "team_volume_fen": one.team_volume_fen, "team_fen": one.team_fen,
+                    "brackets": [{"rate_bps": part.rate_bps, "volume_fen": part.volume_fen,
+                                  "amount_fen": part.amount_fen} for part in parts if part.volume_fen]}
+            key = f"month.closed:{one.month}:{one.person_id}"
+            notices.tell(session, notices.Notice(one.person_id, "money", key, "money.month_closed", told), ctx.now())
+        if some:
+            service.told(session, Month.parse(some[-1].month), some[-1].person_id)
+        else:
+            service.all_told(session)
+    return bool(some)
+
+
 @chores.every("milestones.tend", timedelta(minutes=1))
 def tend_milestones(ctx: JobContext) -> bool:
     """What sales reach, what returns revoke, what is final."""
     with ctx.begin() as session:
         return milestones.tend(session, ctx.now(), AT_ONCE) >= AT_ONCE
-
-
-@jobs.on("month.closed")
-def closed(ctx: JobContext, effect: Claimed) -> Ended:
-    """How much the month brought, and from what."""
-    fact = effect.payload
-    with ctx.begin() as session:
-        brackets = settlements.brackets_of(session, fact["plan_version"], fact["direct_fen"])
-    told = {"month": fact["month"], "direct_fen": fact["direct_fen"], "ladder_fen": fact["ladder_fen"],
-            "team_volume_fen": fact["team_volume_fen"], "team_fen": fact["team_fen"],
-            "brackets": [{"rate_bps": one.rate_bps, "volume_fen": one.volume_fen, "amount_fen": one.amount_fen}
-                         for one in brackets if one.volume_fen]}
-    return _tell(ctx, effect, "money.month_closed", told)
 
 
 @jobs.on("month.adjusted")

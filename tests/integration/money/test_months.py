@@ -4,7 +4,7 @@ import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, text
 
@@ -212,6 +212,7 @@ def test_merged_people_have_one_ladder(shop: Shop) -> None:
     assert shop.wallet("小王").available_fen == 330_000
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 10**7), st.integers(0, 3_000)), min_size=1, max_size=5,
                 unique_by=lambda step: step[0]), st.booleans(), st.integers(0, 2 * 10**7))
 def _sql_says_the_same(engine: Engine, steps: list[tuple[int, int]], whole: bool, volume: int) -> None:
