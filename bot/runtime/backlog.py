@@ -11,11 +11,16 @@ OLD_BACKLOG = timedelta(minutes=5)
 LONG_PARKED = timedelta(hours=1)
 """An event may come before its order; one that waits for longer is worth a look."""
 NO_RIGHT = "no_right"
+MANY_UNSEEN = 5_000
+"""New orders that wait to be looked at: more than a minute's work."""
 
 
 def findings(db: Connection, accounts: Mapping[str, str], now: datetime, real_now: datetime) -> Iterator[Finding]:
     """Everything that lies about. ``accounts``: app id -> our name; ``now`` is business time."""
-    told = [*_late(db, now), *_events(db, now), *_dead(db), *_waiting(db), *_holds(db, accounts, real_now)]
+    told = [
+        *_late(db, now), *_events(db, now), *_dead(db), *_review(db, now), *_waiting(db),
+        *_holds(db, accounts, real_now),
+    ]
     if all(finding.state == "green" for finding in told):
         yield Finding("backlog", "green", "nothing waits too long, nothing was given up")
     yield from told
@@ -42,6 +47,19 @@ def _events(db: Connection, now: datetime) -> Iterator[Finding]:
     cause = ", ".join(f"{count[state]} {meaning}" for state, meaning in words.items() if state in count)
     yield Finding("events", "yellow" if set(count) == {"parked"} else "red", f"commerce events: {cause}",
                   "python -m bot events stuck, then events retry or events dismiss")
+
+
+def _review(db: Connection, now: datetime) -> Iterator[Finding]:
+    """People who were promised an answer, and orders that the risk rules have not seen."""
+    overdue = text("select count(*) from risk_case where state = 'appealed' and answer_due_at < :now")
+    late = db.scalar(overdue, {"now": now})
+    unseen = db.scalar(text("select count(*) from (select from risk_queue limit :many) queue"), {"many": MANY_UNSEEN})
+    if late:
+        yield Finding("appeals", "yellow", f"{late} people wait longer for an answer than they were promised",
+                      "python -m bot risk cases --late, then risk release or risk confiscate")
+    if unseen == MANY_UNSEEN:
+        yield Finding("risk", "yellow", f"{MANY_UNSEEN} orders or more were not looked at",
+                      "check that workers run; see: select * from chore where name like 'risk.%'")
 
 
 def _dead(db: Connection) -> Iterator[Finding]:

@@ -142,14 +142,15 @@ def _views(session: Session, statement: object, **values: object) -> list[LineVi
             boost_bps=row.boost_bps, plan_version=row.plan_version, uncut_fen=row.uncut_fen,
             amount_fen=row.amount_fen, clawed_fen=row.clawed_fen, left_fen=row.amount_fen - row.clawed_fen,
             refunded_fen=row.refunded_fen, closed=row.closed_at is not None,
-            state=_state(row), accrued_at=row.accrued_at,
+            state=state_of(row), accrued_at=row.accrued_at,
             releases_on=business_date(row.release_at) if row.release_at else None,
         )
         for row in session.execute(statement, values)  # type: ignore[call-overload]
     ]
 
 
-def _state(row: Row[Any]) -> State:
+def state_of(row: Row[Any]) -> State:
+    """The state of a line from amount_fen, clawed_fen, released_at, held_at and confiscated_at."""
     if row.confiscated_at:
         return "confiscated"
     if row.amount_fen == row.clawed_fen:

@@ -23,11 +23,12 @@ class RiskQueue(Base):
 
 
 class RiskWatch(Base):
-    """People whose customers bought, or sent back, something since the last sweep."""
+    """People whose customers bought, or sent back, something since the last sweep; the same one many times."""
 
     __tablename__ = "risk_watch"
 
-    person_id: Mapped[int] = mapped_column(ForeignKey("person.id"), primary_key=True, autoincrement=False)
+    id: Mapped[RowId]
+    person_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
 
 
 class RiskSignal(Base):

@@ -256,8 +256,7 @@ def move(session: Session, kept_id: int, gone_id: int, now: datetime) -> dict[st
          where person_id = :gone and lifted_at is null
            and exists (select from account_hold k where k.person_id = :kept and k.lifted_at is null)"""), ends)
     session.execute(text("update account_hold set person_id = :kept where person_id = :gone"), ends)
-    session.execute(text("delete from risk_watch where person_id = :gone"), ends)
-    session.execute(text("insert into risk_watch (person_id) values (:kept) on conflict do nothing"), ends)
+    session.execute(text("insert into risk_watch (person_id) values (:kept)"), ends)
     session.flush()
     return {"risk_case": moved} if moved else {}
 

@@ -39,7 +39,7 @@ _NOTE = text("""
     )
     insert into risk_watch (person_id)
     select distinct c.beneficiary_id from commission_line c where c.order_id = any (:orders) and c.level = 1
-     order by 1 on conflict do nothing
+     order by 1
 """)
 
 _ALIKE = text("""
@@ -86,8 +86,10 @@ _SAME_DAY = text("""
 """)
 
 _TAKE_PEOPLE = text("""
-    delete from risk_watch where person_id in (
-        select person_id from risk_watch order by person_id limit :limit for update skip locked) returning person_id
+    with taken as (
+        delete from risk_watch where id in (
+            select id from risk_watch order by id limit :limit for update skip locked) returning person_id
+    ) select distinct coalesce(p.merged_into, p.id) from taken t join person p on p.id = t.person_id order by 1
 """)
 
 _SALES = text("""
@@ -185,7 +187,8 @@ def _phones(session: Session, orders: Sequence[int], rules: Rules) -> list[Hit]:
 
 
 def sweep(session: Session, rules: Rules, now: datetime, limit: int) -> int:
-    """Look at the recent business of up to ``limit`` people whose customers did something; returns how many."""
+    """Look at the recent business of people whose customers did something, ``limit`` notes of that at most; returns how
+    many people were looked at."""
     people = list(session.scalars(_TAKE_PEOPLE, {"limit": limit}))
     if not people:
         return 0

@@ -16,6 +16,7 @@ from typing import Any
 from sqlalchemy import Row, text
 from sqlalchemy.orm import Session, sessionmaker
 
+from domain.commissions.queries import state_of
 from domain.shared.clock import SHANGHAI
 
 COLUMNS = (
@@ -40,7 +41,7 @@ _COMMISSIONS = text("""
            c.rate_bps, c.uncut_fen, c.plan_version, p.name as plan_name, l.refunded_fen, l.refunded_quantity,
            (select max(r.refunded_at) from refund r join refund_line rl using (order_id, refund_no)
              where rl.order_id = l.order_id and rl.n = l.n) as last_refunded_at,
-           o.closed_at, o.received_at, c.release_at, c.released_at
+           o.closed_at, o.received_at, c.release_at, c.released_at, c.held_at, c.confiscated_at
       from commission_line c
       join order_line l on l.order_id = c.order_id and l.n = c.n
       join customer_order o on o.id = c.order_id
@@ -59,7 +60,7 @@ _MOVES = text("""
       join account d on d.id = p.debit join account c on c.id = p.credit
      where (j.id, p.n) > (:after, :n) and j.effective_at >= :since and j.effective_at < :until and p.currency = 'CNY'
        and (d.owner_id is null) <> (c.owner_id is null)
-       and j.kind not in ('commission.accrued', 'commission.clawed_back')
+       and j.kind not in ('commission.accrued', 'commission.clawed_back', 'commission.confiscated')
      order by j.id, p.n limit :most
 """)
 
@@ -105,11 +106,10 @@ def sensible(first: date, last: date) -> bool:
 
 
 def _commission(row: Row[Any], names: Pseudonyms) -> dict[str, Any]:
-    left = row.amount_fen - row.clawed_fen
     return {
         "record": "commission", "id": row.id, "at": row.at, "beneficiary": names.of(row.beneficiary_id),
         "level": row.level, "kind": row.kind, "amount_fen": row.amount_fen, "taken_back_fen": row.clawed_fen,
-        "left_fen": left, "state": "clawed_back" if not left else "available" if row.released_at else "pending",
+        "left_fen": row.amount_fen - row.clawed_fen, "state": state_of(row),
         "order_channel": row.channel, "order_no": row.order_no, "order_paid_at": row.paid_at,
         "order_paid_fen": row.order_paid_fen, "payer": names.of(row.buyer_id), "line_id": row.line_id, "sku": row.sku,
         "goods": row.title, "category": row.category, "quantity": row.quantity, "line_paid_fen": row.line_paid_fen,

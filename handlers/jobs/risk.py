@@ -10,7 +10,7 @@ from domain.risk.rules import FREEZE, Rules
 from domain.shared.seal import Seal
 
 ORDERS_AT_ONCE = 200
-PEOPLE_AT_ONCE = 50
+NOTES_AT_ONCE = 200
 
 chores = Chores()
 jobs = Jobs()
@@ -27,7 +27,7 @@ def scan(ctx: JobContext) -> bool:
 def sweep(ctx: JobContext) -> bool:
     """Look at the whole recent business of everybody whose customers did something."""
     with ctx.begin() as session:
-        return watch.sweep(session, ctx.tool(Rules), ctx.now(), PEOPLE_AT_ONCE) == PEOPLE_AT_ONCE
+        return watch.sweep(session, ctx.tool(Rules), ctx.now(), NOTES_AT_ONCE) > 0
 
 
 @chores.every("risk.settle", timedelta(minutes=5))

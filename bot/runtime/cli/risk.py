@@ -165,8 +165,9 @@ def sweep(as_json: bool) -> None:
 @click.option("--seed", type=click.IntRange(0, MAX_ID), default=1, show_default=True, help="Another story.")
 @click.option("--rules", "rules_file", type=click.Path(exists=True, dir_okay=False),
               help="Another risk.toml, to try numbers before they are used.")
+@click.option("--without-signals", is_flag=True, help="The mall tells nothing of payers, devices and addresses.")
 @json_option
-def measure(seed: int, rules_file: str | None, as_json: bool) -> None:
+def measure(seed: int, rules_file: str | None, without_signals: bool, as_json: bool) -> None:
     """Rehearse: a shop with families, gifts and group leaders, and fraud that we put there ourselves.
 
     Says for each rule how many of its cases were right (precision), how much of the fraud was found (recall), and how
@@ -186,7 +187,7 @@ def measure(seed: int, rules_file: str | None, as_json: bool) -> None:
         rules = Rules.load(document.read_text("utf-8"))
     except ValueError as fault:
         raise click.BadParameter(str(fault), param_hint="--rules") from fault
-    report = rehearsal.run(seed, rules)
+    report = rehearsal.run(seed, rules, signals=not without_signals)
     if as_json:
         print_json(asdict(report))
     else:

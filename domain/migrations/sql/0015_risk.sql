@@ -67,12 +67,14 @@ create trigger balance_frozen_person after update on balance referencing old tab
     for each statement execute function refuse_withdrawal_of_frozen();
 
 -- New orders queue here in their own transaction, so that none is overlooked; without foreign keys, as it is emptied
--- within a minute. People whose customers' orders are new, or were refunded, are looked at by the sweep.
+-- within a minute. People whose customers' orders are new, or were refunded, are looked at by the sweep; somebody may be
+-- there many times, because a unique key would make a refund wait for whoever is looking, who may wait for its order.
 create table risk_queue (
     order_id bigint constraint pk_risk_queue primary key
 );
 create table risk_watch (
-    person_id bigint constraint pk_risk_watch primary key constraint fk_risk_watch_person_id references person (id)
+    id bigint generated always as identity constraint pk_risk_watch primary key,
+    person_id bigint not null constraint fk_risk_watch_person_id references person (id)
 );
 
 create function risk_queue_orders() returns trigger language plpgsql as $$
@@ -87,8 +89,7 @@ create function risk_watch_refunds() returns trigger language plpgsql as $$
 begin
     insert into risk_watch (person_id)
         select distinct c.beneficiary_id from commission_line c
-         where c.order_id in (select order_id from fresh) order by 1
-            on conflict do nothing;
+         where c.order_id in (select order_id from fresh) order by 1;
     return null;
 end $$;
 create trigger refund_risk after insert on refund

@@ -324,3 +324,22 @@ def at_once(works: list) -> None:
     for thread in threads:
         thread.join()
     assert not faults, faults
+
+
+def test_the_regulators_file_says_held_and_confiscated_once(shop: Watched) -> None:
+    import csv
+    import io
+
+    from domain.shared.clock import business_date
+    from domain.workflows.evidence import Pseudonyms, regulator_csv
+
+    def lines() -> list[tuple[str, str, str]]:
+        today = business_date(shop.clock.now())
+        raw = b"".join(regulator_csv(shop.sessions, Pseudonyms(b"k" * 32), today, today))
+        return [(row["record"], row["state"], row["left_fen"])
+                for row in csv.DictReader(io.StringIO(raw.decode("utf-8-sig"), newline=""))]
+
+    case = suspicious(shop)
+    assert lines() == [("commission", "held", "792")]
+    shop.decide(case, "confiscated")
+    assert lines() == [("commission", "confiscated", "0")]

@@ -157,7 +157,7 @@ def test_looking_again_and_by_two_at_once_finds_nothing_new(shop: Watched) -> No
     before = shop.rows("select count(*) from risk_step")
     with shop.sessions.begin() as session:
         session.execute(text("insert into risk_queue select id from customer_order"))
-        session.execute(text("insert into risk_watch select id from person on conflict do nothing"))
+        session.execute(text("insert into risk_watch (person_id) select id from person"))
     shop.look()
     assert shop.rows("select count(*) from risk_step") == before
 
@@ -178,6 +178,26 @@ def test_a_look_is_a_fixed_number_of_statements(shop: Watched) -> None:
         return len(seen)
 
     assert statements(2, "A") == statements(12, "B")
+
+
+def test_the_doctor_tells_of_appeals_that_nobody_answers(shop: Watched) -> None:
+    from bot.runtime import backlog
+    from domain.risk import service
+
+    shop.tell(*(shop.pay(f"A{n}", by="小王") for n in range(5)))
+    shop.look()
+    with shop.sessions.begin() as session:
+        service.appeal(session, shop.people["李姐"], "真的", shop.rules, shop.clock.now())
+
+    def told() -> list[str]:
+        with shop.engine.connect() as db:
+            return [one.check for one in backlog.findings(db, {}, shop.clock.now(), shop.clock.now())
+                    if one.check in ("appeals", "risk")]
+
+    shop.clock.advance((shop.rules.answer_hours - 1) * 3_600)
+    assert told() == []
+    shop.clock.advance(7_200)
+    assert told() == ["appeals"]
 
 
 def test_signals_are_kept_as_hashes_and_only_what_is_known(shop: Watched) -> None:
