@@ -45,6 +45,8 @@ from domain.insight import rules as insight
 from domain.journeys.library import Library
 from domain.notices.rules import Policy
 from domain.points import rules as points
+from domain.rewards import programme
+from domain.rewards.programme import Programme
 from domain.rewards.rules import Offers
 from domain.risk.rules import Rules
 from domain.roles import rulebook, rulebooks
@@ -144,13 +146,14 @@ def build(
     pepper = settings.key("identity hashes")
     segments = insight.load((ASSETS / "segments.toml").read_text("utf-8"))
     library = Library()
+    offers = Offers.load((ASSETS / "rewards.toml").read_text("utf-8"))
     tools = {
+        Programme: programme.load((ASSETS / "ladders.toml").read_text("utf-8"), offers.by_kind),
         insight.Segmentation: segments,
         points.PointRules: points.load((ASSETS / "points.toml").read_text("utf-8")),
         Library: library,
         Studio: studio, Photos: Photos(), Certificates: certificates(),
-        Policy: load_policy(ASSETS / "notices.toml"),
-        Offers: Offers.load((ASSETS / "rewards.toml").read_text("utf-8")),
+        Policy: load_policy(ASSETS / "notices.toml"), Offers: offers,
         Vault: Vault(*settings.vault_keys()),
         Wording: Wording.load((ASSETS / "sensitive_words.toml").read_text("utf-8")),
         Links: Links(settings.key("personal links"), settings.public_url, real_time),

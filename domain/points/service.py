@@ -5,7 +5,7 @@ written in one transaction. Never commits.
 Lots are locked in id order, then the ledger locks its accounts in its own order.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -31,6 +31,12 @@ _EARN = text("""
            as e (person_id, cause, amount, active_at, until)
         on conflict (cause) do nothing
     returning id""")
+_PLAN = text("""
+    update point_lot l
+       set active_at = greatest(p.active_at, l.earned_at),
+           expires_at = greatest(p.active_at, l.earned_at) + make_interval(days => cast(:days as int))
+      from unnest(cast(:causes as text[]), cast(:actives as timestamptz[])) as p (cause, active_at)
+     where l.cause = p.cause and l.state = 'pending'""")
 _LOTS = text("select id, amount, remaining, reversed, state, expires_at from point_lot"
              " where person_id = :person and state <> 'closed' order by id for update")
 _LOT = text("select id, person_id, amount, remaining, reversed, state, expires_at from point_lot where cause = :cause")
@@ -102,6 +108,12 @@ def activate(session: Session, now: datetime, limit: int = 500, person_id: int |
             (ISSUED, Side(row.person_id, DEBT), repaid), (ISSUED, Side(row.person_id, POINTS), points - repaid))))
     _apply(session, moves, [], entries, now)
     return len(due)
+
+
+def plan(session: Session, actives: Mapping[str, datetime], life: Life) -> None:
+    """Points that still wait can be spent from another time on: {cause: from when}."""
+    if actives:
+        session.execute(_PLAN, {"causes": list(actives), "actives": list(actives.values()), "days": life.valid_days})
 
 
 def reverse(session: Session, cause: str, back: int, idem: str, now: datetime) -> int:

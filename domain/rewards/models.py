@@ -1,8 +1,8 @@
-"""Tables of rewards: coupons, and uses that were given back."""
+"""Tables of rewards: coupons, uses that were given back, what orders opened, and memberships."""
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy import ARRAY, CheckConstraint, ForeignKey, Index, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from domain.shared.db import Base, RowId
@@ -64,3 +64,74 @@ class CouponReturn(Base):
     order_no: Mapped[str] = mapped_column(primary_key=True)
     used_at: Mapped[datetime]
     returned_at: Mapped[datetime]
+
+
+class Reward(Base):
+    """What the orders of ``buyer_id`` opened for ``person_id`` (themselves, or who had brought them).
+
+    ``state``: provisional → final, or revoked (with reason) by a return, and provisional again by a later order, under
+    the next ``turn``. ``needed`` kept orders carry it, the last of them within ``within_days`` of the first.
+    """
+
+    __tablename__ = "reward"
+    __table_args__ = (
+        UniqueConstraint("ladder", "rung", "buyer_id"),
+        CheckConstraint("what in ('red_packet', 'points', 'coupon', 'tier')", name="what"),
+        CheckConstraint("amount >= 0 and (amount > 0) = (what in ('red_packet', 'points'))", name="amount"),
+        CheckConstraint("needed >= 2 and within_days > 0", name="needed"),
+        CheckConstraint("state in ('provisional', 'final', 'revoked')", name="state"),
+        CheckConstraint("(state = 'revoked') = (reason <> '')", name="reason"),
+        CheckConstraint("state <> 'final' or final_at is not null", name="final"),
+        CheckConstraint("turn >= 0", name="turn"),
+        Index(None, "person_id", "id"),
+        Index("ix_reward_buyer_id", "buyer_id"),
+        Index("ix_reward_due", "final_at", postgresql_where=text("state = 'provisional'")),
+    )
+
+    id: Mapped[RowId]
+    ladder: Mapped[str]
+    rung: Mapped[str]
+    buyer_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
+    person_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
+    what: Mapped[str]
+    amount: Mapped[int]
+    detail: Mapped[str]
+    title: Mapped[str]
+    benefits: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    needed: Mapped[int]
+    within_days: Mapped[int | None]
+    order_id: Mapped[int] = mapped_column(ForeignKey("customer_order.id"))
+    since: Mapped[datetime]
+    final_at: Mapped[datetime | None]
+    state: Mapped[str]
+    reason: Mapped[str] = mapped_column(server_default="")
+    turn: Mapped[int] = mapped_column(server_default="0")
+    changed_at: Mapped[datetime]
+
+
+class Membership(Base):
+    """A tier held from ``since`` until ``until`` (None: still), with its benefits; ``cause`` names what gave it."""
+
+    __tablename__ = "membership"
+    __table_args__ = (
+        UniqueConstraint("cause"),
+        CheckConstraint("until >= since", name="times"),
+        Index("ix_membership_person_id", "person_id", postgresql_where=text("until is null")),
+    )
+
+    id: Mapped[RowId]
+    person_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
+    tier: Mapped[str]
+    benefits: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    cause: Mapped[str]
+    since: Mapped[datetime]
+    until: Mapped[datetime | None]
+
+
+class ProgrammeStale(Base):
+    """Somebody whose orders changed since they were counted."""
+
+    __tablename__ = "programme_stale"
+
+    id: Mapped[RowId]
+    person_id: Mapped[int]

@@ -8,7 +8,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from domain.people.queries import survivors
-from domain.rewards.models import Coupon
+from domain.rewards.models import Coupon, Membership, Reward
+from domain.rewards.programme import Benefits, Programme
 
 State = Literal["issued", "used", "expired", "revoked"]
 
@@ -67,3 +68,49 @@ def usable(session: Session, person_id: int, now: datetime) -> list[CouponView]:
         execution_options={"populate_existing": True},
     )
     return [view(row, now) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class RewardView:
+    """Something that orders opened. ``amount``: fen of a red packet, or points. ``until``: the day on which a
+    provisional one becomes final, None while an order is on its way."""
+
+    ladder: str
+    rung: str
+    what: str
+    amount: int
+    title: str
+    state: str
+    since: datetime
+    until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """``tier`` None: no membership. ``title`` is what it is called; of two prices the better one is a benefit."""
+
+    tier: str | None
+    title: str
+    benefits: tuple[str, ...]
+    since: datetime | None
+
+
+def rewards_of(session: Session, person_id: int) -> list[RewardView]:
+    """What somebody has by their own orders or those of friends, newest first; nothing that was revoked."""
+    rows = session.scalars(
+        select(Reward).where(Reward.person_id == person_id, Reward.state != "revoked").order_by(Reward.id.desc()),
+        execution_options={"populate_existing": True})
+    return [RewardView(row.ladder, row.rung, row.what, row.amount, row.title, row.state, row.since, row.final_at)
+            for row in rows]
+
+
+def member(session: Session, person_id: int, programme: Programme) -> Member:
+    """The membership of a person now: the highest tier that is running, with the benefits of all of them."""
+    rows = session.execute(select(Membership.tier, Membership.benefits, Membership.since)
+                           .where(Membership.person_id == person_id, Membership.until.is_(None))).all()
+    tier = programme.highest([row.tier for row in rows])
+    if tier is None:
+        return Member(None, "", (), None)
+    benefits = Benefits.of([code for row in rows for code in row.benefits])
+    since = min(row.since for row in rows if row.tier == tier)
+    return Member(tier, programme.title_of(tier), benefits.codes, since)

@@ -23,10 +23,10 @@ class CouponOffer:
 
     kind: str
     title: str
+    off_fen: int
     min_spend_fen: int
     valid_days: int
     once: bool
-    off_fen: int = 0
     pay_bps: int = WHOLE
     max_off_fen: int = 0
 
@@ -56,13 +56,13 @@ class Offers:
     def load(cls, toml: str) -> Self:
         """From the text of assets/rewards.toml. Raises ValueError naming what is wrong."""
         known = {field.name for field in fields(CouponOffer)} - {"kind"}
-        needed = {field.name for field in fields(CouponOffer) if field.default is MISSING} - {"kind"}
+        needed = {field.name for field in fields(CouponOffer) if field.default is MISSING} - {"kind", "off_fen"}
         offers = {}
         for kind, facts in tomllib.loads(toml).get("offer", {}).items():
             if not needed <= set(facts) <= known:
                 raise ValueError(f"offer {kind}: needs {', '.join(sorted(needed))}; may have "
                                  f"{', '.join(sorted(known - needed))}")
-            offers[kind] = CouponOffer(kind, **facts)
+            offers[kind] = CouponOffer(kind, **({"off_fen": 0} | facts))
         if missing := [kind for kind in REQUIRED if kind not in offers]:
             raise ValueError(f"rewards.toml lacks the offers {', '.join(missing)}")
         return cls(offers)

@@ -7,7 +7,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from domain.people.queries import survivors
-from domain.rewards import rules
+from domain.rewards import rules, unlocking
 from domain.rewards.models import Coupon, CouponReturn
 from domain.rewards.queries import CouponView, view
 from domain.rewards.rules import CouponOffer
@@ -158,4 +158,5 @@ def move(session: Session, kept_id: int, gone_id: int, now: datetime) -> dict[st
     session.execute(_DUPLICATES, {"kept": kept_id, "gone": gone_id})
     moved = session.execute(update(Coupon).where(Coupon.person_id == gone_id).values(person_id=kept_id)
                             .returning(Coupon.id), execution_options={"synchronize_session": False}).all()
-    return {"coupon": len(moved)} if moved else {}
+    rows = {"coupon": len(moved), "reward": unlocking.move(session, kept_id, gone_id)}
+    return {name: count for name, count in rows.items() if count}

@@ -1,7 +1,7 @@
 """Conversations, one topic a file. Order matters: the first match answers, so the fallback hangs last."""
 
 from bot.kit.router import Router
-from handlers.chat import fallback, notices, people, points, posters, risk, roles, rules, wallet, withdrawals
+from handlers.chat import fallback, notices, people, points, posters, progress, risk, roles, rules, wallet, withdrawals
 from handlers.events import arrivals
 
 TREE = Router("chat")
@@ -13,6 +13,7 @@ TREE.include(
     rules.router,
     people.router,
     points.router,
+    progress.router,
     risk.router,
     roles.router,
     notices.router,

@@ -11,7 +11,6 @@ CONFIRM = State("fallback", "confirm")
 CHOOSE = State("fallback", "choose")
 
 NOT_OPEN = (
-    "progress.show",
     "tasks.show",
     "materials.show",
     "vote.show",

@@ -3,6 +3,7 @@
 from bot.kit.jobs import Claimed, Done, Ended, JobContext, Jobs
 from domain import welcome
 from domain.notices import service as notices
+from domain.rewards.programme import Programme
 from domain.rewards.rules import Offers
 
 jobs = Jobs()
@@ -23,8 +24,16 @@ def first_order(ctx: JobContext, effect: Claimed) -> Ended:
                 notices.tell(session, notices.Notice(coupon.person_id, "service", f"coupon:{coupon.code}",
                                                      "coupon.first_order_sharer", facts), ctx.now())
     _tell(ctx, effect, "share.after_first_order",
-          {"shop": ctx.shop.name, "product": effect.payload["title"], "coupon": own})
+          {"shop": ctx.shop.name, "product": effect.payload["title"], "coupon": own, "offer": _offer(ctx)})
     return Done()
+
+
+def _offer(ctx: JobContext) -> str:
+    """What the next order gives, '' when the programme has no step for it."""
+    step = next((one for one in ctx.tool(Programme).steps if one.order == 2), None)
+    if step is None or step.within_days is None:
+        return ""
+    return ctx.copy.render("programme.offer", days=step.within_days, title=step.title)
 
 
 def _tell(ctx: JobContext, effect: Claimed, key: str, facts: dict[str, object]) -> None:

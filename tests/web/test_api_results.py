@@ -184,7 +184,7 @@ def test_progress_climbs_and_a_return_takes_a_step_back(mall: Mall) -> None:
     mall.tell(mall.paid("A1", "one"), mall.paid("A2", "one"))
     stands = ok(mall, path)
     assert (stands["repurchases"], stands["current"], stands["next"], stands["remaining"]) == (1, 1, 2, 1)
-    assert stands["reward"] == {"kind": "coupon", "title": "10元优惠券", "amount_fen": 1_000, "within_days": None}
+    assert stands["reward"] == {"kind": "coupon", "title": "10元券", "amount_fen": 1_000, "within_days": None}
     mall.tell(*[mall.paid(f"B{n}", "one") for n in range(3)])
     stands = ok(mall, path)
     assert (stands["repurchases"], stands["current"], stands["next"], stands["remaining"]) == (4, 4, None, 0)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from sqlalchemy import func, or_, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 from werkzeug.datastructures import MultiDict
 
@@ -23,11 +23,14 @@ from domain.people import queries as people
 from domain.people.rules import IdentityRef, Kind
 from domain.referrals import queries as referrals
 from domain.rewards import queries as rewards
+from domain.rewards.programme import Programme, load
+from domain.rewards.rules import Offers
 from domain.roles import honours
 from domain.roles import queries as roles
 from domain.roles.rules import Titles
 from domain.shared.errors import DomainError
-from handlers.web.api import ladder, shapes
+from domain.workflows import standings
+from handlers.web.api import shapes
 from handlers.web.api.problems import invalid, missing
 
 ASSETS = Path(__file__).parents[3] / "assets"
@@ -85,12 +88,13 @@ def person(asked: Asked) -> shapes.Person:
 def _person(asked: Asked, view: people.PersonView) -> shapes.Person:
     role = roles.roles_of(asked.session, [view.id])[view.id]
     title = honours.titles_of(asked.session, [view.id], _titles(), asked.now)[view.id]
+    member = rewards.member(asked.session, view.id, _programme())
     tags = [_tag_title(tag) for tag in insight.of(asked.session, view.id).tags]
     return shapes.Person(
-        id=view.id, nickname=view.nickname, role=role, title=title, tier=None,
+        id=view.id, nickname=view.nickname, role=role, title=title, tier=member.tier,
         referral_code=view.referral_code,
         referrer_id=referrals.referrer_of(asked.session, view.id, asked.now),
-        tags=tags, benefits=[], joined_at=view.joined_at,
+        tags=tags, benefits=list(member.benefits), joined_at=view.joined_at,
     )
 
 
@@ -141,13 +145,8 @@ def _cursor(given: str) -> str | None:
 
 
 def progress(asked: Asked) -> shapes.Progress:
-    """Orders count while they are paid, not closed and not given back in full."""
-    kept = or_(CustomerOrder.paid_fen == 0, CustomerOrder.refunded_fen < CustomerOrder.paid_fen)
-    orders, first = asked.session.execute(
-        select(func.count(), func.min(CustomerOrder.paid_at))
-        .where(CustomerOrder.buyer_id == asked.person().id, CustomerOrder.closed_at.is_(None), kept)
-    ).one()
-    stands = ladder.standing(_steps(), max(0, orders - 1), first, asked.now)
+    """Orders count while they are paid, not closed and not given back."""
+    stands = standings.counted(asked.session, asked.person().id, _programme(), asked.now)
     step = stands.next
     reward = shapes.Reward(step.kind, step.title, step.amount_fen, step.within_days) if step else None
     return shapes.Progress(stands.repurchases, stands.current, step.repurchases if step else None, stands.remaining,
@@ -155,8 +154,9 @@ def progress(asked: Asked) -> shapes.Progress:
 
 
 @cache
-def _steps() -> tuple[ladder.Step, ...]:
-    return ladder.load((ASSETS / "ladders.toml").read_text(encoding="utf-8"))
+def _programme() -> Programme:
+    offers = Offers.load((ASSETS / "rewards.toml").read_text(encoding="utf-8"))
+    return load((ASSETS / "ladders.toml").read_text(encoding="utf-8"), offers.by_kind)
 
 
 def coupons(asked: Asked) -> shapes.Coupons:
