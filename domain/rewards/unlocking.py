@@ -16,8 +16,10 @@ from domain.rewards.climbing import Kept, Opened, Reach, carrying, opened, reach
 from domain.rewards.models import Membership, Reward
 from domain.rewards.programme import Programme
 
-RETURNED = "returned"
-"""Reason of a revoked reward: too few kept orders are left to carry it."""
+RETURNED, MERGED = "returned", "merged"
+"""Reasons of a revoked reward: too few kept orders are left to carry it; two persons who were one had it twice."""
+DOUBLE = "#"
+"""Marks the rung of a reward that somebody has twice since a merge."""
 
 _LOCK = text("""
     select pg_advisory_xact_lock(hashtextextended('programme:' || b.id, 0))
@@ -74,7 +76,7 @@ class Row:
 @dataclass(slots=True)
 class Changes:
     """What came of a count. ``planned``: provisional ones whose final day is another now. ``lost`` has each row as it
-    was, so with the person who loses it."""
+    was, so with the person who loses it, and the reason."""
 
     gained: list[Row] = field(default_factory=list)
     planned: list[Row] = field(default_factory=list)
@@ -167,13 +169,13 @@ class _Count:
             if key not in wanted and row.state != "revoked":
                 reach = None if self._judged_anew(row) else carrying(reaches, row.needed, row.within_days)
                 if reach is None:
-                    self._lose(row)
+                    self._lose(row, MERGED if DOUBLE in row.rung else RETURNED)
                 else:
                     self._plan(row, reach.id, reach.since, reach.final_at)
 
     def _judged_anew(self, row: Row) -> bool:
         """An invite hangs on more than a number of orders: who sold the first, and when the second came."""
-        return row.ladder == "invite" and self._programme.invite is not None
+        return DOUBLE in row.rung or (row.ladder == "invite" and self._programme.invite is not None)
 
     def _new(self, buyer_id: int, one: Opened) -> dict[str, Any]:
         return {
@@ -199,9 +201,11 @@ class _Count:
         if row.state == "provisional" and final_at is not None and final_at <= self._now:
             self._changes.due.append(row)
 
-    def _lose(self, row: Row) -> None:
-        self._changes.lost.append(Row(*(getattr(row, name) for name in Row.__slots__)))
-        row.state, row.reason, row.final_at = "revoked", RETURNED, None
+    def _lose(self, row: Row, reason: str = RETURNED) -> None:
+        was = Row(*(getattr(row, name) for name in Row.__slots__))
+        was.reason = reason
+        self._changes.lost.append(was)
+        row.state, row.reason, row.final_at = "revoked", reason, None
         self._touched[row.id] = row
 
     def write(self, session: Session) -> Changes:
@@ -247,14 +251,14 @@ def leave(session: Session, rows: Sequence[Row], now: datetime) -> None:
 
 
 _DOUBLE = text("""
-    update reward g set rung = g.rung || '#' || g.buyer_id from reward k
+    update reward g set rung = g.rung || :mark || g.buyer_id from reward k
      where g.buyer_id = :gone and k.buyer_id = :kept and k.ladder = g.ladder and k.rung = g.rung""")
 
 
 def move(session: Session, kept_id: int, gone_id: int) -> int:
     """A merge's part: what was opened twice is closed by the next count, which is asked for."""
     ends = {"kept": kept_id, "gone": gone_id}
-    session.execute(_DOUBLE, ends)
+    session.execute(_DOUBLE, ends | {"mark": DOUBLE})
     moved = session.execute(text("update reward set buyer_id = :kept where buyer_id = :gone returning id"), ends).all()
     session.execute(text("update reward set person_id = :kept where person_id = :gone"), ends)
     session.execute(text("update membership set person_id = :kept where person_id = :gone"), ends)

@@ -43,7 +43,7 @@ def refresh(session: Session, programme: Programme, offers: Offers, life: Life, 
 
 
 def turn(session: Session, programme: Programme, offers: Offers, life: Life, now: datetime, limit: int) -> int:
-    """Time's part: what becomes final now. Returns how many buyers were looked at."""
+    """Time's part: what becomes final now. Returns how many rewards were due."""
     ids = unlocking.due(session, now, limit)
     recount(session, ids, programme, offers, life, now)
     return len(ids)
@@ -65,8 +65,9 @@ def recount(
     points.plan(session, planned, life)
     _finish(session, due, offers, life, now)
     done = {row.id for row in due}
+    returned = [row for row in changes.lost if row.reason != unlocking.MERGED]
     put(session, [*_facts("reward.unlocked", [row for row in changes.gained if row.id not in done]),
-                  *_facts("reward.final", due), *_facts("reward.revoked", changes.lost)], now)
+                  *_facts("reward.final", due), *_facts("reward.revoked", returned)], now)
 
 
 def _lot(row: Row) -> str:
@@ -113,7 +114,7 @@ def _take_back(session: Session, rows: Sequence[Row], now: datetime) -> None:
         if row.what == "points":
             points.reverse(session, _lot(row), row.amount, f"{row.key}:back", now)
         if row.what == "coupon" and row.state == "final":
-            rewards.revoke(session, row.key, row.reason or unlocking.RETURNED, now)
+            rewards.revoke(session, row.key, row.reason, now)
     unlocking.leave(session, [row for row in rows if row.what == "tier"], now)
 
 
