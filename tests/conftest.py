@@ -5,6 +5,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -64,6 +65,13 @@ def valkey_url(valkey_server: embedded.Server) -> str:
 @pytest.fixture
 def database_url(postgres: embedded.Server) -> Iterator[str]:
     """A fresh database with the schema at head; dropped afterwards."""
+    with fresh_database(postgres) as url:
+        yield url
+
+
+@contextmanager
+def fresh_database(postgres: embedded.Server) -> Iterator[str]:
+    """What ``database_url`` gives, for tests that need many."""
     name = f"t{os.getpid()}_{next(_numbers)}"
     admin = create_engine(postgres.url.replace("/huitou?", "/postgres?"), isolation_level="AUTOCOMMIT")
     with admin.connect() as db:
