@@ -59,13 +59,14 @@ PLAN = {
     "B5": Plan("bench.orders", "order booked, single", _goals("≥ 0.25", "≥ 5")),
     "B6": Plan("bench.orders", "orders booked, batch", _goals("≥ 1.2", "≥ 15")),
     "B7": Plan("bench.event_door", "event door", _goals("≥ 0.4")),
-    "B8": Plan("", "journey step", _goals("≥ 0.3", "≥ 20")),
-    "B9": Plan("", "growth", _goals("≤ 1.3")),
+    "B8": Plan("bench.journeys", "journey step", _goals("≥ 0.3", "≥ 20")),
+    "B9": Plan("bench.journeys", "growth", _goals("≤ 1.3")),
     "B10": Plan("", "effects out", _goals("≥ 0.9", "≥ 10")),
     "B11": Plan("", "team board", _goals("≤ 3", "≥ 20")),
     "B12": Plan("bench.month_close", "month close", _goals("≤ 5")),
     "B13": Plan("bench.start", "start", _goals("≤ 3")),
     "B14": Plan("bench.memory", "memory", _goals("≤ 2")),
+    "B15": Plan("bench.journeys", "order event heard", ()),
 }
 """Ratios to the floor are ours / floor; ratios to the peer say how many times better ours is."""
 

@@ -67,6 +67,9 @@ DEMO_REST = timedelta(minutes=1)
 """A used-up daily quota rests until midnight; who plays with the simulator's switches need not wait that long."""
 
 STATEMENT_MILLISECONDS = 15_000
+IDLE_MILLISECONDS = 30_000
+"""A process that hangs within a transaction loses it after this, and with it its row locks, which are leases: nobody
+calls out within a transaction, so nobody who is well stands idle for so long."""
 RESTED_SECONDS = 1.0
 """A connection that was not used for this long is asked whether it still lives before it is used again."""
 
@@ -101,7 +104,8 @@ class Runtime:
 
 def connect(url: str, **pool: Any) -> Engine:
     """An engine with the house's timeouts; statements are prepared by the driver after a few uses."""
-    options = f"-c statement_timeout={STATEMENT_MILLISECONDS} -c timezone=UTC"
+    options = (f"-c statement_timeout={STATEMENT_MILLISECONDS} -c timezone=UTC"
+               f" -c idle_in_transaction_session_timeout={IDLE_MILLISECONDS}")
     # hide_parameters: a fault of the driver must not carry what somebody typed into a log or an error column.
     engine = create_engine(url, connect_args={**CONNECT, "options": options}, hide_parameters=True, **(POOL | pool))
     _ask_the_rested(engine)

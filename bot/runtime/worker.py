@@ -4,6 +4,7 @@ One queue a worker, because RQ pops several queues without an intermediate list 
 killed worker. JSON instead of pickle, and only our own job by name: whoever can write to Redis cannot run code.
 """
 
+import gc
 import sys
 from typing import Any
 
@@ -53,6 +54,8 @@ def main(settings: Settings, bells: tuple[str, ...]) -> None:
     _process[:] = [runtime]
     if bells[0] == "slow":
         _warm_studio(runtime)
+    gc.collect()
+    gc.freeze()  # what lives as long as the process need not be looked through at every collection
     work.answer(runtime, bells[0])
     connection = bell.connect(settings.redis_url, answer_seconds=5)
     queue = Queue(bells[0], connection=connection, serializer=JSONSerializer)

@@ -1,12 +1,13 @@
 """Moves people through journeys: claims due runs in batches, walks each one, writes what came of all of them at once.
 
 The row lock is the lease. It goes with the transaction, so whoever dies leaves nothing behind, and who hangs loses it
-to the database (``store.STALL``); nobody else can have written meanwhile. The caller commits. A fault of one person's
-run is kept with the run: tried again later, parked after five times; the others go on.
+to the database, which ends transactions that stand idle (bot.runtime.bootstrap); nobody else can have written
+meanwhile. The caller commits. A fault of one person's run is kept with the run: tried again later, parked after five
+times; the others go on.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from sqlalchemy import text
@@ -45,19 +46,18 @@ class Batch:
     visits: list[tuple[int, Visit]] = field(default_factory=list)
     effects: list[outbox.Effect] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
-    other_ctx: set[int] = field(default_factory=set)
+    told: list[Run] = field(default_factory=list)
     failed: list[tuple[Run, str]] = field(default_factory=list)
 
     def take(self, edition: Edition, walk: Walk, before: Run, now: datetime) -> None:
         """Add the walk of a run that looked like ``before``."""
         run = walk.run
-        run.attempts = 0
         self.runs.append(run)
         self.visits += [(run.id, visit) for visit in walk.visits]
         self.effects += effects_of(edition.journey, run, walk.deeds, now)
         self.events += events_of(run, walk.deeds, now)
         if run.loops != before.loops or run.doubted_at != before.doubted_at:
-            self.other_ctx.add(run.id)
+            self.told.append(run)
 
 
 def journeys_due(session: Session, now: datetime) -> list[int]:
@@ -115,7 +115,7 @@ def _walk(session: Session, library: Library, shelf: Shelf, runs: Sequence[Run],
 
 def _walk_one(session: Session, library: Library, shelf: Shelf, batch: Batch, crowd: Crowd, before: Run,
               now: datetime) -> None:
-    run = replace(before, loops=dict(before.loops))
+    run = before.twin()
     edition = _settle(session, library, shelf, run, now)
     walk = Walk(run)
     if run.state != "ended":
@@ -135,7 +135,7 @@ def _settle(session: Session, library: Library, shelf: Shelf, run: Run, now: dat
 
 
 def _write(session: Session, batch: Batch, now: datetime) -> None:
-    store.write(session, batch.runs, batch.visits, now, frozenset(batch.other_ctx))
+    store.write(session, batch.runs, batch.visits, now, batch.told)
     outbox.put(session, batch.effects, now)
     store.hear(session, batch.events, now)
     for run, fault in batch.failed:

@@ -58,7 +58,6 @@ class Scene:
     of_whom: dict[int, list[Run]] = field(default_factory=lambda: defaultdict(list))
     changed: dict[int, Run] = field(default_factory=dict)
     fresh: list[Run] = field(default_factory=list)
-    anew: set[int] = field(default_factory=set)
     visits: list[tuple[int, Visit]] = field(default_factory=list)
 
     def add(self, run: Run) -> None:
@@ -97,7 +96,6 @@ def hear_singly(session: Session, library: Library, now: datetime, limit: int) -
 
 
 def _claim(session: Session, now: datetime, limit: int) -> list[Heard]:
-    session.connection().exec_driver_sql(store.STALL)
     return [Heard(row.id, Event(row.kind, row.key, row.person_id, row.at, row.data, row.depth), row.attempts)
             for row in session.execute(_CLAIM, {"now": now, "limit": limit})]
 
@@ -111,7 +109,8 @@ def _hear(session: Session, library: Library, heard: Sequence[Heard], now: datet
         for run in store.latest(session, {event.person_id for event in events}, [one.id for one in placed]):
             scene.add(run)
         _play(session, library, shelf, scene, events, now)
-        store.write(session, list(scene.changed.values()), scene.visits, now, frozenset(scene.anew))
+        changed = list(scene.changed.values())
+        store.write(session, changed, scene.visits, now, changed)
         store.insert(session, scene.fresh)
     session.execute(_DONE, {"ids": [one.row_id for one in heard]})
 
@@ -151,7 +150,6 @@ def _enter(session: Session, library: Library, scene: Scene, one: Placed, event:
         assert known is not None
         restarted(edition, known, event, now)
         scene.touch(known)
-        scene.anew.add(known.id)
     else:
         scene.add(newcomer)
         scene.fresh.append(newcomer)

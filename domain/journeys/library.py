@@ -11,9 +11,12 @@ from domain.journeys.document import Journey
 from domain.journeys.reading import read
 from domain.journeys.runs import Edition
 
-_SHELF = text("select id, key, state, version, listens from journey"
-              " where state not in ('draft', 'archived') order by id")
-_MOVES = text("select journey_id, from_version, step, to_version, to_step from journey_move")
+_SHELF = text("""
+    select j.id, j.key, j.state, j.version, j.listens,
+           (select jsonb_agg(jsonb_build_array(m.from_version, m.step, m.to_version, m.to_step))
+              from journey_move m where m.journey_id = j.id) as moves
+      from journey j where j.state not in ('draft', 'archived') order by j.id
+""")
 _DOC = text("select doc from journey_version where journey_id = :journey and n = :n")
 
 
@@ -49,10 +52,10 @@ class Library:
 
     def shelf(self, session: Session) -> Shelf:
         """How the journeys stand now."""
-        journeys = {row.id: Placed(row.id, row.key, row.state, row.version, frozenset(row.listens))
-                    for row in session.execute(_SHELF)}
-        moves = {(row.journey_id, row.from_version, row.step): (row.to_version, row.to_step)
-                 for row in session.execute(_MOVES)}
+        rows = session.execute(_SHELF).all()
+        journeys = {row.id: Placed(row.id, row.key, row.state, row.version, frozenset(row.listens)) for row in rows}
+        moves = {(row.id, version, step): (to_version, to_step)
+                 for row in rows for version, step, to_version, to_step in row.moves or ()}
         return Shelf(journeys, moves)
 
     def edition(self, session: Session, journey_id: int, version: int) -> Edition:

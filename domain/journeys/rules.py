@@ -117,7 +117,6 @@ def _wait(walk: Walk, step: Wait, look: Look, now: datetime, zone: ZoneInfo) -> 
         if due > now:
             run.begun, run.due_at = True, due
             return None
-    walk.visit("waited")
     return step.next
 
 

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from domain.journeys import history
 from domain.journeys.conditions import Value, holds
 from domain.journeys.crowd import Crowd
-from domain.journeys.document import Grant, Journey, Say
+from domain.journeys.document import Grant, Journey, Say, Step, Wait
 from domain.journeys.events import EVENTS
 from domain.journeys.rules import advance, entered, entry, hear, key_of, looking, restarted
 from domain.journeys.runs import INSIDE, Deed, Edition, Event, Run, Walk
@@ -98,9 +98,15 @@ def simulate(session: Session, journey: Journey, most: int, days: int, now: date
     events = list(_events(session, journey, sampled, since, now))
     report.events = sum(event.kind == journey.on for event in events)
     wrote = history.wrote(session, sampled, since - RIGHT, now)
-    _Play(session, Edition.of(journey), report, policy, wrote, now).run(events)
-    report.unreached = tuple(step.id for step in journey.steps if step.id not in report.visits)
+    play = _Play(session, Edition.of(journey), report, policy, wrote, now)
+    play.run(events)
+    report.unreached = tuple(step.id for step in journey.steps if not _reached(step, play.seen))
     return report
+
+
+def _reached(step: Step, seen: set[str]) -> bool:
+    """Whether somebody came by. A wait whose moment had passed leaves no trace but the step after it."""
+    return step.id in seen or (isinstance(step, Wait) and step.next in seen)
 
 
 def _events(session: Session, journey: Journey, people: Sequence[int], since: datetime,
@@ -123,6 +129,7 @@ class _Play:
         self.numbers = itertools.count()
         self.runs: dict[tuple[int, str], Run] = {}
         self.mine: dict[int, dict[str, Run]] = defaultdict(dict)
+        self.seen: set[str] = set()
         self.told: dict[int, list[datetime]] = defaultdict(list)
 
     def run(self, events: Sequence[Event]) -> None:
@@ -177,6 +184,7 @@ class _Play:
 
     def _took(self, walk: Walk, at: datetime) -> None:
         report, run = self.report, walk.run
+        self.seen |= {run.step} | {visit.step for visit in walk.visits}
         for visit in walk.visits:
             report.visits[visit.step][visit.outcome + (f":{visit.reason}" if visit.reason else "")] += 1
         for deed in walk.deeds:

@@ -12,13 +12,15 @@ from domain.journeys.runs import Event, Run, Visit
 
 Json = dict[str, Any]
 
-STALL = "set local idle_in_transaction_session_timeout = '30s'"
-"""A worker that hangs in the middle of a batch loses its locks after this: the database ends its transaction."""
+_COLUMNS = """
+    e.person_id, e.run_key, e.ctx::text, e.event_key, e.entered_at, e.anchor_at, e.since_at, e.planned_at, e.due_at,
+    e.step, e.version, e.journey_id, e.id, e.run_no, e.state, e.begun, e.holdout, e.visit_no, e.attempts, e.depth,
+    e.end_reason, e.ended_at, e.goal_until, e.converted_at"""
+"""In the order of the fields of ``Run``: a row becomes one without naming its fields."""
 
 _PLAIN = ("id", "journey_id", "version", "person_id", "run_no", "visit_no", "attempts", "depth", "entered_at",
           "anchor_at", "since_at", "planned_at", "due_at", "goal_until", "converted_at", "ended_at", "begun",
           "holdout", "state", "step", "run_key", "event_key", "end_reason")
-_COLUMNS = ", ".join(f"e.{name}" for name in _PLAIN) + ", e.ctx"
 
 _CLAIM = f"""
     select {_COLUMNS} from enrolment e
@@ -36,15 +38,27 @@ _LATEST = f"""
 
 _ONE = f"select {_COLUMNS} from enrolment e where e.id = %s"  # noqa: S608
 
-_CHANGED = """
+_MOVED = """
     update enrolment e
-       set version = r.version, visit_no = r.visit_no, attempts = r.attempts, depth = r.depth, anchor_at = r.anchor_at,
-           since_at = r.since_at, planned_at = r.planned_at, due_at = r.due_at, goal_until = r.goal_until,
-           converted_at = r.converted_at, ended_at = r.ended_at, begun = r.begun, state = r.state, step = r.step,
-           event_key = r.event_key, end_reason = r.end_reason, ctx = coalesce(r.ctx, e.ctx), fault = ''
+       set version = r.version, visit_no = r.visit_no, attempts = 0, since_at = r.since_at, planned_at = r.planned_at,
+           due_at = r.due_at, begun = r.begun, state = r.state, step = r.step, ended_at = r.ended_at,
+           end_reason = r.end_reason, fault = ''
+      from jsonb_to_recordset(%s::jsonb) r (id bigint, version bigint, visit_no bigint, since_at timestamptz,
+           planned_at timestamptz, due_at timestamptz, begun boolean, state text, step text, ended_at timestamptz,
+           end_reason text)
+     where e.id = r.id
+"""
+"""What a walk may change; every row of a batch pays for each of its columns."""
+
+_TOLD = """
+    update enrolment e
+       set depth = r.depth, anchor_at = r.anchor_at, goal_until = r.goal_until, converted_at = r.converted_at,
+           event_key = r.event_key, ctx = r.ctx
       from jsonb_populate_recordset(null::enrolment, %s::jsonb) r
      where e.id = r.id
 """
+"""What only an event, a loop or a doubt changes."""
+
 _NEW = """
     insert into enrolment (journey_id, version, person_id, run_no, depth, entered_at, anchor_at, since_at, planned_at,
                            due_at, goal_until, converted_at, ended_at, holdout, state, step, run_key, event_key,
@@ -56,7 +70,7 @@ _NEW = """
 """
 _VISITS = """
     insert into step_visit (enrolment_id, no, step, outcome, reason, arm, planned_at, at)
-    select enrolment_id, no, step, outcome, reason, arm, planned_at, at
+    select enrolment_id, no, step, outcome, reason, arm, planned_at, %s
       from jsonb_populate_recordset(null::step_visit, %s::jsonb)
 """
 _FAILED = text("""
@@ -68,7 +82,6 @@ _HEAR = "select journey_hear(%s::jsonb, %s)"
 def claim(session: Session, journey_id: int, now: datetime, limit: int) -> list[Run]:
     """Due runs of a journey, locked for us until the transaction ends; those that somebody else works on are left out.
     """
-    session.connection().exec_driver_sql(STALL)
     return _runs(session, _CLAIM, (journey_id, now, limit))
 
 
@@ -83,36 +96,38 @@ def one(session: Session, run_id: int) -> Run | None:
 
 
 def _runs(session: Session, statement: str, asked: tuple[Any, ...]) -> list[Run]:
-    rows = session.connection().exec_driver_sql(statement, asked)
-    return [Run(**dict(zip(_PLAIN, row[:-1], strict=True)), **_from_ctx(row[-1])) for row in rows]
+    found = session.connection().exec_driver_sql(statement, asked)
+    return [_run(row) for row in found.cursor.fetchall()]
 
 
-def _from_ctx(ctx: Json) -> Json:
+def _run(row: tuple[Any, ...]) -> Run:
+    ctx = msgspec.json.decode(row[2])
     doubted = ctx.get("doubted_at")
-    return {"event": ctx["event"], "loops": ctx.get("loops", {}),
-            "doubted_at": datetime.fromisoformat(doubted) if doubted else None}
+    run = Run(row[0], row[1], ctx["event"], *row[3:])
+    run.loops, run.doubted_at = ctx.get("loops", {}), datetime.fromisoformat(doubted) if doubted else None
+    return run
 
 
 def write(session: Session, runs: Sequence[Run], visits: Sequence[tuple[int, Visit]], now: datetime,
-          changed_ctx: frozenset[int] = frozenset()) -> None:
-    """Store runs that were claimed, and the steps that they passed (run id, visit). ``changed_ctx``: ids whose event or
-    loops are other than before.
+          told: Sequence[Run] = ()) -> None:
+    """Store runs that were claimed, and the steps that they passed (run id, visit). ``told``: those of them whose
+    event, loops, doubts or goal are other than before.
     """
+    connection = session.connection()
     if runs:
-        rows = [_row(run, run.id in changed_ctx) for run in runs]
-        session.connection().exec_driver_sql(_CHANGED, (_json(rows),))
+        connection.exec_driver_sql(_MOVED, (_json([_moved(run) for run in runs]),))
+    if told:
+        connection.exec_driver_sql(_TOLD, (_json([_row(run) for run in told]),))
     if visits:
-        made = [{"enrolment_id": run_id, "no": visit.no, "step": visit.step, "outcome": visit.outcome,
-                 "reason": visit.reason, "arm": visit.arm, "planned_at": visit.planned_at, "at": now}
-                for run_id, visit in visits]
-        session.connection().exec_driver_sql(_VISITS, (_json(made),))
+        made = [{"enrolment_id": run_id, **visit._asdict()} for run_id, visit in visits]
+        connection.exec_driver_sql(_VISITS, (now, _json(made)))
 
 
 def insert(session: Session, runs: Sequence[Run]) -> int:
     """Store new runs; the unique indexes decide who really enters. Returns how many did."""
     if not runs:
         return 0
-    return session.connection().exec_driver_sql(_NEW, (_json([_row(run, True) for run in runs]),)).rowcount
+    return session.connection().exec_driver_sql(_NEW, (_json([_row(run) for run in runs]),)).rowcount
 
 
 def fail(session: Session, run: Run, fault: str, due: datetime, parked: bool) -> None:
@@ -132,11 +147,16 @@ def hear(session: Session, events: Sequence[Event], now: datetime) -> int:
     return int(session.connection().exec_driver_sql(_HEAR, (_json(rows), now)).scalar_one())
 
 
-def _row(run: Run, with_ctx: bool) -> Json:
+def _moved(run: Run) -> Json:
+    return {"id": run.id, "version": run.version, "visit_no": run.visit_no, "since_at": run.since_at,
+            "planned_at": run.planned_at, "due_at": run.due_at, "begun": run.begun, "state": run.state,
+            "step": run.step, "ended_at": run.ended_at, "end_reason": run.end_reason}
+
+
+def _row(run: Run) -> Json:
     row = {name: getattr(run, name) for name in _PLAIN}
-    if with_ctx:
-        row["ctx"] = {"event": run.event} | ({"loops": run.loops} if run.loops else {}) | (
-            {"doubted_at": run.doubted_at} if run.doubted_at else {})
+    row["ctx"] = {"event": run.event} | ({"loops": run.loops} if run.loops else {}) | (
+        {"doubted_at": run.doubted_at} if run.doubted_at else {})
     return row
 
 

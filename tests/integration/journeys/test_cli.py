@@ -92,7 +92,7 @@ def test_trying_out(run: Run, world: World) -> None:
                "restock.cycle_days=10", "--assume", "product.title=牛奶")
     assert seen.exit_code == 0 and "enters: yes" in seen.output and "「牛奶」差不多快用完了" in seen.output
     told = json.loads(run("journey", "preview", WELCOME, "--person", str(li), "--event", "first=true", "--json").stdout)
-    assert told["enters"] and [line["step"] for line in told["lines"]][:2] == ["first_morning", "first_morning"]
+    assert told["enters"] and [line["step"] for line in told["lines"]][:2] == ["first_morning", "guide"]
     for wrong in (["--event", "first=maybe"], ["--assume", "x.y=1"]):
         assert run("journey", "preview", WELCOME, "--person", str(li), *wrong).exit_code == 2
     assert run("journey", "preview", "nobody_knows", "--person", str(li)).exit_code == 1

@@ -51,7 +51,7 @@ def test_a_preview_gives_every_step_with_its_reason(world: World) -> None:
     assert (seen.enters, seen.end) == (True, "finished")
     assert short(seen) == [
         ("which", "no", "orders.count = 0, wanted >= 3"), ("ship", "waits", "until 2026-11-23 10:00"),
-        ("ship", "timeout", ""), ("night", "waits", "until 2026-11-24 22:00"), ("night", "waited", ""),
+        ("ship", "timeout", ""), ("night", "waits", "until 2026-11-24 22:00"),
         ("late", "told", ""), ("gift", "done", "coupon:x x 2")]
     late = next(line for line in seen.lines if line.step == "late")
     assert (late.text, late.verdict) == ("journey.late", "hold: quiet_hours until 08:30")
