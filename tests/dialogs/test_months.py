@@ -32,7 +32,7 @@ def test_a_month_from_estimate_to_statement(shop: Shop) -> None:
 
     shop.wait(days=DAYS_TO_DECEMBER)  # ten to three at night: the news waits for the morning, and for a word of hers
     shop.wait(hours=7)
-    li.says("上个月明细").sees("2026年11月账单\n", "收入 ¥6635.00", "期末 ¥6435.00", "阶梯奖 ¥2475.00", "2026-11")
+    li.says("上个月明细").sees("2026年11月账单\n", "收入 ¥6635.00", "期末 ¥6435.00", "阶梯奖合计 ¥2475.00", "2026-11")
     li.saw("2026年11月结算完成", "阶梯奖 ¥2475.00", "¥49500.00 × 5% = ¥2475.00")
 
     shop.refunded("A2", fen=50_000)
