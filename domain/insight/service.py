@@ -116,6 +116,8 @@ def _judge(session: Session, people: Sequence[int], rules: Segmentation, now: da
         "people": [person for person, _ in tags], "tags": [tag for _, tag in tags],
         "judged": [row["id"] for row in rows], "now": now}).all()
     put(session, [_told(person, tag, added, now) for person, tag, added in changes], now)
+    put(session, [_moved(row["id"], row["was"], one.segment, now) for row, one in judged
+                  if row["was"] and row["was"] != one.segment], now)
     session.execute(insert(Rebuild), [{"started_at": now, "ended_at": now, "people": len(rows),
                                        "milliseconds": round((monotonic() - began) * 1000)}])
 
@@ -150,6 +152,12 @@ def _told(person_id: int, tag: str, added: bool, now: datetime) -> Effect:
     """A fact for whoever treats people by their tags; a tag that comes, goes and comes again is told each time."""
     kind = "tag.added" if added else "tag.removed"
     return Effect("fact", kind, f"{kind}:{person_id}:{tag}:{now.isoformat()}", person_id, {"tag": tag})
+
+
+def _moved(person_id: int, was: str, segment: str, now: datetime) -> Effect:
+    """A fact for whoever treats people by their segment. The first judging moves nobody."""
+    return Effect("fact", "segment.changed", f"segment.changed:{person_id}:{segment}:{now.isoformat()}", person_id,
+                  {"segment": segment, "was": was})
 
 
 def tag(session: Session, person_id: int, name: str, source: Source, now: datetime) -> bool:

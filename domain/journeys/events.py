@@ -54,6 +54,10 @@ _KINDS = (
     EventKind("role.revoked", "somebody lost a role", _ROLE, fact=True),
     EventKind("commission.accrued", "somebody earned commission", _MONEY | {"level": "int"}, fact=True),
     EventKind("commission.clawed_back", "a refund took commission back", _MONEY | {"left_fen": "int"}, fact=True),
+    EventKind("tag.added", "a tag was put on somebody, by the rules, a journey or by hand", {"tag": "text"}, fact=True),
+    EventKind("tag.removed", "a tag was taken off somebody", {"tag": "text"}, fact=True),
+    EventKind("segment.changed", "somebody moved from one segment (was) to another",
+              {"segment": "text", "was": "text"}, fact=True),
     EventKind("commission.released", "commission can be withdrawn", _MONEY | {"to_available_fen": "int"}, fact=True),
 )
 

@@ -150,7 +150,21 @@ _CONSENT = Source("consent", (
            not {_REFUSED} and c.purpose in ('money', '*')) as consent_money
       from {_ASKED}""")  # noqa: S608
 
-SOURCES = (_PEOPLE, _ORDERS, _PRODUCT, _ROLES, _REFERRALS, _COUPONS, _CONSENT)
+_TAGGED = ("coalesce((select c.added from tag_change c where c.person_id = q.person_id and c.at <= :now"
+           " and c.tag = '{tag}' order by c.id desc limit 1), false) as tag_{tag}")
+_TAGS = {"frequent": "orders often this month", "low_potential": "ordered once so far",
+         "social": "brought several friends who bought"}
+
+_INSIGHT = Source("insight", (
+    Fact("insight.segment", "text", "their segment; unknown before they were judged, and for a past before the last"
+         " change"),
+    *(Fact(f"tag.{tag}", "bool", about) for tag, about in _TAGS.items()),
+), f"""
+    select q.n, (select i.segment from person_insight i where i.person_id = q.person_id and i.segment_since <= :now)
+               as insight_segment, {", ".join(_TAGGED.format(tag=tag) for tag in _TAGS)}
+      from {_ASKED}""")  # noqa: S608 - only constants
+
+SOURCES = (_PEOPLE, _ORDERS, _PRODUCT, _ROLES, _REFERRALS, _COUPONS, _CONSENT, _INSIGHT)
 
 FACTS: dict[str, Fact] = {fact.name: fact for source in SOURCES for fact in source.facts}
 """Every fact by name."""
