@@ -1,5 +1,6 @@
 """Does the recurring work that is due: claims a chore by lease, runs it piece by piece, and plans its next time."""
 
+import time
 from datetime import datetime
 
 import structlog
@@ -9,7 +10,9 @@ from bot.kit.chores import Chore, Chores
 from bot.kit.jobs import JobContext
 from domain.shared import chores as board
 
-LEASE_SECONDS = 120
+LEASE_SECONDS = 240
+SAFETY_SECONDS = 120
+"""No chore is begun this close to the end of the lease."""
 MAX_PIECES = 10
 """A bound on one run, so that a poster need not wait for a month close; what is left is due again at once."""
 
@@ -31,13 +34,24 @@ class ChoreRunner:
 
     def run(self) -> int:
         """Run every chore that is due, each once; returns how many were. A chore that fails is tried again next time.
+
+        All are claimed together and given back together: with two dozen of them, most of which find nothing to do, two
+        transactions each would cost more than the work. What the lease has no time for is given back untouched.
         """
-        for done in range(len(self._chores.names())):
-            chore = self._claim()
-            if chore is None:
-                return done
-            self._end(chore, *self._work(chore))
-        return len(self._chores.names())
+        names, started = self._claim(), time.monotonic()
+        ended: dict[str, tuple[datetime, str]] = {}
+        for name in names:
+            chore, now = self._chores.get(name), self._context.now()
+            if time.monotonic() - started > LEASE_SECONDS - SAFETY_SECONDS:
+                ended[name] = (now, "")
+                continue
+            more, fault = self._work(chore)
+            now = self._context.now()
+            ended[name] = (now if more else chore.next_after(now), fault)
+        if ended:
+            with self._context.begin() as session:
+                board.end(session, ended, self._context.now())
+        return len(ended)
 
     def _plan(self, session: Session, now: datetime) -> None:
         """The first time of a chore is now: whoever was started late catches up."""
@@ -45,12 +59,11 @@ class ChoreRunner:
             board.plan(session, dict.fromkeys(self._chores.names(), now))
             self._planned = True
 
-    def _claim(self) -> Chore | None:
+    def _claim(self) -> list[str]:
         now = self._context.now()
         with self._context.begin() as session:
             self._plan(session, now)
-            name = board.claim(session, self._chores.names(), now, LEASE_SECONDS)
-        return self._chores.get(name) if name else None
+            return board.claim(session, self._chores.names(), now, LEASE_SECONDS)
 
     def _work(self, chore: Chore) -> tuple[bool, str]:
         """(more is left, what went wrong)."""
@@ -62,8 +75,3 @@ class ChoreRunner:
             log.exception("chore.failed", chore=chore.name, fault=type(fault).__name__)
             return False, f"{type(fault).__name__}: {fault}"[:500]
         return True, ""
-
-    def _end(self, chore: Chore, more: bool, fault: str) -> None:
-        now = self._context.now()
-        with self._context.begin() as session:
-            board.end(session, chore.name, now if more else chore.next_after(now), now, fault)

@@ -30,12 +30,15 @@ _PLAN = text("insert into chore (name, due_at) select * from unnest(cast(:names 
              " cast(:dues as timestamptz[])) on conflict (name) do nothing")
 _CLAIM = text("""
     update chore set lease_until = clock_timestamp() + make_interval(secs => :lease), started_at = :now
-     where name = (select name from chore
-                    where name = any(:names) and due_at <= :now
-                      and (lease_until is null or lease_until <= clock_timestamp())
-                    order by due_at, name limit 1 for update skip locked)
+     where name in (select name from chore
+                     where name = any(:names) and due_at <= :now
+                       and (lease_until is null or lease_until <= clock_timestamp())
+                     order by name for update skip locked)
     returning name""")
-_END = text("update chore set due_at = :due, lease_until = null, ended_at = :now, fault = :fault where name = :name")
+_END = text("""
+    update chore c set due_at = e.due, lease_until = null, ended_at = :now, fault = e.fault
+      from unnest(cast(:names as text[]), cast(:dues as timestamptz[]), cast(:faults as text[])) as e (name, due, fault)
+     where c.name = e.name""")
 _ANY = text("select exists (select from chore where name = any(:names) and due_at <= :now"
             " and (lease_until is null or lease_until <= clock_timestamp()))")
 
@@ -46,15 +49,15 @@ def plan(session: Session, first_due: Mapping[str, datetime]) -> None:
     session.execute(_PLAN, {"names": names, "dues": [first_due[name] for name in names]})
 
 
-def claim(session: Session, names: list[str], now: datetime, lease_seconds: int) -> str | None:
-    """Take the longest overdue of ``names``; None when nothing is due."""
-    name: str | None = session.execute(_CLAIM, {"names": names, "now": now, "lease": lease_seconds}).scalar()
-    return name
+def claim(session: Session, names: list[str], now: datetime, lease_seconds: int) -> list[str]:
+    """Take those of ``names`` that are due and that nobody has; in the order of their names."""
+    return sorted(session.scalars(_CLAIM, {"names": names, "now": now, "lease": lease_seconds}))
 
 
-def end(session: Session, name: str, due: datetime, now: datetime, fault: str = "") -> None:
-    """Give the chore back, due again at ``due``; ``fault`` says what went wrong, '' that nothing did."""
-    session.execute(_END, {"name": name, "due": due, "now": now, "fault": fault})
+def end(session: Session, ended: Mapping[str, tuple[datetime, str]], now: datetime) -> None:
+    """Give chores back: when each is due again, and what went wrong ('' when nothing did)."""
+    session.execute(_END, {"names": list(ended), "dues": [due for due, _ in ended.values()],
+                           "faults": [fault for _, fault in ended.values()], "now": now})
 
 
 def anything_due(session: Session, names: list[str], now: datetime) -> bool:
