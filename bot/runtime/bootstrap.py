@@ -55,6 +55,8 @@ from domain.shared.clock import Clock, OffsetClock, SystemClock
 from domain.shared.seal import Seal
 from domain.shared.wording import Wording
 from domain.vault.seal import Vault
+from domain.workflows import calendar
+from domain.workflows.calendar import OccasionRules
 from domain.workflows.evidence import Pseudonyms
 from handlers.chat import TREE
 from handlers.jobs import CHORES, JOBS
@@ -156,6 +158,7 @@ def build(
         insight.Segmentation: segments,
         points.PointRules: points.load((ASSETS / "points.toml").read_text("utf-8")),
         Library: library,
+        OccasionRules: calendar.load((ASSETS / "occasions.toml").read_text("utf-8")),
         Studio: studio, Photos: Photos(), Certificates: certificates(),
         Policy: load_policy(ASSETS / "notices.toml"), Offers: offers,
         Vault: Vault(*settings.vault_keys()),

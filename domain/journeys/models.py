@@ -166,3 +166,18 @@ class JourneyEvent(Base):
     state: Mapped[str] = mapped_column(server_default="new")
     fault: Mapped[str] = mapped_column(server_default="")
     data: Mapped[dict[str, Any]]
+
+
+class Occasion(Base):
+    """Something that the calendar brought somebody and that was told to the journeys: once for its key, ever."""
+
+    __tablename__ = "occasion"
+    __table_args__ = (
+        CheckConstraint("kind <> '' and key <> ''", name="names"),
+        Index(None, "kind", "key"),
+    )
+
+    person_id: Mapped[int] = mapped_column(ForeignKey("person.id"), primary_key=True, autoincrement=False)
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(primary_key=True)
+    at: Mapped[datetime]

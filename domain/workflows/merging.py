@@ -4,6 +4,7 @@ from domain.commissions import service as commissions
 from domain.experiments import service as experiments
 from domain.inbox import service as inbox
 from domain.insight import service as insight
+from domain.journeys import occasions
 from domain.journeys import service as journeys
 from domain.ledger import service as ledger
 from domain.materials import service as materials
@@ -39,5 +40,6 @@ MOVERS: tuple[Mover, ...] = (
     milestones.move,
     points.move,
     journeys.move,
+    occasions.move,
 )
 """What every caller of ``people.service.resolve_many`` and ``merge`` passes, so that nothing is left behind."""
