@@ -43,6 +43,7 @@ from domain.commissions import service as commissions
 from domain.commissions.plans import Plan
 from domain.insight import rules as insight
 from domain.journeys.library import Library
+from domain.materials.kits import Kits
 from domain.notices.rules import Policy
 from domain.points import rules as points
 from domain.rewards import programme
@@ -166,6 +167,7 @@ def build(
         Links: Links(settings.key("personal links"), settings.public_url, real_time),
         Seal: Seal(pepper), Rules: Rules.load((ASSETS / "risk.toml").read_text("utf-8")),
         PayGateways: pay if pay is not None else pay_gateways(settings, engine, clock),
+        Kits: Kits.load((ASSETS / "share_kits.toml").read_text("utf-8")),
         Titles: Titles.load((ASSETS / "roles.toml").read_text("utf-8")), SealKey: SealKey(settings.key("audit seals")),
         Pseudonyms: Pseudonyms(settings.key("regulator pseudonyms")),
     }

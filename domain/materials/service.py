@@ -18,6 +18,7 @@ RENEW_BEFORE_DAYS = 5
 
 POSTER_MINUTES = 10
 """A poster that could not be made by then is not wanted any more."""
+GIVEN = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,7 @@ def order_poster(
             select 1 from outbox
              where person_id = :person and kind = 'poster.make' and state in ('waiting', 'running')
                and payload ->> 'sku' = :sku and payload ->> 'style' = :style and expires_at > :now
+               and payload ->> 'purpose' is null
             """
         ),
         {"person": person_id, "sku": sku, "style": style, "now": now},
@@ -78,6 +80,17 @@ def order_poster(
         return False
     _choose(session, person_id, sku, style, now)
     return _put(session, "poster.make", person_id, account, openid, {"sku": sku, "style": style}, cause, now)
+
+
+def give_poster(
+    session: Session, person_id: int, account: str, sku: str, style: str, cause: str, now: datetime
+) -> bool:
+    """Put the making of a poster that nobody asked for into the outbox: sent as a service, when it disturbs nobody."""
+    effect = outbox.Effect(
+        queue="slow", kind="poster.make", key=f"poster.make:{cause}", person_id=person_id,
+        payload={"sku": sku, "style": style, "account": account, "openid": "", "purpose": "service"},
+        expires_at=now + GIVEN)
+    return outbox.put(session, [effect], now) == 1
 
 
 def order_style_sheet(

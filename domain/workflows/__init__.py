@@ -11,7 +11,7 @@ Facts for subscribers go into the outbox (queue ``fact``) in the same transactio
   cause amount_fen left_fen from_pending_fen from_frozen_fen from_available_fen to_debt_fen |
 | ``commission.released`` ``:<order id>:<beneficiary>:<first line>`` | the order · beneficiary_id amount_fen
   to_available_fen debt_repaid_fen |
-| ``order.first_completed`` ``:<buyer>`` | order_id channel order_no buyer_id title paid_fen |
+| ``order.first_completed`` ``:<buyer>`` | order_id channel order_no buyer_id title sku category paid_fen |
 | ``month.adjusted`` ``:<settlement id>`` | month kind (ladder, team) amount_fen (signed) target_fen volume_fen
   to_debt_fen |
 | ``settlement.released`` ``:<settlement id>`` | month kind amount_fen to_available_fen debt_repaid_fen |

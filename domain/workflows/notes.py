@@ -93,7 +93,8 @@ def first_completed(session: Session, orders: Sequence[OrderState]) -> list[Effe
     return [
         Effect("fact", "order.first_completed", f"order.first_completed:{order.buyer_id}", order.buyer_id, {
             "order_id": order.id, "channel": order.channel, "order_no": order.order_no, "buyer_id": order.buyer_id,
-            "title": order.lines[0].title, "paid_fen": order.paid_fen,
+            "title": order.lines[0].title, "sku": order.lines[0].sku, "category": order.lines[0].category,
+            "paid_fen": order.paid_fen,
         })
         for order in sorted(orders, key=lambda order: (order.paid_at, order.id)) if order.buyer_id not in before
     ]

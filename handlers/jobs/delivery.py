@@ -29,6 +29,9 @@ PAUSE_OF_JOURNEY = timedelta(minutes=15)
 ANSWERS_RESERVE = 1
 """Rights that unasked messages leave alone: what a person asks for must not wait behind what we want to tell."""
 
+PICTURES_RESERVE = 3
+"""Rights that pictures nobody asked for leave alone: news of money and orders goes before a certificate."""
+
 Send = Callable[[Gateway, str], SendResult]
 
 
@@ -55,12 +58,18 @@ def deliver(ctx: JobContext, effect: Claimed, purpose: Purpose, account: str, se
         verdict = notices.decide(session, leaving, ctx.tool(Policy), ctx.now())
         if verdict.what != "send":
             return _not_now(verdict)
-        right = platform.take(session, name, openid, ctx.now(), reserve=0 if purpose == "answer" else ANSWERS_RESERVE)
+        right = platform.take(session, name, openid, ctx.now(), reserve=_reserve(effect, purpose))
         if right is None:
             notices.release(session, effect.id)
             return Refused(notices.NO_RIGHT) if purpose == "marketing" else Later(notices.NO_RIGHT, None)
     ctx.note(effect, sending_at=ctx.real_now().isoformat())
     return _ended(ctx, effect, Paid(name, openid, right), send(ctx.gateway(name), openid))
+
+
+def _reserve(effect: Claimed, purpose: Purpose) -> int:
+    if purpose == "answer":
+        return 0
+    return PICTURES_RESERVE if effect.queue == "slow" else ANSWERS_RESERVE
 
 
 def _says(effect: Claimed) -> str:

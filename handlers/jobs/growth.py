@@ -1,8 +1,14 @@
-"""What a first order opens: the prompt to share, and both sides' coupon for a friend's order."""
+"""What a first order opens: the share kit, and both sides' coupon for a friend's order."""
+
+from urllib.parse import urlencode
 
 from bot.kit.jobs import Claimed, Done, Ended, JobContext, Jobs
 from domain import welcome
+from domain.catalog import queries as catalog
+from domain.materials import service as materials
+from domain.materials.kits import Kits
 from domain.notices import service as notices
+from domain.people import queries as people
 from domain.rewards.programme import Programme
 from domain.rewards.rules import Offers
 
@@ -23,9 +29,28 @@ def first_order(ctx: JobContext, effect: Claimed) -> Ended:
             else:
                 notices.tell(session, notices.Notice(coupon.person_id, "service", f"coupon:{coupon.code}",
                                                      "coupon.first_order_sharer", facts), ctx.now())
-    _tell(ctx, effect, "share.after_first_order",
-          {"shop": ctx.shop.name, "product": effect.payload["title"], "coupon": own, "offer": _offer(ctx)})
+    _share_kit(ctx, effect, own)
     return Done()
+
+
+def _share_kit(ctx: JobContext, effect: Claimed, coupon: dict[str, object] | None) -> None:
+    """The prompt with lines to share, the person's own link and a video if there is one; their poster follows."""
+    assert effect.person_id is not None
+    sku, title = effect.payload.get("sku", ""), effect.payload["title"]
+    lines, video = ctx.tool(Kits).of(sku, effect.payload.get("category", ""), title)
+    with ctx.begin() as session:
+        person = people.person(session, effect.person_id)
+        product = catalog.product(session, sku)
+    link = f"{ctx.shop.public_url}/r/{person.referral_code}" if person is not None else ""
+    if product is not None and link:
+        link += f"?{urlencode({'p': sku})}"
+    _tell(ctx, effect, "share.after_first_order",
+          {"shop": ctx.shop.name, "product": title, "coupon": coupon, "offer": _offer(ctx), "lines": list(lines),
+           "video": video, "link": link, "poster": product is not None})
+    account = next(iter(ctx.app_ids), "")
+    if product is not None and account:
+        with ctx.begin() as session:
+            materials.give_poster(session, effect.person_id, account, sku, ctx.shop.styles[0][0], effect.key, ctx.now())
 
 
 def _offer(ctx: JobContext) -> str:

@@ -9,6 +9,7 @@ from bot.pictures.photos import Photos
 from bot.pictures.studio import PosterRequest, Studio
 from domain.catalog import queries as catalog
 from domain.notices import service as notices
+from domain.notices.rules import Purpose
 from domain.people import queries as people
 from handlers.jobs.delivery import deliver
 from handlers.jobs.scenes import living_scene
@@ -20,7 +21,7 @@ Draw = Callable[[PosterRequest], bytes]
 
 @jobs.on("poster.make")
 def make_poster(ctx: JobContext, effect: Claimed) -> Ended:
-    """payload: {account, openid, sku, style}. One picture in the chat of whoever asked."""
+    """payload: {account, openid, sku, style, purpose?}. One picture in the chat of whoever asked, or is given it."""
     return _make(ctx, effect, lambda request: ctx.tool(Studio).poster(request))
 
 
@@ -45,7 +46,12 @@ def _make(ctx: JobContext, effect: Claimed, draw: Draw) -> Ended:
         if effect.attempts >= LAST_ATTEMPT:
             _apologise(ctx, effect)
         raise
-    return deliver(ctx, effect, "answer", account, lambda gateway, openid: gateway.send_image(openid, jpeg))
+    return deliver(ctx, effect, _purpose(effect), account, lambda gateway, openid: gateway.send_image(openid, jpeg))
+
+
+def _purpose(effect: Claimed) -> Purpose:
+    """An answer to whoever asked; what the shop gives unasked waits for a good moment."""
+    return "service" if effect.payload.get("purpose") == "service" else "answer"
 
 
 def _request(ctx: JobContext, effect: Claimed) -> PosterRequest:
@@ -67,6 +73,8 @@ def _request(ctx: JobContext, effect: Claimed) -> PosterRequest:
 
 
 def _apologise(ctx: JobContext, effect: Claimed) -> None:
+    if _purpose(effect) != "answer":
+        return
     assert effect.person_id is not None
     with ctx.begin() as session:
         notices.tell(session, notices.Notice(effect.person_id, "answer", f"poster-failed:{effect.id}",
