@@ -90,12 +90,15 @@ _BORN = text("""
      where p.merged_into is null and extract(month from p.birthday) = :month
        and not exists (select from occasion o where o.person_id = p.id and o.kind = 'person.birthday'
                           and (o.at at time zone 'Asia/Shanghai')::date > cast(:today as date) - cast(:rest as int))
+       and not exists (select from membership m where m.person_id = p.id and m.until is null
+                          and 'birthday_gift' = any (m.benefits))
      order by p.id limit :limit
 """)
 
 
 def birthdays(session: Session, rules: OccasionRules, now: datetime, limit: int) -> int:
-    """Whose birthday month it is; of 29 February it is February. Another day told later brings no second present."""
+    """Whose birthday month it is; of 29 February it is February. Another day told later brings no second
+    present, and whose membership brings one already gets that one."""
     if not occasions.wanted(session, BORN):
         return 0
     today = business_date(now)

@@ -127,6 +127,20 @@ def test_one_present_in_the_birthday_month_whatever_day_is_told(shop: Shop) -> N
     assert (count(li, "2 月是您的生日月"), coupons(shop, "birthday_month")) == (2, 4), "each of them once a year"
 
 
+def test_a_member_whose_tier_brings_a_present_gets_only_that_one(shop: Shop) -> None:
+    shop.journeys("birthday")
+    li = shop.person("李姐")
+    born(shop, li, "1990-11-02")
+    with shop.runtime.sessions.begin() as session:
+        session.execute(text(
+            "insert into membership (person_id, tier, benefits, cause, since)"
+            " select person_id, 'gold', '{birthday_gift}', 'test', now() from identity where value = :v"),
+            {"v": li.openid})
+    li.says("帮助")
+    awake(shop, li, days=2)
+    assert coupons(shop, "birthday_month") == 0
+
+
 def test_friends_count_when_they_bought_and_kept_it(shop: Shop) -> None:
     shop.journeys("friends_three", "friends_five")
     li = shop.person("李姐")
