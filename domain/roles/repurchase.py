@@ -24,7 +24,7 @@ ROLE = "gold"
 RECOUNTED = "recounted"
 """Reason of a period that turned out never to have been; it has no length."""
 
-_REGULARS = text("select role_regulars(cast(:ids as bigint[]))")
+_REGULARS = "select role_regulars(%(ids)s::bigint[])"
 
 _PURCHASES = text("""
     select o.buyer_id, o.id, o.paid_at, o.completed_at, least(
@@ -93,7 +93,8 @@ def lock(session: Session, person_ids: Collection[int]) -> set[int]:
     """Hold everybody's role until the transaction ends; returns those with enough orders for one to hang on them."""
     if not person_ids:
         return set()
-    return set(session.scalars(_REGULARS, {"ids": sorted(person_ids)}))
+    found = session.connection().exec_driver_sql(_REGULARS, {"ids": sorted(person_ids)})
+    return {person_id for (person_id,) in found}
 
 
 def confirm_due(session: Session, now: datetime, limit: int) -> int:
