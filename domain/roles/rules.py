@@ -1,7 +1,7 @@
 """The four roles and their order, and what facts make of them: repurchases at once, months at an assessment. Pure.
 
 Periods of repurchase are a function of business facts (when orders were paid, kept, returned), never of the order in
-which those became known (docs/adr/0022-roles.md).
+which those became known (docs/adr/0024-roles.md).
 """
 
 import tomllib
