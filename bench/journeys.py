@@ -1,10 +1,10 @@
 """B8, B9 and B15: people moved through journeys, and events heard by thirty of them.
 
-B8 is the whole way of one person through a wait and a message: claimed, walked, two visits, one effect in the outbox,
+B8 is the whole way of one person through a wait and a message: claimed, walked, its visit, one effect in the outbox,
 the new wait, committed; batches of 500 as the workers do. The floor is a bare claim-and-update of as many rows a batch
 in one statement (SKIP LOCKED in a CTE) on a copy of the table, its checks and indexes included. The peer does the same
 step the plain way: one row, one ORM transaction. B9 is B8 with a million people inside against ten thousand. B15 is one
-order event that is heard by thirty live journeys, against one.
+order event to which thirty live journeys listen, three of them letting everybody in, against one that does.
 """
 
 import gc
@@ -220,10 +220,11 @@ def planner_row(make: Callable[[str], Engine], rounds: int) -> dict[str, Any]:
 
 def _listening(base: Engine, journeys: int) -> House:
     house = House(base, 0)
-    when = ["event.paid_fen > 100", {"any": ["orders.count >= 0", "role.gold"]}, "product.bought >= 0"]
+    asks = ["event.paid_fen > 100", {"any": ["role.gold", "orders.count >= 3", "product.bought >= 1"]}]
     with house.sessions.begin() as session:
         session.execute(text("update journey set state = 'archived'"))
         for n in range(journeys):
+            when = [] if n % 10 == 0 else asks
             form = chain() | {"key": f"j{n}", "when": when, "reentry": "after_exit", "step": chain()["step"][:2],
                               "exits": [{"on": "order.refunded", "match": ["order_id"]}],
                               "goal": {"on": "line.paid", "match": ["sku"]}}
@@ -232,7 +233,7 @@ def _listening(base: Engine, journeys: int) -> House:
 
 
 def _heard(house: House) -> Round:
-    """Microseconds an event; every journey is entered by everybody, which is the dearest case."""
+    """Microseconds an event. Nine in ten journeys ask for facts and let nobody in."""
     house.now += timedelta(hours=1)
     data = {"order_id": 1, "sku": "RICE-5KG", "title": "有机大米", "paid_fen": 9_900}
     events = [Event("line.paid", f"{house.now}:{n}", 1 + n, house.now, data) for n in range(EVENTS)]

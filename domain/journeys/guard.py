@@ -37,6 +37,7 @@ def objection(session: Session, library: Library, guard: str, now: datetime) -> 
     facts = Crowd(session, now, [(run.person_id, run.event)]).of(run.person_id, run.event)
     for row in session.execute(_PENDING, {"person": run.person_id}):
         event = Event(row.kind, row.key, row.person_id, row.at, row.data, row.depth)
-        if event.key != run.event_key and (reason := ends_by(journey, run, event, looking(run, facts, event.data))):
+        reason = ends_by(journey, run, event, looking(run.event, facts, event.data))
+        if reason and event.key != run.event_key:
             return reason
-    return called_off(journey, looking(run, facts)) if run.state in INSIDE else ""
+    return called_off(journey, looking(run.event, facts)) if run.state in INSIDE else ""

@@ -120,6 +120,8 @@ def _play(session: Session, library: Library, shelf: Shelf, scene: Scene, events
     """Every event in order: first whoever is inside hears it, then somebody may enter."""
     inside = Crowd(session, now, [(run.person_id, run.event) for run in scene.runs.values()])
     outside = Crowd(session, now, [(event.person_id, event.data) for event in events])
+    live = {kind: [one for one in shelf.listening([kind]) if one.state == "live"]
+            for kind in {event.kind for event in events}}
     for event in events:
         for run in scene.of_whom[event.person_id]:
             walk = Walk(run)
@@ -127,9 +129,8 @@ def _play(session: Session, library: Library, shelf: Shelf, scene: Scene, events
             if hear(edition, walk, event, inside.of(run.person_id, run.event), now):
                 scene.touch(run)
                 scene.visits += [(run.id, visit) for visit in walk.visits]
-        for one in shelf.listening([event.kind]):
-            if one.state == "live":
-                _enter(session, library, scene, one, event, outside, now)
+        for one in live[event.kind]:
+            _enter(session, library, scene, one, event, outside, now)
 
 
 def _enter(session: Session, library: Library, scene: Scene, one: Placed, event: Event, crowd: Crowd,
@@ -143,13 +144,13 @@ def _enter(session: Session, library: Library, scene: Scene, one: Placed, event:
     verdict = entry(journey, known, event, now)
     if verdict == "no":
         return
-    newcomer = entered(edition, event, known, now)
-    if not holds(journey.when, looking(newcomer, crowd.of(event.person_id, event.data))):
+    if not holds(journey.when, looking(event.data, crowd.of(event.person_id, event.data))):
         return
     if verdict == "restart":
         assert known is not None
         restarted(edition, known, event, now)
         scene.touch(known)
     else:
+        newcomer = entered(edition, event, known, now)
         scene.add(newcomer)
         scene.fresh.append(newcomer)

@@ -76,7 +76,7 @@ def preview(
     run = entered(edition, event, None, now)
     held, run.state, run.due_at = run.holdout, "open", now
     facts = Assumed(Crowd(session, now, [(person_id, run.event)]), run, assumed or {})
-    look = looking(run, facts)
+    look = looking(run.event, facts)
     known = _latest(session, journey, event)
     verdict = entry(journey, known, event, now)
     why = explain(journey.when, look)
@@ -119,7 +119,7 @@ def _walk(edition: Edition, run: Run, facts: Assumed, at: datetime, happens: Col
 
 
 def _line(step: Step, visit: Visit, walk: Walk, facts: Assumed, at: datetime, policy: manners.Policy) -> Line:
-    look = looking(walk.run, facts)
+    look = looking(walk.run.event, facts)
     match step:
         case Branch() | Repeat():
             return Line(at, step.id, visit.outcome, explain(step.when, look))

@@ -39,14 +39,14 @@ WATCH = 14 * DAY
 BPS = 10_000
 
 
-def looking(run: Run, facts: Facts, this: Mapping[str, Any] | None = None) -> Look:
+def looking(entering: Mapping[str, Any], facts: Facts, this: Mapping[str, Any] | None = None) -> Look:
     """How conditions look things up: ``event.x`` of the entering event, ``this.x`` of the one that is heard, else
     facts.
     """
     def look(name: str) -> Value:
         room, _, rest = name.partition(".")
         if room == "event":
-            value: Value = run.event.get(rest)
+            value: Value = entering.get(rest)
             return value
         return (this or {}).get(rest) if room == "this" else facts.fact(name)
     return look
@@ -54,7 +54,7 @@ def looking(run: Run, facts: Facts, this: Mapping[str, Any] | None = None) -> Lo
 
 def advance(edition: Edition, run: Run, facts: Facts, now: datetime, zone: ZoneInfo) -> Walk:
     """Walk on from where the run is until it has to wait or has ended. Changes ``run``."""
-    walk, look = Walk(run), looking(run, facts)
+    walk, look = Walk(run), looking(run.event, facts)
     if run.state == "held":
         end(run, "no_goal", now)
         return walk
@@ -203,7 +203,7 @@ def hear(edition: Edition, walk: Walk, event: Event, facts: Facts, now: datetime
     run = walk.run
     if event.key == run.event_key:
         return ""
-    journey, look = edition.journey, looking(run, facts, event.data)
+    journey, look = edition.journey, looking(run.event, facts, event.data)
     if reason := ends_by(journey, run, event, look):
         if reason == "goal":
             run.converted_at, run.goal_until = event.at, None

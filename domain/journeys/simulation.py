@@ -170,7 +170,7 @@ class _Play:
         key = event.person_id, key_of(journey, event)
         verdict = entry(journey, self.runs.get(key), event, at)
         newcomer = entered(self.edition, event, self.runs.get(key), at)
-        if verdict == "no" or not holds(journey.when, looking(newcomer, Unassigned(crowd, newcomer))):
+        if verdict == "no" or not holds(journey.when, looking(newcomer.event, Unassigned(crowd, newcomer))):
             return
         if verdict == "restart":
             restarted(self.edition, self.runs[key], event, at)

@@ -28,13 +28,19 @@ _CLAIM = f"""
      order by e.due_at limit %s for update skip locked
 """  # noqa: S608 - only constants
 
-_LATEST = f"""
+_INSIDE = f"""
     select {_COLUMNS} from enrolment e
-     where e.person_id = any(%s) and e.journey_id = any(%s)
+     where e.person_id = any(%s) and e.journey_id = any(%s) and e.state in ('open', 'held', 'parked')
+     order by e.id for update
+"""  # noqa: S608
+_OVER = f"""
+    select {_COLUMNS} from enrolment e
+     where e.person_id = any(%s) and e.journey_id = any(%s) and e.state = 'ended'
        and not exists (select from enrolment n where n.person_id = e.person_id and n.journey_id = e.journey_id
                           and n.run_key = e.run_key and n.run_no > e.run_no)
-     order by e.id for update of e
+     order by e.id
 """  # noqa: S608
+"""Only who is inside is locked: a lock is a write, and most runs of a person are over."""
 
 _ONE = f"select {_COLUMNS} from enrolment e where e.id = %s"  # noqa: S608
 
@@ -86,8 +92,9 @@ def claim(session: Session, journey_id: int, now: datetime, limit: int) -> list[
 
 
 def latest(session: Session, people: Iterable[int], journeys: Iterable[int]) -> list[Run]:
-    """The latest run of each run key of these people in these journeys, locked."""
-    return _runs(session, _LATEST, (sorted(people), sorted(journeys)))
+    """The latest run of each run key of these people in these journeys; those that are not over are locked."""
+    asked = sorted(people), sorted(journeys)
+    return _runs(session, _INSIDE, asked) + _runs(session, _OVER, asked)
 
 
 def one(session: Session, run_id: int) -> Run | None:
