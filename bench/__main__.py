@@ -61,7 +61,7 @@ PLAN = {
     "B7": Plan("bench.event_door", "event door", _goals("≥ 0.4")),
     "B8": Plan("bench.journeys", "journey step", _goals("≥ 0.3", "≥ 20")),
     "B9": Plan("bench.journeys", "growth", _goals("≤ 1.3")),
-    "B10": Plan("", "effects out", _goals("≥ 0.9", "≥ 10")),
+    "B10": Plan("bench.effects", "effects out", _goals("≥ 0.9", "≥ 10")),
     "B11": Plan("", "team board", _goals("≤ 3", "≥ 20")),
     "B12": Plan("bench.month_close", "month close", _goals("≤ 5")),
     "B13": Plan("bench.start", "start", _goals("≤ 3")),
