@@ -1,6 +1,7 @@
 """Posters: make the QR, draw, check, send. Everything slow that the word 海报 sets off."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from bot.kit.gateway import GatewayError, Outcome
 from bot.kit.jobs import LAST_ATTEMPT, Claimed, Ended, JobContext, Jobs, Later, Refused
@@ -31,6 +32,21 @@ def make_style_sheet(ctx: JobContext, effect: Claimed) -> Ended:
     return _make(ctx, effect, lambda request: ctx.tool(Studio).contact_sheet(request))
 
 
+@jobs.on("picture.poster")
+def poster_of_a_journey(ctx: JobContext, effect: Claimed) -> Ended:
+    """payload: {purpose, guard, event: {sku}}. A journey gives somebody their poster of the product that began it."""
+    assert effect.person_id is not None
+    sku = effect.payload["event"].get("sku", "")
+    with ctx.begin() as session:
+        follows = next((name for name, app_id in sorted(ctx.app_ids.items())
+                        if people.openid_of(session, effect.person_id, app_id)), "")
+        known = catalog.product(session, sku) is not None
+    if not follows or not known:
+        return Refused("unfollowed" if known else "no_product")
+    return make_poster(ctx, replace(effect, payload=effect.payload | {
+        "account": follows, "sku": sku, "style": ctx.tool(Studio).styles()[0].key}))
+
+
 def _make(ctx: JobContext, effect: Claimed, draw: Draw) -> Ended:
     account = effect.payload["account"]
     try:
@@ -51,7 +67,8 @@ def _make(ctx: JobContext, effect: Claimed, draw: Draw) -> Ended:
 
 def _purpose(effect: Claimed) -> Purpose:
     """An answer to whoever asked; what the shop gives unasked waits for a good moment."""
-    return "service" if effect.payload.get("purpose") == "service" else "answer"
+    purpose: Purpose = effect.payload.get("purpose", "answer")
+    return purpose
 
 
 def _request(ctx: JobContext, effect: Claimed) -> PosterRequest:

@@ -153,6 +153,22 @@ def test_14_a_used_up_quota_in_the_middle_holds_the_rest_and_tells_nobody_twice(
     assert [count(person, "快用完了") for person in crowd] == [1] * 6
 
 
+def test_a_journey_may_send_a_picture_and_its_guard_is_asked_too(shop: Shop) -> None:
+    form = writing.dump(next(one for one in journeys.shipped() if one.key == "restock"))
+    form |= {"key": "kit", "holdout": "0%"}
+    form["step"] = [{"id": "w", "wait": "1h"}, {"id": "s", "say": "journey.restock.soon", "picture": "poster",
+                                               "purpose": "service", "with": {"product": "{product.title}"}}]
+    with shop.runtime.sessions.begin() as session:
+        journeys.install(session, [read(form)], shop.runtime.voice, shop.clock.now(), live=True)
+    li, wang = (shop.person(name).says("帮助") for name in ("李姐", "小王"))
+    for number, person in enumerate((li, wang)):
+        shop.paid(f"A{number}", by=person, fen=5_980, sku="MILK-12")
+    wang.happens("unsubscribe")
+    shop.wait(hours=1, minutes=1)
+    assert [sum(isinstance(said, bytes) for said in person.heard) for person in (li, wang)] == [1, 0]
+    assert count(li, "快用完了") == 1
+
+
 def test_20_without_a_bell_the_clock_does_the_work(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """The cache was flushed or is gone: nobody hears a ring, and due people are moved all the same, once."""
     shop.journeys("restock")
