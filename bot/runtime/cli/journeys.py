@@ -38,7 +38,11 @@ journey.add_command(simulate)
 @journey.command("list")
 @json_option
 def list_(as_json: bool) -> None:
-    """List all journeys with the people inside."""
+    """List all journeys with the people inside.
+
+    \b
+    Example:  python -m bot journey list --json
+    """
     from domain.journeys import queries
 
     with shop() as runtime, runtime.sessions() as session:
@@ -57,7 +61,11 @@ def list_(as_json: bool) -> None:
 @journey.command()
 @json_option
 def words(as_json: bool) -> None:
-    """List what journeys may speak of: events with their fields, facts, pictures, and what can be given."""
+    """List what journeys may speak of: events with their fields, facts, pictures, and what can be given.
+
+    \b
+    Example:  python -m bot journey words
+    """
     from domain.journeys.events import EVENTS
     from domain.journeys.facts import FACTS
 
@@ -151,7 +159,11 @@ def publish(what: str, moves: tuple[str, ...], draft: bool, dry_run: bool, as_na
 @click.option("--why", default="", help="The reason, kept in the log.")
 @as_option
 def pause(key: str, why: str, as_name: str) -> None:
-    """Nobody enters, nobody moves, waiting messages wait. Goals and exits are still heard."""
+    """Nobody enters, nobody moves, waiting messages wait. Goals and exits are still heard.
+
+    \b
+    Example:  python -m bot journey pause restock --as lin
+    """
     _change(key, "pause", why, as_name)
 
 
@@ -160,7 +172,11 @@ def pause(key: str, why: str, as_name: str) -> None:
 @click.option("--why", default="", help="The reason, kept in the log.")
 @as_option
 def resume(key: str, why: str, as_name: str) -> None:
-    """Go on after a pause: spread over 40 minutes, and without what has expired meanwhile."""
+    """Go on after a pause: spread over 40 minutes, and without what has expired meanwhile.
+
+    \b
+    Example:  python -m bot journey resume restock --as lin
+    """
     _change(key, "resume", why, as_name)
 
 
@@ -169,7 +185,11 @@ def resume(key: str, why: str, as_name: str) -> None:
 @click.option("--why", default="", help="The reason, kept in the log.")
 @as_option
 def drain(key: str, why: str, as_name: str) -> None:
-    """Nobody enters any more; who is inside walks to the end. Then the journey archives itself."""
+    """Nobody enters any more; who is inside walks to the end. Then the journey archives itself.
+
+    \b
+    Example:  python -m bot journey drain restock --as lin
+    """
     _change(key, "drain", why, as_name)
 
 
@@ -178,7 +198,11 @@ def drain(key: str, why: str, as_name: str) -> None:
 @click.option("--why", required=True, help="The reason, kept in the log.")
 @as_option
 def archive(key: str, why: str, as_name: str) -> None:
-    """End it for good, also for everybody who is still inside. Softer: drain."""
+    """End it for good, also for everybody who is still inside. Softer: drain.
+
+    \b
+    Example:  python -m bot journey archive restock --as lin
+    """
     _change(key, "archive", why, as_name)
 
 
@@ -200,7 +224,11 @@ def _change(key: str, act: str, why: str, as_name: str) -> None:
               help="Count everybody who entered in the last so many days.")
 @json_option
 def stats(key: str, days: int, as_json: bool) -> None:
-    """The funnel: what became of everybody at each step, of their messages, and what the journey changed."""
+    """The funnel: what became of everybody at each step, of their messages, and what the journey changed.
+
+    \b
+    Example:  python -m bot journey stats restock
+    """
     from domain.journeys import queries
 
     with shop() as runtime, runtime.sessions() as session:
@@ -233,7 +261,11 @@ def _stats(found: "Stats") -> list[str]:
 @click.option("--limit", type=click.IntRange(1, 10_000), default=200, show_default=True, help="Show at most so many.")
 @json_option
 def parked(key: str | None, limit: int, as_json: bool) -> None:
-    """List runs that failed five times and wait for somebody. Exit status 1 when there are any."""
+    """List runs that failed five times and wait for somebody. Exit status 1 when there are any.
+
+    \b
+    Example:  python -m bot journey parked restock
+    """
     from domain.journeys import queries
 
     with shop() as runtime, runtime.sessions() as session:
@@ -254,7 +286,11 @@ def parked(key: str | None, limit: int, as_json: bool) -> None:
 @click.argument("run_ids", metavar="ID…", nargs=-1, required=True, type=click.IntRange(1, MAX_ID))
 @as_option
 def retry(run_ids: tuple[int, ...], as_name: str) -> None:
-    """Let parked runs try again, after the cause was mended."""
+    """Let parked runs try again, after the cause was mended.
+
+    \b
+    Example:  python -m bot journey retry 17 --as lin
+    """
     from domain.journeys import service
 
     with shop() as runtime:
