@@ -10,7 +10,7 @@ import pytest
 from tests.e2e.audit import Auditor, Books
 from tests.e2e.house import House
 from tests.e2e.mall import Event, Mall
-from tests.e2e.peer import Phone, Platform
+from tests.e2e.peer import Phone, Platform, read_qr
 from tests.e2e.platform_api import PlatformApi
 from tests.e2e.waiting import until
 from tests.e2e.wire import Keys
@@ -54,8 +54,7 @@ class World:
         """Somebody with a poster: the phone and the scene of its QR."""
         phone = self.person(name)
         phone.says("海报")
-        phone.gets_picture()
-        return phone, list(self.api.scenes.values())[-1]
+        return phone, self.api.scenes[read_qr(phone.gets_picture())]
 
     def earner(self, name: str) -> "Earner":
         """Somebody who follows, just wrote (so five messages may go to them), and has a share code."""

@@ -45,9 +45,10 @@ def test_a_line_says_plainly_whether_a_goal_is_met(floor: float, peer: float, wo
     assert [part for part in said.replace(":", " ").split() if part in ("ok", "misses")] == words
 
 
-def test_what_nothing_can_measure_is_said_and_has_no_figure() -> None:
-    rows = bench.measure(["B9"], 5, None)
-    assert rows == [{"row": "B9 growth", "not_measured": "nothing measures it yet"}]
+def test_what_nothing_can_measure_is_said_and_has_no_figure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(bench.PLAN, "B99", bench.Plan("", "tea", ()))
+    rows = bench.measure(["B99"], 5, None)
+    assert rows == [{"row": "B99 tea", "not_measured": "nothing measures it yet"}]
     assert "not measured" in bench.line(rows[0])
 
 

@@ -3,7 +3,7 @@
 from collections import Counter
 from datetime import date, timedelta
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from domain.roles.rules import (
@@ -110,6 +110,8 @@ FIRST = date(2026, 1, 1)
 
 
 @settings(max_examples=300, deadline=None)
+@example([(100, 3), (0, 3), (100, 1), (0, 6)], [0] * 24)
+@example([(100, 3), (0, 6), (99, 3)], [27] * 24)
 @given(st.lists(st.tuples(st.sampled_from([0, 99, 100, 500]), st.integers(1, 6)), min_size=1, max_size=4),
        st.lists(st.sampled_from([0, 0, 0, 3, 11, 27]), min_size=24, max_size=24))
 def _partners_are_judged_fairly(runs, lates) -> None:
