@@ -1,0 +1,2 @@
+-- What is watched about payouts.
+select 1;

@@ -1,0 +1,2 @@
+-- Erasing people who left.
+select 1;

@@ -1,0 +1,2 @@
+-- Paid membership, draws and the points mall.
+select 1;

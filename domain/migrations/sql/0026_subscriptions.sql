@@ -1,0 +1,2 @@
+-- Subscription notices and provider budgets.
+select 1;

@@ -1,0 +1,2 @@
+-- Books kept faster.
+select 1;

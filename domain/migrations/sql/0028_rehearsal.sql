@@ -1,0 +1,2 @@
+-- Journeys: rehearsals.
+select 1;
