@@ -3,7 +3,6 @@
 import itertools
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -16,6 +15,7 @@ from sqlalchemy.orm import Session
 from bot.runtime import embedded
 from domain import migrations
 from domain.shared.clock import FixedClock
+from tests import scratch
 
 MORNING = datetime(2026, 11, 20, 2, 0, tzinfo=UTC)
 """Ten o'clock in Shanghai, a Friday: outside quiet hours."""
@@ -26,8 +26,7 @@ _numbers = itertools.count(1)
 @pytest.fixture(scope="session")
 def server_home() -> Iterator[Path]:
     """A directory for embedded servers, open to PostgreSQL's system user, gone afterwards."""
-    home = Path(tempfile.mkdtemp(prefix="huitou-test-"))
-    home.chmod(0o755)
+    home = scratch.directory("huitou-test-")
     yield home
     shutil.rmtree(home, ignore_errors=True)
     shutil.rmtree(embedded.postgres_socket_dir(home), ignore_errors=True)

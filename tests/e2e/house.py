@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -20,6 +19,7 @@ import psycopg
 import redis
 
 from bot.runtime import embedded, undertaker
+from tests import scratch
 from tests.e2e.waiting import until
 
 REPOSITORY = Path(__file__).parents[2]
@@ -38,7 +38,7 @@ class House:
 
     accounts: str
     port: int = field(default_factory=embedded.free_port)
-    home: Path = field(default_factory=lambda: _new_home())
+    home: Path = field(default_factory=lambda: scratch.directory("huitou-e2e-"))
     lines: list[str] = field(default_factory=list)
     _process: "subprocess.Popen[str] | None" = None
     _reader: threading.Thread | None = None
@@ -201,13 +201,6 @@ class Standing:
         """Wait until ``count`` of the service's transactions stand at our lock."""
         query = "pg_stat_activity where %s = any(pg_blocking_pids(pid))"
         until(lambda: self.house.count(query, self.pid) >= count, f"{count} stand at the lock", 20)
-
-
-def _new_home() -> Path:
-    """Open to PostgreSQL's system user."""
-    home = Path(tempfile.mkdtemp(prefix="huitou-e2e-"))
-    home.chmod(0o755)
-    return home
 
 
 def _processes() -> dict[int, tuple[int, str]]:

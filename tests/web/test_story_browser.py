@@ -5,7 +5,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ import requests
 from selenium.webdriver.common.by import By
 
 from bot.runtime import embedded
+from tests import scratch
 from tests.web.test_simulator_page import Page, chromium
 
 __all__ = ["chromium"]
@@ -42,8 +42,7 @@ class Demo:
 
 @pytest.fixture(scope="module")
 def demo() -> Iterator[Demo]:
-    home = Path(tempfile.mkdtemp(prefix="huitou-story-"))
-    home.chmod(0o755)
+    home = scratch.directory("huitou-story-")
     port = embedded.free_port()
     clean = {name: value for name, value in os.environ.items() if not name.startswith("HUITOU_")}
     log = (home / "up.log").open("w+b")
