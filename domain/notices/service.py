@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from domain.audit import service as audit
 from domain.audit.rules import Actor
 from domain.inbox import service as inbox
+from domain.notices.hours import Hours
 from domain.notices.models import NoticePreference
 from domain.notices.rules import Facts, Policy, Purpose, Verdict, caps, judge, place_of
 from domain.shared import outbox
@@ -175,6 +176,8 @@ def because(found: Facts, policy: Policy) -> str:
     if found.purpose == "marketing":
         parts.append(f"{found.sent_today} of {day} today, {found.sent_this_week} of {week} in 7 days, "
                      f"{found.sent_this_month} of {month} in 30 days, {found.unanswered} without a word from them")
+    start, end = found.quiet or (policy.quiet_from, policy.quiet_until)
+    parts.append(f"quiet {start:%H:%M}-{end:%H:%M}" + (" as they asked" if found.quiet else ""))
     if found.less:
         parts.append("asked for less")
     return "; ".join(parts)
@@ -274,6 +277,30 @@ def less(session: Session, person_id: int, source: str, now: datetime) -> bool:
 def prefer_hours(session: Session, person_id: int, start: time, end: time, now: datetime) -> None:
     """The person's own quiet hours, local. ``start`` = ``end``: none at all."""
     _prefer(session, person_id, {"quiet_from": start, "quiet_until": end}, now)
+    _ask_again(session, person_id, now)
+
+
+def own_hours(session: Session, person_id: int) -> Hours | None:
+    """The quiet hours that the person asked for, local; None: the shop's."""
+    row = session.execute(text("select quiet_from, quiet_until from notice_preference"
+                               " where person_id = :person and quiet_from is not null"), {"person": person_id}).first()
+    return (row.quiet_from, row.quiet_until) if row else None
+
+
+def usual_hours(session: Session, person_id: int, now: datetime) -> bool:
+    """The shop's quiet hours again; False if the person had none of their own."""
+    if own_hours(session, person_id) is None:
+        return False
+    _prefer(session, person_id, {"quiet_from": None, "quiet_until": None}, now)
+    _ask_again(session, person_id, now)
+    return True
+
+
+def _ask_again(session: Session, person_id: int, now: datetime) -> None:
+    """What quiet hours held back is judged by the new ones."""
+    session.execute(text("update outbox set due_at = :now where person_id = :person and queue = 'notice'"
+                         " and state = 'waiting' and reason = 'quiet_hours' and due_at > :now"),
+                    {"person": person_id, "now": now})
 
 
 def _prefer(session: Session, person_id: int, wishes: dict[str, Any], now: datetime) -> None:

@@ -1,4 +1,4 @@
-"""What I want to hear: 退订, 恢复, 少发点."""
+"""What I want to hear, and when: 退订, 恢复, 少发点, 免打扰 21点到9点, 恢复默认."""
 
 from bot.kit.context import Context
 from bot.kit.conversation import Answer
@@ -6,7 +6,9 @@ from bot.kit.filters import Intent
 from bot.kit.router import Router
 from domain.journeys import service as journeys
 from domain.journeys.runs import Event
+from domain.notices import hours
 from domain.notices import service as notices
+from domain.notices.rules import Policy
 
 router = Router(__name__)
 
@@ -34,6 +36,34 @@ def resume(ctx: Context) -> Answer:
     if changed:
         _tell(ctx, "consent.resumed")
     return ctx.say("notices.resumed" if changed else "notices.nothing_stopped")
+
+
+@router.on(Intent("notices.hours"))
+def quiet_hours(ctx: Context) -> Answer:
+    """Hours without messages, said back as they were understood; without any: which hold now, and how to say it."""
+    policy = ctx.tool(Policy)
+    own = notices.own_hours(ctx.session, ctx.speaker.id)
+    wish = hours.find(ctx.argument)
+    if wish is None:
+        return ctx.say("notices.hours_now", hours=_clock(own or (policy.quiet_from, policy.quiet_until)))
+    wanted = hours.settle(wish, own or (policy.quiet_from, policy.quiet_until))
+    if wanted is None:
+        return ctx.say("notices.hours_refused")
+    notices.prefer_hours(ctx.session, ctx.speaker.id, *wanted, ctx.now)
+    return ctx.say("notices.hours_set", hours=_clock(wanted))
+
+
+@router.on(Intent("notices.hours_default"))
+def usual_hours(ctx: Context) -> Answer:
+    policy = ctx.tool(Policy)
+    changed = notices.usual_hours(ctx.session, ctx.speaker.id, ctx.now)
+    usual = _clock((policy.quiet_from, policy.quiet_until))
+    return ctx.say("notices.hours_usual" if changed else "notices.hours_now", hours=usual)
+
+
+def _clock(quiet: hours.Hours) -> dict[str, object]:
+    """``from`` and ``until`` as 21:00, and whether the end is on the next day."""
+    return {"start": f"{quiet[0]:%H:%M}", "end": f"{quiet[1]:%H:%M}", "overnight": quiet[1] <= quiet[0]}
 
 
 def _tell(ctx: Context, kind: str, **facts: object) -> None:

@@ -159,6 +159,7 @@ CHINESE = {
     "handlers/web/api/event_shapes.py": "the examples of the API's documentation are data",
     "domain/commissions/queries.py": "reads amounts as people write them",
     "domain/shared/amounts.py": "reads amounts as people write them",
+    "domain/notices/hours.py": "reads hours of the day as people write them",
     "domain/shared/wording.py": "ornaments are compared, not said",
     "domain/settlements/rules.py": "reads months as people write them",
 }

@@ -13,7 +13,7 @@ from bot.runtime.understanding import normalise
 from bot.runtime.understanding.sound import Sound
 
 T = TypeVar("T")
-Argument = Literal["none", "text", "amount", "reference", "month", "content"]
+Argument = Literal["none", "text", "amount", "reference", "month", "content", "hours"]
 
 
 class LexiconError(Exception):

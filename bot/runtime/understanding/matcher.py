@@ -10,6 +10,7 @@ from bot.runtime.understanding.fillers import Trimmer
 from bot.runtime.understanding.lexicon import Intent, Lexicon, WordsByFirst
 from bot.runtime.understanding.result import MOST_CANDIDATES, Certainty, Understanding
 from bot.runtime.understanding.similar import Similar
+from domain.notices import hours
 
 _SCANNED = 256
 """Characters of a message searched for words; the rest of an essay changes nothing."""
@@ -76,6 +77,7 @@ class Matcher:
             fillers.protected,
         )
         self._similar = Similar(lexicon)
+        self._timed = next((one.name for one in lexicon.intents.values() if one.argument == "hours"), "")
 
     def understand(self, raw: str) -> Understanding:
         """What ``raw`` means. Total: any str is answered, in bounded work."""
@@ -83,13 +85,22 @@ class Matcher:
         if not any(char.isalpha() for char in message.plain[:_SCANNED]):
             return self._nothing(message)
         return (
-            self._exactly(message)
+            self._about_hours(message)
+            or self._exactly(message)
             or self._inside_sentence(message)
             or self._by_sound(message)
             or self._offer_whole_words(message)
             or self._by_likeness(message)
             or self._nothing(message)
         )
+
+    # Stage 0: a time of day with what is not to happen then; its words mean other things when they stand alone.
+
+    def _about_hours(self, message: Message) -> Understanding | None:
+        """The argument is the message as it is: handlers read it with ``domain.notices.hours``."""
+        if not self._timed or len(message.plain) > hours.LONGEST or hours.find(message.plain) is None:
+            return None
+        return self._answer(message, self._timed, message.plain, "exact")
 
     # Stage 1: the whole message is a word, or a word and its argument.
 
