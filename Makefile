@@ -39,7 +39,7 @@ bench: setup $(VENV)-bench/stamp ## Measure ours against floors and peers; print
 
 torture: setup ## Hours of kills and random histories; HUITOU_EXAMPLES and HUITOU_TORTURE set how many
 	@HUITOU_TORTURE=1 HUITOU_EXAMPLES=$${HUITOU_EXAMPLES:-5000} $(PY) -m pytest -p no:randomly --timeout 3600 \
-		tests/e2e/test_kills.py tests/integration/money/test_properties.py tests/integration/money/test_machine.py \
+		tests/e2e/test_kills.py tests/e2e/test_payout_kills.py tests/integration/money/test_properties.py tests/integration/money/test_machine.py \
 		tests/integration/people
 
 fmt: $(VENV)/dev.stamp ## Sort imports and mend what can be mended

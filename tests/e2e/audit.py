@@ -116,7 +116,8 @@ class Auditor:
             assert len(lines) == (order in self.books.earner), (order, lines)
         for phone in {earner.openid: earner for earner in self.books.earner.values()}.values():
             wallet = self.mall.wallet(phone)
-            assert wallet["pending_fen"] + wallet["available_fen"] == self.books.of(phone), (phone.name, wallet)
+            parts = ("pending_fen", "available_fen", "withdrawing_fen", "paid_fen")
+            assert sum(wallet[part] for part in parts) == self.books.of(phone), (phone.name, wallet)
         assert self.house.count("customer_order") == len(self.books.paid)
 
 

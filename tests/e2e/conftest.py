@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -88,9 +89,15 @@ class Earner:
 @pytest.fixture(scope="module")
 def world() -> Iterator[World]:
     """A new shop with two products. Audited at the end, and stopped as an operator stops it."""
-    keys = Keys()
+    with opened(Keys()) as world:
+        yield world
+
+
+@contextmanager
+def opened(keys: Keys, more_accounts: str = "") -> Iterator[World]:
+    """What ``world`` gives; ``more_accounts`` is added to the accounts file."""
     with PlatformApi(keys.app_id, keys.app_secret) as api:
-        house = House(keys.accounts_file(api.base, SHOP))
+        house = House(keys.accounts_file(api.base, SHOP) + more_accounts)
         try:
             house.start()
             platform, mall, books = Platform(keys, api, house.port), Mall(keys, house.port), Books()

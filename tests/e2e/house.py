@@ -200,7 +200,7 @@ class Standing:
     def reached(self, count: int = 1) -> None:
         """Wait until ``count`` of the service's transactions stand at our lock."""
         query = "pg_stat_activity where %s = any(pg_blocking_pids(pid))"
-        until(lambda: self.house.count(query, self.pid) >= count, f"{count} stand at the lock", 20)
+        until(lambda: self.house.count(query, self.pid) >= count, f"{count} stand at the lock", 20, 0.05)
 
 
 def _processes() -> dict[int, tuple[int, str]]:

@@ -356,6 +356,8 @@ def test_any_history_of_money(machine: type[Money]) -> None:
     run_state_machine_as_test(machine, settings=settings(
         max_examples=HISTORIES, stateful_step_count=STEPS, deadline=None, database=None, print_blob=True,
         derandomize=not EXAMPLES, suppress_health_check=list(HealthCheck)))
+    if EXAMPLES:
+        print(f"\n{HISTORIES} histories, {dict(REACHED.most_common())}")
     _all_reached(EXAMPLES >= 1_000)
 
 
