@@ -83,6 +83,7 @@ class LineView:
     available, None while the order is not received. ``rule``: ``default``, ``category:fmcg``, ``role:gold``, …
     """
 
+    id: int
     order: str
     order_no: str
     title: str
@@ -136,8 +137,8 @@ class TeamView:
 def _views(session: Session, statement: object, **values: object) -> list[LineView]:
     return [
         LineView(
-            order=f"{row.channel}/{row.order_no}", order_no=row.order_no, title=row.title,
-            beneficiary_id=row.beneficiary_id, level=row.level, kind=row.kind, base_fen=row.base_fen,
+            id=row.id, order=f"{row.channel}/{row.order_no}", order_no=row.order_no,
+            title=row.title, beneficiary_id=row.beneficiary_id, level=row.level, kind=row.kind, base_fen=row.base_fen,
             rate_bps=row.rate_bps, rule=row.rule, rule_bps=row.rule_bps, phase=row.phase, phase_bps=row.phase_bps,
             boost_bps=row.boost_bps, plan_version=row.plan_version, uncut_fen=row.uncut_fen,
             amount_fen=row.amount_fen, clawed_fen=row.clawed_fen, left_fen=row.amount_fen - row.clawed_fen,

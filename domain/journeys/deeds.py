@@ -56,7 +56,7 @@ def _granted(journey: Journey, run: Run, step: Grant, key: str) -> Effect:
     kind = step.what.partition(":")[0]
     once = f"once:{run.person_id}:{step.what}:{fill(step.once, run.event)}" if step.once else key
     payload = {"person_id": run.person_id, "what": step.what, "amount": step.amount, "cause": once,
-               "journey": journey.key}
+               "journey": journey.key, "title": journey.title}
     return Effect("fact", f"grant.{kind}", f"grant:{once}", run.person_id, payload)
 
 

@@ -14,8 +14,11 @@ from domain.shared.errors import NotFound
 EXPENSE = platform("expense.redpacket")
 
 
-def give(session: Session, person_id: int, fen: int, cause: str, source_id: int, now: datetime) -> bool:
-    """``fen`` > 0 that can be withdrawn at once, a debt repaid first; False when ``cause`` gave it before.
+def give(
+    session: Session, person_id: int, fen: int, cause: str, source_id: int, now: datetime, title: str = ""
+) -> bool:
+    """``fen`` > 0 that can be withdrawn at once, a debt repaid first; False when ``cause`` gave it before. ``title``
+    tells the person what for.
 
     Raises NotFound("person.unknown").
     """
@@ -29,5 +32,5 @@ def give(session: Session, person_id: int, fen: int, cause: str, source_id: int,
         return False
     purse = ledger.lock(session, [alive]).get(alive) or Purse(alive)
     moves = tuple(purse.give(fen, EXPENSE))
-    ledger.post(session, [Entry(idem, "reward.given", now, "grant", source_id, "", moves)], now)
+    ledger.post(session, [Entry(idem, "reward.given", now, "grant", source_id, title, moves)], now)
     return True

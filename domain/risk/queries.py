@@ -1,6 +1,6 @@
 """Reading cases: for reviewers, and for the person whose money waits."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -68,6 +68,35 @@ class CaseFile:
     case: CaseView
     evidence: Mapping[str, Any]
     steps: tuple[StepView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """The case that a line waits for or was taken by."""
+
+    case_id: int
+    rule: str
+
+
+_DOUBTS = text("""
+    select distinct on (c.id) c.id as line_id, k.id as case_id, k.rule
+      from (select line_id, case_id from risk_line where line_id = any (:lines)
+             union all
+            select l.id, f.id from commission_line l join risk_case f on f.person_id = l.beneficiary_id
+             where l.id = any (:lines) and f.rule = 'freeze' and f.state <> 'released') found
+      join commission_line c on c.id = found.line_id join risk_case k on k.id = found.case_id
+     where (c.held_at is not null and k.state in ('open', 'appealed'))
+        or (c.confiscated_at is not null and k.state = 'confiscated')
+     order by c.id, k.id
+""")
+
+
+def doubts(session: Session, line_ids: Collection[int]) -> dict[int, Doubt]:
+    """By line, for those that are held or were confiscated: the case that waits, or by which it was taken."""
+    if not line_ids:
+        return {}
+    rows = session.execute(_DOUBTS, {"lines": list(line_ids)})
+    return {row.line_id: Doubt(row.case_id, row.rule) for row in rows}
 
 
 def cases(

@@ -1,7 +1,20 @@
 """Conversations, one topic a file. Order matters: the first match answers, so the fallback hangs last."""
 
 from bot.kit.router import Router
-from handlers.chat import fallback, notices, people, points, posters, progress, risk, roles, rules, wallet, withdrawals
+from handlers.chat import (
+    fallback,
+    notices,
+    people,
+    points,
+    posters,
+    progress,
+    risk,
+    roles,
+    rules,
+    wallet,
+    why,
+    withdrawals,
+)
 from handlers.events import arrivals
 
 TREE = Router("chat")
@@ -10,6 +23,7 @@ TREE.include(
     withdrawals.router,  # early: an answer about a name must not be taken for a word that happens to stand in it
     posters.router,
     wallet.router,
+    why.router,
     rules.router,
     people.router,
     points.router,

@@ -1,4 +1,4 @@
-"""Money words: 佣金, 明细 [月份], 为什么, 团队, 排行."""
+"""Money words: 佣金, 明细 [月份], 团队, 排行. (为什么 is in why.py.)"""
 
 from bot.kit.context import Context
 from bot.kit.conversation import Answer, State
@@ -15,7 +15,6 @@ from domain.settlements.rules import Month
 
 router = Router(__name__)
 
-WHY_WHICH = State("wallet", "why")
 MORE_LINES = State("wallet", "lines")
 LINES = 8
 """Lines of a statement that fit one message; the rest follows on 明细 again."""
@@ -41,22 +40,6 @@ def show_more_lines(ctx: Context) -> Answer:
     if ctx.message.text.strip() in ctx.copy.render("wallet.more_words").split():
         return _page(ctx, ctx.place.memory["cursor"])
     return ctx.follow(ctx.intent, ctx.argument)
-
-
-@router.on(Intent("wallet.why"))
-def explain(ctx: Context) -> Answer:
-    """An amount or an order number explains its lines; a bare 为什么 explains the newest."""
-    found = commissions.explain(ctx.session, ctx.speaker.id, ctx.argument)
-    if found:
-        return ctx.say("wallet.why", lines=found, rules={line.rule: _rule(ctx, line.rule) for line in found})
-    if ctx.argument:
-        return ctx.ask("wallet.why_unknown", WHY_WHICH, wanted=ctx.argument)
-    return ctx.say("wallet.why_nothing")
-
-
-@router.on(InState(WHY_WHICH))
-def explain_again(ctx: Context) -> Answer:
-    return ctx.follow("wallet.why", ctx.message.text.strip())
 
 
 @router.on(Intent("team.show"))
@@ -100,18 +83,3 @@ def _reason(ctx: Context, reason: str) -> str:
     """A journal's kind in the shop's words; a kind that has none yet shows as it is."""
     key = f"reason.{reason}"
     return ctx.copy.render(key) if ctx.copy.has(key) else reason
-
-
-def _rule(ctx: Context, rule: str) -> str:
-    """A plan rule's key (``default``, ``category:fmcg``, ``role:gold``, ``product+role:…``) in plain words."""
-    kind, _, value = rule.partition(":")
-    match kind:
-        case "default" | "product":
-            return ctx.copy.render(f"rule.{kind}")
-        case "category":
-            key = f"category.{value}"
-            return ctx.copy.render("rule.category", category=ctx.copy.render(key) if ctx.copy.has(key) else value)
-        case "role":
-            return ctx.copy.render("rule.role", title=ctx.tool(Titles).by_role.get(value, value))
-        case _:
-            return ctx.copy.render("rule.mixed", rule=rule)

@@ -52,7 +52,8 @@ def give_money(ctx: JobContext, effect: Claimed) -> Ended:
     if fen > MOST_FEN:
         return Refused(f"{fen} fen are more than a present may be")
     with ctx.begin() as session:
-        fresh = cash.give(session, effect.person_id, fen, effect.payload["cause"], effect.id, ctx.now())
+        fresh = cash.give(session, effect.person_id, fen, effect.payload["cause"], effect.id, ctx.now(),
+                          effect.payload.get("title", ""))
     return Done({"fen": fen if fresh else 0})
 
 

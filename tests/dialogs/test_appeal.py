@@ -55,7 +55,7 @@ def test_appealed_in_one_breath_and_confiscated(shop: Shop) -> None:
     decide(shop, "confiscated")
     li.saw("核查不通过", "佣金已取消")
     li.says("明细").sees("核查不通过，佣金取消", "核查冻结")
-    li.says("为什么 A1").sees("核查不通过，佣金已取消", "状态：已取消")
+    li.says("为什么 A1").sees("核查不通过（案件", "佣金 ¥8.00 已取消", "状态：已取消")
     li.says("佣金").sees("累计收入 ¥0.00")
 
 

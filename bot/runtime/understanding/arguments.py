@@ -41,7 +41,7 @@ def after_word(kind: Argument, rest: str, chatter: Sequence[str], everything: Se
     if kind == "month":
         return argument if _MONTH.fullmatch(argument.replace("的", "")) else None
     if kind == "reference":
-        return argument if _is_reference(argument) else None
+        return argument if _is_reference(argument) or _MONTH.fullmatch(argument) else None
     if kind == "hours":
         return None  # wishes about hours are read as a whole, before any word is looked for
     return argument if (parted or argument[0] in "0123456789#") and is_name(argument, chatter) else None

@@ -227,6 +227,9 @@ class Matcher:
         if kind == "month":
             return arguments.month_inside(after) or arguments.month_inside(before)
         if kind in ("amount", "reference"):
+            month = arguments.month_inside(after) or arguments.month_inside(before)
+            if kind == "reference" and "月" in month:
+                return month
             return arguments.number_inside(after) or arguments.number_inside(before)
         return ""
 

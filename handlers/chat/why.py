@@ -1,0 +1,68 @@
+"""为什么 [金额、订单号或月份]: where each movement of one's money comes from, by which rule, from whose orders."""
+
+from bot.kit.context import Context
+from bot.kit.conversation import Answer, State
+from bot.kit.filters import InState, Intent
+from bot.kit.router import Router
+from domain.payouts.queries import WithdrawalView
+from domain.roles.rules import Titles
+from domain.settlements.why import MilestoneWhy, MonthWhy, ServiceWhy
+from domain.workflows import explaining
+from domain.workflows.explaining import Explained, GiftWhy, MergeWhy, Part, RewardWhy
+
+router = Router(__name__)
+
+WHICH = State("wallet", "why")
+
+TEXTS: dict[type, str] = {
+    MilestoneWhy: "why.milestone", ServiceWhy: "why.service", RewardWhy: "why.reward", GiftWhy: "why.gift",
+    WithdrawalView: "why.withdrawal", MergeWhy: "why.merge",
+}
+"""What says each kind of explanation; a month's has one text for the ladder and one for the team."""
+
+
+@router.on(Intent("wallet.why"))
+def explain(ctx: Context) -> Answer:
+    """What was asked for explains itself; a bare 为什么 explains the newest money."""
+    found = explaining.explain(ctx.session, ctx.speaker.id, ctx.argument, ctx.now)
+    if found:
+        return ctx.say("why.all", parts=_texts(ctx, found), month=found.month)
+    if found.month:
+        return ctx.say("why.month_empty", month=found.month)
+    if ctx.argument:
+        return ctx.ask("wallet.why_unknown", WHICH, wanted=ctx.argument)
+    return ctx.say("wallet.why_nothing")
+
+
+@router.on(InState(WHICH))
+def explain_again(ctx: Context) -> Answer:
+    return ctx.follow("wallet.why", ctx.message.text.strip())
+
+
+def _texts(ctx: Context, found: Explained) -> list[str]:
+    texts = [ctx.copy.render(_key(part), one=part) for part in found.parts]
+    if not found.lines:
+        return texts
+    doubts = {line: {"number": doubt.case_id, "reason": ctx.copy.render(f"risk.reason.{doubt.rule}")}
+              for line, doubt in found.doubts.items()}
+    rules = {line.rule: _rule(ctx, line.rule) for line in found.lines}
+    return [ctx.copy.render("wallet.why", lines=found.lines, rules=rules, doubts=doubts), *texts]
+
+
+def _key(part: Part) -> str:
+    return f"why.{part.kind}" if isinstance(part, MonthWhy) else TEXTS[type(part)]
+
+
+def _rule(ctx: Context, rule: str) -> str:
+    """A plan rule's key (``default``, ``category:fmcg``, ``role:gold``, ``product+role:…``) in plain words."""
+    kind, _, value = rule.partition(":")
+    match kind:
+        case "default" | "product":
+            return ctx.copy.render(f"rule.{kind}")
+        case "category":
+            key = f"category.{value}"
+            return ctx.copy.render("rule.category", category=ctx.copy.render(key) if ctx.copy.has(key) else value)
+        case "role":
+            return ctx.copy.render("rule.role", title=ctx.tool(Titles).by_role.get(value, value))
+        case _:
+            return ctx.copy.render("rule.mixed", rule=rule)
