@@ -35,7 +35,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class MonthWhy:
-    """Ladder or team money of a month: ``volume_fen`` of ``people`` (the best of them in ``sources``), already without
+    """Ladder or team money of a month: ``volume_fen`` of ``sources`` (the best; ``more`` beside them), already without
     ``refunded_fen``, is worth ``target_fen``; ``bookings`` add up to ``total_fen``, of which ``pending_fen`` waits
     until ``release_at``. While the month is open nothing is booked, and ``target_fen`` is an estimate."""
 
@@ -45,7 +45,7 @@ class MonthWhy:
     plan_version: int
     volume_fen: int
     sources: tuple[Source, ...]
-    people: int
+    more: int
     refunded_fen: int
     brackets: tuple[Bracket, ...]
     rate_bps: int
@@ -58,8 +58,8 @@ class MonthWhy:
 
 @dataclass(frozen=True, slots=True)
 class MilestoneWhy:
-    """A fixed sum for sales. ``names``: whose unreturned orders carry it; a streak has its ``days`` (as far as it still
-    stands). ``needed``: days running or buyers that the plan asks for."""
+    """A fixed sum for sales. ``names``: whose unreturned orders carry it (and ``more``); a streak has its ``days``, as
+    far as it still stands. ``needed``: days running or buyers that the plan asks for."""
 
     key: str
     state: str
@@ -69,7 +69,7 @@ class MilestoneWhy:
     reached_at: datetime
     ended_at: datetime | None
     names: tuple[str, ...]
-    people: int
+    more: int
     days: tuple[date, date] | None
 
 
@@ -92,7 +92,7 @@ class ServiceWhy:
 _SOURCES = """
     select p.nickname, sum(o.paid_fen - o.refunded_fen)::bigint as fen,
            count(*) filter (where o.refunded_fen < o.paid_fen) as orders,
-           sum((sum(o.paid_fen - o.refunded_fen) > 0)::int) over () as people,
+           sum((sum(o.paid_fen - o.refunded_fen) > 0)::int) over () as brought,
            coalesce(sum(sum(o.refunded_fen)) over (), 0)::bigint as refunded
       from customer_order o join person p on p.id = o.{other}
      where o.{mine} = :person and o.paid_at >= :since and o.paid_at < :until and o.closed_at is null
@@ -133,7 +133,7 @@ def _month(
     return MonthWhy(
         kind, str(month), view.state, view.plan_version, view.direct_fen if own else view.team_volume_fen,
         tuple(Source(masked(row.nickname), row.fen, row.orders) for row in rows if row.fen > 0),
-        rows[0].people if rows else 0, rows[0].refunded if rows else 0, view.brackets if own else (),
+        max(0, rows[0].brought - SHOWN) if rows else 0, rows[0].refunded if rows else 0, view.brackets if own else (),
         0 if own else view.team_bps, view.ladder_fen if own else view.team_fen, mine, total, held.fen, held.at,
     )
 
@@ -167,7 +167,7 @@ def milestone(session: Session, milestone_id: int) -> MilestoneWhy:
     names = _buyers(sales)
     needed = {"streak": terms.streak_days, "team": terms.team_size}.get(row.key, 1)
     return MilestoneWhy(row.key, row.state, row.amount_fen, row.plan_version, needed, row.reached_at, row.ended_at,
-                        tuple(names[:SHOWN]), len(names), days)
+                        tuple(names[:SHOWN]), max(0, len(names) - SHOWN), days)
 
 
 def _buyers(sales: Sequence[Row[Any]]) -> list[str]:
