@@ -4,9 +4,11 @@ An entry is ``key = "text"`` or ``[key] text = … , args = [...]``; its placeho
 Texts are Jinja templates in a sandbox with a few filters for money, dates and names.
 """
 
+import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +68,7 @@ class Voice:
         wanted = frozenset(entry.get("args", []))
         written = entry["text"]
         try:
-            named = meta.find_undeclared_variables(self._environment.parse(written)) if "{" in written else set()
+            named = _named(written)
         except TemplateError as fault:
             yield f"{file} {key}: {fault}"
             return
@@ -77,6 +79,20 @@ class Voice:
         if key in self._texts:
             yield f"{file} {key}: stands twice"
         self._texts[key] = (written, wanted)
+
+
+_HOLES = re.compile(r"\{\{.*?\}\}", re.DOTALL)
+_HOLE = re.compile(r"\{\{ (?P<name>[a-z_][a-z0-9_]*)(?:\.[a-z_]+)*(?: \| (?P<filter>[a-z_]+))? \}\}")
+
+
+@cache
+def _named(written: str) -> frozenset[str]:
+    """The placeholders of a text. Nearly all texts hold plain ones, and asking Jinja takes up to 3 ms for each."""
+    holes = [_HOLE.fullmatch(hole) for hole in _HOLES.findall(written)]
+    plain = all(hole and (hole["filter"] is None or hole["filter"] in FILTERS) for hole in holes)
+    if plain and "{" not in _HOLES.sub("", written):
+        return frozenset(hole["name"] for hole in holes if hole)
+    return frozenset(meta.find_undeclared_variables(_environment().parse(written)))
 
 
 def _entries(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
