@@ -44,6 +44,7 @@ from domain.commissions.plans import Plan
 from domain.insight import rules as insight
 from domain.journeys.library import Library
 from domain.materials.kits import Kits
+from domain.memberships import rules as memberships
 from domain.notices.rules import Policy
 from domain.points import rules as points
 from domain.rewards import programme
@@ -156,6 +157,7 @@ def build(
     offers = Offers.load((ASSETS / "rewards.toml").read_text("utf-8"))
     tools = {
         Programme: programme.load((ASSETS / "ladders.toml").read_text("utf-8"), offers.by_kind),
+        memberships.Cards: memberships.load((ASSETS / "membership.toml").read_text("utf-8"), programme.BENEFITS),
         insight.Segmentation: segments,
         points.PointRules: points.load((ASSETS / "points.toml").read_text("utf-8")),
         Library: library,

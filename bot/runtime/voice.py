@@ -124,9 +124,9 @@ def _day(value: datetime | date | str) -> str:
     return f"{value.month}月{value.day}日"
 
 
-def _full_day(value: datetime) -> str:
+def _full_day(value: datetime | str) -> str:
     """``2026年11月20日`` where the shop is: for what is kept longer than a year."""
-    day = business_date(value)
+    day = business_date(_instant(value))
     return f"{day.year}年{day.month}月{day.day}日"
 
 

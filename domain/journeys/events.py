@@ -64,6 +64,11 @@ _KINDS = (
               {"month": "text", "orders": "int", "volume_fen": "int"}),
     EventKind("year.top", "somebody is one of the best customers of the year that is over",
               {"year": "int", "place": "int"}),
+    EventKind("membership.set", "somebody's paid membership has a new end; renewal: added before the last one ended;"
+              " fewer: a refund took days", {"card": "text", "title": "text", "until": "text", "renewal": "bool",
+                                             "fewer": "bool"}, fact=True),
+    EventKind("membership.ended", "a paid membership was taken by a refund or an operator (why: refunded, revoked)",
+              {"card": "text", "title": "text", "why": "text"}, fact=True),
     EventKind("tag.added", "a tag was put on somebody, by the rules, a journey or by hand", {"tag": "text"}, fact=True),
     EventKind("tag.removed", "a tag was taken off somebody", {"tag": "text"}, fact=True),
     EventKind("segment.changed", "somebody moved from one segment (was) to another",

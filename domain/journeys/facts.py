@@ -164,7 +164,17 @@ _INSIGHT = Source("insight", (
                as insight_segment, {", ".join(_TAGGED.format(tag=tag) for tag in _TAGS)}
       from {_ASKED}""")  # noqa: S608 - only constants
 
-SOURCES = (_PEOPLE, _ORDERS, _PRODUCT, _ROLES, _REFERRALS, _COUPONS, _CONSENT, _INSIGHT)
+_MEMBERSHIP = Source("membership", (
+    Fact("membership.active", "bool", "they hold a paid membership"),
+    Fact("membership.days_left", "int", "days until its end, below 0 after it; unknown when they never had one"),
+), f"""
+    select q.n, f.* from {_ASKED} cross join lateral (
+        select coalesce(bool_or(c.starts_at <= :now and c.ends_at > :now), false) as membership_active,
+               (max(c.ends_at) at time zone 'Asia/Shanghai')::date - {_DAY} as membership_days_left
+          from member_card c where c.person_id = q.person_id and c.ends_at > c.starts_at
+           and c.bought_at <= :now) f""")  # noqa: S608
+
+SOURCES = (_PEOPLE, _ORDERS, _PRODUCT, _ROLES, _REFERRALS, _COUPONS, _CONSENT, _INSIGHT, _MEMBERSHIP)
 
 FACTS: dict[str, Fact] = {fact.name: fact for source in SOURCES for fact in source.facts}
 """Every fact by name."""

@@ -92,6 +92,8 @@ _BORN = text("""
                           and (o.at at time zone 'Asia/Shanghai')::date > cast(:today as date) - cast(:rest as int))
        and not exists (select from membership m where m.person_id = p.id and m.until is null
                           and 'birthday_gift' = any (m.benefits))
+       and not exists (select from member_card m where m.person_id = p.id and m.starts_at <= :now and m.ends_at > :now
+                          and 'birthday_gift' = any (m.benefits))
      order by p.id limit :limit
 """)
 
@@ -102,7 +104,7 @@ def birthdays(session: Session, rules: OccasionRules, now: datetime, limit: int)
     if not occasions.wanted(session, BORN):
         return 0
     today = business_date(now)
-    asked = {"month": today.month, "today": today, "rest": rules.birthday.rest_days, "limit": limit}
+    asked = {"month": today.month, "today": today, "rest": rules.birthday.rest_days, "limit": limit, "now": now}
     return occasions.tell(session, BORN, [Occasion(person, f"{today:%Y-%m}", {"month": today.month})
                                           for person in session.scalars(_BORN, asked)], now)
 

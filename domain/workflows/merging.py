@@ -8,6 +8,7 @@ from domain.journeys import occasions
 from domain.journeys import service as journeys
 from domain.ledger import service as ledger
 from domain.materials import service as materials
+from domain.memberships import service as memberships
 from domain.notices import service as notices
 from domain.orders import service as orders
 from domain.payouts import service as payouts
@@ -28,6 +29,7 @@ MOVERS: tuple[Mover, ...] = (
     ledger.move,
     roles.move,
     rewards.move,
+    memberships.move,
     inbox.move,
     notices.move,
     materials.move,

@@ -16,6 +16,8 @@ from sqlalchemy.orm import Session
 from domain.ledger import service as ledger
 from domain.ledger.queries import frozen_among
 from domain.ledger.rules import Entry, Move, Purse, person
+from domain.memberships import service as memberships
+from domain.memberships.rules import Cards
 from domain.points import service as points
 from domain.points.rules import Life
 from domain.points.service import Earning
@@ -35,10 +37,13 @@ BIRTHDAY_LATE = 3
 """Days after which a present would be an embarrassment."""
 
 
-def refresh(session: Session, programme: Programme, offers: Offers, life: Life, now: datetime, limit: int) -> int:
+def refresh(
+    session: Session, programme: Programme, offers: Offers, life: Life, cards: Cards, now: datetime, limit: int
+) -> int:
     """Count whose orders changed; returns how many marks that settled. Workers share the work."""
     marks = unlocking.take_stale(session, limit)
     recount(session, marks, programme, offers, life, now)
+    memberships.recount(session, marks, cards, now)
     return len(marks)
 
 
@@ -158,7 +163,10 @@ _BIRTHDAYS = text("""
            and extract(month from d.day + 1) = 3
          where p.merged_into is null and extract(month from p.birthday) = 2 and extract(day from p.birthday) = 29)
     select b.id, b.day from born b
-     where exists (select from membership m where m.person_id = b.id and m.until is null and :benefit = any(m.benefits))
+     where (exists (select from membership m where m.person_id = b.id and m.until is null
+                       and :benefit = any(m.benefits))
+            or exists (select from member_card m where m.person_id = b.id and m.starts_at <= :now and m.ends_at > :now
+                          and :benefit = any(m.benefits)))
        and not exists (select from coupon c where c.person_id = b.id and c.kind = :offer
                           and c.valid_from > cast(:now as timestamptz) - interval '300 days')
      order by b.id limit :limit""")

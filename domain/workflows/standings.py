@@ -6,11 +6,12 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
+from domain.memberships import queries as memberships
 from domain.people import queries as people
 from domain.rewards import queries as rewards
 from domain.rewards import unlocking
 from domain.rewards.climbing import Kept, Standing, standing
-from domain.rewards.programme import Programme
+from domain.rewards.programme import Benefits, Programme
 from domain.rewards.queries import Member, RewardView
 
 
@@ -28,6 +29,16 @@ class Progress:
     phone_missing: bool
 
 
+def member(session: Session, person_id: int, programme: Programme, now: datetime) -> Member:
+    """The membership of a person now, by whatever gave it: a card that was paid for ranks above every tier that orders
+    opened; the benefits are those of all."""
+    earned = rewards.member(session, person_id, programme)
+    card = memberships.of(session, person_id, now)
+    if card is None:
+        return earned
+    return Member(card.tier, card.title, Benefits.of([*earned.benefits, *card.benefits]).codes, card.since)
+
+
 def counted(session: Session, person_id: int, programme: Programme, now: datetime) -> Standing:
     """Only the count: one statement."""
     return _standing(programme, _orders(session, person_id, programme, now), now)
@@ -38,13 +49,13 @@ def progress(session: Session, person_id: int, programme: Programme, now: dateti
     orders = _orders(session, person_id, programme, now)
     rows = rewards.rewards_of(session, person_id)
     view = people.person(session, person_id)
-    member = rewards.member(session, person_id, programme)
     waiting = tuple(row for row in rows if row.state == "provisional")
     brought = sorted(orders, key=lambda one: (one.paid_at, one.id))
     missing = bool(programme.invite and view and view.phone_verified_at is None and brought and brought[0].seller_id)
     final = sum(row.state == "final" for row in rows)
     reached = tuple(sorted(int(row.rung) for row in rows if row.ladder == "see_order" and row.rung.isdecimal()))
-    return Progress(_standing(programme, orders, now), member, reached, waiting, final, missing)
+    return Progress(_standing(programme, orders, now), member(session, person_id, programme, now), reached, waiting,
+                    final, missing)
 
 
 def _orders(session: Session, person_id: int, programme: Programme, now: datetime) -> list[Kept]:

@@ -3,6 +3,7 @@
 from bot.kit.router import Router
 from handlers.chat import (
     fallback,
+    membership,
     notices,
     people,
     points,
@@ -28,6 +29,7 @@ TREE.include(
     people.router,
     points.router,
     progress.router,
+    membership.router,
     risk.router,
     roles.router,
     notices.router,

@@ -4,6 +4,7 @@ from datetime import time, timedelta
 
 from bot.kit.chores import Chores
 from bot.kit.jobs import Claimed, Done, Ended, JobContext, Jobs
+from domain.memberships.rules import Cards
 from domain.notices import service as notices
 from domain.points.rules import PointRules
 from domain.rewards import service as rewards
@@ -21,8 +22,8 @@ STALE, DUE, BORN = 300, 300, 500
 def refresh(ctx: JobContext) -> bool:
     """Whose orders changed."""
     with ctx.begin() as session:
-        return programme.refresh(session, ctx.tool(Programme), ctx.tool(Offers), ctx.tool(PointRules).life, ctx.now(),
-                                 STALE) == STALE
+        return programme.refresh(session, ctx.tool(Programme), ctx.tool(Offers), ctx.tool(PointRules).life,
+                                 ctx.tool(Cards), ctx.now(), STALE) == STALE
 
 
 @chores.every("programme.turn", timedelta(minutes=5))

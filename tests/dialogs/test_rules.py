@@ -20,7 +20,7 @@ def publish(shop: Shop, **change: object) -> None:
 
 def test_the_rules_of_a_member_and_of_a_seller(shop: Shop) -> None:
     li = shop.person("李姐")
-    li.says("规则").sees("会员", "日用食品 8%", "数码家电 3%", "其他商品 5%", "2 级客户·所有商品 2%", "7 天后可提现",
+    li.says("规则").sees("会员", "日用食品 8%", "数码家电 3%", "其他商品 5%", "2 级客户·其他商品 2%", "7 天后可提现",
                        "满 ¥100.00 可提", "本月直推 ¥0.00", "再卖 ¥50000.00 到 8% 档", "/me/rules?t=")
     shop.person("小王", invited_by="李姐")
     shop.paid("A1", by=shop.person("小王"), fen=1_200_000)

@@ -37,6 +37,7 @@ _COMMANDS = {
     "journey": "journeys:journey",
     "role": "roles:role",
     "month": "months:month",
+    "membership": "memberships:membership",
     "service": "service_acts:service",
     "env-example": "checks:env_example",
 }

@@ -88,7 +88,7 @@ def person(asked: Asked) -> shapes.Person:
 def _person(asked: Asked, view: people.PersonView) -> shapes.Person:
     role = roles.roles_of(asked.session, [view.id])[view.id]
     title = honours.titles_of(asked.session, [view.id], _titles(), asked.now)[view.id]
-    member = rewards.member(asked.session, view.id, _programme())
+    member = standings.member(asked.session, view.id, _programme(), asked.now)
     tags = [_tag_title(tag) for tag in insight.of(asked.session, view.id).tags]
     return shapes.Person(
         id=view.id, nickname=view.nickname, role=role, title=title, tier=member.tier,

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from domain.ledger import queries as ledger
 from domain.ledger import service as books
 from domain.ledger.rules import Entry, Move, person, platform
+from domain.memberships.rules import Cards
 from domain.people import service as people
 from domain.points.rules import Life
 from domain.rewards import queries
@@ -158,7 +159,7 @@ def test_two_who_are_one_have_one_ladder(session: Session) -> None:
         order(session, also, f"B{n}", n + 0.5)
     count(session, li, also, at=20)
     people.merge(session, li, also, "test", day(21), movers=MOVERS)
-    programme.refresh(session, RULES, OFFERS, LIFE, day(22), 100)
+    programme.refresh(session, RULES, OFFERS, LIFE, Cards(()), day(22), 100)
     assert found(session, li) == expected([0, 1, 2, 0.5, 1.5, 2.5])
     assert books.check(session).balanced
 

@@ -1,0 +1,83 @@
+"""The paid card in chat: bought as an order, shown, reminded of, renewed, refunded, given and taken."""
+
+from tests.dialogs.test_journeys import count
+from tests.dialogs.test_rules import person_id
+from tests.dialogs.test_shipped_journeys import awake
+from tests.fakes.shop import Person, Shop
+
+CARD, FEN = "VIP-YEAR", 19_900
+
+
+def buys_card(shop: Shop, who: Person, order: str) -> None:
+    shop.event("order.paid", {
+        "order_id": order, "channel": "mall", "currency": "CNY", "paid_at": shop.clock.now().isoformat(),
+        "buyer": who.identity, "share_code": "", "paid_fen": FEN, "shipping_fen": 0,
+        "lines": [{"line_id": "1", "sku": CARD, "title": "年度会员卡", "category": "membership", "quantity": 1,
+                   "paid_fen": FEN}]})
+    shop.wait(seconds=5)
+
+
+def as_the_mall_sees(shop: Shop, who: Person) -> tuple[str | None, list[str]]:
+    found = shop.get(f"/people/{person_id(who)}")
+    return found["tier"], found["benefits"]
+
+
+def test_a_card_is_bought_shown_and_saves(shop: Shop) -> None:
+    li = shop.person("李姐")
+    li.says("会员").sees("还不是付费会员", "年度会员卡", "¥199.00 / 365 天", "全场 92 折", "订单包邮")
+    assert as_the_mall_sees(shop, li) == (None, [])
+    buys_card(shop, li, "V1")
+    li.saw("年度会员已开通，有效期至 2027年11月20日")
+    assert as_the_mall_sees(shop, li) == (
+        "annual", ["discount:9200", "birthday_gift", "free_shipping", "priority_service"])
+    shop.paid("A1", by=li, fen=27_324)  # three bags of 99 yuan at 92 %
+    li.says("会员").sees("年度会员　No.", "2027年11月20日（还有 365 天）", "已省 ¥31.76", "会员价约 ¥23.76",
+                       "运费 ¥8.00", "续费接在到期日之后")
+    shop.refunded("A1", fen=27_324)
+    li.says("会员").sees("已省 ¥0.00")
+
+
+def test_the_fee_earns_nobody_a_commission(shop: Shop) -> None:
+    li = shop.person("李姐")
+    xin = shop.person("新客", invited_by="李姐")
+    buys_card(shop, xin, "V1")
+    assert shop.get("/orders/mall/V1/commission") == {"lines": []}
+    li.says("佣金").sees("待结算 ¥0.00")
+
+
+def test_the_end_is_announced_three_times_and_a_renewal_ends_the_chase(shop: Shop) -> None:
+    shop.journeys("membership")
+    li, wang = shop.person("李姐"), shop.person("小王")
+    for order, person in (("V1", li), ("V2", wang)):
+        buys_card(shop, person, order)
+    shop.wait(days=334)
+    li.says("帮助"), wang.says("帮助")
+    awake(shop, li, wang, days=2)
+    assert [count(one, "还有 30 天到期（11月20日）") for one in (li, wang)] == [1, 1]
+    buys_card(shop, wang, "V3")
+    wang.saw("续费成功，年度会员有效期延长至 2028年11月19日")
+    awake(shop, li, wang, days=22)
+    awake(shop, li, wang, days=12)
+    assert [count(one, "还有 7 天到期") for one in (li, wang)] == [1, 0]
+    assert [count(one, "已经到期") for one in (li, wang)] == [1, 0]
+    li.says("会员").sees("会员已于 2027年11月20日 到期")
+    assert as_the_mall_sees(shop, li) == (None, [])
+    wang.says("会员").sees("2028年11月19日")
+    shop.wait(days=330)
+    wang.says("帮助")
+    awake(shop, wang, days=5)
+    assert count(wang, "还有 30 天到期（11月19日）") == 1
+
+
+def test_a_refund_takes_days_in_proportion_and_the_rest_with_the_rest(shop: Shop) -> None:
+    li = shop.person("李姐")
+    buys_card(shop, li, "V1")
+    shop.refunded("V1", fen=FEN // 2, quantity=0)
+    shop.wait(seconds=5)
+    li.saw("因退款，年度会员的有效期改为 2027年5月21日")
+    li.says("帮助")
+    shop.refunded("V1", fen=FEN - FEN // 2)
+    shop.wait(seconds=5)
+    li.saw("会员费已退款，年度会员随之停用")
+    li.says("会员").sees("还不是付费会员")
+    assert as_the_mall_sees(shop, li) == (None, [])
