@@ -8,9 +8,8 @@ import structlog
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from bot.runtime import bootstrap, work
+from bot.runtime import bootstrap, pulse, work
 from bot.runtime.settings import Settings
-from domain import workflows
 from domain.platform import service as platform
 
 TICK_SECONDS = 1.0
@@ -20,27 +19,15 @@ MEDIA_LIFE = timedelta(days=3)
 
 log = structlog.get_logger(__name__)
 
-_DUE = text(
-    """
-    select exists (select from outbox where queue in ('fact', 'notice') and state in ('waiting', 'running')
-                      and due_at <= :now and (state = 'waiting' or lease_until <= clock_timestamp())) as fact,
-           exists (select from outbox where queue = 'slow' and state in ('waiting', 'running')
-                      and due_at <= :now and (state = 'waiting' or lease_until <= clock_timestamp())) as slow,
-           exists (select from inbox_message where state = 'failed' and due_at <= :now) as inbox
-    """
-)
-
 
 def tick(runtime: bootstrap.Runtime) -> frozenset[str]:
     """Ring for everything that is due; returns what rang. Safe with several clocks: rings are only rings."""
     now = runtime.clock.now()
     with runtime.sessions.begin() as session:
-        row = session.execute(_DUE, {"now": now}).one()
-        due = {name for name, wanted in row._mapping.items() if wanted}
-        if workflows.anything_due(session, now) or workflows.anybody_due(session, now):
-            due.add("event")
-    if runtime.chores.anything_due(now):
-        due.add("chore")
+        felt = pulse.feel(session, now)
+    asked = {"inbox": felt.inbox, "event": felt.books or felt.journeys, "fact": felt.facts, "notice": felt.notices,
+             "slow": felt.slow, "chore": runtime.chores.anything_due(now)}
+    due = {name for name, wanted in asked.items() if wanted}
     if due and not runtime.bell.ring(due):
         # Redis is gone: the worker cannot hear, so the work is done here until it is back.
         work.answer(runtime, "fast")

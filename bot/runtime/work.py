@@ -1,5 +1,8 @@
 """What a bell sets off: everything that is due, in the order in which one thing causes the next."""
 
+from datetime import datetime
+
+from bot.runtime import pulse
 from bot.runtime.bootstrap import Runtime
 from domain import workflows
 
@@ -26,19 +29,34 @@ def answer(runtime: Runtime, bell: str) -> int:
 
 
 def fast_round(runtime: Runtime) -> int:
-    """Messages to retry, orders, money that falls due, facts, journeys, notices: one after the other."""
-    done = 0
-    while runtime.dispatcher.retry_failed():
-        done += 1
+    """Messages to retry, orders, money that falls due, facts, journeys, notices: one after the other.
+
+    What one stage did may give work to each that follows, so those are asked even when the pulse did not feel them.
+    """
     now = runtime.clock.now()
-    done += workflows.apply_events(runtime.sessions, now, runtime.pepper, EVENTS)
+    with runtime.sessions.begin() as session:
+        due = pulse.feel(session, now)
+    done = 0
+    while due.inbox and runtime.dispatcher.retry_failed():
+        done += 1
+    if due.books or done:
+        done += _books(runtime, now)
+    if due.facts or done:
+        done += runtime.outbox.run("fact")
+    if due.journeys or done:
+        done += workflows.walk_journeys(runtime.sessions, runtime.library, runtime.clock.now())
+    if due.notices or done:
+        done += runtime.outbox.run("notice", limit=256, threads=NOTICE_THREADS)
+    return done
+
+
+def _books(runtime: Runtime, now: datetime) -> int:
+    done = workflows.apply_events(runtime.sessions, now, runtime.pepper, EVENTS)
     with runtime.sessions.begin() as session:
         done += workflows.receive_overdue(session, now, LINES)
     with runtime.sessions.begin() as session:
         done += workflows.release_due(session, now, LINES)
-    done += runtime.outbox.run("fact")
-    done += workflows.walk_journeys(runtime.sessions, runtime.library, runtime.clock.now())
-    return done + runtime.outbox.run("notice", limit=256, threads=NOTICE_THREADS)
+    return done
 
 
 def slow_round(runtime: Runtime) -> int:
