@@ -135,6 +135,8 @@ class CommissionLine(Base):
             postgresql_where=text("released_at is null and release_at is not null and held_at is null"),
         ),
         Index("ix_commission_line_held", "beneficiary_id", postgresql_where=text("held_at is not null")),
+        Index("ix_commission_line_doubt", "order_id",
+              postgresql_where=text("held_at is not null or confiscated_at is not null")),
     )
 
     id: Mapped[RowId]

@@ -29,7 +29,7 @@ _STARS = text("""
               join customer_order o on o.id = c.order_id
               join order_line l on l.order_id = c.order_id and l.n = c.n
              where c.accrued_at >= :since and c.accrued_at < :until and c.level = 1 and c.kind = 'base'
-               and o.closed_at is null
+               and o.closed_at is null and c.held_at is null and c.confiscated_at is null
                and exists (select from role_grant g where g.person_id = c.beneficiary_id and g.revoked_at is null)
              group by 1) s
      where s.place <= :top and s.fen >= :least""" + _AWARD)  # noqa: S608 - constants

@@ -16,7 +16,7 @@ _VOLUMES = text("""
       join customer_order o on o.id = c.order_id
       join order_line l on l.order_id = c.order_id and l.n = c.n
      where c.beneficiary_id = any (:ids) and c.level = 1 and c.kind = 'base'
-       and c.accrued_at >= :since and c.accrued_at < :until
+       and c.accrued_at >= :since and c.accrued_at < :until and c.confiscated_at is null
      group by 1, 2
 """)
 
@@ -29,7 +29,8 @@ def begins(month: date) -> datetime:
 def direct_net(
     session: Session, person_ids: Collection[int], months: Sequence[date]
 ) -> dict[int, dict[date, int]]:
-    """Fen of goods that came through each person directly in each of these months, less what was refunded since.
+    """Fen of goods that came through each person directly in each of these months, less what was refunded since, and
+    without what was confiscated. A sale that only waits for a reviewer counts: a suspicion must cost nobody a role.
 
     A sale belongs to the month in which it was paid. People and months without sales are missing.
     """

@@ -1,7 +1,8 @@
 """Late facts about closed months: what must be theirs in all is worked out anew, and the difference is booked now.
 
-A refund after the close, an order that was reported late, two people who turned out to be one: each only says that a
-person's month has to be looked at again. So it does not matter in which order such facts come, or how often.
+A refund after the close, an order that was reported late, two people who turned out to be one, a sale that came into
+question or was cleared: each only says that a person's month has to be looked at again. So it does not matter in which
+order such facts come, or how often.
 """
 
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from domain.ledger import service as ledger
 from domain.ledger.rules import Entry, Move, Purse, person, platform
 from domain.roles import queries as roles
 from domain.settlements import service
-from domain.settlements.rules import Month, taken_from, targets
+from domain.settlements.rules import Month, taken_from, targets, within
 from domain.shared import outbox
 from domain.shared.outbox import Effect
 
@@ -72,9 +73,13 @@ def _adjust(session: Session, month: Month, people: list[int], now: datetime) ->
     changes = []
     for one in people:
         volume = sold.get(one, Volume())
-        for kind, target in targets(plan, volume.own_fen, volume.team_fen, held_roles[one]).items():
-            change = Change(month, one, kind, volume.own_fen if kind == "ladder" else volume.team_fen, target,
-                            booked.get((one, kind), Booked()))
+        sure = targets(plan, volume.own_fen, volume.team_fen, held_roles[one])
+        hoped = targets(plan, volume.own_fen + volume.own_held_fen, volume.team_fen + volume.team_held_fen,
+                        held_roles[one])
+        for kind, least in sure.items():
+            stands = booked.get((one, kind), Booked())
+            target = within(stands.total_fen, sum(fen for _, fen in stands.held), least, hoped[kind])
+            change = Change(month, one, kind, volume.own_fen if kind == "ladder" else volume.team_fen, target, stands)
             if change.fen:
                 changes.append(change)
     _note_volumes(session, month, {one: sold.get(one, Volume()) for one in people})

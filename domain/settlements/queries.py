@@ -11,7 +11,7 @@ from domain.commissions import ladder, volumes
 from domain.commissions.document import Plan
 from domain.commissions.ladder import Bracket
 from domain.commissions.queries import masked
-from domain.commissions.volumes import Volume
+from domain.commissions.volumes import SELLERS_DOUBT, Volume
 from domain.roles import queries as roles
 from domain.settlements.rules import Month, targets
 from domain.settlements.service import plan_of, plans_of
@@ -23,6 +23,7 @@ State = Literal["open", "closing", "closed"]
 class MonthView:
     """One person's month beside commissions. Until it is ``closed``, ladder and team are an estimate of what the
     volumes of now would bring. ``missing_fen``: until the ladder's next step with ``next_bps``; 0 on top or without.
+    ``direct_held_fen`` and ``team_held_fen``: sales that wait for a reviewer and do not count as yet.
     """
 
     month: str
@@ -37,6 +38,8 @@ class MonthView:
     team_volume_fen: int
     team_bps: int
     team_fen: int
+    direct_held_fen: int = 0
+    team_held_fen: int = 0
 
     @property
     def has_ladder(self) -> bool:
@@ -111,7 +114,7 @@ def month_view(session: Session, person_id: int, month: Month) -> MonthView:
         str(month), state, plan.version, sold.own_fen, sold.orders,
         tuple(part for part in _brackets(plan, sold.own_fen) if part.volume_fen), brought["ladder"],
         place.next_step.rate_bps if place and place.next_step else 0, place.missing_fen if place else 0,
-        sold.team_fen, plan.team.rate_bps if plan.team else 0, brought["team"],
+        sold.team_fen, plan.team.rate_bps if plan.team else 0, brought["team"], sold.own_held_fen, sold.team_held_fen,
     )
 
 
@@ -215,12 +218,13 @@ def untold(session: Session, limit: int) -> list[Result]:
     return [Result(str(Month(row.month)), *row[1:]) for row in session.execute(_UNTOLD, {"limit": limit})]
 
 
-_RANKING = text("""
+_RANKING = text(f"""
     with sold as (
-        select seller_id as person_id, sum(paid_fen - refunded_fen)::bigint as fen from customer_order
-         where paid_at >= :since and paid_at < :until and seller_id is not null and closed_at is null
-           and refunded_fen < paid_fen
-         group by seller_id
+        select o.seller_id as person_id, sum(o.paid_fen - o.refunded_fen)::bigint as fen
+          from customer_order o {SELLERS_DOUBT}
+         where o.paid_at >= :since and o.paid_at < :until and o.seller_id is not null and o.closed_at is null
+           and o.refunded_fen < o.paid_fen and d.gone is null
+         group by o.seller_id
     ), ranked as (
         select person_id, fen, rank() over (order by fen desc) as place,
                row_number() over (order by fen desc, person_id) as line, count(*) over () as sellers from sold
@@ -229,11 +233,12 @@ _RANKING = text("""
            coalesce((select min(s.fen) from sold s where s.fen > r.fen), r.fen) - r.fen as gap_fen
       from ranked r join person p on p.id = r.person_id
      where r.line <= :most or r.person_id = :person order by r.line
-""")
+""")  # noqa: S608 - a constant
 
 
 def ranking(session: Session, person_id: int, month: Month, most: int = 10) -> Ranking:
-    """Who sold most in ``month`` by own net volume; equal volumes share a place. Only people with unreturned sales."""
+    """Who sold most in ``month`` by own net volume; equal volumes share a place. Only people with unreturned sales;
+    sales in question do not count."""
     rows = session.execute(_RANKING, {"since": month.starts_at, "until": month.ends_at, "person": person_id,
                                       "most": most}).all()
     places = {row.line: Place(row.place, masked(row.nickname), row.fen, row.person_id == person_id) for row in rows}

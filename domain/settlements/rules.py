@@ -82,6 +82,18 @@ def targets(plan: Plan, direct_fen: int, downline_fen: int, role: str) -> dict[s
     return {"ladder": own, "team": share(downline_fen, team.rate_bps) if team else 0}
 
 
+def within(total_fen: int, pending_fen: int, least_fen: int, most_fen: int) -> int:
+    """What shall be booked in all, where ``total_fen`` is, ``pending_fen`` of it not let go yet. ``least_fen``: what is
+    sure; ``most_fen``: with the sales that wait for a reviewer.
+
+    A suspicion holds back but takes nothing: what was let go already is asked back only above ``most_fen``.
+    """
+    if total_fen <= least_fen:
+        return least_fen
+    let_go = total_fen - pending_fen
+    return min(max(least_fen, let_go), max(most_fen, least_fen), total_fen)
+
+
 def taken_from(held: list[tuple[int, int]], fen: int) -> list[tuple[int, int]]:
     """How a later adjustment takes ``fen`` from what is still pending, the newest booking first: (row id, fen) of
     ``held``'s rows. What is not found there must come from released money."""

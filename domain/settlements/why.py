@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from domain.commissions.document import Milestones
 from domain.commissions.ladder import Bracket
 from domain.commissions.queries import masked
+from domain.commissions.volumes import LEADERS_DOUBT, SELLERS_DOUBT
 from domain.settlements import queries
 from domain.settlements.queries import Booking, MonthView, State
 from domain.settlements.rules import Month
@@ -36,8 +37,9 @@ class Source:
 @dataclass(frozen=True, slots=True)
 class MonthWhy:
     """Ladder or team money of a month: ``volume_fen`` of ``sources`` (the best; ``more`` beside them), already without
-    ``refunded_fen``, is worth ``target_fen``; ``bookings`` add up to ``total_fen``, of which ``pending_fen`` waits
-    until ``release_at``. While the month is open nothing is booked, and ``target_fen`` is an estimate."""
+    ``refunded_fen`` and without ``held_fen`` of sales that wait for a reviewer, is worth ``target_fen``; ``bookings``
+    add up to ``total_fen``, of which ``pending_fen`` waits until ``release_at``. While the month is open nothing is
+    booked, and ``target_fen`` is an estimate."""
 
     kind: Kind
     month: str
@@ -47,6 +49,7 @@ class MonthWhy:
     sources: tuple[Source, ...]
     more: int
     refunded_fen: int
+    held_fen: int
     brackets: tuple[Bracket, ...]
     rate_bps: int
     target_fen: int
@@ -94,13 +97,13 @@ _SOURCES = """
            count(*) filter (where o.refunded_fen < o.paid_fen) as orders,
            sum((sum(o.paid_fen - o.refunded_fen) > 0)::int) over () as brought,
            coalesce(sum(sum(o.refunded_fen)) over (), 0)::bigint as refunded
-      from customer_order o join person p on p.id = o.{other}
-     where o.{mine} = :person and o.paid_at >= :since and o.paid_at < :until and o.closed_at is null
+      from customer_order o join person p on p.id = o.{other} {doubt}
+     where o.{mine} = :person and o.paid_at >= :since and o.paid_at < :until and o.closed_at is null and d.gone is null
      group by p.id order by 2 desc, p.id limit :most
 """
 _BROUGHT = {
-    "ladder": text(_SOURCES.format(other="buyer_id", mine="seller_id")),
-    "team": text(_SOURCES.format(other="seller_id", mine="leader_id")),
+    "ladder": text(_SOURCES.format(other="buyer_id", mine="seller_id", doubt=SELLERS_DOUBT)),
+    "team": text(_SOURCES.format(other="seller_id", mine="leader_id", doubt=LEADERS_DOUBT)),
 }
 
 _HELD = text("""
@@ -114,9 +117,9 @@ def months(session: Session, person_id: int, month: Month) -> list[MonthWhy]:
     view = queries.month_view(session, person_id, month)
     booked = queries.bookings(session, month, person_id)
     kinds: list[Kind] = []
-    if (view.direct_fen and view.has_ladder) or any(one.kind == "ladder" for one in booked):
+    if ((view.direct_fen or view.direct_held_fen) and view.has_ladder) or any(one.kind == "ladder" for one in booked):
         kinds.append("ladder")
-    if view.team_fen or any(one.kind == "team" for one in booked):
+    if view.team_fen or (view.team_bps and view.team_held_fen) or any(one.kind == "team" for one in booked):
         kinds.append("team")
     return [_month(session, person_id, month, kind, view, booked) for kind in kinds]
 
@@ -133,7 +136,8 @@ def _month(
     return MonthWhy(
         kind, str(month), view.state, view.plan_version, view.direct_fen if own else view.team_volume_fen,
         tuple(Source(masked(row.nickname), row.fen, row.orders) for row in rows if row.fen > 0),
-        max(0, rows[0].brought - SHOWN) if rows else 0, rows[0].refunded if rows else 0, view.brackets if own else (),
+        max(0, rows[0].brought - SHOWN) if rows else 0, rows[0].refunded if rows else 0,
+        view.direct_held_fen if own else view.team_held_fen, view.brackets if own else (),
         0 if own else view.team_bps, view.ladder_fen if own else view.team_fen, mine, total, held.fen, held.at,
     )
 
@@ -144,13 +148,14 @@ def month_of_settlement(session: Session, settlement_id: int) -> tuple[Month, st
     return Month(row.month), row.kind
 
 
-_SALES = text("""
-    select p.id, p.nickname, o.paid_at from customer_order o join person p on p.id = o.buyer_id
+_SALES = text(f"""
+    select p.id, p.nickname, o.paid_at from customer_order o join person p on p.id = o.buyer_id {SELLERS_DOUBT}
      where o.seller_id = :person and o.paid_at <= :reached and o.closed_at is null and o.refunded_fen < o.paid_fen
+       and d.gone is not true
        and exists (select from role_grant g where g.person_id = o.seller_id and g.granted_at <= o.paid_at
                       and (g.revoked_at is null or g.revoked_at > o.paid_at))
      order by o.paid_at, o.id
-""")
+""")  # noqa: S608 - a constant
 
 
 def milestone(session: Session, milestone_id: int) -> MilestoneWhy:

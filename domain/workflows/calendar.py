@@ -13,6 +13,7 @@ import msgspec
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from domain.commissions.volumes import SELLERS_DOUBT
 from domain.journeys import occasions
 from domain.journeys.occasions import Occasion
 from domain.shared.clock import SHANGHAI, business_date
@@ -170,12 +171,13 @@ def at_risk(session: Session, rules: OccasionRules, now: datetime, limit: int) -
     return occasions.tell(session, RISK, found, now)
 
 
-_STAR = text("""
-    select seller_id, sum(paid_fen - refunded_fen)::bigint as fen, count(*) as orders from customer_order
-     where seller_id is not null and paid_at >= :since and paid_at < :until and closed_at is null
-       and refunded_fen < paid_fen
-     group by seller_id order by 2 desc, 3 desc, 1 limit 1
-""")
+_STAR = text(f"""
+    select o.seller_id, sum(o.paid_fen - o.refunded_fen)::bigint as fen, count(*) as orders
+      from customer_order o {SELLERS_DOUBT}
+     where o.seller_id is not null and o.paid_at >= :since and o.paid_at < :until and o.closed_at is null
+       and o.refunded_fen < o.paid_fen and d.gone is null
+     group by o.seller_id order by 2 desc, 3 desc, 1 limit 1
+""")  # noqa: S608 - a constant
 
 
 def star(session: Session, rules: OccasionRules, now: datetime) -> int:
