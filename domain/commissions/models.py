@@ -21,6 +21,7 @@ class CommissionPlan(Base):
         CheckConstraint("version > 0", name="version"),
         CheckConstraint("live_from >= published_at", name="future"),
         CheckConstraint("reverts < version", name="reverts"),
+        Index("ix_commission_plan_milestones", "version", postgresql_where=text("document ? 'milestones'")),
     )
 
     version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)

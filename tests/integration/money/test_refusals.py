@@ -41,6 +41,19 @@ ATTACKS = {
     "another currency": "insert into posting values ({journal}, 9, 1, {account}, 'PTS', 5)",
     "points for money": "insert into posting values ({journal}, 9, 40, {account}, 'PTS', 5)",
     "an unknown account": "insert into posting values ({journal}, 9, 1, 987654, 'CNY', 5)",
+    "an unknown debit": "insert into posting values ({journal}, 9, 987654, {account}, 'CNY', 5)",
+    "a posting of no journal": "insert into posting values (987654, 1, 1, {account}, 'CNY', 5)",
+    "a bad posting among good ones": "insert into posting values ({journal}, 8, 1, {account}, 'CNY', 5),"
+                                     " ({journal}, 9, 1, 987654, 'CNY', 5)",
+    "renumber a line": "update order_line set n = n + 1",
+    "a commission of no line": "insert into commission_line (order_id, n, beneficiary_id, level, base_fen, rate_bps,"
+                               " rule, rule_bps, plan_version, uncut_fen, amount_fen, accrued_at)"
+                               " select order_id, 77, beneficiary_id, 3, 1, 1, 'x', 1, plan_version, 1, 1, now()"
+                               " from commission_line limit 1",
+    "a commission of no plan": "insert into commission_line (order_id, n, beneficiary_id, level, base_fen, rate_bps,"
+                               " rule, rule_bps, plan_version, uncut_fen, amount_fen, accrued_at)"
+                               " select order_id, n, beneficiary_id, 3, 1, 1, 'x', 1, 999, 1, 1, now()"
+                               " from commission_line limit 1",
     "an unknown currency": "insert into account (owner_id, kind, currency, normal) values (1, 'x', 'USD', 'credit')",
     "a second wallet": "insert into account (owner_id, kind, currency, normal)"
                        " select owner_id, kind, currency, normal from account where id = {account}",
