@@ -8,7 +8,6 @@ import random
 from collections.abc import Iterator
 from typing import Final
 
-import numpy as np
 from PIL import Image, ImageDraw
 
 from bot.pictures import paint, patterns, text
@@ -202,6 +201,8 @@ def seal(name: str, side: int, turn: float = -4.0) -> Image.Image:
 
 def _worn(drawn: Image.Image, seed: int) -> Image.Image:
     """Ink that did not take everywhere: soft clouds and a few pinholes."""
+    import numpy as np  # as in paint.py: only where something is painted
+
     dice = np.random.default_rng(seed)
     coarse = Image.fromarray(dice.integers(206, 256, (40, 40)).astype(np.uint8)).resize(
         drawn.size, Image.Resampling.BICUBIC)

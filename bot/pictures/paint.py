@@ -8,14 +8,13 @@ import math
 from functools import lru_cache
 from typing import Final
 
-import numpy as np
 from PIL import Image, ImageChops, ImageColor, ImageFilter
 
 Place = tuple[int, int, int, int]
 
 # Ordered thresholds of a 4 x 4 tile: added before rounding, they turn the steps of a slow gradient (visible
-# as bands on a phone, worst in the dark) into a fine even grain that costs JPEG next to nothing.
-_TILE: Final = np.array([[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]], np.float32) / 16
+# as bands on a phone, worst in the dark) into a fine even grain that costs JPEG next to nothing. Sixteenths.
+_TILE: Final = ((0, 8, 2, 10), (12, 4, 14, 6), (3, 11, 1, 9), (15, 7, 13, 5))
 _SHADOW_STEP: Final = 8
 
 
@@ -33,6 +32,8 @@ def gradient(
     ``linear`` runs from top to bottom, turned clockwise by ``angle`` degrees; ``radial`` from the middle to
     the nearest sides of the box's ellipse.
     """
+    import numpy as np  # 20 MB and a thread for each core: only where something is painted
+
     # open grids: a gradient along one axis stays one row or one column until the grain is added
     u = (np.arange(width, dtype=np.float32)[None, :] + 0.5) / width - 0.5
     v = (np.arange(height, dtype=np.float32)[:, None] + 0.5) / height - 0.5
@@ -47,7 +48,7 @@ def gradient(
     way = np.clip(way, 0, 1)
     at = np.linspace(0, 1, len(stops))
     colours = np.array([rgba(stop) for stop in stops], np.float32)
-    grain = np.tile(_TILE, (height // 4 + 1, width // 4 + 1))[:height, :width]
+    grain = np.tile(np.array(_TILE, np.float32) / 16, (height // 4 + 1, width // 4 + 1))[:height, :width]
     out = np.empty((height, width, 4), np.uint8)
     for i in range(4):  # a value and its grain stay below 256, and the cast cuts the fraction off
         out[..., i] = np.interp(way, at, colours[:, i]).astype(np.float32) + grain
@@ -61,6 +62,8 @@ def mask(form: str, width: int, height: int, radius: int = 0) -> Image.Image:
     ``rectangle`` and ``ticket`` have round corners, ``arch`` a half circle on top, ``cove`` a
     bottom edge hollowed by ``radius`` pixels, ``ellipse`` fills the box. Callers must not draw on the returned picture.
     """
+    import numpy as np
+
     y, x = np.mgrid[0:height, 0:width].astype(np.float32) + np.float32(0.5)
     half_w, half_h = width / 2, height / 2
     u, v = x - half_w, y - half_h

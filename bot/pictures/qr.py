@@ -3,10 +3,8 @@
 import io
 from typing import Final
 
-import numpy as np
 import qrcode
 import zxingcpp
-from numpy.typing import NDArray
 from PIL import Image
 from qrcode.constants import ERROR_CORRECT_M
 from qrcode.util import BIT_LIMIT_TABLE, MODE_8BIT_BYTE, QRData
@@ -40,16 +38,19 @@ def draw(url: str, room: int) -> Image.Image:
     pixels = room // (len(dark) + 2 * QUIET)
     if pixels < _LEAST_MODULE or pixels * len(dark) < SMALLEST:
         raise ValueError(f"an address of {len(url)} characters does not fit a QR of {room} pixels")
-    framed = np.pad(np.where(dark, 0, 255).astype(np.uint8), QUIET, constant_values=255)
-    return Image.fromarray(np.kron(framed, np.ones((pixels, pixels), dtype=np.uint8)))
+    wide = len(dark) + 2 * QUIET
+    framed = Image.new("L", (wide, wide), 255)
+    framed.paste(Image.frombytes("L", (len(dark), len(dark)), bytes(0 if one else 255 for row in dark for one in row)),
+                 (QUIET, QUIET))
+    return framed.resize((wide * pixels, wide * pixels), Image.Resampling.NEAREST)
 
 
-def _modules(url: str) -> NDArray[np.bool_]:
+def _modules(url: str) -> list[list[bool]]:
     """The smallest code of level M that holds ``url``, dark modules True, without a quiet zone."""
     code = qrcode.QRCode(_version(url), ERROR_CORRECT_M, border=0, mask_pattern=_MASK)
     code.add_data(QRData(url.encode(), mode=MODE_8BIT_BYTE))
     code.make(fit=False)
-    return np.array(code.modules, dtype=bool)
+    return [[bool(one) for one in row] for row in code.modules]
 
 
 def _version(url: str) -> int:

@@ -27,6 +27,7 @@ from bot.runtime import backlog, books, health, pay_doctor
 from bot.runtime.accounts import WeChatAccount
 from bot.runtime.findings import REMEDIES, Finding, State
 from bot.runtime.settings import Settings, SettingsError
+from domain import migrations
 from domain.audit.rules import SealKey
 from domain.shared.clock import OffsetClock, SystemClock
 
@@ -200,10 +201,10 @@ def _database(patient: _Patient) -> Iterator[Finding]:
                       "run the service near its database: a callback needs several round trips")
     else:
         yield Finding("database", "green", f"PostgreSQL {version}, {lap:.1f} ms a round trip")
-    if revision == health.head():
+    if revision == migrations.head():
         yield Finding("schema", "green", f"at {revision}")
     else:
-        yield Finding("schema", "red", f"at {revision or 'nothing'}, this code needs {health.head()}",
+        yield Finding("schema", "red", f"at {revision or 'nothing'}, this code needs {migrations.head()}",
                       "python -m bot migrate")
 
 

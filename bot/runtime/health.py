@@ -1,17 +1,15 @@
 """``/healthz`` (this process lives), ``/readyz`` (what it needs is there), ``/metrics``."""
 
 import hmac
-import re
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import redis
 from flask import Blueprint, Response, jsonify, request
-from sqlalchemy import Engine, create_engine, text
+from sqlalchemy import Engine, create_engine
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
@@ -84,12 +82,12 @@ class Checks:
             return f"no answer within {CAP_SECONDS:.0f} s"
         except SQLAlchemyError as error:
             return type(error).__name__
-        return "ok" if revision == head() else f"schema is at {revision or 'nothing'}, this code needs {head()}"
+        return "ok" if revision == migrations.head() else (
+            f"schema is at {revision or 'nothing'}, this code needs {migrations.head()}")
 
     def _revision(self) -> str:
         with self._engine.connect() as db:
-            there = db.scalar(text("select to_regclass('alembic_version') is not null"))
-            return str(db.scalar(text("select version_num from alembic_version")) or "") if there else ""
+            return migrations.current(db)
 
     def _cache(self) -> str:
         try:
@@ -104,16 +102,3 @@ def free_disk(home: Path) -> int:
     there = next(path for path in (home, *home.parents) if path.exists())
     usage = shutil.disk_usage(there)
     return usage.free * 100 // usage.total
-
-
-@cache
-def head() -> str:
-    """The newest revision of this code, read from the files: a web process need not load the migration tool."""
-    newest: set[str] = set()
-    before: set[str] = set()
-    for path in (migrations.HERE / "versions").glob("*.py"):
-        source = path.read_text(encoding="utf-8")
-        newest.update(re.findall(r'^revision(?:: str)? = "(\w+)"', source, re.M))
-        before.update(re.findall(r'^down_revision(?:: .+?)? = "(\w+)"', source, re.M))
-    (only,) = newest - before
-    return only

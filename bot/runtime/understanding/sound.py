@@ -26,14 +26,14 @@ def _table() -> Mapping[str, str]:
         raise ModuleNotFoundError("pypinyin has no pinyin_dict")
     module = module_from_spec(spec)
     spec.loader.exec_module(module)
-    toneless: dict[str, str] = {}
     return {
-        chr(code): toneless.setdefault(first, _without_tone(first))
+        chr(code): _without_tone(first)
         for code, readings in module.pinyin_dict.items()
         if 0x4E00 <= code <= 0x9FFF and (first := readings.split(",", 1)[0])
     }
 
 
+@cache  # some 1,500 syllables for 21,000 characters
 def _without_tone(syllable: str) -> str:
     decomposed = unicodedata.normalize("NFD", syllable.replace("ü", "v"))
     # "ǘ" decomposes to u, diaeresis, accent: the diaeresis is the letter, the accent the tone.
