@@ -72,6 +72,10 @@ class Gateway(Protocol):
         """Replace the menu below the chat; ``menu`` is the body of menu/create. Raises GatewayError."""
         ...
 
+    def page_ticket(self) -> str:
+        """What signs pages for the platform's JS-SDK; secret, cached, shared. Raises GatewayError."""
+        ...
+
     def typing(self, openid: str) -> None:
         """Show 'typing' if the platform lets us; never raises."""
         ...

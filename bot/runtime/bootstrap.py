@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from datetime import time, timedelta
 from functools import cache, partial
 from pathlib import Path
+from secrets import token_urlsafe
 from time import monotonic
 from time import time as real_time
 from typing import Any
@@ -18,6 +19,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from bot.kit.context import Shop
 from bot.kit.gateway import Gateway, Outcome, SendResult
+from bot.kit.jssdk import SCRIPT, JsSdk, PageSignature
 from bot.kit.links import Links
 from bot.kit.pay import PayGateways
 from bot.pictures.certificate import Certificates
@@ -30,6 +32,7 @@ from bot.runtime.chores import ChoreRunner
 from bot.runtime.context import ProcessContext
 from bot.runtime.dispatch import Account, Dispatcher
 from bot.runtime.gateways.account import AccountConfig
+from bot.runtime.gateways.tickets import signature
 from bot.runtime.gateways.tokens import STABLE_TOKEN
 from bot.runtime.gateways.wechat import WeChatGateway
 from bot.runtime.gateways.wechat_pay import WeChatPay, merchant_of
@@ -171,6 +174,8 @@ def build(
         PayGateways: pay if pay is not None else pay_gateways(settings, engine, clock),
         Kits: Kits.load((ASSETS / "share_kits.toml").read_text("utf-8")),
         Titles: Titles.load((ASSETS / "roles.toml").read_text("utf-8")), SealKey: SealKey(settings.key("audit seals")),
+        JsSdk: JsSdk(partial(_signed, {app_ids[name]: gateway for name, gateway in gateways.items()}),
+                     "" if settings.demo else SCRIPT),
         Pseudonyms: Pseudonyms(settings.key("regulator pseudonyms")),
     }
     context = ProcessContext(sessions, clock, voice, shop, app_ids, gateways, tools, bell.ring)
@@ -233,6 +238,11 @@ def pay_gateways(settings: Settings, engine: Engine, clock: Clock) -> PayGateway
                         observe=partial(metrics.pay_answer, name))
         for name, account in settings.pay.items()
     })
+
+
+def _signed(gateways: Mapping[str, Gateway], app_id: str, url: str) -> PageSignature:
+    timestamp, nonce = int(real_time()), token_urlsafe(12)
+    return PageSignature(app_id, timestamp, nonce, signature(gateways[app_id].page_ticket(), nonce, timestamp, url))
 
 
 def _observer(account: str) -> Callable[[str, SendResult], None]:

@@ -49,6 +49,7 @@ ERRMSG = {
     40052: "invalid action name",
     40053: "invalid action info",
     40066: "invalid url",
+    40097: "invalid args",
     40125: "invalid appsecret",
     40164: "invalid ip, not in whitelist",
     41001: "access_token missing",

@@ -26,6 +26,18 @@ class PlatformToken(Base):
     forced_count: Mapped[int] = mapped_column(server_default="0")
 
 
+class PlatformTicket(Base):
+    """The ticket with which one app's pages are signed for the JS-SDK, sealed by its holder."""
+
+    __tablename__ = "platform_ticket"
+    __table_args__ = (CheckConstraint("fresh_until <= expires_at", name="fresh"),)
+
+    app_id: Mapped[str] = mapped_column(primary_key=True)
+    sealed: Mapped[bytes]
+    fresh_until: Mapped[datetime]
+    expires_at: Mapped[datetime]
+
+
 class PlatformHold(Base):
     """Do not call ``api`` before ``until``; the row of api ``*`` is the breaker of the whole host."""
 

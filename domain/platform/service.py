@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, CursorResult, Executable, case, delete, fu
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from domain.platform.models import PlatformHold, PlatformMedia, PlatformToken, SendRight
+from domain.platform.models import PlatformHold, PlatformMedia, PlatformTicket, PlatformToken, SendRight
 
 Trigger = Literal["message", "follow", "scan", "menu"]
 Window = Literal["message", "tap"]
@@ -157,6 +157,29 @@ def keep_token(session: Session, app_id: str, token: StoredToken) -> None:
     """Replace the shared token. The caller holds the app's token lock."""
     values = {name: getattr(token, name) for name in StoredToken.__slots__}
     row = insert(PlatformToken).values(app_id=app_id, **values)
+    session.execute(row.on_conflict_do_update(index_elements=["app_id"], set_=values))
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTicket:
+    """The row of a page ticket as it lies there: sealed."""
+
+    sealed: bytes
+    fresh_until: datetime
+    expires_at: datetime
+
+
+def ticket_of(session: Session, app_id: str) -> StoredTicket | None:
+    """The page ticket that every process shares, or None before the first."""
+    columns = (PlatformTicket.sealed, PlatformTicket.fresh_until, PlatformTicket.expires_at)
+    row = session.execute(select(*columns).where(PlatformTicket.app_id == app_id)).one_or_none()
+    return StoredTicket(*row) if row else None
+
+
+def keep_ticket(session: Session, app_id: str, ticket: StoredTicket) -> None:
+    """Replace the shared page ticket. The caller holds the app's ticket lock."""
+    values = {name: getattr(ticket, name) for name in StoredTicket.__slots__}
+    row = insert(PlatformTicket).values(app_id=app_id, **values)
     session.execute(row.on_conflict_do_update(index_elements=["app_id"], set_=values))
 
 

@@ -1,11 +1,16 @@
 """提现 as people live it: what is asked, what is refused and why, and that the money is right at every step."""
 
+import hashlib
 import re
+import time
 
 import pytest
 from sqlalchemy import text
+from werkzeug.test import TestResponse
 
+from bot.kit.gateway import Outcome, SendResult
 from domain.people.rules import IdentityRef
+from tests.fakes.gateway import TICKET
 from tests.fakes.shop import Person, Shop
 
 GOOD_ID = "11010519491231002X"
@@ -227,9 +232,11 @@ def test_the_page_confirms_in_wechat_and_shows_what_became_of_it(shop: Shop, li:
     (number,) = shop.pay.waiting()
     for part in ("确认收款 ¥150.00", f'data-package="package-{number}"', 'data-merchant="1900000109"', "打款中"):
         assert part in answer.text
-    assert "script-src 'self'" in answer.headers["Content-Security-Policy"]
+    assert "script-src 'self' https://res.wx.qq.com; connect-src 'self'" in answer.headers["Content-Security-Policy"]
+    assert "jweixin" not in answer.text, "in the demo there is nobody to load it from"
     assert shop.client.get("/me/confirm.js").status_code == 200
     assert shop.client.get("/me/h5.js").status_code == 404
+    sign_the(shop, path)
     shop.pay.confirms(number)
     shop.wait(minutes=1)
     after = shop.client.get(path).text
@@ -238,6 +245,27 @@ def test_the_page_confirms_in_wechat_and_shows_what_became_of_it(shop: Shop, li:
     everything = re.search(r'href="(/me/withdrawals\?t=[^"]+)"', after)
     assert everything
     assert "¥150.00" in shop.client.get(everything[1].replace("&amp;", "&")).text
+
+
+def sign_the(shop: Shop, path: str) -> None:
+    """What confirm.js asks for: the page's own address, signed for its account; no other address, for nobody else."""
+    token, app = path.split("t=")[1], shop.runtime.settings.wechat["demo"].app_id
+    own = f"{shop.runtime.settings.public_url}{path}"
+
+    def ask(**changes: str) -> TestResponse:
+        return shop.client.get("/me/withdrawals.sign", query_string={"t": token, "app": app, "u": own, **changes})
+
+    found = ask().get_json()
+    assert (found["appId"], abs(found["timestamp"] - time.time()) < 60) == (app, True)
+    said = (f"jsapi_ticket={TICKET}&noncestr={found['nonceStr']}&timestamp={found['timestamp']}&url={own}")
+    assert found["signature"] == hashlib.sha1(said.encode()).hexdigest()
+    foreign = ("https://evil.example/me/withdrawals?x", own.replace("/me/", "/ops/"), own + "#part", own + "x" * 1_000,
+               f"{shop.runtime.settings.public_url}/me/withdrawalsx")
+    assert [ask(u=url).status_code for url in foreign] == [403] * len(foreign)
+    assert [ask(t="x").status_code, ask(app="wxnobody").status_code] == [403, 404]
+    assert shop.client.get("/me/rules.sign", query_string={"t": token, "app": app, "u": own}).status_code == 404
+    shop.gateway.refusals.append(SendResult(Outcome.BACK_OFF))
+    assert (ask().status_code, ask().status_code) == (503, 200)
 
 
 def test_nobody_elses_page(shop: Shop, li: Person) -> None:

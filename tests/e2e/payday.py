@@ -26,6 +26,8 @@ class Payday:
     pay: PayPlatform
     earned: dict[str, tuple[Phone, int]] = field(default_factory=dict)
     waiting: list[Phone] = field(default_factory=list)
+    undecided: set[str] = field(default_factory=set)
+    """Who took their request back before they confirmed it."""
 
     def rich(self, count: int, fen: int = PRICE) -> list[Phone]:
         """People with 8 % of ``fen`` to withdraw."""
@@ -74,13 +76,14 @@ class Payday:
             db.execute("update chore set due_at = now(), lease_until = null where name = 'payouts.drive'")
 
     def ends(self, *phones: Phone, seconds: float = 60) -> None:
-        """Time passes, people take what waits for them, WeChat Pay tells it, until all these are paid."""
+        """Time passes, people take what waits for them, WeChat Pay tells it, until all these have what they asked for
+        (whoever took a request back and was in time has it as before)."""
         until(lambda: self._round(phones), f"{[phone.name for phone in phones]} are paid", seconds, 0.5)
         self.check()
 
     def _round(self, phones: tuple[Phone, ...]) -> bool:
         for phone in phones:
-            for number in self.pay.confirms(phone.openid):
+            for number in [] if phone.openid in self.undecided else self.pay.confirms(phone.openid):
                 self.pay.notifies(self.world.house.port, number)
         if all(self.paid(phone) for phone in phones):
             return True
@@ -88,9 +91,10 @@ class Payday:
         return False
 
     def paid(self, phone: Phone) -> bool:
-        """Whether the newest request of the person has ended with money."""
+        """Whether the newest request of the person has ended as they wish."""
+        wish = ["cancelled"] if phone.openid in self.undecided else ["paid"]
         return [state for (state,) in self.world.house.sql(
-            "select state from withdrawal where openid = %s order by id desc limit 1", phone.openid)] == ["paid"]
+            "select state from withdrawal where openid = %s order by id desc limit 1", phone.openid)] == wish
 
     def is_up(self) -> bool:
         """Whether the service answers from its database."""
@@ -109,7 +113,7 @@ class Payday:
         assert self.pay.complaints == []
         for openid, (phone, earned) in self.earned.items():
             wallet = self.world.mall.wallet(phone)
-            assert wallet["available_fen"] + wallet["withdrawing_fen"] + wallet["paid_fen"] == earned, wallet
+            assert sum(wallet[part] for part in ("available_fen", "withdrawing_fen", "paid_fen")) == earned, wallet
             self._bills_agree(openid)
 
     def _bills_agree(self, openid: str) -> None:

@@ -5,14 +5,19 @@ a call stands at the peer's gate or a transaction at a lock of ours. After each 
 every bill; that all who asked are paid in the end, once, is seen at the end of the module (``payday``).
 """
 
-from collections.abc import Iterator
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from typing import Literal
 
 import pytest
 from psycopg import OperationalError
 
 from tests.e2e.conftest import TORTURE
+from tests.e2e.house import Part
 from tests.e2e.pay_platform import posted
 from tests.e2e.payday import PRICE, Payday, payday
 from tests.e2e.peer import Phone
@@ -177,3 +182,152 @@ def test_the_bell_forgets_a_request(day: Payday) -> None:
     finally:
         day.world.house.thaw("slow")
     until(lambda: day.pay.of_person(phone.openid), "the bill is at WeChat Pay", 30)
+
+
+# Torture: every step, and whoever may die there
+
+
+@contextmanager
+def queued(day: Payday, phone: Phone) -> Iterator[None]:
+    """The request is committed and approved, no worker has seen it."""
+    day.world.house.freeze("slow")
+    try:
+        day.asks(phone)
+        yield
+    finally:
+        day.world.house.thaw("slow")
+
+
+@contextmanager
+def claimed(day: Payday, phone: Phone) -> Iterator[None]:
+    """The worker is about to write down that it calls."""
+    with ExitStack() as stack:
+        with queued(day, phone):
+            standing = stack.enter_context(day.world.house.standing((BILL, (phone.openid,))))
+        standing.reached()
+        yield
+
+
+@contextmanager
+def in_call(day: Payday, phone: Phone, when: Literal["received", "acted"]) -> Iterator[None]:
+    """The call is out: not acted upon, or acted upon and not answered."""
+    with day.pay.gated("transfer", phone.openid, when) as gate:
+        day.asks(phone)
+        gate.wait()
+        yield
+
+
+@contextmanager
+def recorded(day: Payday, phone: Phone, kind: str = "transfer") -> Iterator[None]:
+    """The answer is here, and about to be written."""
+    with day.pay.gated(kind, phone.openid, "acted") as gate:
+        _call(day, phone, kind)
+        gate.wait()
+        with day.world.house.standing((REQUEST, (phone.openid,))) as standing:
+            gate.answer()
+            standing.reached()
+            yield
+
+
+@contextmanager
+def asked_about(day: Payday, phone: Phone, kind: str) -> Iterator[None]:
+    """The worker asks about a bill that waits, or calls it back."""
+    with day.pay.gated(kind, phone.openid, "acted") as gate:
+        _call(day, phone, kind)
+        gate.wait()
+        yield
+
+
+def _call(day: Payday, phone: Phone, kind: str) -> None:
+    """Bring about a call of this kind."""
+    day.asks(phone)
+    if kind == "transfer":
+        return
+    waits(day, phone)
+    if kind == "cancel":
+        day.undecided.add(phone.openid)
+        assert "正在撤回" in phone.says("取消提现")
+    day.passes()
+
+
+@contextmanager
+def notified(day: Payday, phone: Phone) -> Iterator[None]:
+    """The notification is being taken in."""
+    day.asks(phone)
+    waits(day, phone)
+    (number,) = day.pay.confirms(phone.openid)
+    with ThreadPoolExecutor(1) as pool, day.world.house.standing((REQUEST, (phone.openid,))) as standing:
+        pool.submit(posted, day.world.house.port, day.pay.notice(number))
+        standing.reached()
+        yield
+
+
+Step = Callable[[Payday, Phone], AbstractContextManager[None]]
+STEPS: dict[str, tuple[Step, Part]] = {
+    "queued": (queued, "slow"),
+    "about to claim": (claimed, "slow"),
+    "call received": (lambda day, phone: in_call(day, phone, "received"), "slow"),
+    "call acted upon": (lambda day, phone: in_call(day, phone, "acted"), "slow"),
+    "answer not written": (recorded, "slow"),
+    "asked about": (lambda day, phone: asked_about(day, phone, "query"), "slow"),
+    "answer to the question not written": (lambda day, phone: recorded(day, phone, "query"), "slow"),
+    "called back": (lambda day, phone: asked_about(day, phone, "cancel"), "slow"),
+    "answer to the call-back not written": (lambda day, phone: recorded(day, phone, "cancel"), "slow"),
+    "notification in hand": (notified, "web"),
+}
+
+
+@torture
+@pytest.mark.parametrize("victim", ["itself", "postgres", "everything"])
+@pytest.mark.parametrize("step", STEPS)
+def test_whoever_dies_at_any_step(day: Payday, step: str, victim: str) -> None:
+    """The end is the same, and nobody waits longer than for a lease."""
+    phone, (reach, part) = day.somebody(), STEPS[step]
+    with suppress(OperationalError), reach(day, phone):
+        if victim == "everything":
+            day.world.house.kill_all()
+        else:
+            day.world.house.kill("postgres" if victim == "postgres" else part)
+    if victim == "everything":
+        until(lambda: not day.world.house.left_behind(), "nothing is left", 45)
+        day.world.house.start()
+    until(day.is_up, "it is back", 60, 0.2)
+    day.check()
+    day.ends(phone)
+    assert [kept.state for kept in day.pay.of_person(phone.openid).values()] == [
+        "CANCELLED" if phone.openid in day.undecided else "SUCCESS"]
+
+
+@torture
+def test_random_kills_while_people_are_paid(day: Payday, pool: ThreadPoolExecutor) -> None:
+    """Chance finds the steps that nobody thought of."""
+    parts: tuple[Part, ...] = ("web", "fast", "slow", "clock", "valkey", "postgres")
+    crowd = day.rich(24)
+    over = threading.Event()
+
+    def confirm() -> None:
+        while not over.is_set():
+            for phone in crowd:
+                for number in day.pay.confirms(phone.openid):
+                    with suppress(AssertionError):
+                        day.pay.notifies(day.world.house.port, number, tries=2)
+            with suppress(OperationalError):
+                day.passes(random.choice((0, 1, 6)))
+            time.sleep(0.5)
+
+    def ask(some: list[Phone]) -> None:
+        for phone in some:
+            for words in ("提现 150", "同意", "张三丰", "确认"):
+                phone.insists(words)
+
+    living = [pool.submit(confirm), *(pool.submit(ask, crowd[n::3]) for n in range(3))]
+    for _ in range(40):
+        time.sleep(random.uniform(0.2, 4.0))
+        day.world.house.kill(random.choice(parts))
+    for job in living[1:]:
+        job.result()
+    over.set()
+    living[0].result()
+    until(day.is_up, "it is back", 60, 0.2)
+    day.ends(*crowd, seconds=120)
+    assert all(day.pay.paid_to(phone.openid) == 15_000 for phone in crowd)

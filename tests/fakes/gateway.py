@@ -7,6 +7,8 @@ from typing import Any
 
 from bot.kit.gateway import GatewayError, Outcome, SceneCode, SendResult
 
+TICKET = "sM4AOVdWfPE4DxkXGEs8VMCPGGVi4C3VM0P37wVUCFvkVAy_90u5h9nbSlYy3-Sl-HhTdfl2fzFy1AOcHKP7qg"
+
 
 @dataclass
 class FakeGateway:
@@ -36,6 +38,12 @@ class FakeGateway:
 
     def push_menu(self, menu: dict[str, Any]) -> None:
         self.menus.append(menu)
+
+    def page_ticket(self) -> str:
+        """The ticket of the platform's documented example."""
+        if self.refusals:
+            raise GatewayError(self.refusals.popleft())
+        return TICKET
 
     def typing(self, openid: str) -> None:
         """Nobody sees it here."""

@@ -63,12 +63,13 @@ class Shop:
     pay: FakePay = field(kw_only=True)
 
     @classmethod
-    def open(cls, home: Path, database_url: str, clock: FixedClock, *, pay_port: int = 0) -> "Shop":
-        """``pay_port``: pay through the simulator's WeChat Pay, on the port where a test serves this shop."""
+    def open(cls, home: Path, database_url: str, clock: FixedClock, *, pay_port: int = 0, port: int = 0) -> "Shop":
+        """``port``: where a test serves this shop. ``pay_port``: the same, paid by the simulator's WeChat Pay."""
         given = {"HUITOU_HOME": str(home), "DATABASE_URL": database_url, "HUITOU_DEMO": "1"}
+        if pay_port or port:
+            given["PORT"] = str(pay_port or port)
         if pay_port:
             make_demo_pairs(home)
-            given["PORT"] = str(pay_port)
         config = settings.load(given, home)
         gateway = FakeGateway(ACCOUNT)
         pay = FakePay(clock, "main", config.wechat[ACCOUNT].app_id)

@@ -3,6 +3,7 @@
 import email.parser
 import email.policy
 import json
+import secrets
 import socket
 import struct
 import threading
@@ -207,6 +208,10 @@ class WeChatApi:
 
     def _menu_get(self, call: Call) -> dict[str, Any]:
         return {"menu": self.menu} if self.menu else {"errcode": 46003, "errmsg": "menu no exist"}
+
+    def _ticket_getticket(self, call: Call) -> dict[str, Any]:
+        assert call.query["type"] == "jsapi"
+        return {"errcode": 0, "errmsg": "ok", "ticket": f"CANARYTICKET{secrets.token_hex(20)}", "expires_in": 7200}
 
     def _getcallbackip(self, call: Call) -> dict[str, Any]:
         return {"ip_list": ["101.226.103.0/25", "2402:4e00::1"]}

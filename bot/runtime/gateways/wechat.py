@@ -14,6 +14,7 @@ from bot.runtime.gateways.calls import Calls
 from bot.runtime.gateways.faults import STALE_MEDIA, TRANSIENT_WAIT, Answer, Refusal
 from bot.runtime.gateways.locks import Locks
 from bot.runtime.gateways.media import MediaCache
+from bot.runtime.gateways.tickets import TicketHolder
 from bot.runtime.gateways.tokens import TokenHealth, TokenHolder
 from bot.runtime.gateways.transport import Act, Timeouts, Transport
 from bot.runtime.gateways.vault import Vault
@@ -70,8 +71,10 @@ class WeChatGateway:
         self._transport = Transport(config.app_id, config.api_base, real, timeouts or Timeouts())
         locks = Locks(engine)
         attempts = Attempts(engine, config, self._transport, real, observe)
-        self._tokens = TokenHolder(config, engine, Vault(secret_key), attempts, locks, real)
+        vault = Vault(secret_key)
+        self._tokens = TokenHolder(config, engine, vault, attempts, locks, real)
         self._calls = Calls(attempts, self._tokens)
+        self._tickets = TicketHolder(config.app_id, engine, vault, self._calls, locks, real)
         self._media = MediaCache(config.app_id, engine, self._calls, locks, real)
 
     def __repr__(self) -> str:
@@ -176,6 +179,13 @@ class WeChatGateway:
         if isinstance(health, Refusal):
             raise GatewayError(health.result)
         return health
+
+    def page_ticket(self) -> str:
+        """See the port."""
+        ticket = self._tickets.current()
+        if isinstance(ticket, Refusal):
+            raise GatewayError(ticket.result)
+        return ticket
 
     def _send(self, act: Act) -> SendResult:
         answer = self._calls.run(SEND, act)

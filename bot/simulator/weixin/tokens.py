@@ -1,4 +1,5 @@
-"""access_token: minted, repeated, forced, killed and expired exactly as the two token APIs do it. Real time only."""
+"""access_token: minted, repeated, forced, killed and expired exactly as the two token APIs do it; the ticket for pages.
+Real time only."""
 
 import re
 import secrets
@@ -99,6 +100,24 @@ def _current(call: Call, account: SimAccount) -> Answer | None:
     return {"access_token": found["token"], "expires_in": int((found["expires_at"] - call.real_now).total_seconds())}
 
 
+def page_ticket(call: Call) -> Answer:
+    """GET ticket/getticket: the ticket that signs pages, the same until shortly before its end."""
+    if call.query.get("type") != "jsapi":
+        raise ApiError(40097)
+    found = row(call.connection, """
+        select token, expires_at from sim.tokens where app_id = :app_id and kind = 'jsapi' and expires_at > :soon
+        order by expires_at desc limit 1""", app_id=call.account.app_id, soon=call.real_now + OVERLAP)
+    ticket, until = (found["token"], found["expires_at"]) if found else (
+        f"kgt8{secrets.token_urlsafe(60)}", call.real_now + LIFE)
+    if found is None:
+        run(call.connection, """
+            insert into sim.tokens (token, app_id, kind, issued_at, expires_at)
+            values (:token, :app_id, 'jsapi', :now, :until)""",
+            token=ticket, app_id=call.account.app_id, now=call.real_now, until=until)
+    return {"errcode": 0, "errmsg": "ok", "ticket": ticket,
+            "expires_in": int((until - call.real_now).total_seconds())}
+
+
 def _may_force(call: Call, account: SimAccount) -> bool:
     """Twenty a day and thirty seconds apart; beyond that nothing is refreshed and nothing is said."""
     found = row(call.connection, """
@@ -112,4 +131,5 @@ def _may_force(call: Call, account: SimAccount) -> bool:
 ENDPOINTS = {
     "token": Endpoint(plain_token, method="GET", body="none", daily=2_000, token=False),
     "stable_token": Endpoint(stable_token, daily=500_000, token=False),
+    "ticket/getticket": Endpoint(page_ticket, method="GET", body="none", daily=1_000_000),
 }

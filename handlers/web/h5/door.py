@@ -4,15 +4,17 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import structlog
-from flask import Blueprint, Response, render_template, request
+from flask import Blueprint, Response, jsonify, render_template, request
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from bot.kit.gateway import GatewayError
 from bot.kit.jobs import JobContext
+from bot.kit.jssdk import SCRIPT, JsSdk
 from bot.kit.links import LinkRefused, Links
 from domain.people import queries as people
 from handlers.web.h5.pages import Content, File, NotThere, Page, Visit
@@ -24,8 +26,10 @@ POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self' https:; base-uri 'none'; form-action 'self'; "
     "frame-ancestors 'none'"
 )
+SDK_HOST = "https://" + urlsplit(SCRIPT).netloc
 LONGEST_FORM = 16 * 1024
 LONGEST_VALUE = 200
+LONGEST_ADDRESS = 1_000
 
 
 class _Door:
@@ -72,10 +76,11 @@ class _Door:
         response = _sealed(Response(render_template(f"h5/{page.name}.html", **{
             "title": say(f"h5.{page.name}.title"), "shop": visit.shop.name, "version": self._version, "say": say,
             "has": self._jobs.copy.has, "link": visit.link, "token": visit.token(page.name), "page": page.name,
-            "person": visit.person, **content,
+            "person": visit.person, "sdk": self._jobs.tool(JsSdk).script if page.sdk else "", **content,
         }), content_type="text/html; charset=utf-8"))
         if page.script:
-            response.headers["Content-Security-Policy"] = POLICY + "; script-src 'self'"
+            host = f" {SDK_HOST}; connect-src 'self'" if page.sdk else ""
+            response.headers["Content-Security-Policy"] = f"{POLICY}; script-src 'self'{host}"
         return response
 
     def notice(self, what: str, status: int) -> Response:
@@ -100,6 +105,30 @@ class _Door:
         response.headers["X-Content-Type-Options"] = "nosniff"
         return response
 
+    def sign(self, name: str) -> Response:
+        """The signature of the page's address ``u`` for the account ``app``, for whoever holds a link to the page. Only
+        addresses of ours are signed: the script of another site could do with them what ours may. Opens no transaction,
+        because the platform may be asked for its ticket."""
+        page, sdk = self._pages.get(name), self._jobs.tool(JsSdk)
+        url, ours = request.args.get("u", ""), f"{self._jobs.shop.public_url}/me/{name}"
+        if page is None or not page.sdk:
+            return _refused(404)
+        try:
+            self._jobs.tool(Links).open(name, request.args.get("t", ""))
+        except LinkRefused:
+            return _refused(403)
+        if len(url) > LONGEST_ADDRESS or "#" in url or not url.startswith((f"{ours}/", f"{ours}?")):
+            return _refused(403)
+        try:
+            made = sdk.sign(request.args.get("app", ""), url)
+        except KeyError:
+            return _refused(404)
+        except GatewayError as fault:
+            log.warning("h5.no_ticket", outcome=fault.result.outcome, errcode=fault.result.errcode)
+            return _refused(503)
+        return _sealed(jsonify(appId=made.app_id, timestamp=made.timestamp, nonceStr=made.nonce,
+                               signature=made.signature))
+
     def style(self) -> Response:
         response = Response(self._style, content_type="text/css; charset=utf-8")
         response.headers["Cache-Control"] = "public, max-age=31536000"
@@ -116,11 +145,17 @@ def blueprint(jobs: JobContext, filters: Mapping[str, Callable[..., Any]], pages
         door.add_app_template_filter(formatted, name)
     door.add_url_rule("/me/h5.css", "style", every.style, methods=["GET"])
     door.add_url_rule("/me/<name>.js", "script", lambda name: every.script(f"{name}.js"), methods=["GET"])
+    door.add_url_rule("/me/<name>.sign", "sign", every.sign, methods=["GET"])
     door.add_url_rule("/me/<name>", "open", every.open, methods=["GET", "POST"])
     door.add_url_rule("/me/<name>/<part>", "open_part", every.open, methods=["GET", "POST"])
     for kind in (DBAPIError, PoolTimeout):
         door.register_error_handler(kind, every.busy)
     return door
+
+
+def _refused(status: int) -> Response:
+    """For scripts: the page goes on without a signature."""
+    return _sealed(Response("{}", status, content_type="application/json"))
 
 
 def _texts(given: Mapping[str, str]) -> dict[str, str]:

@@ -77,5 +77,7 @@ class Page:
     name: str
     show: Callable[[Visit], Content | File]
     posts: bool = False
+    sdk: bool = False
+    """Whether the script uses WeChat's JS-SDK: then ``/me/<name>.sign`` signs this page's address."""
     script: str = ""
     """A file of assets/static/h5 that the page may run, served as ``/me/<script>``; most pages need none."""

@@ -43,4 +43,4 @@ def _reason(visit: Visit, found: WithdrawalView) -> str:
     return visit.copy.render(key) if visit.copy.has(key) else found.reason
 
 
-PAGE = Page("withdrawals", show, script="confirm.js")
+PAGE = Page("withdrawals", show, script="confirm.js", sdk=True)

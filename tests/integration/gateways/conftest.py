@@ -108,6 +108,7 @@ def shared_engine(postgres: embedded.Server) -> Iterator[Engine]:
 @pytest.fixture
 def engine(shared_engine: Engine) -> Engine:
     with shared_engine.begin() as db:
-        for table in ("platform_token", "platform_hold", "platform_media", "send_right", "pay_certificate"):
+        for table in ("platform_token", "platform_ticket", "platform_hold", "platform_media", "send_right",
+                      "pay_certificate"):
             db.execute(text(f"delete from {table}"))
     return shared_engine
