@@ -49,11 +49,22 @@ class Chores:
         for name, chore in other._chores.items():
             self._register(name, chore.next_after)(chore.work)
 
+    def slower(self, rest: Callable[[str], timedelta]) -> "Chores":
+        """The same chores, each at least ``rest`` of its name apart."""
+        found = Chores()
+        for name, chore in self._chores.items():
+            found._register(name, _no_sooner(chore.next_after, rest(name)))(chore.work)
+        return found
+
     def names(self) -> list[str]:
         return sorted(self._chores)
 
     def get(self, name: str) -> Chore:
         return self._chores[name]
+
+
+def _no_sooner(next_after: Callable[[datetime], datetime], rest: timedelta) -> Callable[[datetime], datetime]:
+    return lambda now: max(next_after(now), now + rest)
 
 
 def _next_daily(now: datetime, at: time, zone: ZoneInfo) -> datetime:

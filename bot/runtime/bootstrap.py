@@ -140,6 +140,7 @@ def build(
     settings: Settings, *, engine: Engine | None = None, clock: Clock | None = None,
     bell: "bells.Doorbell | bells.SilentBell | None" = None, gateways: Mapping[str, Gateway] | None = None,
     studio: Studio | None = None, voice: Voice | None = None, pay: PayGateways | None = None,
+    certificates: Certificates | None = None,
 ) -> Runtime:
     """Put a process together. Production gives settings only; tests give fakes for what would call out."""
     # One for every thread: a connection above pool_size is closed after each use and opened anew for the next.
@@ -165,7 +166,7 @@ def build(
         points.PointRules: points.load((ASSETS / "points.toml").read_text("utf-8")),
         Library: library,
         OccasionRules: calendar.load((ASSETS / "occasions.toml").read_text("utf-8")),
-        Studio: studio, Photos: Photos(), Certificates: certificates(),
+        Studio: studio, Photos: Photos(), Certificates: certificates or shop_certificates(),
         Policy: load_policy(ASSETS / "notices.toml"), Offers: offers,
         Vault: Vault(*settings.vault_keys()),
         Wording: Wording.load((ASSETS / "sensitive_words.toml").read_text("utf-8")),
@@ -197,7 +198,7 @@ def open_shop(runtime: Runtime, plan: Plan | None = None) -> None:
 
 
 @cache
-def certificates() -> Certificates:
+def shop_certificates() -> Certificates:
     """One a process: its backs take a second each to draw."""
     return Certificates(ASSETS / "certificates")
 

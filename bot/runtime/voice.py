@@ -64,6 +64,10 @@ class Voice:
         """Every key with its placeholders."""
         return {key: wanted for key, (_, wanted) in self._texts.items()}
 
+    def written(self) -> dict[str, str]:
+        """Every text by its key as it is written, with its placeholders unfilled."""
+        return {key: text for key, (text, _) in self._texts.items()}
+
     def _take(self, file: str, key: str, entry: dict[str, Any]) -> Iterator[str]:
         wanted = frozenset(entry.get("args", []))
         written = entry["text"]

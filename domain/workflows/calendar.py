@@ -181,7 +181,8 @@ _STAR = text(f"""
 
 
 def star(session: Session, rules: OccasionRules, now: datetime) -> int:
-    """Who sold most, net and directly, in the month that is over: once a month."""
+    """Who sold most, net and directly, in the month that is over: once a month. Whoever is frozen is passed over: the
+    shop does not praise in public what it is looking into."""
     first = business_date(now).replace(day=1)
     last = (first - timedelta(days=1)).replace(day=1)
     key = f"{last:%Y-%m}"

@@ -10,6 +10,7 @@ import click
 
 from bot.runtime.cli.common import acting, as_option, json_option, print_json, shop, stamp
 from bot.runtime.cli.journey_trials import MAX_ID, counts, journey_of, pair, preview, simulate, vocabulary_of
+from bot.runtime.cli.rehearsals import rehearse
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -33,6 +34,7 @@ def journey() -> None:
 
 journey.add_command(preview)
 journey.add_command(simulate)
+journey.add_command(rehearse)
 
 
 @journey.command("list")

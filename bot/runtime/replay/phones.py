@@ -1,0 +1,155 @@
+"""The phones of everybody, and the platform between them and the shop, with its real rules.
+
+The platform counts rights by itself, from what people do: a message allows 5 customer messages in 48 hours; a follow, a
+scan or a tap on the menu 3 within a minute. It refuses whoever left, is busy now and then, loses an answer, and has a
+quota a day. What it holds is what an auditor may read: nothing here comes from the shop's tables.
+"""
+
+import random
+import re
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from threading import Lock
+from typing import Any, Literal
+
+from bot.kit.gateway import GatewayError, Outcome, SceneCode, SendResult
+from domain.shared.clock import Clock, business_date, day_starts
+
+What = Literal["said", "tapped", "followed", "scanned", "left", "reply", "text", "picture", "refused"]
+ACTS: frozenset[What] = frozenset({"said", "tapped", "followed", "scanned"})
+"""What people do that shows them awake and opens a right."""
+PUSHES: frozenset[What] = frozenset({"text", "picture"})
+"""What the shop sent by itself, outside the answer to a callback."""
+
+MESSAGE_RIGHTS, MESSAGE_SPAN = 5, timedelta(hours=48)
+TAP_RIGHTS, TAP_SPAN = 3, timedelta(minutes=1)
+NO_RIGHT, USED_UP, GONE, BUSY, QUOTA = 45015, 45047, 43004, -1, 45009
+
+URL = re.compile(rb"http://weixin\.qq\.com/q/\S+")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the log of a phone. ``code``: the platform's number when it refused what the shop sent."""
+
+    at: datetime
+    openid: str
+    what: What
+    content: str
+    code: int = 0
+
+
+@dataclass(slots=True)
+class _Chat:
+    follows: bool = False
+    messages: int = 0
+    messages_until: datetime | None = None
+    taps: int = 0
+    taps_until: datetime | None = None
+    picture: bytes = b""
+
+
+@dataclass
+class Phones:
+    """Implements ``bot.kit.gateway.Gateway``. ``busy`` and ``lost``: shares of the calls that the platform refuses for
+    a moment, and whose answer never comes back. ``quotas``: messages on a day of the shop; other days have none."""
+
+    account: str
+    clock: Clock
+    luck: random.Random
+    busy: float = 0.0
+    lost: float = 0.0
+    quotas: dict[Any, int] = field(default_factory=dict)
+    log: list[Line] = field(default_factory=list)
+    scenes: dict[str, str] = field(default_factory=dict)
+    _chats: dict[str, _Chat] = field(default_factory=lambda: defaultdict(_Chat))
+    _today: dict[Any, int] = field(default_factory=lambda: defaultdict(int))
+    _lock: Lock = field(default_factory=Lock)
+
+    def acts(self, openid: str, what: What, content: str) -> None:
+        """Somebody does something on their phone: it is logged, and opens what it opens."""
+        now, chat = self.clock.now(), self._chats[openid]
+        self.log.append(Line(now, openid, what, content))
+        if what == "left":
+            self._chats[openid] = _Chat(picture=chat.picture)
+            return
+        if what == "said":
+            chat.messages, chat.messages_until = MESSAGE_RIGHTS, now + MESSAGE_SPAN
+        else:
+            chat.follows |= what == "followed"
+            chat.taps, chat.taps_until = TAP_RIGHTS, now + TAP_SPAN
+
+    def answered(self, openid: str, content: str) -> None:
+        """The answer to a callback: it needs no right."""
+        self.log.append(Line(self.clock.now(), openid, "reply", content))
+
+    def follows(self, openid: str) -> bool:
+        return self._chats[openid].follows
+
+    def scene_of(self, openid: str) -> str:
+        """The scene behind the last poster on somebody's phone; '' when there is none."""
+        found = URL.search(self._chats[openid].picture)
+        return self.scenes.get(found[0].decode(), "") if found else ""
+
+    def send_text(self, openid: str, content: str) -> SendResult:
+        return self._send(openid, "text", content)
+
+    def send_image(self, openid: str, jpeg: bytes) -> SendResult:
+        result = self._send(openid, "picture", jpeg.decode("utf-8", "replace"))
+        if result.outcome is Outcome.SENT and URL.search(jpeg):
+            self._chats[openid].picture = jpeg
+        return result
+
+    def upload_image(self, jpeg: bytes) -> str:
+        return f"media-{len(jpeg)}"
+
+    def create_scene(self, scene: str, ttl_seconds: int) -> SceneCode:
+        if len(scene) > 64 or ttl_seconds > 2_592_000:
+            raise GatewayError(SendResult(Outcome.REJECTED, 40053))
+        url = f"http://weixin.qq.com/q/{len(self.scenes):06d}{scene[:8]}"
+        self.scenes[url] = scene
+        return SceneCode(f"ticket-{scene}", url, datetime.now(UTC) + timedelta(seconds=ttl_seconds))
+
+    def push_menu(self, menu: dict[str, Any]) -> None:
+        """Nobody looks at it here."""
+
+    def typing(self, openid: str) -> None:
+        """Nobody looks at it here."""
+
+    def _send(self, openid: str, what: What, content: str) -> SendResult:
+        with self._lock:
+            now = self.clock.now()
+            refused = self._refusal(openid, now)
+            if refused is not None:
+                self.log.append(Line(now, openid, "refused", content, refused.errcode))
+                return refused
+            self._today[business_date(now)] += 1
+            if self.luck.random() < self.lost:
+                if self.luck.random() < 0.5:
+                    self.log.append(Line(now, openid, what, content))
+                return SendResult(Outcome.UNKNOWN, detail="the answer was lost")
+            self.log.append(Line(now, openid, what, content))
+            return SendResult(Outcome.SENT)
+
+    def _refusal(self, openid: str, now: datetime) -> SendResult | None:
+        """Why the platform does not take a message; None when it does, and then the right is used."""
+        chat = self._chats[openid]
+        if not chat.follows:
+            return SendResult(Outcome.UNFOLLOWED, GONE)
+        quota = self.quotas.get(business_date(now))
+        if quota is not None and self._today[business_date(now)] >= quota:
+            midnight = day_starts(business_date(now + timedelta(days=1)))
+            return SendResult(Outcome.BACK_OFF, QUOTA, retry_at=datetime.now(UTC) + (midnight - now))
+        if self.luck.random() < self.busy:
+            return SendResult(Outcome.BACK_OFF, BUSY, retry_at=datetime.now(UTC) + timedelta(seconds=30))
+        if chat.taps and chat.taps_until and now < chat.taps_until:
+            chat.taps -= 1
+        elif chat.messages_until and now < chat.messages_until:
+            if not chat.messages:
+                return SendResult(Outcome.QUOTA_USED, USED_UP)
+            chat.messages -= 1
+        else:
+            return SendResult(Outcome.WINDOW_CLOSED, NO_RIGHT)
+        return None
+
