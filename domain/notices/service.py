@@ -72,7 +72,8 @@ def tell(session: Session, notice: Notice, now: datetime) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Leaving:
-    """A notice that is about to leave. ``reachable``: the person follows an account that we can write through."""
+    """A notice that is about to leave. ``reachable``: the person follows an account that we can write through.
+    ``planned``: a journey planned it; whatever its purpose, it is not said twice in a day."""
 
     effect_id: int
     person_id: int
@@ -81,6 +82,7 @@ class Leaving:
     reachable: bool
     digest: str = ""
     priority: int = 0
+    planned: bool = False
 
 
 _LOCK = text("select pg_advisory_xact_lock(1853582435, cast(:person % 2147483647 as int))")
@@ -120,6 +122,10 @@ _BEHIND = text("""
     select exists (select from outbox o where o.queue = 'notice' and o.state in ('waiting', 'running')
                       and o.due_at <= :since and o.payload ->> 'purpose' in ('answer', 'money', 'service'))""")
 
+_REPEATED = text("""
+    select exists (select from notice_slot s where s.person_id = :person and s.digest = :digest and s.digest <> ''
+                      and s.taken_at > :day_ago and s.effect_id <> :effect)""")
+
 _TAKE = text("""
     insert into notice_slot (effect_id, person_id, purpose, digest, taken_at)
     values (:effect, :person, :purpose, :digest, :now)
@@ -127,11 +133,11 @@ _TAKE = text("""
 
 
 def decide(session: Session, one: Leaving, policy: Policy, now: datetime) -> Verdict:
-    """Judge a notice that is about to leave. ``send`` for a capped purpose takes a slot in this transaction; give it
-    back with ``release`` when the message surely did not arrive."""
+    """Judge a notice that is about to leave. ``send`` for a capped purpose, or of a journey, takes a slot in this
+    transaction; give it back with ``release`` when the message surely did not arrive."""
     found = facts(session, one, policy, now)
     verdict = judge(found, policy)
-    if verdict.what == "send" and one.purpose == "marketing":
+    if verdict.what == "send" and (one.purpose == "marketing" or one.planned):
         session.execute(_TAKE, {"effect": one.effect_id, "person": one.person_id, "purpose": one.purpose,
                                 "digest": one.digest, "now": now})
     return verdict
@@ -148,7 +154,16 @@ def facts(session: Session, one: Leaving, policy: Policy, now: datetime) -> Fact
         less=bool(row.less), switched_off=row.switched_off, paused_until=row.paused_until,
         quiet=(row.quiet_from, row.quiet_until) if row.quiet_from else None, spread=place_of(one.person_id),
     )
-    return known if one.purpose != "marketing" else _capped(session, one, known, policy)
+    if one.purpose == "marketing":
+        return _capped(session, one, known, policy)
+    return known if not one.planned else replace(known, repeated=_repeated(session, one, now))
+
+
+def _repeated(session: Session, one: Leaving, now: datetime) -> bool:
+    """Whether the person heard the very same within a day: two parcels of one product bring one set of advice."""
+    session.execute(_LOCK, {"person": one.person_id})
+    return bool(session.execute(_REPEATED, {"person": one.person_id, "digest": one.digest, "effect": one.effect_id,
+                                            "day_ago": now - timedelta(days=1)}).scalar())
 
 
 def _capped(session: Session, one: Leaving, known: Facts, policy: Policy) -> Facts:

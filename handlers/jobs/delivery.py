@@ -54,7 +54,7 @@ def deliver(ctx: JobContext, effect: Claimed, purpose: Purpose, account: str, se
             return objection
         name, openid = _address(ctx, session, effect.person_id, account)
         leaving = notices.Leaving(effect.id, effect.person_id, purpose, effect.expires_at, bool(openid),
-                                  _says(effect), effect.payload.get("priority", 0))
+                                  _says(effect), effect.payload.get("priority", 0), bool(effect.payload.get("guard")))
         verdict = notices.decide(session, leaving, ctx.tool(Policy), ctx.now())
         if verdict.what != "send":
             return _not_now(verdict)
