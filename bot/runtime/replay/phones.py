@@ -114,6 +114,9 @@ class Phones:
     def push_menu(self, menu: dict[str, Any]) -> None:
         """Nobody looks at it here."""
 
+    def page_ticket(self) -> str:
+        return "no page is opened in a rehearsal"
+
     def typing(self, openid: str) -> None:
         """Nobody looks at it here."""
 
