@@ -70,7 +70,7 @@ class Page:
         self.openid = {one["name"]: one["openid"] for one in sim.get("/api/state")["people"]}
 
     def wait(self, check: Callable[[], Any]) -> Any:
-        return WebDriverWait(self.driver, 12, 0.05, ignored_exceptions=[Exception]).until(lambda _: check())
+        return WebDriverWait(self.driver, 30, 0.05, ignored_exceptions=[Exception]).until(lambda _: check())
 
     def find(self, test: str, within: str = "") -> WebElement:
         mark = f'{within} [data-test="{test}"]'
