@@ -17,6 +17,11 @@ class Copy(Protocol):
         """Whether there is a text of that key."""
         ...
 
+    def parts(self, prefix: str, facts: Mapping[str, object]) -> dict[str, str]:
+        """The texts right below ``prefix`` (``card.money.earned``) by their last name, each filled with those of
+        ``facts`` that it names; {} when there are none. Raises CopyError when a fact is missing."""
+        ...
+
     def explain(self, code: str, facts: Mapping[str, object]) -> str:
         """What an operator reads when a rule refused: the text ``error.<code>`` with those of ``facts`` that it names,
         or a general one with the code."""

@@ -48,6 +48,16 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
+class PlatformEvent:
+    """An event that is not our own word: one of the platform's names, in small letters (subscribe_msg_popup_event)."""
+
+    names: tuple[str, ...]
+
+    def matches(self, ctx: Context) -> bool:
+        return ctx.message.event == "other" and str(ctx.message.data.get("raw_event", "")).lower() in self.names
+
+
+@dataclass(frozen=True, slots=True)
 class Kind:
     """The kind of message: text, image, voice, location, event …"""
 

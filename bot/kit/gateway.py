@@ -1,5 +1,6 @@
 """What the outside can do for us, and how it may refuse. Implemented in bot.runtime.gateways, faked in tests."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -16,6 +17,8 @@ class Outcome(StrEnum):
     MUTED = "muted"                      # 48002: the person switched messages off
     BACK_OFF = "back_off"                # 45009, 45011, -1, 5xx: try again at ``retry_at``
     CONFIG = "config"                    # 40164, 40243, 40013, 40125, 48001, 48004, 50002, bad token: a person must act
+    NOT_ALLOWED = "not_allowed"          # 43101: the person said no to this template, or the token was used up
+    BAD_TEMPLATE = "bad_template"        # 47003, 40036, 40037, 41030 of a card: a person must mend the template
     REJECTED = "rejected"                # 45002, 45008, 40007 after re-upload, 47003: our own fault
     UNKNOWN = "unknown"                  # timed out after sending: may have arrived, never repeat blindly
 
@@ -26,6 +29,16 @@ class SendResult:
     errcode: int = 0
     detail: str = ""                     # safe for logs and console: no token, no personal data
     retry_at: datetime | None = None     # real time, for BACK_OFF
+    message_id: str = ""                 # the platform's, of a card: it reports by it
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A notice as the fields of a template. ``values`` fit their fields; ``page``: what a tap opens, '' for nothing."""
+
+    template_id: str
+    values: Mapping[str, str]
+    page: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +71,14 @@ class Gateway(Protocol):
 
     def send_image(self, openid: str, jpeg: bytes) -> SendResult:
         """Uploads (or takes the media cache) and sends; a stale media id is uploaded again once."""
+        ...
+
+    def send_template(self, openid: str, card: Card, client_id: str) -> SendResult:
+        """A template message; ``client_id`` (32 characters at most) lets the platform drop a repetition."""
+        ...
+
+    def send_subscription(self, openid: str, card: Card) -> SendResult:
+        """A subscription notice: uses up one permission that the person gave."""
         ...
 
     def upload_image(self, jpeg: bytes) -> str:

@@ -11,38 +11,20 @@ import ipaddress
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_type_hints
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from bot.runtime import pem
+from bot.runtime.faulty import Fault, Faulty
 from bot.runtime.secret import Secret
+from domain.subscriptions.rules import TEMPLATE_ID
 
 ACCOUNT_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 """Names end up in webhook paths."""
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """One thing that is wrong in the settings: where, what, and how to mend it. Never quotes a secret."""
-
-    where: str
-    problem: str
-    remedy: str
-
-    def __str__(self) -> str:
-        return f"{self.where} {self.problem}. {self.remedy[:1].upper()}{self.remedy[1:]}."
-
-
-class Faulty(ValueError):
-    """A single value is not usable; ``problem`` and ``remedy`` go into the Fault."""
-
-    def __init__(self, problem: str, remedy: str) -> None:
-        super().__init__(problem)
-        self.problem, self.remedy = problem, remedy
 
 
 def _pattern(expression: str, remedy: str) -> Callable[[Any], str]:
@@ -147,6 +129,13 @@ def aes_key(raw: Any) -> Secret:
     return Secret(raw)
 
 
+def _template_ids(raw: Any) -> Mapping[str, str]:
+    given = raw.values() if isinstance(raw, dict) else [None]
+    if not all(isinstance(one, str) and TEMPLATE_ID.fullmatch(one) for one in given):
+        raise Faulty("is not a table of template ids", "写成 earned = \"公众平台「模板消息」里该模板的完整模板ID\"")
+    return dict(raw)
+
+
 # A field of the dataclasses below is Annotated with what checks and converts its raw value.
 _Text = Annotated[str, _pattern(r"(?s).*\S.*", "write some text")]
 _AppId = Annotated[str, _pattern(r"wx[0-9A-Za-z]{1,62}", "copy the AppID, wx and 16 characters")]
@@ -184,6 +173,7 @@ class WeChatAccount:
     type: Annotated[str, _one_of("service", "subscription")] = "service"
     mode: Annotated[str, _one_of("safe", "compatible", "plain")] = "safe"
     api_base: _BaseUrl = "https://api.weixin.qq.com"
+    templates: Annotated[Mapping[str, str], _template_ids] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,9 +304,10 @@ def _read(kind: type[T], table: Any, where: str, base: Path, faults: list[Fault]
             values[key] = fields[key](raw)
         except Faulty as fault:
             faults.append(Fault(f"{where}.{written.get(key, key)}", fault.problem, fault.remedy))
-    for field in dataclasses.fields(kind):  # type: ignore[arg-type]
-        if field.name in fields and field.name not in given and field.default is dataclasses.MISSING:
-            faults.append(Fault(f"{where}.{field.name}", "is missing", f"add it to [{where}]"))
+    for one in dataclasses.fields(kind):  # type: ignore[arg-type]
+        needed = one.default is dataclasses.MISSING and one.default_factory is dataclasses.MISSING
+        if needed and one.name in fields and one.name not in given:
+            faults.append(Fault(f"{where}.{one.name}", "is missing", f"add it to [{where}]"))
     return kind(*name, **values) if len(faults) == before else None
 
 

@@ -26,7 +26,7 @@ from bot.pictures.certificate import Certificates
 from bot.pictures.photos import Photos
 from bot.pictures.studio import Studio
 from bot.runtime import bell as bells
-from bot.runtime import metrics
+from bot.runtime import cards, metrics
 from bot.runtime.channels.wechat import AccountKeys
 from bot.runtime.chores import ChoreRunner
 from bot.runtime.context import ProcessContext
@@ -49,6 +49,7 @@ from domain.journeys.library import Library
 from domain.materials.kits import Kits
 from domain.memberships import rules as memberships
 from domain.notices.rules import Policy
+from domain.platform.budgets import Budgets
 from domain.points import rules as points
 from domain.rewards import programme
 from domain.rewards.programme import Programme
@@ -59,6 +60,7 @@ from domain.roles.rules import Titles
 from domain.shared.clock import Clock, OffsetClock, SystemClock
 from domain.shared.seal import Seal
 from domain.shared.wording import Wording
+from domain.subscriptions.rules import Catalogue
 from domain.vault.seal import Vault
 from domain.workflows import calendar
 from domain.workflows.calendar import OccasionRules
@@ -168,6 +170,7 @@ def build(
         OccasionRules: calendar.load((ASSETS / "occasions.toml").read_text("utf-8")),
         Studio: studio, Photos: Photos(), Certificates: certificates or shop_certificates(),
         Policy: load_policy(ASSETS / "notices.toml"), Offers: offers,
+        Catalogue: cards.load(settings, voice), Budgets: Budgets.load((ASSETS / "budgets.toml").read_text("utf-8")),
         Vault: Vault(*settings.vault_keys()),
         Wording: Wording.load((ASSETS / "sensitive_words.toml").read_text("utf-8")),
         Links: Links(settings.key("personal links"), settings.public_url, real_time),

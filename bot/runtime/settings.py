@@ -15,8 +15,6 @@ from bot.runtime import embedded
 from bot.runtime.accounts import (
     Accounts,
     ApiSource,
-    Fault,
-    Faulty,
     PayAccount,
     Shop,
     WeChatAccount,
@@ -26,6 +24,7 @@ from bot.runtime.accounts import (
     parse_accounts,
     read_accounts,
 )
+from bot.runtime.faulty import Fault, Faulty
 from bot.runtime.pem import demo_pairs
 from bot.runtime.secret import MIN_KEY_LENGTH, Secret, derive, kept_key
 

@@ -223,6 +223,13 @@ def keep(session: Session, effect_id: int, **found: Any) -> None:
                     {"found": json.dumps(found), "effect": effect_id})
 
 
+def wake(session: Session, person_id: int, now: datetime) -> None:
+    """What waited for a right is due: one may be there now."""
+    if session.execute(text("select wake_notices(:person, :now)"), {"person": person_id, "now": now}).scalar():
+        outbox.ring(session, "notice")
+        outbox.ring(session, "slow")
+
+
 def still_waits(session: Session, effect_id: int) -> bool:
     """Whether nobody has gathered the notice since it was claimed."""
     state = session.execute(text("select state from outbox where id = :effect"), {"effect": effect_id}).scalar()

@@ -4,7 +4,7 @@ Times of tokens, media and holds are *real* time (the platform judges them by it
 times of rights are *business* time like the messages that opened them.
 """
 
-from datetime import datetime
+from datetime import date, datetime
 
 from sqlalchemy import BigInteger, CheckConstraint, Index
 from sqlalchemy.orm import Mapped, mapped_column
@@ -85,3 +85,18 @@ class SendRight(Base):
     message_until: Mapped[datetime | None]
     tap_left: Mapped[int] = mapped_column(BigInteger, server_default="0")
     tap_until: Mapped[datetime | None]
+
+
+class PlatformBudget(Base):
+    """What an api was used for today (Beijing), when it is open for marketing again, and the moment up to which its
+    pace is used up. Real time. See ``budgets``."""
+
+    __tablename__ = "platform_budget"
+    __table_args__ = (CheckConstraint("used >= 0", name="used"),)
+
+    app_id: Mapped[str] = mapped_column(primary_key=True)
+    api: Mapped[str] = mapped_column(primary_key=True)
+    day: Mapped[date]
+    used: Mapped[int] = mapped_column(server_default="0")
+    marketing_until: Mapped[datetime | None]
+    next_at: Mapped[datetime]

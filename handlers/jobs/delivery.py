@@ -1,30 +1,44 @@
 """The one way out to a person: judged by the notice policy, paid with a right to send, and its outcome kept.
 
-Chat messages carry no idempotency key at the platform. So the attempt is recorded before the call, and an
+Messages carry no idempotency key at the platform. So the attempt is recorded before the call, and an
 attempt whose end nobody saw counts as sent: nobody is told twice; the row says ``maybe_sent``.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
+
+import structlog
 
 from bot.kit.gateway import Gateway, Outcome, SendResult
 from bot.kit.jobs import Claimed, Done, Ended, JobContext, Later, Refused
 from domain.journeys import guard as journeys
 from domain.journeys.library import Library
 from domain.notices import service as notices
-from domain.notices.rules import Policy, Purpose, Verdict
+from domain.notices.rules import Policy, Purpose, Verdict, place_of
 from domain.people import queries as people
 from domain.people import service as people_service
 from domain.people.rules import IdentityRef
+from domain.platform import budgets
 from domain.platform import service as platform
+from domain.subscriptions import service as subscriptions
+from domain.subscriptions.rules import CHANNELS, KIND_NOT_ALLOWED
+from handlers.jobs import ways
+from handlers.jobs.ways import Errand, Says, Tried, Way
+
+log = structlog.get_logger(__name__)
 
 CONFIG_PAUSE = timedelta(minutes=5)
 """How long to wait for a person to mend a refused account before trying again."""
 
+TEMPLATE_PAUSE = timedelta(hours=6)
+"""How long a template that the platform refuses is left alone; real time. ``notice mended`` ends it."""
+
 PAUSE_OF_JOURNEY = timedelta(minutes=15)
 """How long a message of a paused journey waits before it is asked again; it never outlives its expiry."""
+
+JITTER = timedelta(seconds=20)
+"""What waits for an interface comes back over so long, everybody at their own moment."""
 
 ANSWERS_RESERVE = 1
 """Rights that unasked messages leave alone: what a person asks for must not wait behind what we want to tell."""
@@ -32,22 +46,31 @@ ANSWERS_RESERVE = 1
 PICTURES_RESERVE = 3
 """Rights that pictures nobody asked for leave alone: news of money and orders goes before a certificate."""
 
+DAILY_QUOTA = 45009
+
 Send = Callable[[Gateway, str], SendResult]
 
 
-@dataclass(frozen=True, slots=True)
-class Paid:
-    """Where a message went and which right it used."""
-
-    account: str
-    openid: str
-    right: platform.Right
-
-
-def deliver(ctx: JobContext, effect: Claimed, purpose: Purpose, account: str, send: Send) -> Ended:
-    """Send one message to the effect's person now, or say why not. ``send`` makes exactly one customer message."""
+def deliver(ctx: JobContext, effect: Claimed, purpose: Purpose, account: str, send: Send,
+            says: Says | None = None) -> Ended:
+    """Send one message to the effect's person now, or say why not. ``send`` makes exactly one customer message;
+    ``says`` lets it leave as a card where no window is open and its kind is allowed."""
     if effect.result.get("sending_at"):
         return Done({"maybe_sent": True})
+    tried = Tried()
+    for _ in CHANNELS:
+        found = _find(ctx, effect, purpose, account, says, tried)
+        if not isinstance(found, tuple):
+            return found
+        ended = _take(ctx, *found, tried, send)
+        if ended is not None:
+            return ended
+    return _nothing_open(ctx, effect, purpose, tried)
+
+
+def _find(ctx: JobContext, effect: Claimed, purpose: Purpose, account: str, says: Says | None,
+          tried: Tried) -> tuple[Errand, Way] | Ended:
+    """Judge the message and take what its way needs, in one transaction."""
     assert effect.person_id is not None
     with ctx.begin() as session:
         if (objection := _objection(ctx, session, effect)) is not None:
@@ -58,12 +81,54 @@ def deliver(ctx: JobContext, effect: Claimed, purpose: Purpose, account: str, se
         verdict = notices.decide(session, leaving, ctx.tool(Policy), ctx.now())
         if verdict.what != "send":
             return _not_now(verdict)
-        right = platform.take(session, name, openid, ctx.now(), reserve=_reserve(effect, purpose))
-        if right is None:
-            notices.release(session, effect.id)
-            return Refused(notices.NO_RIGHT) if purpose == "marketing" else Later(notices.NO_RIGHT, None)
-    ctx.note(effect, sending_at=ctx.real_now().isoformat())
-    return _ended(ctx, effect, Paid(name, openid, right), send(ctx.gateway(name), openid))
+        errand = Errand(effect, purpose, name, openid, _reserve(effect, purpose), says)
+        way = ways.choose(ctx, session, errand, tried)
+        if way is not None:
+            return errand, way
+        notices.release(session, effect.id)
+    return _nothing_open(ctx, effect, purpose, tried)
+
+
+def _take(ctx: JobContext, errand: Errand, way: Way, tried: Tried, send: Send) -> Ended | None:
+    """Send by this way. None: it was closed after all, and ``tried`` says why."""
+    if (over := ways.over_budget(ctx, errand, way)) is not None:
+        return _wait_for_budget(ctx, errand, way, over, tried)
+    ctx.note(errand.effect, sending_at=ctx.real_now().isoformat())
+    result = _call(ctx.gateway(errand.account), errand, way, send)
+    return _ended(ctx, errand, way, tried, result)
+
+
+def _call(gateway: Gateway, errand: Errand, way: Way, send: Send) -> SendResult:
+    if way.card is None:
+        return send(gateway, errand.openid)
+    if way.channel == "subscription":
+        return gateway.send_subscription(errand.openid, way.card)
+    return gateway.send_template(errand.openid, way.card, f"huitou{errand.effect.id}")
+
+
+def _wait_for_budget(ctx: JobContext, errand: Errand, way: Way, over: budgets.Refused, tried: Tried) -> Ended | None:
+    """A pace is waited for; a day that is used up sends money and service by another way, if there is one."""
+    reason, at = f"budget_{over.why}", ctx.now() + over.wait + _jitter(errand)
+    with ctx.begin() as session:
+        ways.give_back(session, errand, way)
+        notices.release(session, errand.effect.id)
+    if over.why == "pace":
+        return Later(reason, at)
+    tried.wait(way.channel, reason, at)
+    return None
+
+
+def _nothing_open(ctx: JobContext, effect: Claimed, purpose: Purpose, tried: Tried) -> Ended:
+    """No way is open: wait for the one that opens by itself, for the person, or not at all."""
+    ctx.note(effect, ways=tried.refused)
+    if tried.again is not None:
+        reason, at = tried.again
+        if purpose == "marketing" and effect.expires_at is not None and effect.expires_at <= at:
+            return Refused(reason, {"ways": tried.refused})
+        return Later(reason, at)
+    if purpose != "marketing":
+        return Later(notices.NO_RIGHT, None)
+    return Refused(KIND_NOT_ALLOWED if KIND_NOT_ALLOWED in tried.refused.values() else notices.NO_RIGHT)
 
 
 def _reserve(effect: Claimed, purpose: Purpose) -> int:
@@ -99,27 +164,25 @@ def _not_now(verdict: Verdict) -> Ended:
     return Later(verdict.reason, verdict.at) if verdict.what == "hold" else Refused(verdict.reason)
 
 
-def _ended(ctx: JobContext, effect: Claimed, paid: Paid, result: SendResult) -> Ended:
-    facts = {"outcome": result.outcome.value, "errcode": result.errcode, "account": paid.account}
+def _ended(ctx: JobContext, errand: Errand, way: Way, tried: Tried, result: SendResult) -> Ended | None:
+    effect = errand.effect
+    facts: dict[str, Any] = {"outcome": result.outcome.value, "errcode": result.errcode, "account": errand.account,
+                             "way": way.channel}
+    facts |= {"ways": tried.refused} if tried.refused else {}
     match result.outcome:
         case Outcome.SENT:
-            return Done(facts)
+            return Done({**facts, "message_id": result.message_id} if result.message_id else facts)
         case Outcome.UNKNOWN:
             return Done({**facts, "maybe_sent": True})
-        case Outcome.WINDOW_CLOSED | Outcome.QUOTA_USED:
-            with ctx.begin() as session:
-                platform.close(session, paid.account, paid.openid)
-                notices.release(session, effect.id)
-            return _again(ctx, effect, notices.NO_RIGHT, None)
         case Outcome.UNFOLLOWED:
             with ctx.begin() as session:
-                gone = IdentityRef("openid", paid.openid, ctx.app_ids[paid.account])
+                gone = IdentityRef("openid", errand.openid, ctx.app_ids[errand.account])
                 people_service.unfollow(session, gone, ctx.now())
             return Refused("unfollowed", facts)
         case Outcome.BACK_OFF:
-            return _pay_back(ctx, effect, paid, f"back_off:{result.errcode}", _delay(ctx, result))
-        case Outcome.CONFIG:
-            return _pay_back(ctx, effect, paid, f"config:{result.errcode}", CONFIG_PAUSE)
+            return _backed_off(ctx, errand, way, tried, result)
+        case Outcome.CONFIG if way.card is None:
+            return _pay_back(ctx, errand, way, f"config:{result.errcode}", CONFIG_PAUSE)
         case Outcome.MUTED | Outcome.REJECTED:
             assert effect.person_id is not None
             with ctx.begin() as session:
@@ -127,6 +190,47 @@ def _ended(ctx: JobContext, effect: Claimed, paid: Paid, result: SendResult) -> 
                 if result.outcome is Outcome.MUTED:
                     notices.muted(session, effect.person_id, ctx.tool(Policy), ctx.now())
             return Refused(f"{result.outcome.value}:{result.errcode}", facts)
+        case _:
+            _closed(ctx, errand, way, tried, result)
+            return None
+
+
+def _closed(ctx: JobContext, errand: Errand, way: Way, tried: Tried, result: SendResult) -> None:
+    """The platform says that this way is shut: remember it, and let the next be tried."""
+    tried.refused[way.channel] = f"{result.outcome.value}:{result.errcode}"
+    with ctx.begin() as session:
+        notices.release(session, errand.effect.id)
+        if result.outcome in (Outcome.WINDOW_CLOSED, Outcome.QUOTA_USED):
+            platform.close(session, errand.account, errand.openid)
+            tried.refused[way.channel] = notices.NO_RIGHT
+        elif way.card is not None:
+            ways.give_back(session, errand, way)
+            if result.outcome is Outcome.NOT_ALLOWED:
+                subscriptions.lose(session, errand.account, errand.openid, way.card.template_id, subscriptions.REFUSED,
+                                   ctx.now())
+            else:
+                alarm, until = ways.alarm_of(way.channel, way.card.template_id), ctx.real_now() + TEMPLATE_PAUSE
+                platform.hold_back(session, ctx.app_ids[errand.account], alarm, Outcome.CONFIG.value, result.errcode,
+                                   result.detail, until)
+                log.error("notice.template_refused", channel=way.channel, template=way.card.template_id,
+                          errcode=result.errcode, key=errand.says.key if errand.says else "")
+    ctx.note(errand.effect, sending_at=None)
+
+
+def _backed_off(ctx: JobContext, errand: Errand, way: Way, tried: Tried, result: SendResult) -> Ended | None:
+    """A short rest is waited for; one until midnight closes marketing there, and the rest looks for another way."""
+    if result.errcode == DAILY_QUOTA:
+        with ctx.begin() as session:
+            budgets.close_marketing(session, ctx.app_ids[errand.account], ways.API[way.channel], ctx.real_now())
+    pause, reason = _delay(ctx, result), f"back_off:{result.errcode}"
+    if pause <= ways.LONG:
+        return _pay_back(ctx, errand, way, reason, pause + _jitter(errand))
+    with ctx.begin() as session:
+        ways.give_back(session, errand, way)
+        notices.release(session, errand.effect.id)
+    ctx.note(errand.effect, sending_at=None)
+    tried.wait(way.channel, reason, ctx.now() + pause)
+    return None
 
 
 def _delay(ctx: JobContext, result: SendResult) -> timedelta:
@@ -135,15 +239,15 @@ def _delay(ctx: JobContext, result: SendResult) -> timedelta:
     return max(pause, timedelta(seconds=1))
 
 
-def _pay_back(ctx: JobContext, effect: Claimed, paid: Paid, reason: str, pause: timedelta) -> Ended:
-    """Nothing left: the right is returned and the message tried again after ``pause``."""
+def _jitter(errand: Errand) -> timedelta:
+    return JITTER * place_of(errand.effect.id) / 1000
+
+
+def _pay_back(ctx: JobContext, errand: Errand, way: Way, reason: str, pause: timedelta) -> Ended:
+    """Nothing left: what it took is returned and the message tried again after ``pause``. The call surely did not
+    deliver, so the record of the attempt is withdrawn."""
     with ctx.begin() as session:
-        platform.give_back(session, paid.account, paid.openid, paid.right)
-        notices.release(session, effect.id)
-    return _again(ctx, effect, reason, ctx.now() + pause)
-
-
-def _again(ctx: JobContext, effect: Claimed, reason: str, at: datetime | None) -> Ended:
-    """The call surely did not deliver, so the record of the attempt is withdrawn."""
-    ctx.note(effect, sending_at=None)
-    return Later(reason, at)
+        ways.give_back(session, errand, way)
+        notices.release(session, errand.effect.id)
+    ctx.note(errand.effect, sending_at=None)
+    return Later(reason, ctx.now() + pause)

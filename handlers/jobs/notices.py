@@ -5,6 +5,7 @@ from typing import Any
 from bot.kit.jobs import Claimed, Ended, JobContext, Jobs, Refused
 from domain.notices import service as notices
 from handlers.jobs.delivery import deliver
+from handlers.jobs.ways import Says
 
 jobs = Jobs()
 
@@ -29,7 +30,7 @@ def send_text(ctx: JobContext, effect: Claimed) -> Ended:
             key, facts = gathered
     content = ctx.copy.render(key, **facts)
     return deliver(ctx, effect, payload["purpose"], payload["account"],
-                   lambda gateway, openid: gateway.send_text(openid, content))
+                   lambda gateway, openid: gateway.send_text(openid, content), Says(key, facts))
 
 
 def _gather(ctx: JobContext, effect: Claimed) -> tuple[str, dict[str, Any]] | tuple[()] | None:

@@ -160,6 +160,7 @@ CHINESE = {
     "domain/commissions/queries.py": "reads amounts as people write them",
     "domain/shared/amounts.py": "reads amounts as people write them",
     "domain/notices/hours.py": "reads hours of the day as people write them",
+    "domain/subscriptions/rules.py": "the platform's own signs of amounts and dates",
     "domain/shared/wording.py": "ornaments are compared, not said",
     "domain/settlements/rules.py": "reads months as people write them",
 }

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from bot.kit.gateway import GatewayError, Outcome, SceneCode, SendResult
+from bot.kit.gateway import Card, GatewayError, Outcome, SceneCode, SendResult
 
 TICKET = "sM4AOVdWfPE4DxkXGEs8VMCPGGVi4C3VM0P37wVUCFvkVAy_90u5h9nbSlYy3-Sl-HhTdfl2fzFy1AOcHKP7qg"
 
@@ -19,12 +19,27 @@ class FakeGateway:
     scenes: dict[str, str] = field(default_factory=dict)
     menus: list[dict[str, Any]] = field(default_factory=list)
     refusals: deque[SendResult] = field(default_factory=deque)
+    cards: list[tuple[str, str, Card]] = field(default_factory=list)
+    """(openid, template or subscription, card) of every card that left."""
 
     def send_text(self, openid: str, content: str) -> SendResult:
         return self._send(openid, "text", content)
 
     def send_image(self, openid: str, jpeg: bytes) -> SendResult:
         return self._send(openid, "image", jpeg)
+
+    def send_template(self, openid: str, card: Card, client_id: str) -> SendResult:
+        return self._card(openid, "template", card)
+
+    def send_subscription(self, openid: str, card: Card) -> SendResult:
+        return self._card(openid, "subscription", card)
+
+    def _card(self, openid: str, kind: str, card: Card) -> SendResult:
+        result = self._send(openid, kind, "\n".join([f"[{kind}]", *card.values.values()]))
+        if result.outcome is not Outcome.SENT:
+            return result
+        self.cards.append((openid, kind, card))
+        return SendResult(Outcome.SENT, message_id=str(len(self.cards)))
 
     def upload_image(self, jpeg: bytes) -> str:
         return f"media-{len(jpeg)}"

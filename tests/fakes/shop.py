@@ -50,6 +50,12 @@ def voice() -> Voice:
     return Voice(bootstrap.ASSETS / "copy")
 
 
+def without_templates(config: settings.Settings) -> settings.Settings:
+    """The same shop before it has added templates on the platform: every notice needs a window."""
+    wechat = {name: replace(one, templates={}) for name, one in config.accounts.wechat.items()}
+    return replace(config, accounts=replace(config.accounts, wechat=wechat))
+
+
 @dataclass
 class Shop:
     """The shop under test. ``work()`` does what the workers would have done by now."""
@@ -63,14 +69,18 @@ class Shop:
     pay: FakePay = field(kw_only=True)
 
     @classmethod
-    def open(cls, home: Path, database_url: str, clock: FixedClock, *, pay_port: int = 0, port: int = 0) -> "Shop":
-        """``port``: where a test serves this shop. ``pay_port``: the same, paid by the simulator's WeChat Pay."""
+    def open(cls, home: Path, database_url: str, clock: FixedClock, *, pay_port: int = 0, port: int = 0,
+             cards: bool = False) -> "Shop":
+        """``port``: where a test serves this shop. ``pay_port``: the same, paid by the simulator's WeChat Pay.
+        ``cards``: the account has templates, so that some notices leave without a window."""
         given = {"HUITOU_HOME": str(home), "DATABASE_URL": database_url, "HUITOU_DEMO": "1"}
         if pay_port or port:
             given["PORT"] = str(pay_port or port)
         if pay_port:
             make_demo_pairs(home)
         config = settings.load(given, home)
+        if not cards:
+            config = without_templates(config)
         gateway = FakeGateway(ACCOUNT)
         pay = FakePay(clock, "main", config.wechat[ACCOUNT].app_id)
         runtime = bootstrap.build(config, clock=clock, bell=SilentBell(), gateways={ACCOUNT: gateway}, studio=studio(),
@@ -221,7 +231,11 @@ class Person:
         assert len(self.heard) == since, self.heard[since:]
         return self
 
-    def _post(self, fields: dict[str, str]) -> "Person":
+    def tells(self, fields: dict[str, str], branch: str) -> "Person":
+        """An event of the platform with a branch of elements, written out."""
+        return self._post(fields, branch)
+
+    def _post(self, fields: dict[str, str], branch: str = "") -> "Person":
         self.acted_at = len(self.heard)
         config = self.shop.runtime.settings.wechat[ACCOUNT]
         assert config.encoding_aes_key is not None
@@ -229,7 +243,7 @@ class Person:
         tags = {"ToUserName": config.original_id, "FromUserName": self.openid, "CreateTime": stamp, **fields}
         if fields["MsgType"] == "event":
             tags["CreateTime"] = str(int(stamp) - next(self.shop.numbers) % 200)
-        inner = "<xml>" + "".join(f"<{k}><![CDATA[{v}]]></{k}>" for k, v in tags.items()) + "</xml>"
+        inner = "<xml>" + "".join(f"<{k}><![CDATA[{v}]]></{k}>" for k, v in tags.items()) + branch + "</xml>"
         crypto = WeChatCrypto(config.token.reveal(), config.encoding_aes_key.reveal(), config.app_id)
         outer = xmltodict.parse(crypto.encrypt_message(inner, nonce := secrets.token_hex(4), stamp))["xml"]
         answer = self.shop.client.post(f"/wechat/{ACCOUNT}", data=f"<xml><Encrypt>{outer['Encrypt']}</Encrypt></xml>",

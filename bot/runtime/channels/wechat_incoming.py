@@ -218,9 +218,12 @@ def _subscriptions(message: Node) -> list[dict[str, str]]:
 def _event_key(message: Node, sender: str, raw_event: str, raw_key: str, data: dict[str, Any]) -> str:
     """Events have no MsgId. The official hint (sender and second) would merge a follow with its scan.
 
-    Results of sending add the id of what was sent: several arrive for one person within a second.
+    Results of sending add the id of what was sent, answers to a question which templates: several arrive for one
+    person within a second.
     """
-    sent = [str(item.get("msg_id", "")) for item in data.get("items", [])] or [str(data.get("msg_id", ""))]
+    names = ("msg_id", "template_id", "subscribe_status")
+    sent = [" ".join(filter(None, (str(item.get(name, "")) for name in names))) for item in data.get("items", [])]
+    sent = sent or [str(data.get("msg_id", ""))]
     facts = (sender, _leaf(message, "CreateTime"), raw_event, raw_key, _leaf(message, "Ticket"), *sent)
     return "event:" + hashlib.sha256("\0".join(facts).encode()).hexdigest()[:40]
 

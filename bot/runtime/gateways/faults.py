@@ -54,6 +54,8 @@ EXPIRED_TOKEN = 42001
 TOKEN_CODES = frozenset({BAD_SECRET_OR_TOKEN, 40014, EXPIRED_TOKEN, 41001})
 DAILY_QUOTA = 45009
 MINUTE_QUOTA = 45011
+BAD_CARD_CODES = frozenset({40036, 40037, 41030, 47003})
+"""What is wrong with a template or its fields, when a card was sent."""
 
 OUTCOMES: dict[int, Outcome] = {
     45015: Outcome.WINDOW_CLOSED,
@@ -61,6 +63,7 @@ OUTCOMES: dict[int, Outcome] = {
     43004: Outcome.UNFOLLOWED,
     40003: Outcome.UNFOLLOWED,
     48002: Outcome.MUTED,
+    43101: Outcome.NOT_ALLOWED,
     BUSY: Outcome.BACK_OFF,
     DAILY_QUOTA: Outcome.BACK_OFF,
     MINUTE_QUOTA: Outcome.BACK_OFF,

@@ -1,17 +1,17 @@
 """The Official Account as a gateway: what we may ask of it, each call with its own rule for repeating."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, NoReturn
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from bot.kit.gateway import GatewayError, Outcome, SceneCode, SendResult
+from bot.kit.gateway import Card, GatewayError, Outcome, SceneCode, SendResult
 from bot.runtime.gateways.account import AccountConfig, RealTime
 from bot.runtime.gateways.attempts import Api, Attempts, Observe
 from bot.runtime.gateways.calls import Calls
-from bot.runtime.gateways.faults import STALE_MEDIA, TRANSIENT_WAIT, Answer, Refusal
+from bot.runtime.gateways.faults import BAD_CARD_CODES, STALE_MEDIA, TRANSIENT_WAIT, Answer, Refusal
 from bot.runtime.gateways.locks import Locks
 from bot.runtime.gateways.media import MediaCache
 from bot.runtime.gateways.tickets import TicketHolder
@@ -26,6 +26,9 @@ MAX_SCENE, MAX_SCENE_SECONDS = 64, 2_592_000
 NO_MENU = 46003
 
 SEND = Api("message/custom/send", sends=True)
+TEMPLATE = Api("message/template/send", sends=True)
+SUBSCRIPTION = Api("message/subscribe/bizsend", sends=True)
+TEMPLATES = Api("template/get_all_private_template")
 TYPING = Api("message/custom/typing", sends=True, tries=1)
 SCENE = Api("qrcode/create")
 MENU_PUSH = Api("menu/create")
@@ -110,6 +113,34 @@ class WeChatGateway:
         if isinstance(second, Refusal):
             return second.result
         return self._send(lambda client: client.message.send_image(openid, second))
+
+    def send_template(self, openid: str, card: Card, client_id: str) -> SendResult:
+        """A template message; the platform drops a second one with the same ``client_id`` for some minutes."""
+        body = {"touser": openid, "template_id": card.template_id, "url": card.page, "client_msg_id": client_id,
+                "data": {key: {"value": value} for key, value in card.values.items()}}
+        return self._send_card(TEMPLATE, body)
+
+    def send_subscription(self, openid: str, card: Card) -> SendResult:
+        """A subscription notice. 43101 is NOT_ALLOWED: no permission of the person is left."""
+        body = {"touser": openid, "template_id": card.template_id, "page": card.page,
+                "data": {key: {"value": value} for key, value in card.values.items()}}
+        return self._send_card(SUBSCRIPTION, body)
+
+    def _send_card(self, api: Api, body: dict[str, Any]) -> SendResult:
+        answer = self._calls.run(api, lambda client: client.post(api.name, data=body))
+        if isinstance(answer, Refusal):
+            result = answer.result
+            return replace(result, outcome=Outcome.BAD_TEMPLATE) if result.errcode in BAD_CARD_CODES else result
+        if answer.get("errcode") != 0:
+            return SendResult(Outcome.UNKNOWN, detail="answer without an errcode")
+        return SendResult(Outcome.SENT, message_id=str(answer.get("msgid") or ""))
+
+    def templates(self) -> dict[str, str]:
+        """The account's template messages: id -> content with ``{{thing1.DATA}}``. Raises GatewayError."""
+        answer = self._ask(TEMPLATES, lambda client: client.get("template/get_all_private_template"))
+        found = answer.get("template_list")
+        rows = [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+        return {str(one.get("template_id")): str(one.get("content", "")) for one in rows}
 
     def upload_image(self, jpeg: bytes) -> str:
         """Temporary media id of these bytes, cached by content for 60 h. Raises GatewayError."""
