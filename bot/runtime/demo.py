@@ -11,7 +11,7 @@ from flask import Flask, redirect
 from bot.runtime import bootstrap, demo_team, journeys
 from bot.runtime.pem import demo_pairs, make_demo_pairs, public_pem
 from bot.runtime.settings import Settings
-from bot.simulator import SimAccount, SimConfig, SimMerchant, blueprint, openid_for, texts
+from bot.simulator import SimAccount, SimConfig, SimMerchant, SimTemplate, blueprint, openid_for, texts
 from domain import workflows
 from domain.catalog import queries as catalog
 from domain.commissions import plans
@@ -19,6 +19,7 @@ from domain.orders import events
 from domain.orders import service as orders
 from domain.shared import outbox
 from domain.shared.clock import FixedClock, OffsetClock
+from domain.subscriptions.rules import Catalogue
 
 SHELF = 40
 SOURCE = "mall"
@@ -99,7 +100,7 @@ def sim_config(runtime: bootstrap.Runtime, advance: Callable[[int], datetime]) -
         base_url=f"http://127.0.0.1:{settings.port}", database_url=settings.database_url, accounts=accounts,
         webhook_secret=secret, webhook_source=source, now=runtime.clock.now,
         merchants=tuple(_merchants(settings)), advance_clock=advance, shop_name=settings.shop.name,
-        products=lambda: _shelf(runtime),
+        products=lambda: _shelf(runtime), templates=tuple(_templates(runtime)),
     )
 
 
@@ -113,6 +114,15 @@ def _merchants(settings: Settings) -> Iterator[SimMerchant]:
         yield SimMerchant(
             one.mch_id, one.app_id, people, one.serial_no, public_pem(one.private_key.reveal()),
             one.api_v3_key.reveal(), pairs[1].key, pairs[1].certificate, pairs[1].serial, one.public_key_id or "")
+
+
+def _templates(runtime: bootstrap.Runtime) -> Iterator[SimTemplate]:
+    """The templates that the demo's account has added: those of the table of cards."""
+    catalogue = runtime.context.tool(Catalogue)
+    for ids in catalogue.ids.values():
+        for name, template_id in ids.items():
+            one = catalogue.templates[name]
+            yield SimTemplate(template_id, one.title, one.fields, bool(one.offer))
 
 
 def _mall(settings: Settings) -> tuple[str, str]:

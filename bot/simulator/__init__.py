@@ -15,7 +15,7 @@ from flask import Blueprint, Response, jsonify, request
 from werkzeug.exceptions import HTTPException
 
 from bot.simulator import texts
-from bot.simulator.config import SimAccount, SimConfig, SimMerchant, SimPerson
+from bot.simulator.config import SimAccount, SimConfig, SimMerchant, SimPerson, SimTemplate
 from bot.simulator.errors import SimError
 from bot.simulator.pages import PARTS
 from bot.simulator.peer import Peer
@@ -23,7 +23,7 @@ from bot.simulator.people import openid_for
 from bot.simulator.store import Store
 from bot.simulator.weixin import door
 
-__all__ = ["SimAccount", "SimConfig", "SimMerchant", "SimPerson", "blueprint", "openid_for"]
+__all__ = ["SimAccount", "SimConfig", "SimMerchant", "SimPerson", "SimTemplate", "blueprint", "openid_for"]
 
 _ASSETS = Path(__file__).resolve().parents[2] / "assets"
 _MAX_BODY = 6 * 1024 * 1024

@@ -59,6 +59,16 @@ class SimMerchant:
 
 
 @dataclass(frozen=True, slots=True)
+class SimTemplate:
+    """A template of the account: its fields, key -> label. ``offered``: people may allow it on the sheet."""
+
+    template_id: str
+    title: str
+    fields: Mapping[str, str]
+    offered: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class SimPerson:
     """Somebody who has a phone from the start; ``follows`` sends the follow event at first use."""
 
@@ -74,7 +84,7 @@ class SimConfig:
     ``now`` is business time (rights to send, codes, media, order times); ``real_now`` is real time
     (signatures, access tokens, daily quotas). ``advance_clock`` moves business time by seconds and returns it.
     ``products`` gives the shelf: dicts with sku, title, category, price_fen and, if there is one, image_url.
-    ``templates`` names the account's template messages: id → the keys of its fields.
+    ``templates``: what the account has added for template messages and subscription notices.
     ``quotas`` replaces daily limits by API path, e.g. {"message/custom/send": 10}.
     ``callback_timeout`` is the platform's patience with one try, in seconds; tries start that far apart.
     """
@@ -91,7 +101,7 @@ class SimConfig:
     people: tuple[SimPerson, ...] = (
         SimPerson(texts.PERSON_LI), SimPerson(texts.PERSON_WANG), SimPerson(texts.PERSON_NEW, follows=False))
     merchants: tuple[SimMerchant, ...] = ()
-    templates: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    templates: tuple[SimTemplate, ...] = ()
     quotas: Mapping[str, int] = field(default_factory=dict)
     callback_timeout: float = 5.0
     real_now: Callable[[], datetime] = _system_now

@@ -24,7 +24,8 @@ IN_FLIGHT = 64
 
 _log = logging.getLogger(__name__)
 _slots = threading.BoundedSemaphore(IN_FLIGHT)
-_QUIET = {"unsubscribe", "VIEW", "view_miniprogram", "TEMPLATESENDJOBFINISH"}
+_QUIET = {"unsubscribe", "VIEW", "view_miniprogram", "TEMPLATESENDJOBFINISH", "subscribe_msg_popup_event",
+          "subscribe_msg_change_event", "subscribe_msg_sent_event"}
 """Events after which the platform shows the person nothing, whatever the answer is."""
 
 

@@ -46,6 +46,8 @@ ERRMSG = {
     40026: "invalid sub button key size",
     40027: "invalid sub button url size",
     40037: "invalid template_id",
+    41030: "invalid page",
+    43101: "user refuse to accept the msg",
     40052: "invalid action name",
     40053: "invalid action info",
     40066: "invalid url",

@@ -12,7 +12,7 @@ from bot.simulator.store import Row, row, rows, run
 CALLBACK = "callback"
 EVERY_API = "*"
 HTTP_FAULTS = {"http_500": 500, "http_502": 502, "http_503": 503}
-ERRCODE_FAULTS = (40001, 42001, 45009, 45011, 45015, 45047, 40164, 43004, 48001, -1)
+ERRCODE_FAULTS = (40001, 42001, 45009, 45011, 45015, 45047, 40164, 43004, 43101, 47003, 48001, -1)
 API_FAULTS = ("slow", *HTTP_FAULTS, "html", "lost", *(str(code) for code in ERRCODE_FAULTS))
 CALLBACK_FAULTS = ("drop",)
 PAY = "pay/"

@@ -25,6 +25,7 @@ with 404 (no such thing), 409 (not possible now), 415 or 422 (bad input).
   GET  /api/faults             {faults} · POST {api, fault, seconds?, next?} or {off: id | "all"};
                                ``seconds`` (0 to 60) is the delay of the fault "slow" and of no other; every fault
                                lasts until it is switched off or has hit ``next`` calls
+  GET  /api/subscribe?openid=, POST /api/subscribe, /api/unsubscribe: see ``subscribe_pages``
   POST /api/verify             {account?} → {ok, message}: the handshake with echostr
   GET  /api/inspector?openid=&before=   {entries}
 """
@@ -41,6 +42,7 @@ from bot.simulator.pay.door import APIS
 from bot.simulator.pay.pages import add_pay, sweep, transfers
 from bot.simulator.peer import Peer
 from bot.simulator.seed import ensure_people
+from bot.simulator.subscribe_pages import add_subscribing
 from bot.simulator.weixin import menus
 from bot.simulator.weixin.door import ENDPOINTS
 
@@ -298,5 +300,5 @@ def add_shop(bp: Blueprint, peer: Peer) -> None:
         return jsonify(shop.replay_backwards(peer, order_id))
 
 
-PARTS = (add_page, add_feed, add_tools, add_people, add_talk, add_shop, add_pay)
+PARTS = (add_page, add_feed, add_tools, add_people, add_talk, add_shop, add_pay, add_subscribing)
 """Everything below /sim except the Official Account's API."""

@@ -32,6 +32,9 @@ create table sim.people (
 create table sim.rights (
     openid text not null references sim.people on delete cascade, kind text not null, left_count int not null,
     until timestamptz not null, primary key (openid, kind));
+create table sim.permissions (
+    openid text not null references sim.people on delete cascade, template_id text not null,
+    left_count int not null check (left_count >= 0), primary key (openid, template_id));
 create table sim.bubbles (
     id bigserial primary key, openid text not null, side text not null, kind text not null,
     body jsonb not null, at timestamptz not null);

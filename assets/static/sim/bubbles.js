@@ -48,8 +48,11 @@ function article(bubble) {
 }
 
 function notice(bubble) {
-  const rows = Object.entries(bubble.body.fields).flatMap(([key, value]) => [h("dt", {}, key), h("dd", {}, value)]);
-  return h("div.card", {}, h("h3", {}, "服务通知"), h("dl", {}, rows));
+  const { title, fields, url, via } = bubble.body;
+  const rows = fields.flatMap(([label, value]) => [h("dt", {}, label), h("dd", {}, value)]);
+  const inside = [h("small", {}, via === "subscription" ? "订阅通知" : "服务通知"), h("h3", {}, title), h("dl", {}, rows),
+    url ? h("p.more", {}, "查看详情", icon("chevron")) : null];
+  return url ? h("a.card.notice", { href: url, target: "_blank", rel: "noopener noreferrer" }, inside) : h("div.card.notice", {}, inside);
 }
 
 function place(bubble) {
@@ -92,7 +95,7 @@ export function render(bubble, { person, account, index }, on) {
   }
   const mine = bubble.side === "person";
   const who = mine ? face(person.name, { index }) : face(account.name, { account: true });
-  const title = mine ? null : { passive: "被动回复（不占条数）", custom: "客服消息（占 1 条）", template: "模板消息" }[bubble.body.via];
+  const title = mine ? null : { passive: "被动回复（不占条数）", custom: "客服消息（占 1 条）", template: "模板消息（关注即可）", subscription: "订阅通知（用掉 1 次允许）" }[bubble.body.via];
   return h(`div.row${mine ? ".me" : ""}`, { ...marks, title, "data-test": "bubble" }, who,
     (CONTENT[bubble.kind] ?? (() => h("div.bubble", {}, "[不支持的消息]")))(bubble, on));
 }

@@ -5,6 +5,7 @@ import { markTransfer, render } from "./bubbles.js";
 import { chatTime, clockTime, face, h, icon, toast } from "./dom.js";
 import { showOrders } from "./orders.js";
 import { askScan, viewPicture } from "./scan.js";
+import { showSubscribe } from "./subscribe.js";
 
 const PAUSE = 5 * 60 * 1000;
 const PATIENCE_MS = 1200;
@@ -71,6 +72,7 @@ export class Phone {
     return [tile("scan", "扫一扫", "panel-scan", () => this.scan()), tile("image", "相册", "panel-image", () => file.click()),
       tile("pin", "位置", "panel-location", () => this.act("/api/location", {})),
       tile("bag", "订单", "panel-orders", () => showOrders(this.person)),
+      tile("bell", "订阅", "panel-subscribe", () => showSubscribe(this.person)),
       tile("leave", "取消关注", "panel-unfollow", () => this.act("/api/unfollow", {})), file];
   }
 

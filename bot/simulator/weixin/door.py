@@ -20,7 +20,7 @@ from bot.simulator.config import SimAccount
 from bot.simulator.errors import ApiError, new_rid
 from bot.simulator.peer import Peer
 from bot.simulator.store import KEPT_CALLS, dump, row, run
-from bot.simulator.weixin import account, media, menus, messages, tokens
+from bot.simulator.weixin import account, cards, media, menus, messages, tokens
 from bot.simulator.weixin.endpoint import Answer, Call, Endpoint
 from bot.simulator.wire import json_of
 
@@ -45,7 +45,8 @@ def _quota_of(call: Call) -> Answer:
 
 
 ENDPOINTS: dict[str, Endpoint] = {
-    **tokens.ENDPOINTS, **messages.ENDPOINTS, **media.ENDPOINTS, **menus.ENDPOINTS, **account.ENDPOINTS,
+    **tokens.ENDPOINTS, **messages.ENDPOINTS, **cards.ENDPOINTS, **media.ENDPOINTS, **menus.ENDPOINTS,
+    **account.ENDPOINTS,
     "openapi/quota/get": Endpoint(_quota_of, daily=10**9),
 }
 

@@ -1,16 +1,13 @@
-"""Messages to one person: custom/send, custom/typing and template/send, with the rights they need."""
+"""Messages to one person: custom/send and custom/typing, with the rights they need."""
 
-import re
-import secrets
 from datetime import timedelta
 from typing import Any
 
-from bot.simulator import deliveries, people, pictures
+from bot.simulator import people, pictures
 from bot.simulator.errors import ApiError
-from bot.simulator.peer import Peer
 from bot.simulator.store import Row
 from bot.simulator.weixin.endpoint import Answer, Call, Endpoint
-from bot.simulator.wire import MAX_TEXT_BYTES, Fields
+from bot.simulator.wire import MAX_TEXT_BYTES
 
 OK = {"errcode": 0, "errmsg": "ok"}
 TYPING_LASTS = timedelta(seconds=15)
@@ -21,7 +18,7 @@ _NOT_GRANTED = ("wxcard", "miniprogrampage")
 
 def send(call: Call) -> Answer:
     """POST message/custom/send. The message is judged before the right is spent."""
-    person = _recipient(call)
+    person = recipient(call)
     kind = call.text("msgtype", 40008)
     if kind in _NOT_GRANTED:
         raise ApiError(48001)
@@ -41,7 +38,7 @@ def send(call: Call) -> Answer:
     return OK
 
 
-def _recipient(call: Call) -> Row:
+def recipient(call: Call) -> Row:
     """Who it is for. 40003 for a stranger or another account's openid, 43004 for somebody who left."""
     openid = call.body.get("touser")
     person = people.find(call.connection, openid, account=call.account.account) if isinstance(openid, str) else None
@@ -110,7 +107,7 @@ _CONTENT = {"text": _text, "image": _image, "news": _news, "msgmenu": _menu}
 
 def typing(call: Call) -> Answer:
     """POST message/custom/typing: only within 48 h of the person's own message."""
-    person = _recipient(call)
+    person = recipient(call)
     command = call.body.get("command")
     if command not in ("Typing", "CancelTyping"):
         raise ApiError(45072)
@@ -124,46 +121,7 @@ def typing(call: Call) -> Answer:
     return OK
 
 
-def template(call: Call) -> Answer:
-    """POST message/template/send: a template the account owns, every field present and within its kind's rule."""
-    person = _recipient(call)
-    keys = call.peer.config.templates.get(str(call.body.get("template_id", "")))
-    if keys is None:
-        raise ApiError(40037)
-    data = call.body.get("data")
-    if not isinstance(data, dict):
-        raise ApiError(47001, "hint: [data] is not an object")
-    values = {key: _field(key, data.get(key)) for key in keys}
-    body = {"fields": values, "url": str(call.body.get("url", "")), "via": "template"}
-    people.say(call.connection, person["openid"], "account", "template", body, call.now)
-    return {**OK, "msgid": 10**18 + secrets.randbelow(10**18)}
-
-
-def _field(key: str, part: Any) -> str:
-    value = part.get("value") if isinstance(part, dict) else None
-    rule = _FIELD_RULES.get(key.rstrip("0123456789"))
-    if not isinstance(value, str) or not value.strip() or (rule and not rule.fullmatch(value)):
-        raise ApiError(47003, f"hint: data.{key}.value")
-    return value
-
-
-_FIELD_RULES = {kind: re.compile(rule) for kind, rule in {
-    "thing": r".{1,20}", "short_thing": r".{1,10}", "character_string": r"[!-~]{1,32}",
-    "number": r"[0-9.]{1,32}", "letter": r"[A-Za-z]{1,32}", "symbol": r"[^\w\s]{1,5}",
-    "amount": r"[¥￥$€£]?[0-9]{1,10}(\.[0-9]{1,2})?元?", "phrase": r"[\u4e00-\u9fff]{1,5}",
-    "name": r"[\u4e00-\u9fff]{1,10}|[A-Za-z ]{1,20}", "phone_number": r"[0-9+-]{1,17}",
-    "car_number": r".{1,8}", "time": r"[0-9:年月日/~ -]{4,48}", "date": r"[0-9:年月日/~ -]{4,48}",
-}.items()}
-
-
-def _tell_template_result(peer: Peer, body: dict[str, Any], answer: dict[str, Any]) -> None:
-    """WeChat reports the fate of a template message with an event of its own."""
-    fields: Fields = [("MsgID", answer["msgid"]), ("Status", "success")]
-    deliveries.announce(peer, body["touser"], "TEMPLATESENDJOBFINISH", fields)
-
-
 ENDPOINTS = {
     "message/custom/send": Endpoint(send, daily=500_000),
     "message/custom/typing": Endpoint(typing, daily=500_000),
-    "message/template/send": Endpoint(template, daily=100_000, followup=_tell_template_result),
 }

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from bot.simulator import SimTemplate
 from tests.integration.simulator.conftest import Client
 from tests.integration.simulator.echo import ACCOUNT, Server
 
@@ -195,11 +196,14 @@ def test_codes_are_opaque_and_live_as_asked(sim: Client) -> None:
     assert shown.headers["Content-Type"] == "image/jpeg"
 
 
+TEMPLATE = SimTemplate("TM1", "付款通知", {"thing1": "商品", "amount2": "金额", "phrase3": "状态"}, offered=True)
+
+
 @pytest.fixture
 def small(sim_database: str) -> Iterator[Client]:
     """A simulator whose account may send three messages a day, and has one template."""
     server = Server(sim_database, quotas={"message/custom/send": 3},
-                    templates={"TM1": ("thing1", "amount2", "phrase3")})
+                    templates=(TEMPLATE,))
     yield Client(server)
     server.stop()
 
@@ -239,6 +243,43 @@ def test_a_template_is_checked_field_by_field(small: Client) -> None:
     small.wait(lambda: small.echo.received[-1].get("Event") == "TEMPLATESENDJOBFINISH")
     assert small.echo.received[-1]["MsgID"] == str(sent["msgid"])
     assert small.echo.received[-1]["Status"] == "success"
+
+
+def test_a_subscription_notice_needs_a_yes_for_each_message(small: Client) -> None:
+    li = small.person()
+    data = {"thing1": {"value": "有机大米"}, "amount2": {"value": "¥99.00"}, "phrase3": {"value": "已付款"}}
+
+    def send(**changes: Any) -> int:
+        body = {"touser": li, "template_id": "TM1", "data": data, **changes}
+        return int(small.call("message/subscribe/bizsend", **body)["errcode"])
+
+    assert send() == 43101
+    small.act("/api/subscribe", openid=li, accept=["TM1"])
+    small.wait(lambda: small.echo.received[-1].get("Event") == "subscribe_msg_popup_event")
+    assert [send(touser="oNobody"), send(template_id="TM2"), send(data={}), send(page="pages/index")] == [
+        40003, 40037, 47003, 41030]
+    assert send(data={**data, "thing9": {"value": "x"}}) == 47003, "what is refused uses up no permission"
+    assert [send(), send()] == [0, 43101]
+    card = next(one for one in reversed(small.bubbles(li)) if one["kind"] == "template")
+    assert (card["body"]["title"], card["body"]["fields"][1], card["body"]["via"]) == (
+        "付款通知", ["金额", "¥99.00"], "subscription")
+    small.wait(lambda: any(one.get("Event") == "subscribe_msg_sent_event" for one in small.echo.received))
+
+
+def test_a_no_in_the_settings_takes_every_yes(small: Client) -> None:
+    li = small.person()
+    for _ in range(2):
+        small.act("/api/subscribe", openid=li, accept=["TM1"])
+    assert small.get("/api/subscribe", openid=li)["templates"][0]["left"] == 2
+    small.act("/api/unsubscribe", openid=li, template_id="TM1")
+    assert small.get("/api/subscribe", openid=li)["templates"][0]["left"] == 0
+    small.wait(lambda: any(one.get("Event") == "subscribe_msg_change_event" for one in small.echo.received))
+    assert small.post("/api/subscribe", openid=li).status_code == 422
+    assert small.post("/api/subscribe", openid=li, accept=["nothing"]).status_code == 404
+    assert small.post("/api/subscribe", openid="oNobody", accept=["TM1"]).status_code == 404
+    assert small.call("template/get_all_private_template")["errcode"] == 43001
+    listed = small.raw("template/get_all_private_template", method="GET").json()["template_list"]
+    assert "{{amount2.DATA}}" in listed[0]["content"]
 
 
 @pytest.mark.parametrize(("menu", "errcode"), [
