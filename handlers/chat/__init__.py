@@ -1,7 +1,6 @@
 """Conversations, one topic a file. Order matters: the first match answers, so the fallback hangs last."""
 
 from bot.kit.router import Router
-<<<<<<< HEAD
 from handlers.chat import (
     fallback,
     membership,
@@ -17,11 +16,7 @@ from handlers.chat import (
     why,
     withdrawals,
 )
-from handlers.events import arrivals
-=======
-from handlers.chat import fallback, notices, people, points, posters, progress, risk, roles, rules, wallet, withdrawals
 from handlers.events import arrivals, subscriptions
->>>>>>> 48a5ed7 (subscriptions: Banks what people allow, sends cards where their kind is allowed, and keeps why other ways were shut)
 
 TREE = Router("chat")
 TREE.include(

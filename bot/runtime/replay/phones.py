@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from threading import Lock
 from typing import Any, Literal
 
-from bot.kit.gateway import GatewayError, Outcome, SceneCode, SendResult
+from bot.kit.gateway import Card, GatewayError, Outcome, SceneCode, SendResult
 from domain.shared.clock import Clock, business_date, day_starts
 
 What = Literal["said", "tapped", "followed", "scanned", "left", "reply", "text", "picture", "refused"]
@@ -100,6 +100,13 @@ class Phones:
         if result.outcome is Outcome.SENT and URL.search(jpeg):
             self._chats[openid].picture = jpeg
         return result
+
+    def send_template(self, openid: str, card: Card, client_id: str) -> SendResult:
+        """The rehearsed account was not granted cards: what has no window waits for the person."""
+        return SendResult(Outcome.CONFIG, 48001)
+
+    def send_subscription(self, openid: str, card: Card) -> SendResult:
+        return SendResult(Outcome.CONFIG, 48001)
 
     def upload_image(self, jpeg: bytes) -> str:
         return f"media-{len(jpeg)}"
