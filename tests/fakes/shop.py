@@ -232,8 +232,8 @@ class Person:
         return self
 
     def tells(self, fields: dict[str, str], branch: str) -> "Person":
-        """An event of the platform with a branch of elements, written out."""
-        return self._post(fields, branch)
+        """An event of the platform with a branch of elements, written out; no two of them in one second."""
+        return self._post({"CreateTime": str(1_700_000_000 + next(self.shop.numbers)), **fields}, branch)
 
     def _post(self, fields: dict[str, str], branch: str = "") -> "Person":
         self.acted_at = len(self.heard)
@@ -241,7 +241,7 @@ class Person:
         assert config.encoding_aes_key is not None
         stamp = str(int(time.time()))
         tags = {"ToUserName": config.original_id, "FromUserName": self.openid, "CreateTime": stamp, **fields}
-        if fields["MsgType"] == "event":
+        if fields["MsgType"] == "event" and "CreateTime" not in fields:
             tags["CreateTime"] = str(int(stamp) - next(self.shop.numbers) % 200)
         inner = "<xml>" + "".join(f"<{k}><![CDATA[{v}]]></{k}>" for k, v in tags.items()) + branch + "</xml>"
         crypto = WeChatCrypto(config.token.reveal(), config.encoding_aes_key.reveal(), config.app_id)
