@@ -25,6 +25,7 @@ RECOUNTED = "recounted"
 """Reason of a period that turned out never to have been; it has no length."""
 
 _REGULARS = "select role_regulars(%(ids)s::bigint[])"
+_REGULARS_COMING = "select role_regulars_coming(%(ids)s::bigint[], %(coming)s::bigint[])"
 
 _PURCHASES = text("""
     select o.buyer_id, o.id, o.paid_at, o.completed_at, least(
@@ -94,6 +95,12 @@ def lock(session: Session, person_ids: Collection[int]) -> set[int]:
     if not person_ids:
         return set()
     found = session.connection().exec_driver_sql(_REGULARS, {"ids": sorted(person_ids)})
+    return {person_id for (person_id,) in found}
+
+
+def lock_coming(session: Session, known: Collection[int], coming: Sequence[int]) -> set[int]:
+    """As ``lock``, before orders are booked: ``known`` buyers, and ``coming`` ones, named once for each order to be."""
+    found = session.connection().exec_driver_sql(_REGULARS_COMING, {"ids": sorted(known), "coming": sorted(coming)})
     return {person_id for (person_id,) in found}
 
 

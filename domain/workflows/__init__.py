@@ -26,6 +26,7 @@ from datetime import datetime
 from sqlalchemy.orm import Session, sessionmaker
 
 from domain.ledger.service import retrying, try_again
+from domain.shared import trips
 from domain.workflows import intake
 from domain.workflows.merging import MOVERS
 from domain.workflows.release import anything_due, next_due, receive_overdue, release_due
@@ -47,8 +48,14 @@ def apply_events(
     ``pepper`` is what phones are hashed with. Deadlocks and serialisation failures run it again. Several workers at
     once share the work.
     """
+    def together(session: Session) -> int:
+        taken, closing = intake.apply_batch(session, now, limit, pepper=pepper)
+        if closing is not None:
+            trips.close(session, closing)
+        return taken
+
     try:
-        return retrying(sessions, lambda session: intake.apply_batch(session, now, limit, pepper=pepper))
+        return retrying(sessions, together)
     except Exception as fault:  # whatever it was, it must not hold up the others
         if try_again(fault):
             raise

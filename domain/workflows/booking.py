@@ -24,6 +24,7 @@ from domain.roles import repurchase
 from domain.roles import service as roles
 from domain.shared.clock import business_date
 from domain.shared.outbox import Effect, put
+from domain.shared.trips import Closing
 from domain.workflows import notes
 from domain.workflows.desk import (
     Deal,
@@ -36,7 +37,7 @@ from domain.workflows.desk import (
 )
 from domain.workflows.heard import told_journeys
 from domain.workflows.merging import MOVERS
-from domain.workflows.standing import standing_at
+from domain.workflows.standing import Standing, standing_at
 
 LEADER_LEVEL = 2
 """So far up people are looked for whatever the plan pays: who brought the seller is frozen with the order."""
@@ -52,12 +53,30 @@ class Ledgered:
     facts: list[Effect] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class Met:
+    """What is known of people before an order is struck: by subject who stood above its buyer, and which buyers come
+    back so often that a role hangs on it (their roles are held until the transaction ends)."""
+
+    standings: dict[str, Standing]
+    regulars: set[int]
+
+
 def book(
-    session: Session, works: Sequence[Work], verdicts: Sequence[Verdict], plans: PlanBook, pepper: bytes, now: datetime
-) -> None:
-    """Everything that the folded facts of a batch mean, written in one call. Raises what the database refuses."""
+    session: Session, works: Sequence[Work], verdicts: Sequence[Verdict], plans: PlanBook, pepper: bytes, now: datetime,
+    met: Met | None = None
+) -> Closing | None:
+    """Everything that the folded facts of a batch mean. What is left to do is one statement, which may travel with the
+    commit; None when all is written already. ``met`` saves asking for people. Raises what the database refuses."""
     fresh = [work for work in works if work.folded.is_new]
-    meet(session, fresh, plans, pepper, now)
+    if met is not None:
+        regulars = met.regulars
+        _recognise(session, fresh, met.standings, plans, now)
+    else:
+        _resolve(session, fresh, plans, pepper, now)
+        regulars = repurchase.lock_coming(session, {work.order.buyer_id for work in works if not work.folded.is_new},
+                                          [work.order.buyer_id for work in fresh])
+        _meet(session, fresh, plans, now)
     for work in works:
         schedule(work, plans.at(work.order.paid_at))
     out = Ledgered()
@@ -66,37 +85,61 @@ def book(
     purses = ledger.lock(session, sorted(_clawed_people(works)))
     for work in works:
         claw_back(work, purses, out)
-    store(session, works, verdicts, out, now)
-    tell_roles(session, works, now)
+    closing = store(works, verdicts, out, now)
+    if not (regulars or any(work.order.completed_at or work.was_completed for work in works)
+            or any(deal.held_at for work in works for deal in work.deals)):
+        return closing
+    settle(session, closing)
+    mark_held(session, [
+        (work.order.id, deal.beneficiary_id, deal.held_at) for work in works for deal in work.deals
+        if deal.held_at and not deal.id
+    ])
+    tell_roles(session, works, regulars, now)
+    return None
 
 
-def meet(session: Session, fresh: Sequence[Work], plans: PlanBook, pepper: bytes, now: datetime) -> None:
-    """Who bought, who brought them, and what those earn: sets buyer and deals of new orders."""
+def _resolve(session: Session, fresh: Sequence[Work], plans: PlanBook, pepper: bytes, now: datetime) -> None:
+    """Who bought, made known if need be; sharers whose code an order carries become referrers."""
     if not fresh:
         return
     groups = [refs_of(work.order.buyer) for work in fresh]
     buyers = people.resolve_many(session, groups, now, pepper=pepper, movers=MOVERS)
     for work, buyer in zip(fresh, buyers, strict=True):
         work.order.buyer_id = buyer
-    policy = plans.at(now).binding
     touches = [
         Touch(w.order.buyer_id, w.order.paid_at, "order", referral_code=w.order.share_code)
         for w in fresh if w.order.share_code
     ]
     if touches:
-        referrals.bind_many(session, touches, policy, now)
-    renewing = _strike(session, fresh, plans)
-    if renewing:
-        referrals.renew_many(session, [(work.order.buyer_id, work.order.paid_at) for work in renewing], policy)
+        referrals.bind_many(session, touches, plans.at(now).binding, now)
 
 
-def _strike(session: Session, works: Sequence[Work], plans: PlanBook) -> list[Work]:
-    """Sets sellers and deals; returns the orders whose buyers' bindings may last longer for it."""
-    live = [plans.at(work.order.paid_at) for work in works]
-    asked = [(work.order.buyer_id, work.order.paid_at) for work in works]
+def _meet(session: Session, fresh: Sequence[Work], plans: PlanBook, now: datetime) -> None:
+    """Who brought the buyers of new orders, and what those earn."""
+    if not fresh:
+        return
+    live = [plans.at(work.order.paid_at) for work in fresh]
+    asked = [(work.order.buyer_id, work.order.paid_at) for work in fresh]
     standings = standing_at(session, asked, max(LEADER_LEVEL, *(plan.levels for plan in live)))
-    for work, plan, standing in zip(works, live, standings, strict=True):
-        order = work.order
+    _strike(session, fresh, standings, plans, now)
+
+
+def _recognise(
+    session: Session, fresh: Sequence[Work], standings: dict[str, Standing], plans: PlanBook, now: datetime
+) -> None:
+    """As ``_resolve`` and ``_meet``, for buyers whom the claim has recognised."""
+    found = [standings[work.subject] for work in fresh]
+    for work, standing in zip(fresh, found, strict=True):
+        work.order.buyer_id = standing.buyer_id
+    _strike(session, fresh, found, plans, now)
+
+
+def _strike(
+    session: Session, works: Sequence[Work], standings: Sequence[Standing], plans: PlanBook, now: datetime
+) -> None:
+    """Sets sellers and deals; a purchase makes the buyer's own binding last longer."""
+    for work, standing in zip(works, standings, strict=True):
+        order, plan = work.order, plans.at(work.order.paid_at)
         sold = [SaleLine(line.n, line.sku, line.category, line.paid_fen) for line in order.lines]
         above = Above(standing.upline, standing.roles, standing.boosts)
         order.seller_id, order.leader_id = sold_by(order.buyer_id, above, plan)
@@ -110,7 +153,10 @@ def _strike(session: Session, works: Sequence[Work], plans: PlanBook) -> list[Wo
             )
             for part in strike(order.buyer_id, sold, above, plan, business_date(order.paid_at))
         ]
-    return [work for work, standing in zip(works, standings, strict=True) if standing.upline and standing.renews]
+    renewing = [(work.order.buyer_id, work.order.paid_at) for work, standing in zip(works, standings, strict=True)
+                if standing.upline and standing.renews]
+    if renewing:
+        referrals.renew_many(session, renewing, plans.at(now).binding)
 
 
 def schedule(work: Work, plan: Plan) -> None:
@@ -208,10 +254,8 @@ def _claw(
         out.facts += notes.clawed_back(work, key, shares)
 
 
-def store(
-    session: Session, works: Sequence[Work], verdicts: Sequence[Verdict], out: Ledgered, now: datetime
-) -> None:
-    """One SQL call for orders, deals, money, verdicts and facts. Raises what the ledger's ``post`` raises."""
+def store(works: Sequence[Work], verdicts: Sequence[Verdict], out: Ledgered, now: datetime) -> Closing:
+    """The one SQL call for orders, deals, money, verdicts and facts."""
     doc = _document(works, verdicts, now)
     if out.entries:
         doc |= document(out.entries)
@@ -222,14 +266,15 @@ def store(
             {"kind": fact.kind, "key": fact.key, "person_id": fact.person_id, "payload": fact.payload}
             for fact in out.facts
         ]
+    return Closing(_APPLY, {"doc": msgspec.json.encode(doc).decode()})
+
+
+def settle(session: Session, closing: Closing) -> None:
+    """Do now what ``book`` left to do. Raises what the ledger's ``post`` raises."""
     try:
-        session.connection().exec_driver_sql(_APPLY, {"doc": msgspec.json.encode(doc).decode()})
+        session.connection().exec_driver_sql(closing.sql, dict(closing.values))
     except DBAPIError as fault:
         raise ledger.refusal(fault) from fault
-    mark_held(session, [
-        (work.order.id, deal.beneficiary_id, deal.held_at) for work in works for deal in work.deals
-        if deal.held_at and not deal.id
-    ])
 
 
 def _document(works: Sequence[Work], verdicts: Sequence[Verdict], now: datetime) -> dict[str, Any]:
@@ -271,9 +316,9 @@ def _refund_row(order_id: int, refund: Return, now: datetime) -> dict[str, Any]:
     }
 
 
-def tell_roles(session: Session, works: Sequence[Work], now: datetime) -> None:
+def tell_roles(session: Session, works: Sequence[Work], regulars: set[int], now: datetime) -> None:
     """Completed orders give roles, returned ones take them back; an order that came and went tells nothing. Buyers who
-    come back are recounted."""
+    come back (``regulars``) are recounted."""
     completed = [
         work.order for work in works
         if work.order.completed_at and not work.order.returned and not (work.was_completed and not work.was_returned)
@@ -288,7 +333,8 @@ def tell_roles(session: Session, works: Sequence[Work], now: datetime) -> None:
         put(session, notes.first_completed(session, completed), now)
     if revoked:
         roles.order_revoked_many(session, revoked, now)
-    repurchase.recount(session, {work.order.buyer_id for work in works}, now)
+    if regulars:
+        repurchase.recount(session, regulars, now)
 
 
 def _returned_at(work: Work, now: datetime) -> datetime:

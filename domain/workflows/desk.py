@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from domain.orders.events import subject_of
 from domain.orders.rules import Folded, Line, OrderState
 
 Json = dict[str, Any]
@@ -54,6 +55,10 @@ class Work:
     was_completed: bool = False
     was_returned: bool = False
     was_shipped: bool = False
+
+    @property
+    def subject(self) -> str:
+        return subject_of(self.order.channel, self.order.order_no)
 
     @property
     def label(self) -> str:

@@ -19,16 +19,20 @@ from domain.orders.events import refs_of
 from domain.orders.models import CommerceEventRow
 from domain.orders.rules import Fact, OrderState, Verdict, fold
 from domain.people import service as people
-from domain.workflows.booking import book
+from domain.people.rules import SEEN_STEP
+from domain.shared import trips
+from domain.shared.trips import Closing
+from domain.workflows.booking import Met, book, settle
 from domain.workflows.desk import Deal, Work, order_from
 from domain.workflows.merging import MOVERS
+from domain.workflows.standing import standings_in
 
 ATTEMPTS = 5
 """So often an event is tried; then it is dead, and says why."""
 BACKOFF = timedelta(seconds=20)
 """Wait after the first failure; doubles with each."""
 
-_CLAIM = "select intake_claim(%(now)s, %(limit)s)::text"
+_TAKE = "select intake_take(%(now)s, %(limit)s, %(seen)s)::text"
 
 Json = dict[str, Any]
 
@@ -51,19 +55,21 @@ class Known:
     orders: dict[str, tuple[OrderState, list[Deal]]]
     plans: PlanBook
     ids: list[int]
+    met: Met | None
 
 
-def apply_batch(session: Session, now: datetime, limit: int, *, pepper: bytes) -> int:
-    """Apply up to ``limit`` due events together; returns how many were taken (0: nothing to do).
+def apply_batch(session: Session, now: datetime, limit: int, *, pepper: bytes) -> tuple[int, Closing | None]:
+    """Apply up to ``limit`` due events together; returns how many were taken (0: nothing to do), and the statement that
+    is still to be sent before the commit, or along with it (None: there is none).
 
     Raises what went wrong with any of them; the caller rolls back and turns to ``apply_singly``.
     """
     claimed = _claim(session, now, limit)
     if claimed is None:
-        return 0
+        return 0, None
     events = [_event(row) for row in claimed["events"]]
-    _apply(session, events, _known(session, claimed), pepper, now)
-    return sum(not event.parked for event in events)
+    closing = _apply(session, events, _known(session, claimed), pepper, now)
+    return sum(not event.parked for event in events), closing
 
 
 def apply_singly(session: Session, now: datetime, limit: int, *, pepper: bytes) -> int:
@@ -77,8 +83,8 @@ def apply_singly(session: Session, now: datetime, limit: int, *, pepper: bytes) 
 
 
 def _claim(session: Session, now: datetime, limit: int) -> Json | None:
-    asked = {"now": now, "limit": limit}
-    claimed: str | None = session.connection().exec_driver_sql(_CLAIM, asked).scalar_one()
+    asked = {"now": now, "limit": limit, "seen": now - SEEN_STEP}
+    claimed: str | None = trips.opening(session, _TAKE, asked)
     return None if claimed is None else msgspec.json.decode(claimed)
 
 
@@ -93,7 +99,9 @@ def _known(session: Session, loaded: Json) -> Known:
     for row in loaded["orders"]:
         order, deals = order_from(row)
         orders[f"order:{order.channel}/{order.order_no}"] = (order, deals)
-    return Known(orders, plans_in(session, loaded), list(loaded.get("ids", ())))
+    standings = standings_in(loaded)
+    met = None if standings is None else Met(standings, set(loaded["regulars"]))
+    return Known(orders, plans_in(session, loaded), list(loaded.get("ids", ())), met)
 
 
 def plans_in(session: Session, loaded: Json) -> PlanBook:
@@ -102,11 +110,15 @@ def plans_in(session: Session, loaded: Json) -> PlanBook:
     return plan_book(session, [(p["version"], datetime.fromisoformat(p["live_from"]), p["digest"]) for p in named])
 
 
-def _apply(session: Session, events: Sequence[Event], known: Known, pepper: bytes, now: datetime) -> None:
+def _apply(
+    session: Session, events: Sequence[Event], known: Known, pepper: bytes, now: datetime
+) -> Closing | None:
     verdicts: list[Verdict] = []
     works = _fold(events, known, verdicts)
     verdicts += _other(session, events, pepper, now)
-    book(session, works, verdicts, known.plans, pepper, now)
+    # News of customers may just have made one person of two: whoever was recognised before is asked for again.
+    met = None if any(event.fact.type == "customer.upserted" for event in events) else known.met
+    return book(session, works, verdicts, known.plans, pepper, now, met)
 
 
 def _fold(events: Sequence[Event], known: Known, verdicts: list[Verdict]) -> list[Work]:
@@ -181,7 +193,8 @@ def _alone(session: Session, events: Sequence[Event], pepper: bytes, now: dateti
             loaded["ids"] = [
                 session.execute(text("select nextval('customer_order_id_seq')")).scalar_one() for _ in subjects
             ]
-            _apply(session, events, _known(session, loaded), pepper, now)
+            if closing := _apply(session, events, _known(session, loaded), pepper, now):
+                settle(session, closing)
     except Exception as fault:
         if try_again(fault):
             raise

@@ -12,7 +12,7 @@ from domain.ledger.queries import frozen_among
 from domain.ledger.rules import Entry
 from domain.orders.rules import Folded
 from domain.workflows import notes
-from domain.workflows.booking import Ledgered, schedule, store, tell_roles
+from domain.workflows.booking import Ledgered, schedule, settle, store, tell_roles
 from domain.workflows.desk import Deal, Work, order_from
 from domain.workflows.intake import plans_in
 
@@ -69,8 +69,8 @@ def receive_overdue(session: Session, now: datetime, limit: int) -> int:
         work.order.completed_at = work.order.receive_due_at
         schedule(work, plans.at(work.order.paid_at))
     if due:
-        store(session, due, (), Ledgered(), now)
-        tell_roles(session, due, now)
+        settle(session, store(due, (), Ledgered(), now))
+        tell_roles(session, due, {work.order.buyer_id for work in due}, now)
     return len(due)
 
 
@@ -107,7 +107,7 @@ def release_due(session: Session, now: datetime, limit: int) -> int:
                 deal.released_at, deal.touched = now, True
             count += len(mine)
     if count:
-        store(session, [work for work, _ in due], (), out, now)
+        settle(session, store([work for work, _ in due], (), out, now))
     return count
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from domain.roles.rules import Role, highest
+from domain.workflows.desk import Json
 
 _STANDING = """
     select s.place, s.level, s.person_id, s.roles, s.renews, s.boost_bps,
@@ -17,12 +18,14 @@ _STANDING = """
 
 @dataclass(slots=True)
 class Standing:
-    """The people above one buyer at the time of payment, nearest first, their roles and boosts (x bps) then.
+    """The people above one buyer (``buyer_id``) at the time of payment, nearest first, their roles and boosts (x bps)
+    then.
 
     ``renews``: the buyer's own binding ends one day, so that this purchase may make it last longer. ``frozen``: those
     above whose accounts are frozen now, whatever they were at the time.
     """
 
+    buyer_id: int = 0
     upline: list[int] = field(default_factory=list)
     roles: dict[int, Role] = field(default_factory=dict)
     boosts: dict[int, int] = field(default_factory=dict)
@@ -36,13 +39,31 @@ def standing_at(session: Session, asked: Sequence[tuple[int, datetime]], levels:
     wanted = {"ids": [one for one, _ in asked], "ats": [at for _, at in asked], "levels": levels}
     rows = session.connection().exec_driver_sql(_STANDING, wanted)
     for place, level, person_id, roles, renews, boost, frozen in rows:
-        standing = found[place - 1]
-        if level == 0:
-            standing.renews = renews
-        else:
-            standing.upline.append(person_id)
-            standing.roles[person_id] = highest(roles)
-            standing.boosts[person_id] = boost
-            if frozen:
-                standing.frozen.add(person_id)
+        _add(found[place - 1], level, person_id, roles, renews, boost, frozen)
     return found
+
+
+def standings_in(loaded: Json) -> dict[str, Standing] | None:
+    """The standing of each order to be, by subject, as ``intake_take`` saw it; None when it could not tell."""
+    told = loaded.get("standings")
+    if told is None:
+        return None
+    found = {}
+    for subject, people in told.items():
+        found[subject] = standing = Standing()
+        for level, person_id, roles, renews, boost, frozen in people:
+            _add(standing, level, person_id, roles, renews, boost, frozen)
+    return found
+
+
+def _add(
+    standing: Standing, level: int, person_id: int, roles: Sequence[str], renews: bool, boost: int, frozen: bool
+) -> None:
+    if level == 0:
+        standing.buyer_id, standing.renews = person_id, renews
+        return
+    standing.upline.append(person_id)
+    standing.roles[person_id] = highest(roles)
+    standing.boosts[person_id] = boost
+    if frozen:
+        standing.frozen.add(person_id)

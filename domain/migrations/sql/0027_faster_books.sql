@@ -125,3 +125,89 @@ alter table commission_line
 drop trigger order_line_fixed on order_line;
 create trigger order_line_fixed before update of order_id, n, line_id, sku, category, quantity, paid_fen
     on order_line for each statement execute function refuse_change();
+
+-- ---- Intake: one trip to learn everything, one to write it down ---------------------------------------------------
+
+-- Holds everybody's role until the transaction ends; returns those who have enough orders for one to hang on them once
+-- ``coming`` (one entry an order) are booked.
+create function role_regulars_coming(ids bigint[], coming bigint[]) returns setof bigint language plpgsql volatile
+set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
+declare
+    least_orders bigint;
+begin
+    select min(regular_orders) into least_orders from role_rulebook;
+    if least_orders is null then
+        return;
+    end if;
+    perform pg_advisory_xact_lock(hashtextextended('role:' || b.id, 0))
+       from (select distinct i as id from unnest(ids || coming) as i order by 1) b;
+    return query
+        select w.id from (select i, count(*) from unnest(coming) as i group by i
+                          union all select i, 0 from unnest(ids) as i) as w (id, more)
+         group by w.id
+        having sum(w.more) + (select count(*) from (select from customer_order o where o.buyer_id = w.id
+                                                     limit least_orders) known) >= least_orders
+         order by 1;
+end $$;
+
+-- Who is behind the payments among some events, who stood above them, and who of all buyers comes back often:
+-- {standings: {subject: [[level, person, roles, renews, boost_bps, frozen], …]}, regulars: [person, …]}; level 0 is the buyer.
+-- Empty when that needs more than a look: somebody new, a phone (stored as a hash that only the service can make), a
+-- sharer's code, two payments of one order, somebody not seen for long.
+create function intake_meet(events jsonb, orders jsonb, seen_since timestamptz) returns jsonb language plpgsql
+set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
+declare
+    subjects text[];
+    ats timestamptz[];
+    plain boolean;
+    places int[];
+    kinds text[];
+    scopes text[];
+    vals text[];
+    buyers bigint[] := '{}';
+    known bigint;
+    standings jsonb := '{}';
+begin
+    select array_agg(p.subject order by p.subject), array_agg(p.at order by p.subject),
+           count(*) = count(distinct p.subject) and not bool_or(p.buyer ? 'phone' or p.code <> '')
+      into subjects, ats, plain
+      from (select e ->> 'subject' as subject, e #> '{data,buyer}' as buyer,
+                   coalesce(e #>> '{data,share_code}', '') as code, (e #>> '{data,paid_at}')::timestamptz as at
+              from jsonb_array_elements(events) e where e ->> 'type' = 'order.paid') p;
+    if subjects is not null then
+        if not plain then
+            return '{}';
+        end if;
+        select array_agg(p.place), array_agg(k.kind), array_agg(k.scope), array_agg(k.value)
+          into places, kinds, scopes, vals
+          from (select e #> '{data,buyer}' as buyer, row_number() over (order by e ->> 'subject') as place
+                  from jsonb_array_elements(events) e where e ->> 'type' = 'order.paid') p
+         cross join lateral (values
+            ('openid', p.buyer ->> 'app_id', p.buyer ->> 'openid'), ('unionid', '', p.buyer ->> 'unionid'),
+            ('external_userid', '', p.buyer ->> 'external_userid'), ('mall_user_id', '', p.buyer ->> 'mall_user_id')
+         ) as k (kind, scope, value) where k.value is not null;
+        select array_agg(g.person order by g.place), sum(g.found) into buyers, known
+          from (select places[r.place] as place, min(r.person_id) as person, count(*) as found
+                  from resolve_known(places, kinds, scopes, vals) r group by 1
+                having count(distinct r.person_id) = 1 and min(r.seen_at) >= seen_since) g;
+        if known is distinct from cardinality(kinds) or cardinality(buyers) < cardinality(subjects) then
+            return '{}';
+        end if;
+        select jsonb_object_agg(subjects[s.place], s.people) into standings
+          from (select w.place, jsonb_agg(jsonb_build_array(w.level, w.person_id, to_jsonb(w.roles), w.renews,
+                           w.boost_bps, exists (select from account_hold h
+                                                 where h.person_id = w.person_id and h.lifted_at is null))
+                       order by w.level) as people
+                  from intake_standing(buyers, ats, 3) w group by w.place) s;
+    end if;
+    return jsonb_build_object('standings', standings, 'regulars', array(select role_regulars_coming(
+        array(select (o ->> 'buyer_id')::bigint from jsonb_array_elements(orders) o), buyers)));
+end $$;
+
+-- As intake_claim, and all that booking the claimed events needs to know of people.
+create function intake_take(at timestamptz, most bigint, seen_since timestamptz) returns jsonb language plpgsql as $$
+declare
+    claimed jsonb := intake_claim(at, most);
+begin
+    return claimed || intake_meet(claimed -> 'events', claimed -> 'orders', seen_since);
+end $$;

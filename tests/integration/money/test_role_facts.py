@@ -2,7 +2,6 @@
 
 import random
 from datetime import date, timedelta
-from functools import partial
 
 import pytest
 from sqlalchemy import text
@@ -14,8 +13,9 @@ from domain.people import service as people
 from domain.roles import assessment, decisions, queries, repurchase, rulebooks, service
 from domain.roles.rulebook import load
 from domain.roles.service import Cause
+from domain.shared import trips
 from domain.shared.errors import DomainError
-from domain.workflows import MOVERS
+from domain.workflows import MOVERS, intake
 from tests.integration.money.world import PEPPER, Shop
 from tests.integration.people.crowd import at_once
 from tests.unit.roles.test_rulebook import SHIPPED
@@ -99,10 +99,14 @@ def test_two_orders_booked_at_once_see_each_other(shop: Shop) -> None:
     shop.person("回头客")
     shop.tell(*events(shop, "回头客", [("pay", n, 40 - n) for n in range(2)]))
     shop.tell(*events(shop, "回头客", [("pay", n, 40 - n) for n in range(2, 4)]), apply=False)
-    from domain.workflows import intake
 
-    works = [partial(intake.apply_batch, now=shop.clock.now(), limit=1, pepper=PEPPER) for _ in range(2)]
-    assert at_once(shop.engine, works) == [1, 1]
+    def book_one(session: Session) -> int:
+        taken, closing = intake.apply_batch(session, shop.clock.now(), 1, pepper=PEPPER)
+        if closing is not None:
+            trips.close(session, closing)
+        return taken
+
+    assert at_once(shop.engine, [book_one, book_one]) == [1, 1]
     assert len(history(shop, "回头客")) == 1
 
 

@@ -1,0 +1,71 @@
+"""What travels together: nothing is committed that failed, and who is recognised in passing earns the same deal."""
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from domain.shared import trips
+from domain.shared.trips import Closing
+from tests.integration.money.world import Shop
+
+COUNT = "select count(*) from risk_queue"
+ADD = "insert into risk_queue (order_id) values (%(id)s)"
+LINES = """
+    select c.beneficiary_id, c.level, c.rate_bps, c.amount_fen, c.rule from commission_line c
+      join customer_order o on o.id = c.order_id where o.order_no = :order order by c.level
+"""
+
+
+def test_the_last_statement_is_committed_with_its_transaction(shop: Shop) -> None:
+    with shop.sessions.begin() as session:
+        assert trips.opening(session, f"{COUNT} where order_id >= %(least)s", {"least": 0}) == 0
+        session.execute(text("insert into risk_queue (order_id) values (1)"))
+        trips.close(session, Closing(ADD, {"id": 2}))
+    assert shop.rows(COUNT) == [(2,)]
+
+
+def test_nothing_is_committed_when_the_last_statement_fails(shop: Shop) -> None:
+    with pytest.raises(DBAPIError) as caught, shop.sessions.begin() as session:
+        session.execute(text("insert into risk_queue (order_id) values (1)"))
+        trips.close(session, Closing(ADD, {"id": 1}))
+    assert getattr(caught.value.orig, "sqlstate", "") == "23505"
+    assert shop.rows(COUNT) == [(0,)]
+
+
+def test_a_refusal_at_the_commit_itself_is_raised(shop: Shop) -> None:
+    with shop.sessions.begin() as session:
+        session.execute(text("create table pledge (n int unique deferrable initially deferred)"))
+    with pytest.raises(DBAPIError) as caught, shop.sessions.begin() as session:
+        session.execute(text("insert into pledge values (1)"))
+        trips.close(session, Closing("insert into pledge values (%(n)s)", {"n": 1}))
+    assert getattr(caught.value.orig, "sqlstate", "") == "23505"
+    assert shop.rows("select count(*) from pledge") == [(0,)]
+
+
+def test_a_buyer_recognised_in_passing_earns_others_what_a_buyer_looked_up_does(shop: Shop) -> None:
+    """A phone is stored as a hash that only the service can make, so that order is looked up step by step."""
+    shop.tell(shop.pay("FIRST", by="新客", buyer={"mall_user_id": "新客", "phone": "13812345678"}))
+    shop.tell(shop.pay("PASSING", by="新客"))
+    shop.tell(shop.pay("PHONE", by="新客", buyer={"phone": "13812345678"}))
+    assert shop.rows(LINES, order="PASSING") == shop.rows(LINES, order="PHONE") == shop.rows(LINES, order="FIRST")
+    assert len(shop.rows(LINES, order="PASSING")) == 2
+    shop.check()
+
+
+def test_a_batch_with_a_stranger_and_a_friend_knows_both(shop: Shop) -> None:
+    shop.tell(shop.pay("A1", by="新客"), shop.pay("A2", by="谁也不认识"))
+    assert {state for state, _ in shop.states().values()} == {"done"}
+    assert len(shop.rows(LINES, order="A1")) == 2
+    assert shop.rows(LINES, order="A2") == []
+
+
+def test_customers_merged_by_the_same_batch_are_one_when_the_order_is_struck(shop: Shop) -> None:
+    """The claim recognised the buyer before the news that they are somebody else was read."""
+    shop.tell(shop.event("customer.upserted", identities={"unionid": "u-other"}))
+    shop.tell(shop.event("customer.upserted", identities={"mall_user_id": "新客", "unionid": "u-other"}),
+              shop.pay("A1", by="新客"))
+    [(buyer, merged)] = shop.rows("select o.buyer_id, p.merged_into from customer_order o"
+                                  " join person p on p.id = o.buyer_id where o.order_no = 'A1'")
+    assert merged is None
+    assert buyer == shop.people["新客"]
+    assert len(shop.rows(LINES, order="A1")) == 2
