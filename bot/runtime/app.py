@@ -11,7 +11,6 @@ from bot.runtime import bootstrap, health, logs, metrics, pay_notify, webhook
 from bot.runtime.demo import mount_simulator
 from bot.runtime.express import ExpressLane
 from bot.runtime.settings import Settings, from_environment
-from bot.runtime.understanding import warm_up
 from bot.runtime.voice import FILTERS
 from handlers.web import api, certificates, h5, landing, ops
 
@@ -41,7 +40,7 @@ def create_app(settings: Settings | None = None, runtime: bootstrap.Runtime | No
     if settings.demo:
         mount_simulator(app, runtime)
     app.add_url_rule("/favicon.ico", "favicon", lambda: Response(status=204))
-    warm_up()
+    bootstrap.warm_up()
     logs.watch_requests(app)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(OperationalError, _database_away)

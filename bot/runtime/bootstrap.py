@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import InvalidatePoolError
-from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.orm import Session, configure_mappers, sessionmaker
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from bot.kit.context import Shop
@@ -26,7 +26,7 @@ from bot.pictures.certificate import Certificates
 from bot.pictures.photos import Photos
 from bot.pictures.studio import Studio
 from bot.runtime import bell as bells
-from bot.runtime import cards, metrics
+from bot.runtime import cards, metrics, understanding
 from bot.runtime.channels.wechat import AccountKeys
 from bot.runtime.chores import ChoreRunner
 from bot.runtime.context import ProcessContext
@@ -152,7 +152,7 @@ def build(
     bell = bell or bells.Doorbell(bells.connect(settings.redis_url))
     gateways = gateways if gateways is not None else _gateways(settings, engine)
     studio = studio or Studio(ASSETS / "posters")
-    voice, menu = voice or Voice(ASSETS / "copy"), load_menu(ASSETS / "menus" / "main.toml")
+    voice, menu = voice or house_voice(), load_menu(ASSETS / "menus" / "main.toml")
     styles = tuple((style.key, style.name) for style in studio.styles())
     app_ids = {name: account.app_id for name, account in settings.wechat.items()}
     shops = {name: Shop(settings.shop.name, settings.public_url, app_id, styles) for name, app_id in app_ids.items()}
@@ -188,6 +188,19 @@ def build(
     outbox = OutboxRunner(sessions, JOBS, context, clock.now)
     return Runtime(settings, engine, sessions, clock, voice, menu, shop, bell, gateways, dispatcher, outbox,
                    ChoreRunner(CHORES, context), context, library, pepper)
+
+
+def warm_up() -> None:
+    """Load what every process of the house reads from files and none of them changes; children by fork share it."""
+    understanding.warm_up()
+    house_voice()
+    configure_mappers()
+
+
+@cache
+def house_voice() -> Voice:
+    """One a process: reading all texts takes a tenth of its start."""
+    return Voice(ASSETS / "copy")
 
 
 def open_shop(runtime: Runtime, plan: Plan | None = None) -> None:

@@ -1,6 +1,7 @@
 """``python -m bot up``: database, cache, web, workers and clock as one thing that starts, heals and stops together.
 
-One thread, one loop: it reads what the children print, notices who died, and moves through the phases of a start.
+One thread, one loop: it loads what the children are made of while the servers come up, bears them (see nursery),
+reads what they print, notices who died, and moves through the phases of a start.
 Everything that it starts is minded by the undertaker too, so a killed supervisor leaves nothing behind.
 """
 
@@ -16,7 +17,7 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import IO, TextIO
 
-from bot.runtime import embedded, undertaker
+from bot.runtime import embedded, nursery, undertaker
 
 APPS_SECONDS = 25.0
 """How long web, workers and clock may take to finish what they are doing."""
@@ -42,17 +43,22 @@ class Abandoned(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """A program to keep running. An ``early`` one starts with the servers, loads, and waits for GO on its input."""
+    """A program to keep running. An ``early`` one starts with the servers, loads, and waits for GO on its input.
+
+    ``body`` is what the command would do, for a child that is born of this process instead of started as a program.
+    """
 
     name: str
     command: tuple[str, ...]
     early: bool = False
+    body: Callable[[], object] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class House:
     """What to run. ``servers`` by name, in the order in which they start; they stop in reverse.
 
+    ``load`` is called once the servers are on their way and before any child is made.
     ``prepare`` runs to its end when the servers are ready and before the children are let go. ``is_ready`` is asked
     until it says yes; then ``ready_line`` is printed, once.
     """
@@ -62,6 +68,7 @@ class House:
     children: Sequence[Child]
     is_ready: Callable[[], bool]
     ready_line: str
+    load: Callable[[], object] | None = None
 
 
 @dataclass
@@ -69,8 +76,8 @@ class _Part:
     """A child or server as it stands: running, waiting for a restart, or ended."""
 
     name: str
-    launch: Callable[[], subprocess.Popen[bytes]]
-    process: subprocess.Popen[bytes] | None = None
+    launch: Callable[[], nursery.Process]
+    process: nursery.Process | None = None
     started_at: float = 0.0
     failures: int = 0
     retry_at: float = 0.0
@@ -133,10 +140,12 @@ class Supervisor:
 
     def _start(self) -> None:
         deadline = time.monotonic() + self.start_seconds
-        for child in [child for child in (self.house.prepare, *self.house.children) if child and child.early]:
-            self._add(child.name, lambda child=child: self._spawn(child))  # type: ignore[misc]
         for name, launch in self.house.servers.items():
             self._add(name, lambda name=name, launch=launch: self._serve(name, launch))  # type: ignore[misc]
+        if self.house.load and not self._stops:
+            self.house.load()
+        for child in [child for child in (self.house.prepare, *self.house.children) if child and child.early]:
+            self._add(child.name, lambda child=child: self._spawn(child))  # type: ignore[misc]
         self._wait("the servers", deadline, self._servers_are_ready)
         if self.house.prepare:
             self._prepare(self.house.prepare, deadline)
@@ -185,17 +194,18 @@ class Supervisor:
         if code:
             raise Abandoned(f"{child.name} ended with status {code}; the lines above say why")
 
-    def _add(self, name: str, launch: Callable[[], subprocess.Popen[bytes]]) -> None:
+    def _add(self, name: str, launch: Callable[[], nursery.Process]) -> None:
         part = self._parts[name] = _Part(name, launch)
         part.start(time.monotonic())
 
-    def _serve(self, name: str, launch: Callable[[], embedded.Server]) -> subprocess.Popen[bytes]:
+    def _serve(self, name: str, launch: Callable[[], embedded.Server]) -> nursery.Process:
         server = self._servers[name] = launch()
         return server.process
 
-    def _spawn(self, child: Child, at_once: bool = False) -> subprocess.Popen[bytes]:
-        process = subprocess.Popen(child.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                   stderr=subprocess.STDOUT, start_new_session=True, bufsize=0)
+    def _spawn(self, child: Child, at_once: bool = False) -> nursery.Process:
+        process = nursery.Forked(child.name, child.body) if child.body else subprocess.Popen(
+            child.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            start_new_session=True, bufsize=0)
         undertaker.shared().mind(process.pid, signal.SIGTERM)
         assert process.stdout and process.stdin
         os.set_blocking(process.stdout.fileno(), False)

@@ -26,7 +26,7 @@ REPOSITORY = Path(__file__).parents[2]
 Part = Literal["web", "fast", "slow", "clock", "postgres", "valkey"]
 
 _MARKS: dict[Part, str] = {
-    "web": "-m bot web", "fast": "-m bot worker fast", "slow": "-m bot worker slow", "clock": "-m bot clock",
+    "web": "huitou-web ", "fast": "huitou-fast ", "slow": "huitou-slow ", "clock": "huitou-clock ",
     "postgres": "postgres -D", "valkey": "valkey-server",
 }
 STOP_SECONDS = 30
@@ -204,14 +204,15 @@ class Standing:
 
 
 def _processes() -> dict[int, tuple[int, str]]:
-    """pid → (parent, command line) of every living process."""
+    """pid → (parent, name and command line) of every living process."""
     found = {}
     for name in os.listdir("/proc"):
         if not name.isdigit():
             continue
         with suppress(OSError, ValueError, IndexError):
             state, parent = Path(f"/proc/{name}/stat").read_text(errors="replace").rpartition(")")[2].split()[:2]
-            command = Path(f"/proc/{name}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            command = Path(f"/proc/{name}/comm").read_text().strip() + " "
+            command += Path(f"/proc/{name}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
             if state not in "ZX":
                 found[int(name)] = (int(parent), command)
     return found

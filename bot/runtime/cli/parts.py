@@ -36,7 +36,10 @@ def web(await_go: bool) -> None:
     if problem := port_problem(settings.host, settings.port):
         complain(problem)
     _share_metrics(settings)
-    import bot.runtime.app  # noqa: F401 - loaded once, before the workers are forked: they share its memory
+    from bot.runtime import logs
+
+    logs.configure(settings)
+    import wsgi  # noqa: F401 - made once, before the workers are forked: they share its memory, and start at once
 
     server = web_server(settings)
     if await_go:

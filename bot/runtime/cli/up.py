@@ -5,10 +5,11 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
+from functools import partial
 
 import click
 
-from bot.runtime import embedded
+from bot.runtime import embedded, nursery
 from bot.runtime.cli.common import complain, load_settings
 from bot.runtime.cli.parts import port_problem
 from bot.runtime.pem import make_demo_pairs
@@ -51,20 +52,34 @@ def house(settings: Settings) -> House:
     prepare = "demo" if settings.demo else "migrate"
     return House(
         servers=servers,
-        prepare=Child(prepare, _bot(prepare, "--await-go"), early=True),
+        prepare=_child(prepare, prepare, early=True),
         children=(
-            Child("web", _bot("web", "--await-go"), early=True),
-            Child("fast", _bot("worker", "fast", "--await-go")),
-            Child("slow", _bot("worker", "slow", "--await-go")),
-            Child("clock", _bot("clock", "--await-go")),
+            _child("web", "web", early=True), _child("fast", "worker", "fast"), _child("slow", "worker", "slow"),
+            _child("clock", "clock"),
         ),
         is_ready=lambda: is_ready(settings),
         ready_line=f"ready: http://127.0.0.1:{settings.port}",
+        load=_load if nursery.is_possible() else None,
     )
 
 
-def _bot(*arguments: str) -> tuple[str, ...]:
-    return (sys.executable, "-m", "bot", *arguments)
+def _child(name: str, *arguments: str, early: bool = False) -> Child:
+    """A part: born with what this process has loaded, where that is possible; elsewhere a program of its own."""
+    words = [*arguments, "--await-go"]
+    body = partial(click.get_current_context().find_root().command.main, words, standalone_mode=True)
+    return Child(name, (sys.executable, "-m", "bot", *words), early, body if nursery.is_possible() else None)
+
+
+def _load() -> None:
+    """What the parts are made of, once for all of them: two thirds of each part's own start."""
+    with nursery.loading():
+        import bot.runtime.app
+        import bot.runtime.clockwork
+        import bot.runtime.journeys
+        import bot.runtime.worker  # noqa: F401
+        from bot.runtime import bootstrap
+
+        bootstrap.warm_up()
 
 
 def _prepare_environment(settings: Settings) -> None:

@@ -87,7 +87,7 @@ def test_one_command_starts_heals_and_stops_everything(up: Up) -> None:
     up.until(f"ready: http://127.0.0.1:{up.port}")
     assert answer(up.port, "/readyz")[0] == 200
     everybody = family(up.process.pid)
-    web = next(pid for pid in everybody if b"\0bot\0web\0" in Path(f"/proc/{pid}/cmdline").read_bytes())
+    web = next(pid for pid in everybody if Path(f"/proc/{pid}/comm").read_text() == "huitou-web\n")
     os.kill(web, signal.SIGKILL)
     up.until("web ended (SIGKILL)")
     assert gone([web])
