@@ -100,6 +100,16 @@ _STATE = {
     "huitou_pay_incidents": (
         "What the payment channel and the books differ in; while one is open, nothing is paid.", "kind",
         "select kind, count(*) from pay_incident where closed_at is null group by kind"),
+    "huitou_platform_used_today": (
+        "Calls of an interface counted today (Beijing).", "api",
+        "select api, sum(used) from platform_budget "
+        "where day = cast(now() at time zone 'Asia/Shanghai' as date) group by api"),
+    "huitou_marketing_closed": (
+        "1 for each interface that is closed for marketing until midnight in Beijing.", "api",
+        "select api, 1 from platform_budget where marketing_until > now()"),
+    "huitou_subscriptions_banked": (
+        "Subscription notices that people have allowed and that are not used up.", "account",
+        "select account, count(*) from subscription_token where spent_at is null and lost_at is null group by account"),
     "huitou_platform_held": (
         "Interfaces of the platform that are not called for now, by the answer that said so.", "errcode",
         "select errcode, count(*) from platform_hold where until > now() group by errcode"),

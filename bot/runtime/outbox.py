@@ -12,12 +12,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import bindparam, text
+from sqlalchemy import Row, bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session, sessionmaker
 
 from bot.kit.jobs import LAST_ATTEMPT, Claimed, Done, Ended, JobContext, JobHandler, Jobs, Later, Refused
 from bot.runtime import metrics
+from domain.notices import backpressure
 
 LEASE_SECONDS = 40
 SAFETY_SECONDS = 25
@@ -25,20 +26,23 @@ SAFETY_SECONDS = 25
 
 log = structlog.get_logger(__name__)
 
-_CLAIM = text(
-    """
+_CLAIM = """
     with due as (
         select id from outbox
          where queue = :queue and state in ('waiting', 'running') and due_at <= :now
-           and (state = 'waiting' or lease_until <= clock_timestamp())
+           and (state = 'waiting' or lease_until <= clock_timestamp()) {also}
          order by due_at, id limit :limit for update skip locked
     )
     update outbox set state = 'running', attempts = attempts + 1,
                       lease_until = clock_timestamp() + make_interval(secs => :lease)
       from due where outbox.id = due.id
     returning outbox.id, queue, kind, key, person_id, payload, attempts, created_at, expires_at, result
-    """
-)
+"""
+_ANY = text(_CLAIM.format(also=""))
+_URGENT = text(_CLAIM.format(also="and queue = 'notice' and payload ->> 'purpose' in ('answer', 'money', 'service')"))
+_MONEY = text(_CLAIM.format(also="and queue = 'notice' and payload ->> 'purpose' in ('answer', 'money', 'service')"
+                                 " and payload ->> 'purpose' <> 'service'"))
+"""The words of the index for what is urgent stand in them as they stand there, so that it is used."""
 
 _END = text(
     """
@@ -60,6 +64,21 @@ FAR = timedelta(days=3650)
 """When an effect without an expiry is looked at again if nothing wakes it before."""
 
 
+def _claim(session: Session, queue: str, now: datetime, limit: int) -> list[Row[Any]]:
+    """What is due. Of notices what people wait for comes first, and while that is late nothing else is claimed at all:
+    marketing stops when it waits longer than MARKETING_STOPS, everything but answers and money after ALL_BUT_MONEY."""
+    asked = {"queue": queue, "now": now, "limit": limit, "lease": LEASE_SECONDS}
+    if queue != "notice":
+        return list(session.execute(_ANY, asked))
+    late = backpressure.late(session, now)
+    if late.money > backpressure.ALL_BUT_MONEY:
+        return list(session.execute(_MONEY, asked))
+    rows = list(session.execute(_URGENT, asked))
+    if len(rows) == limit or late.any > backpressure.MARKETING_STOPS:
+        return rows
+    return rows + list(session.execute(_ANY, asked | {"limit": limit - len(rows)}))
+
+
 class OutboxRunner:
     """Works off one queue of the outbox with the given jobs."""
 
@@ -77,9 +96,7 @@ class OutboxRunner:
         """
         started = time.monotonic()
         with self._sessions.begin() as session:
-            rows = session.execute(
-                _CLAIM, {"queue": queue, "now": self._now(), "limit": limit, "lease": LEASE_SECONDS}
-            ).all()
+            rows = _claim(session, queue, self._now(), limit)
         groups: dict[int, list[Claimed]] = defaultdict(list)
         for row in sorted(rows, key=lambda row: row.id):
             groups[row.person_id or -row.id].append(Claimed(**row._mapping))

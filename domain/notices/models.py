@@ -85,3 +85,28 @@ class NoticeSwitch(Base):
     stopped_at: Mapped[datetime]
     stopped_by: Mapped[str]
     why: Mapped[str]
+
+
+class NoticeBroadcast(Base):
+    """One message to many. Everybody up to ``cursor`` has a row in the outbox; ``last_person``: who was there at the
+    start. ``segment`` '' is everybody."""
+
+    __tablename__ = "notice_broadcast"
+    __table_args__ = (
+        CheckConstraint("state in ('running', 'paused', 'stopped', 'done')", name="state"),
+        CheckConstraint("(ended_at is null) = (state in ('running', 'paused'))", name="ended"),
+        CheckConstraint("cursor >= 0 and cursor <= last_person", name="cursor"),
+    )
+
+    id: Mapped[RowId]
+    title: Mapped[str]
+    said: Mapped[str]
+    segment: Mapped[str] = mapped_column(server_default="")
+    state: Mapped[str] = mapped_column(server_default="running")
+    cursor: Mapped[int] = mapped_column(server_default="0")
+    last_person: Mapped[int]
+    people: Mapped[int] = mapped_column(server_default="0")
+    started_at: Mapped[datetime]
+    started_by: Mapped[str]
+    expires_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]

@@ -10,7 +10,8 @@ from sqlalchemy.orm import Session
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """One notice: its text's key and purpose, and what became of it. ``reason`` says why it waits or was refused."""
+    """One notice: its text's key and purpose, and what became of it. ``reason`` says why it waits or was refused;
+    ``way`` by which it left, ``ways``: why the others were not taken; ``reported``: what the platform told later."""
 
     effect_id: int
     purpose: str
@@ -20,6 +21,9 @@ class Told:
     created_at: datetime
     due_at: datetime
     ended_at: datetime | None
+    way: str
+    ways: dict[str, str]
+    reported: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +40,8 @@ def told(session: Session, person_id: int, limit: int) -> list[Told]:
     """The newest notices of a person first."""
     rows = session.execute(text("""
         select id as effect_id, payload ->> 'purpose' as purpose, coalesce(payload ->> 'key', kind) as key, state,
-               reason, created_at, due_at, ended_at
+               reason, created_at, due_at, ended_at, coalesce(result ->> 'way', '') as way,
+               coalesce(result -> 'ways', '{}') as ways, coalesce(result ->> 'reported', '') as reported
           from outbox where person_id = :person and queue = 'notice' order by id desc limit :limit"""),
         {"person": person_id, "limit": limit})
     return [Told(**row._mapping) for row in rows]

@@ -258,6 +258,11 @@ def release_hold(session: Session, app_id: str, api: str) -> None:
     session.execute(delete(PlatformHold).where(PlatformHold.app_id == app_id, PlatformHold.api.in_((api, HOST))))
 
 
+def release_templates(session: Session) -> int:
+    """Somebody mended the templates that the platform refused (held as ``api#template``): try them again."""
+    return _count(session, delete(PlatformHold).where(PlatformHold.api.contains("#")))
+
+
 def media_of(session: Session, app_id: str, digest: bytes, uploaded_after: datetime) -> str | None:
     """The media id of the bytes with this SHA-256, if it was uploaded after that instant."""
     return session.scalar(

@@ -29,6 +29,11 @@ class Outbox(Base):
         CheckConstraint("state in ('waiting', 'running', 'done', 'refused', 'dead')", name="state"),
         CheckConstraint("state not in ('refused', 'dead') or reason <> ''", name="reason"),
         Index("ix_outbox_due", "queue", "due_at", postgresql_where=text("state in ('waiting', 'running')")),
+        Index("ix_outbox_broadcast", text("(payload ->> 'broadcast')"), "state",
+              postgresql_where=text("payload ? 'broadcast'")),
+        Index("ix_outbox_urgent", "due_at", postgresql_where=text(
+            "state in ('waiting', 'running') and queue = 'notice'"
+            " and payload ->> 'purpose' in ('answer', 'money', 'service')")),
         Index(None, "person_id", "id"),
         Index("ix_outbox_no_right", "person_id",
               postgresql_where=text("state = 'waiting' and reason = 'no_right' and queue = 'notice'")),

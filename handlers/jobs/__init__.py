@@ -53,6 +53,7 @@ for _chores in (
     experiments.chores,
     insight.chores,
     journeys.chores,
+    notices.chores,
     occasions.chores,
     payouts.chores,
     points.chores,

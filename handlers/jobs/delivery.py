@@ -14,6 +14,7 @@ from bot.kit.gateway import Gateway, Outcome, SendResult
 from bot.kit.jobs import Claimed, Done, Ended, JobContext, Later, Refused
 from domain.journeys import guard as journeys
 from domain.journeys.library import Library
+from domain.notices import broadcasts
 from domain.notices import service as notices
 from domain.notices.rules import Policy, Purpose, Verdict, place_of
 from domain.people import queries as people
@@ -144,6 +145,10 @@ def _says(effect: Claimed) -> str:
 
 def _objection(ctx: JobContext, session: Any, effect: Claimed) -> Ended | None:
     """What a journey planned is asked once more: its goal may have been reached since."""
+    if number := effect.payload.get("broadcast"):
+        halted = broadcasts.objection(session, number)
+        return Later(halted, ctx.now() + broadcasts.ASK_AGAIN) if halted == "paused" else (
+            Refused(halted) if halted else None)
     guard = effect.payload.get("guard", "")
     reason = journeys.objection(session, ctx.tool(Library), guard, ctx.now()) if guard else ""
     if reason == journeys.PAUSED:

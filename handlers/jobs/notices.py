@@ -1,13 +1,18 @@
 """Text notices leave here: rendered at the last moment, so that they speak in the shop's present voice."""
 
+from datetime import timedelta
 from typing import Any
 
+from bot.kit.chores import Chores
 from bot.kit.jobs import Claimed, Ended, JobContext, Jobs, Refused
+from domain.notices import broadcasts
 from domain.notices import service as notices
+from domain.platform import budgets
 from handlers.jobs.delivery import deliver
-from handlers.jobs.ways import Says
+from handlers.jobs.ways import API, Says
 
 jobs = Jobs()
+chores = Chores()
 
 DIGESTS = {
     "money.earned": ("money.earned_many", "amount_fen"),
@@ -51,3 +56,14 @@ def _gather(ctx: JobContext, effect: Claimed) -> tuple[str, dict[str, Any]] | tu
     if not told["count"]:
         return ()
     return key, {"count": told["count"] + 1, "amount_fen": told["amount_fen"] + effect.payload["facts"][summed]}
+
+
+@chores.every("notices.broadcast", timedelta(seconds=10))
+def broadcast(ctx: JobContext) -> bool:
+    """The next piece of what is told to many, while the day has room for marketing."""
+    limits = ctx.tool(budgets.Budgets).by_api.get(API["custom"])
+    with ctx.begin() as session:
+        for one in budgets.used(session, ctx.real_now()):
+            if one.api == API["custom"] and (one.marketing_until or (limits and one.used >= limits.marketing_share)):
+                return False
+        return broadcasts.step(session, ctx.now())

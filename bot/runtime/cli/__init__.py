@@ -33,6 +33,7 @@ _COMMANDS = {
     "vault": "vault:vault",
     "segment": "segments:segment",
     "notice": "notices:notice",
+    "broadcast": "broadcasts:broadcast",
     "experiment": "experiments:experiment",
     "journey": "journeys:journey",
     "role": "roles:role",

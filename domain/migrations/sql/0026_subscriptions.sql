@@ -67,3 +67,29 @@ begin
         return query select '', 0.0::double precision;
     end if;
 end $$;
+
+-- What people wait for, found at once however much advertising waits with it.
+create index ix_outbox_urgent on outbox (due_at)
+    where state in ('waiting', 'running') and queue = 'notice' and payload ->> 'purpose' in ('answer', 'money', 'service');
+create index ix_outbox_broadcast on outbox ((payload ->> 'broadcast'), state) where payload ? 'broadcast';
+
+-- One message to many: who is next (everybody up to ``cursor`` has a row in the outbox, nobody twice), and the last one
+-- who was there when it began.
+create table notice_broadcast (
+    id bigint generated always as identity,
+    title text not null,
+    said text not null,
+    segment text not null default '',
+    state text not null default 'running',
+    cursor bigint not null default 0,
+    last_person bigint not null,
+    people bigint not null default 0,
+    started_at timestamptz not null,
+    started_by text not null,
+    expires_at timestamptz not null,
+    ended_at timestamptz,
+    constraint pk_notice_broadcast primary key (id),
+    constraint ck_notice_broadcast_state check (state in ('running', 'paused', 'stopped', 'done')),
+    constraint ck_notice_broadcast_ended check ((ended_at is null) = (state in ('running', 'paused'))),
+    constraint ck_notice_broadcast_cursor check (cursor >= 0 and cursor <= last_person)
+);
