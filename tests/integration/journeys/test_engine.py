@@ -55,7 +55,7 @@ def test_placeholders_and_grants_and_tags_carry_the_facts(world: World) -> None:
     found = dict(world.rows("select kind, payload from outbox"))
     key = world.rows("select id from enrolment")[0][0]
     assert found["grant.coupon"] == {"person_id": li, "what": "coupon:x", "amount": 2, "journey": "walk",
-                                     "cause": f"once:{li}:coupon:x:welcome"}
+                                     "title": "走", "cause": f"once:{li}:coupon:x:welcome"}
     assert found["tag.add"] == {"tag": "新客", "cause": f"journey:{key}:1:2", "journey": "walk"}
     assert found["notice.text"]["facts"] == {"name": "", "n": 0, "word": "hi"}
     assert (found["notice.text"]["purpose"], found["notice.text"]["guard"]) == ("marketing", f"{key}:3")
