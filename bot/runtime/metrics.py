@@ -15,6 +15,8 @@ from prometheus_client.registry import Collector
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from bot.runtime import pay_watch
+
 _INBOX = Counter("huitou_inbox_messages", "Messages taken from platforms, by what became of them.", ["outcome"])
 _OUTBOX = Counter("huitou_outbox_effects", "Effects executed, by what became of them.", ["queue", "kind", "outcome"])
 _ANSWERS = Counter("huitou_platform_answers", "Answers of platform interfaces, by error code (0 is success).",
@@ -113,7 +115,7 @@ _STATE = {
     "huitou_platform_held": (
         "Interfaces of the platform that are not called for now, by the answer that said so.", "errcode",
         "select errcode, count(*) from platform_hold where until > now() group by errcode"),
-}
+} | pay_watch.GAUGES
 """Gauge -> (meaning, label, query giving label and value)."""
 
 

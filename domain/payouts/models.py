@@ -93,6 +93,7 @@ class TransferBill(Base):
                         name="paid"),
         CheckConstraint("state <> 'dropped' or not in_doubt", name="dropped"),
         Index("ix_transfer_bill_due", "due_at", postgresql_where=text("due_at is not null")),
+        Index("ix_transfer_bill_fault", "id", postgresql_where=text("fault <> ''")),
         Index("ix_transfer_bill_open", "made_at",
               postgresql_where=text("state not in ('SUCCESS', 'FAIL', 'CANCELLED', 'dropped')")),
         Index("ix_transfer_bill_paid_at", "paid_at", postgresql_where=text("paid_at is not null")),

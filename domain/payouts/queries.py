@@ -261,14 +261,17 @@ def withheld(session: Session, month: date) -> list[Withheld]:
 
 
 def troubles(session: Session, now: datetime) -> list[Row[Any]]:
-    """Open bills that need a human (no, out_bill_no, state, fault, made_at), and requests that wait for a decision."""
+    """Bills that need a human (no, out_bill_no, state, fault, made_at): open ones, and, as long as payouts are stopped,
+    those that were contradicted after their end."""
     return list(session.execute(_TROUBLES, {"overdue": now - rules.OVERDUE}))
 
 
 _TROUBLES = text("""
     select w.no, b.out_bill_no, b.state, case when b.fault <> '' then b.fault else 'overdue' end as fault, b.made_at
       from transfer_bill b join withdrawal w on w.id = b.withdrawal_id
-     where b.fault <> '' or (b.state not in ('SUCCESS', 'FAIL', 'CANCELLED', 'dropped') and b.made_at <= :overdue)
+     where case when b.state in ('SUCCESS', 'FAIL', 'CANCELLED', 'dropped')
+                then b.fault <> '' and exists (select from payout_switch where stopped_at is not null)
+                else b.fault <> '' or b.made_at <= :overdue end
      order by b.made_at limit 100
 """)
 

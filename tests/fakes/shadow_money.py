@@ -79,6 +79,8 @@ class ShadowMoney:
     released: set[Line] = field(default_factory=set)
     confiscated: set[Line] = field(default_factory=set)
     frozen: set[str] = field(default_factory=set)
+    questioned: set[Line] = field(default_factory=set)
+    """Lines that wait for a reviewer: what was there at the freeze, and every line sold since."""
     booked: dict[tuple[str, str], int] = field(default_factory=dict)
     waiting: dict[tuple[str, str], list[tuple[int, datetime]]] = field(default_factory=dict)
     months: set[str] = field(default_factory=set)
@@ -108,17 +110,30 @@ class ShadowMoney:
                 self.waiting[(month, person)] = [(fen, due) for fen, due in parts if due > now]
         return got
 
+    def sold(self, order: str) -> None:
+        """An order is booked: whoever is frozen has it in question from the start."""
+        self.questioned |= {line for line in self.lines() if line[0] == order and line[1] in self.frozen}
+
+    def freeze(self, person: str) -> None:
+        self.frozen.add(person)
+        self.questioned |= {line for line, left in self.lines().items()
+                            if line[1] == person and line not in self.released and left}
+
+    def clear(self, person: str) -> None:
+        self.frozen.discard(person)
+        self.questioned = {line for line in self.questioned if line[1] != person}
+
     def confiscate(self, person: str) -> None:
         self.confiscated |= {line for line, left in self.lines().items()
                              if line[1] == person and line not in self.released and left}
-        self.frozen.discard(person)
+        self.clear(person)
 
     def closed_month(self, month: str, now: datetime) -> None:
         """Ladders of a month, now and whenever something of it changes later: the difference is booked."""
         self.months.add(month)
         for person in self.orders.upline:
             key = (month, person)
-            change = ladder(self.volume(month, person)) - self.booked.get(key, 0)
+            change = self._owed(month, person) - self.booked.get(key, 0)
             self.booked[key] = self.booked.get(key, 0) + change
             parts = self.waiting.setdefault(key, [])
             if change > 0:
@@ -129,6 +144,15 @@ class ShadowMoney:
                     parts.append((fen + change, due))
                 change = min(change + fen, 0)
 
+    def _owed(self, month: str, person: str) -> int:
+        """What the ladder of a month comes to now. Sales in question bring nothing, and take nothing that was let go
+        while nobody suspected them; what is confiscated does."""
+        key, parts = (month, person), self.waiting.get((month, person), [])
+        sure, at_best = ladder(self.volume(month, person)), ladder(self.volume(month, person, hoping=True))
+        stands = self.booked.get(key, 0)
+        kept = stands - sum(fen for fen, _ in parts)
+        return sure if stands <= sure else max(sure, min(kept, at_best))
+
     # Answers
 
     def lines(self) -> dict[Line, int]:
@@ -137,13 +161,16 @@ class ShadowMoney:
                 for order in self.orders.paid
                 for (person, line, level), (_, left) in self.orders.shares(order).items()}
 
-    def volume(self, month: str, person: str) -> int:
-        """Net sales of a Shanghai month by buyers whom this person brought."""
+    def volume(self, month: str, person: str, hoping: bool = False) -> int:
+        """Net sales of a Shanghai month by buyers whom this person brought; ``hoping``: with those in question."""
+        taken = {line[0] for line in self.confiscated if line[1] == person}
+        doubted = {line[0] for line in self.questioned if line[1] == person}
         total = 0
         for order, sale in self.orders.paid.items():
             above = self.orders.upline[sale["buyer"]]
             here = (self.paid_at[order] + timedelta(hours=8)).strftime("%Y-%m") == month
-            if above and above[0] == person and here and order not in self.orders.closed:
+            counts = order not in taken and (hoping or order not in doubted)
+            if above and above[0] == person and here and counts and order not in self.orders.closed:
                 back = sum(sum(parts.values()) for parts in self.orders.refunds.get(order, {}).values())
                 total += sum(fen for _, _, fen in sale["lines"]) - back
         return total

@@ -168,15 +168,17 @@ def status(as_json: bool) -> None:
     \b
     Example:  python -m bot payouts status --json
     """
-    from domain.payouts import queries
+    from domain.payouts import queries, watch
 
     with shop() as runtime, runtime.sessions() as session:
         switch = queries.switch(session)
+        watched = watch.watched(session, runtime.clock.now())
         troubles = [dict(row._mapping) for row in queries.troubles(session, runtime.clock.now())]
         faults = queries.check(session)
         waiting = len(queries.listed(session, ("asked",), 1000))
     if as_json:
-        print_json({**asdict(switch), "asked": waiting, "troubles": troubles, "faults": faults})
+        print_json({**asdict(switch), "asked": waiting, "watched": [asdict(one) for one in watched],
+                    "troubles": troubles, "faults": faults})
     else:
         stopped = f"stopped by {switch.changed_by} at {stamp(switch.stopped_at)}: {switch.reason}" \
             if switch.stopped_at else "money may leave"

@@ -10,3 +10,4 @@ create table platform_ticket (
 -- What is watched about payouts: bills that have not ended, oldest first. They are few among all that ever were.
 create index ix_transfer_bill_open on transfer_bill (made_at)
     where state not in ('SUCCESS', 'FAIL', 'CANCELLED', 'dropped');
+create index ix_transfer_bill_fault on transfer_bill (id) where fault <> '';

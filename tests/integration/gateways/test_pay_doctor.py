@@ -1,7 +1,8 @@
 """What the doctor says of a merchant account: accepted keys, wrong ones, an address nobody can call, a stop."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from bot.runtime import pay_doctor
 from bot.runtime.findings import Finding
+from bot.runtime.gateways.pay_core import PlatformKey
 from bot.runtime.gateways.wechat_pay import WeChatPay, merchant_of
 from bot.runtime.settings import Settings, load
 from domain.paychannel.service import Difference
@@ -50,8 +52,8 @@ def test_a_healthy_merchant_is_all_green(tmp_path: Path, peer: PayPeer, engine: 
 
 
 @pytest.mark.parametrize(("changes", "remedy"), [
-    ({"serial_no": "5157F09EFDC096DE15EBE81A47057A7299999999"}, "must belong together"),
-    ({"api_v3_key": "f" * 32}, "same api_v3_key"),
+    ({"serial_no": "5157F09EFDC096DE15EBE81A47057A7299999999"}, "必须是同一套"),
+    ({"api_v3_key": "f" * 32}, "APIv3 密钥一致"),
 ])
 def test_keys_that_do_not_fit_are_named(
     changes: dict[str, str], remedy: str, tmp_path: Path, peer: PayPeer, engine: Engine
@@ -67,7 +69,21 @@ def test_odd_settings_an_unapproved_scene_and_a_stop(tmp_path: Path, peer: PayPe
         reconcile.halt(session, "main", [Difference("paid_twice", "HT1", None, 1, 2)], NOW)
     found = examined(settings(tmp_path, peer, app_id="wxsomebodyelse000"), engine)
     assert found["pay.main.app_id"].state == "red" and "1005" in found["merchant keys (pay.main)"].remedy
-    assert found["paying (pay.main)"].cause == "stopped: 1 differences (paid_twice)"
+    assert found["paying (pay.main)"].cause == "已停止打款：1 处与账单不符（paid_twice）"
     with engine.begin() as db:
         db.execute(text("delete from pay_incident"))
         db.execute(text("update payout_switch set stopped_at = null, reason = ''"))
+
+
+@pytest.mark.parametrize(("days", "state", "cause"), [(15, "green", "14 天到期"), (13, "yellow", "12 天到期"),
+                                                      (-2, "red", "已过期")])
+def test_a_certificate_that_runs_out_is_told_in_time(days: int, state: str, cause: str) -> None:
+    held = [PlatformKey("X", pay_keys.platform().private.public_key(), datetime.now(UTC) + timedelta(days=days))]
+    (found,) = pay_doctor._certificates("main", held)
+    assert found.state == state and cause in found.cause
+
+
+def test_without_an_https_address_nobody_is_notified(tmp_path: Path, peer: PayPeer, engine: Engine) -> None:
+    found = examined(replace(settings(tmp_path, peer), public_url="http://127.0.0.1:1"), engine)
+    missing = found["notifications (pay.main)"]
+    assert "PUBLIC_URL" in missing.cause and "https" in missing.remedy

@@ -36,4 +36,8 @@ CORNERS: tuple[tuple[object, ...], ...] = (
     ("sells", "a", EDGE, 0, 0, ""), ("suspects", "b", "released", 0), ("sells", "a", EDGE, 0, 0, "dies"),
     ("asks", "b", 1, 0, "", False), ("suspects", "b", "confiscated", 0), ("receives", 0, True, ""),
     ("time_passes", 8, True),
+    # A month is closed while some of its sales are in question; they count when they are cleared.
+    ("sells", "a", EDGE, 0, 0, ""), ("suspects", "b", "released", 0), ("sells", "a", EDGE, 0, 0, ""),
+    ("month_ends", ""), ("suspects", "b", "released", 0), ("adjusts", ""),
+    ("suspects", "b", "released", 0), ("adjusts", "twice"), ("suspects", "b", "confiscated", 0), ("adjusts", "dies"),
 )
