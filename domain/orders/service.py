@@ -11,8 +11,10 @@ import msgspec
 from sqlalchemy import select, text, tuple_, update
 from sqlalchemy.orm import Session
 
-from domain.orders.events import CommerceEvent
+from domain.orders.events import CommerceEvent, iso
 from domain.orders.models import CommerceEventRow
+from domain.orders.quick import Row
+from domain.shared import trips
 from domain.shared.errors import NotFound
 
 TAKE_IN = """
@@ -41,25 +43,27 @@ class Received:
 
 def receive(session: Session, source: str, events: Sequence[CommerceEvent], now: datetime) -> Received:
     """Store the events that are new. The caller refuses the batch (409) and rolls back when there are conflicts."""
-    if not events:
+    return receive_rows(session, source, [row_of(event) for event in events], now)
+
+
+def row_of(event: CommerceEvent) -> Row:
+    """An event, written down."""
+    payload = event.canonical()
+    return Row(event.id, event.digest_with(payload), event.type, event.subject, msgspec.Raw(payload),
+               iso(event.occurred_at))
+
+
+def receive_rows(session: Session, source: str, rows: Sequence[Row], now: datetime) -> Received:
+    """As ``receive``, of events that are written down already."""
+    if not rows:
         return Received(0, 0)
     digests: dict[str, str] = {}
-    clashing: set[str] = set()
-    rows = []
-    for event in events:
-        payload = event.canonical()
-        digest = event.digest_with(payload)
-        if digests.setdefault(event.id, digest) != digest:
-            clashing.add(event.id)
-        rows.append({
-            "event_id": event.id, "digest": digest, "type": event.type, "subject": event.subject,
-            "payload": msgspec.Raw(payload), "occurred_at": event.occurred_at,
-        })
+    clashing = {row.event_id for row in rows if digests.setdefault(row.event_id, row.digest) != row.digest}
     asked = {"source": source, "now": now, "events": msgspec.json.encode(rows).decode()}
-    taken: int = session.connection().exec_driver_sql(TAKE_IN, asked).scalar_one()
+    taken = int(trips.opening(session, TAKE_IN, asked))
     if taken < len(digests):
         clashing |= _known_otherwise(session, source, digests)
-    return Received(taken, len(events) - taken, tuple(sorted(clashing)))
+    return Received(taken, len(rows) - taken, tuple(sorted(clashing)))
 
 
 def _known_otherwise(session: Session, source: str, digests: Mapping[str, str]) -> set[str]:

@@ -49,12 +49,12 @@ def json_object(body: bytes) -> dict[str, Any]:
         raise _malformed("is not valid JSON in UTF-8") from None
     if not isinstance(content, dict):
         raise _malformed("must be an object")
-    if _name_twice(body):
+    if name_twice(body):
         raise _malformed("has a name twice at the top")
     return content
 
 
-def _name_twice(body: bytes) -> bool:
+def name_twice(body: bytes) -> bool:
     """Whether the top object has a name twice. ``body`` is known to be valid JSON.
 
     Written again without spaces, the object only shrinks; a second member of a name takes away five bytes or more.

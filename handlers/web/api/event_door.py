@@ -12,6 +12,7 @@ from flask import Request
 
 from domain.orders import service as orders
 from domain.orders.events import CommerceEvent, parse_event
+from domain.orders.quick import Row, plain_payments
 from domain.shared.seal import Seal
 from handlers.web.api import bodies, signature
 from handlers.web.api.context import ApiContext
@@ -52,9 +53,9 @@ class EventDoor:
     def _take(self, request: Request, source: str) -> Accepted:
         body = bodies.read(request, bodies.MAX_EVENT_BODY)
         self._verify(request, source, body)
-        events = read_events(bodies.json_object(body), self._seal)
+        rows = read_rows(body, self._seal)
         with self._context.sessions.begin() as session:
-            received = orders.receive(session, source, events, self._context.now())
+            received = orders.receive_rows(session, source, rows, self._context.now())
             if received.conflicts:
                 raise _conflict(received.conflicts)
         if received.accepted:
@@ -74,6 +75,14 @@ class EventDoor:
 
 
 _OUTCOMES = {401: "refused", 409: "conflict"}
+
+
+def read_rows(body: bytes, seal: Seal) -> list[Row]:
+    """The events of a body, ready to be stored. Raises Refusal 422 with every fault of all of them."""
+    plain = plain_payments(body, seal, MAX_EVENTS)
+    if plain is not None and not bodies.name_twice(body):
+        return plain
+    return [orders.row_of(event) for event in read_events(bodies.json_object(body), seal)]
 
 
 def read_events(content: Mapping[str, Any], seal: Seal) -> list[CommerceEvent]:
