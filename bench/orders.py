@@ -2,14 +2,19 @@
 
 Ours is the whole way of an ``order.paid`` with two levels: claimed from the inbox, buyer resolved, upline walked, deal
 struck, order, lines, commissions, journal, postings, balances and facts stored, committed. The floor is what pgbench
-does: one prepared one-row INSERT, committed. Rounds alternate; figures are medians with the lowest and the highest.
+does: one prepared one-row INSERT, committed. The peer is django-hordak booking the same two commissions on the same
+server (it knows no order, no key and no guarded balance). Rounds alternate; figures are medians with the lowest and the
+highest.
 """
 
+import contextlib
 import json
+import os
 import statistics
+import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +24,7 @@ import psycopg
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.orm import sessionmaker
 
+from bench import servers
 from bot.runtime import demo_team
 from domain import workflows
 from domain.commissions import plans
@@ -164,27 +170,60 @@ def posted(bench: Bench, batch: int) -> Callable[[Callable[[], bool]], int]:
     return work
 
 
+Peer = Callable[[int, int], float]
+"""Orders a second of so many clients in batches of so many."""
+
+
+@contextlib.contextmanager
+def hordak(engine: Engine) -> Iterator[Peer | None]:
+    """django-hordak in a process and a database of its own, on the same server; None when it is not installed."""
+    if not servers.PEER_PYTHON.exists():
+        yield None
+        return
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as db:
+        db.execute(text("create database hordak"))
+    env = {"BENCH_DATABASE": "hordak", "BENCH_SOCKETS": str(engine.url.query["host"]), "PYTHONPATH": str(servers.ROOT)}
+    with subprocess.Popen(
+        [str(servers.PEER_PYTHON), "-m", "bench.peers.hordak_books"], env={**os.environ, **env}, cwd=servers.ROOT,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    ) as process:
+        assert process.stdin and process.stdout
+        asked, answered = process.stdin, process.stdout
+        if answered.readline().strip() != "ready":
+            raise servers.CannotMeasure("django-hordak did not start")
+
+        def measure(clients: int, batch: int) -> float:
+            print(clients, batch, SECONDS, file=asked, flush=True)
+            return float(answered.readline())
+
+        yield measure
+        asked.close()
+
+
 def figures(values: list[float]) -> dict[str, float]:
     return {"median": round(statistics.median(values), 3), "lo": round(min(values), 3), "hi": round(max(values), 3)}
 
 
-def measure(bench: Bench, rounds: int) -> list[dict[str, Any]]:
+def measure(bench: Bench, rounds: int, peer: Peer | None) -> list[dict[str, Any]]:
     """One row for each (B5, B6) x clients."""
     rows = []
     kinds = (("B5", 1, booked, 1_500), ("B5 ledger alone", 1, posted, 0), ("B6", 100, booked, 6_000),
              ("B6 ledger alone", 100, posted, 0))
     for row, batch, way, stock in kinds:
         for clients in CLIENTS:
-            ours, least = [], []
+            ours, least, theirs = [], [], []
             for _ in range(rounds):
                 least.append(per_second(clients, floor(bench)))
                 bench.fill(stock)
                 ours.append(per_second(clients, way(bench, batch)))
                 bench.empty()
-            ratios = [a / b for a, b in zip(ours, least, strict=True)]
+                if peer:
+                    theirs.append(peer(clients, batch))
             rows.append({
-                "row": f"{row} x{clients}", "ours": figures(ours), "floor": figures(least), "peer": None,
-                "ratio_floor": figures(ratios), "ratio_peer": None, "unit": "orders/s",
+                "row": f"{row} x{clients}", "ours": figures(ours), "floor": figures(least),
+                "peer": figures(theirs) if theirs else None, "unit": "orders/s",
+                "ratio_floor": figures([a / b for a, b in zip(ours, least, strict=True)]),
+                "ratio_peer": figures([a / b for a, b in zip(ours, theirs, strict=True)]) if theirs else None,
             })
     return rows
 
@@ -192,25 +231,22 @@ def measure(bench: Bench, rounds: int) -> list[dict[str, Any]]:
 def run(rounds: int = 5) -> list[dict[str, Any]]:
     """Start a database of its own (real fsync), measure, stop.
 
-    Keys: row, ours, floor, peer, ratio_floor, ratio_peer (no peer is installed here, so both stay None), unit.
+    Keys: row, ours, floor, peer, ratio_floor, ratio_peer (the peer's are None without .venv-bench), unit.
     """
-    import shutil
-    import tempfile
-
     from bot.runtime import embedded
     from domain import migrations
 
-    home = Path(tempfile.mkdtemp(prefix="huitou-bench-"))
-    home.chmod(0o755)
-    server = embedded.start_postgres(home)
-    engine = create_engine(server.url, pool_size=8)
-    try:
-        migrations.upgrade(engine)
-        return measure(Bench(engine), rounds)
-    finally:
-        engine.dispose()
-        server.stop()
-        shutil.rmtree(home, ignore_errors=True)
+    with servers.home() as home:
+        server = embedded.start_postgres(home)
+        engine = create_engine(server.url, pool_size=8)
+        try:
+            migrations.upgrade(engine)
+            bench = Bench(engine)
+            with hordak(engine) as peer:
+                return measure(bench, rounds, peer)
+        finally:
+            engine.dispose()
+            server.stop()
 
 
 if __name__ == "__main__":
