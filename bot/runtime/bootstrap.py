@@ -44,8 +44,12 @@ from domain.audit.rules import SealKey
 from domain.commissions import plans
 from domain.commissions import service as commissions
 from domain.commissions.plans import Plan
+from domain.draws import rules as draw_rules
+from domain.draws import service as draws
 from domain.insight import rules as insight
 from domain.journeys.library import Library
+from domain.mall import rules as mall_rules
+from domain.mall import service as mall
 from domain.materials.kits import Kits
 from domain.memberships import rules as memberships
 from domain.notices.rules import Policy
@@ -161,9 +165,13 @@ def build(
     segments = insight.load((ASSETS / "segments.toml").read_text("utf-8"))
     library = Library()
     offers = Offers.load((ASSETS / "rewards.toml").read_text("utf-8"))
+    campaigns = draw_rules.load((ASSETS / "draws.toml").read_text("utf-8"), offers.by_kind)
     tools = {
         Programme: programme.load((ASSETS / "ladders.toml").read_text("utf-8"), offers.by_kind),
         memberships.Cards: memberships.load((ASSETS / "membership.toml").read_text("utf-8"), programme.BENEFITS),
+        draw_rules.Campaigns: campaigns, draw_rules.Seeds: draw_rules.Seeds(settings.key("draw seeds")),
+        mall_rules.Mall: mall_rules.load((ASSETS / "mall.toml").read_text("utf-8"), offers.by_kind,
+                                         [one.key for one in campaigns.campaign]),
         insight.Segmentation: segments,
         points.PointRules: points.load((ASSETS / "points.toml").read_text("utf-8")),
         Library: library,
@@ -211,6 +219,9 @@ def open_shop(runtime: Runtime, plan: Plan | None = None) -> None:
             first = plan or plans.load(ASSETS / "plans" / "first-shop.toml")
             commissions.ensure_plan(session, first, runtime.clock.now(), actor="huitou")
         rulebooks.publish(session, rulebook.load((ASSETS / "roles.toml").read_text("utf-8")), runtime.clock.now())
+        draws.publish(session, runtime.context.tool(draw_rules.Campaigns), runtime.context.tool(draw_rules.Seeds),
+                      runtime.clock.now())
+        mall.offer(session, runtime.context.tool(mall_rules.Mall))
 
 
 @cache

@@ -168,6 +168,11 @@ def spend(session: Session, person_id: int, points: int, what: str, idem: str, n
     return True
 
 
+def hold(session: Session, person_id: int, now: datetime) -> int:
+    """How many points somebody can spend; they stay so many until the transaction ends."""
+    return sum(lot.remaining for lot in _lots(session, person_id) if lot.expires_at > now and lot.state == "active")
+
+
 def undo(session: Session, idem: str, back: int, fact: str, life: Life, now: datetime) -> int:
     """Give back of a spending until ``back`` points came back in all; how many more that was. They go where they came
     from, last taken first; those whose lot's time was over are good for some days more. A debt is repaid first."""

@@ -1,12 +1,15 @@
 """When two people turn out to be one, their orders, deals and money follow. Passed to the people room as movers."""
 
 from domain.commissions import service as commissions
+from domain.draws import service as draws
 from domain.experiments import service as experiments
+from domain.fulfilment import service as fulfilment
 from domain.inbox import service as inbox
 from domain.insight import service as insight
 from domain.journeys import occasions
 from domain.journeys import service as journeys
 from domain.ledger import service as ledger
+from domain.mall import service as mall
 from domain.materials import service as materials
 from domain.memberships import service as memberships
 from domain.notices import service as notices
@@ -30,6 +33,9 @@ MOVERS: tuple[Mover, ...] = (
     roles.move,
     rewards.move,
     memberships.move,
+    draws.move,
+    mall.move,
+    fulfilment.move,
     inbox.move,
     notices.move,
     materials.move,

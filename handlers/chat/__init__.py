@@ -2,7 +2,9 @@
 
 from bot.kit.router import Router
 from handlers.chat import (
+    draws,
     fallback,
+    mall,
     membership,
     notices,
     people,
@@ -31,6 +33,8 @@ TREE.include(
     points.router,
     progress.router,
     membership.router,
+    draws.router,
+    mall.router,
     risk.router,
     roles.router,
     notices.router,

@@ -7,6 +7,7 @@ from handlers.jobs import (
     books,
     certificates,
     commissions,
+    draws,
     experiments,
     grants,
     growth,
@@ -30,6 +31,7 @@ JOBS = Jobs()
 for _jobs in (
     certificates.jobs,
     commissions.jobs,
+    draws.jobs,
     grants.jobs,
     growth.jobs,
     journeys.jobs,
@@ -50,6 +52,7 @@ CHORES = Chores()
 for _chores in (
     audit.chores,
     books.chores,
+    draws.chores,
     experiments.chores,
     insight.chores,
     journeys.chores,

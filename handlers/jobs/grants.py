@@ -1,16 +1,18 @@
 """What a journey gives leaves it as an effect ``grant.<what>``; here it becomes a coupon, points, money or a tag.
 
-Payload: person_id, what (``coupon:<offer>``, ``points``, ``red_packet``, ``tag:<name>``), amount, cause. A cause gives
-once, however often its effect is carried out.
+Payload: person_id, what (``coupon:<offer>``, ``points``, ``red_packet``, ``ticket:<draw>``, ``tag:<name>``), amount,
+cause. A cause gives once, however often its effect is carried out.
 """
 
 from bot.kit.jobs import Claimed, Done, Ended, JobContext, Jobs, Refused
+from domain.draws import service as draws
 from domain.insight import service as insight
 from domain.points import service as points
 from domain.points.rules import PointRules
 from domain.rewards import cash
 from domain.rewards import service as rewards
 from domain.rewards.rules import Offers
+from domain.shared.errors import NotFound
 
 jobs = Jobs()
 
@@ -55,6 +57,19 @@ def give_money(ctx: JobContext, effect: Claimed) -> Ended:
         fresh = cash.give(session, effect.person_id, fen, effect.payload["cause"], effect.id, ctx.now(),
                           effect.payload.get("title", ""))
     return Done({"fen": fen if fresh else 0})
+
+
+@jobs.on("grant.ticket")
+def give_tickets(ctx: JobContext, effect: Claimed) -> Ended:
+    """``amount`` free draws of the campaign ``ticket:<key>``; none when it is over."""
+    assert effect.person_id is not None
+    try:
+        with ctx.begin() as session:
+            fresh = [draws.give_ticket(session, effect.person_id, _detail(effect), f"{effect.payload['cause']}:{n}",
+                                       ctx.now()) for n in range(1, effect.payload["amount"] + 1)]
+    except NotFound:
+        return Refused(f"no open draw {_detail(effect)}")
+    return Done({"tickets": sum(fresh)})
 
 
 @jobs.on("grant.tag")

@@ -39,6 +39,9 @@ _COMMANDS = {
     "role": "roles:role",
     "month": "months:month",
     "membership": "memberships:membership",
+    "draw": "draws:draw",
+    "mall": "mall:mall",
+    "fulfilment": "mall:fulfilment",
     "service": "service_acts:service",
     "env-example": "checks:env_example",
 }
