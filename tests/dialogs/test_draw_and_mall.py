@@ -66,7 +66,7 @@ def test_a_draw_is_shown_before_it_is_made(shop: Shop) -> None:
     li.says("抽").sees("恭喜抽中「满30减3券」", "回复「优惠券」")
     li.says("优惠券").sees("抽奖礼 满30减3")
     li.says("抽奖").sees("今天的次数用完啦")
-    li.says("抽一次").sees("今天的次数用完啦")
+    li.says("抽一次").sees("今天的用完啦")
     assert len(rolls(shop)) == 5
 
 
