@@ -26,7 +26,7 @@ from bot.pictures.certificate import Certificates
 from bot.pictures.photos import Photos
 from bot.pictures.studio import Studio
 from bot.runtime import bell as bells
-from bot.runtime import cards, metrics, understanding
+from bot.runtime import cards, metrics, rewards, understanding
 from bot.runtime.channels.wechat import AccountKeys
 from bot.runtime.chores import ChoreRunner
 from bot.runtime.context import ProcessContext
@@ -44,20 +44,11 @@ from domain.audit.rules import SealKey
 from domain.commissions import plans
 from domain.commissions import service as commissions
 from domain.commissions.plans import Plan
-from domain.draws import rules as draw_rules
-from domain.draws import service as draws
 from domain.insight import rules as insight
 from domain.journeys.library import Library
-from domain.mall import rules as mall_rules
-from domain.mall import service as mall
 from domain.materials.kits import Kits
-from domain.memberships import rules as memberships
 from domain.notices.rules import Policy
 from domain.platform.budgets import Budgets
-from domain.points import rules as points
-from domain.rewards import programme
-from domain.rewards.programme import Programme
-from domain.rewards.rules import Offers
 from domain.risk.rules import Rules
 from domain.roles import rulebook, rulebooks
 from domain.roles.rules import Titles
@@ -164,20 +155,13 @@ def build(
     pepper = settings.key("identity hashes")
     segments = insight.load((ASSETS / "segments.toml").read_text("utf-8"))
     library = Library()
-    offers = Offers.load((ASSETS / "rewards.toml").read_text("utf-8"))
-    campaigns = draw_rules.load((ASSETS / "draws.toml").read_text("utf-8"), offers.by_kind)
     tools = {
-        Programme: programme.load((ASSETS / "ladders.toml").read_text("utf-8"), offers.by_kind),
-        memberships.Cards: memberships.load((ASSETS / "membership.toml").read_text("utf-8"), programme.BENEFITS),
-        draw_rules.Campaigns: campaigns, draw_rules.Seeds: draw_rules.Seeds(settings.key("draw seeds")),
-        mall_rules.Mall: mall_rules.load((ASSETS / "mall.toml").read_text("utf-8"), offers.by_kind,
-                                         [one.key for one in campaigns.campaign]),
+        **rewards.tools(settings),
         insight.Segmentation: segments,
-        points.PointRules: points.load((ASSETS / "points.toml").read_text("utf-8")),
         Library: library,
         OccasionRules: calendar.load((ASSETS / "occasions.toml").read_text("utf-8")),
         Studio: studio, Photos: Photos(), Certificates: certificates or shop_certificates(),
-        Policy: load_policy(ASSETS / "notices.toml"), Offers: offers,
+        Policy: load_policy(ASSETS / "notices.toml"),
         Catalogue: cards.load(settings, voice), Budgets: Budgets.load((ASSETS / "budgets.toml").read_text("utf-8")),
         Vault: Vault(*settings.vault_keys()),
         Wording: Wording.load((ASSETS / "sensitive_words.toml").read_text("utf-8")),
@@ -219,9 +203,7 @@ def open_shop(runtime: Runtime, plan: Plan | None = None) -> None:
             first = plan or plans.load(ASSETS / "plans" / "first-shop.toml")
             commissions.ensure_plan(session, first, runtime.clock.now(), actor="huitou")
         rulebooks.publish(session, rulebook.load((ASSETS / "roles.toml").read_text("utf-8")), runtime.clock.now())
-        draws.publish(session, runtime.context.tool(draw_rules.Campaigns), runtime.context.tool(draw_rules.Seeds),
-                      runtime.clock.now())
-        mall.offer(session, runtime.context.tool(mall_rules.Mall))
+        rewards.open_rewards(session, runtime.context, runtime.clock.now())
 
 
 @cache

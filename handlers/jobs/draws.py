@@ -6,9 +6,13 @@ import structlog
 
 from bot.kit.chores import Chores
 from bot.kit.jobs import Claimed, Done, Ended, JobContext, Jobs
+from bot.pictures.cards import CardMaker, PrizeRequest
+from domain.draws import queries
 from domain.draws import service as draws
 from domain.draws.rules import Campaigns, Seeds
 from domain.notices import service as notices
+from domain.people import queries as people
+from handlers.jobs.pictures import send_picture
 
 jobs = Jobs()
 chores = Chores()
@@ -27,6 +31,21 @@ def turn(ctx: JobContext) -> bool:
     for day in lost:
         log.error("draw.seed_lost", day=day)
     return False
+
+
+@jobs.on("draw.picture")
+def picture(ctx: JobContext, effect: Claimed) -> Ended:
+    """payload: {draw, account, purpose}. What was won, with the number that anybody can check it by."""
+    assert effect.person_id is not None
+    say = ctx.copy.render
+    with ctx.begin() as session:
+        made = queries.draw(session, effect.payload["draw"])
+        winner = people.person(session, effect.person_id)
+    request = PrizeRequest(
+        tone=made.kind, shop=ctx.shop.name, name=winner.nickname if winner else "", heading=say("draw.picture_heading"),
+        prize=made.prize, number=say("draw.picture_number", draw=made), at=say("draw.picture_at", at=made.at),
+        hint=say("draw.picture_hint"))
+    return send_picture(ctx, effect, lambda: ctx.tool(CardMaker).prize(request), "draw.picture_failed")
 
 
 @jobs.on("fulfilment.sent")

@@ -1,14 +1,18 @@
 """抽奖 and 兑换 in chat: told before anything is spent, once for a message, and told again by the operator's acts."""
 
+import io
 import re
 from itertools import count
 
+from PIL import Image
 from sqlalchemy import text
 
 from domain.audit.rules import Actor
 from domain.draws import queries
 from domain.draws.rules import Seeds, roll, won
 from domain.fulfilment import service as fulfilment
+from domain.memberships import service as memberships
+from domain.memberships.rules import Cards
 from domain.points import service as points
 from domain.points.rules import Life
 from domain.points.service import Earning
@@ -134,3 +138,45 @@ def test_nothing_is_lost_when_no_draw_is_open(shop: Shop) -> None:
         service.stop(session, "harvest", "over", LIN, shop.clock.now())
     li.says("抽一次").sees("现在没有进行中的抽奖")
     li.says("抽奖").sees("现在没有进行中的抽奖")
+
+
+def page(shop: Shop, who: Person, word: str, name: str) -> str:
+    said = str(who.says(word).heard[-1])
+    link = re.search(rf"/me/{name}\?t=[\w-]+", said)
+    assert link
+    answer = shop.client.get(link[0])
+    assert answer.status_code == 200
+    return answer.text
+
+
+def test_the_pages_say_what_chat_says_and_prove_it(shop: Shop) -> None:
+    li = shop.person("李姐")
+    fated(shop, li, 4, None)
+    li.says("抽一次").sees("恭喜抽中")
+    before = page(shop, li, "抽奖", "draw")
+    for part in ("丰收抽奖", "四季有机礼盒", "0.2%", "价值 ¥268.00", "满30减3券", "次日公布", "我的抽奖",
+                 "10000 &gt;&gt; 256"):
+        assert part in before, part
+    shop.wait(days=1)
+    with shop.runtime.sessions() as session:
+        seed = session.scalars(text("select seed from draw_seed where seed <> ''")).one()
+    assert seed in page(shop, li, "抽奖", "draw") and seed not in before
+    give(shop, li, 140)
+    li.says("兑换 3").says("确认")
+    shown = page(shop, li, "兑换", "mall")
+    for part in ("60 积分", "有机棉帆布袋", "已兑满", "待寄出", "-80"):
+        assert part in shown, part
+
+
+def test_a_win_and_a_card_come_as_pictures(shop: Shop) -> None:
+    li = shop.person("李姐")
+    fated(shop, li, 4)
+    li.says("抽一次")
+    assert [Image.open(io.BytesIO(one)).size for one in li.heard if isinstance(one, bytes)] == [(900, 600)]
+    li.says("抽奖")
+    with shop.runtime.sessions.begin() as session:
+        cards = shop.runtime.context.tool(Cards)
+        memberships.grant(session, person_id(li), cards.card[0], 30, "test", LIN, shop.clock.now())
+    li.says("会员").sees("年度会员", "还有 30 天")
+    pictures = [Image.open(io.BytesIO(one)).size for one in li.heard if isinstance(one, bytes)]
+    assert pictures == [(900, 600), (1080, 680)]

@@ -67,7 +67,8 @@ def orders(person_id: int | None, as_json: bool) -> None:
 @_id
 @_why
 @as_option
-def cancel(number: int, why: str, as_name: str) -> None:
+@json_option
+def cancel(number: int, why: str, as_name: str, as_json: bool) -> None:
     """Call off exchange NUMBER: the points go back where they came from, unless what they bought was used.
 
     \b
@@ -81,7 +82,10 @@ def cancel(number: int, why: str, as_name: str) -> None:
             done = exchanging.cancel(session, number, why, runtime.context.tool(PointRules).life,
                                      acting(session, as_name), runtime.clock.now())
         runtime.bell.ring({"fact"})
-    click.echo(f"{done.points} points went back to {done.person_id}")
+    if as_json:
+        print_json({"id": done.id, "person_id": done.person_id, "title": done.title, "points": done.points})
+    else:
+        click.echo(f"{done.points} points went back to {done.person_id}")
 
 
 @click.group()
@@ -112,7 +116,8 @@ def waiting(everything: bool, as_json: bool) -> None:
 @_id
 @click.option("--note", default="", help="Carrier and number, or how it was handed over; the customer reads it.")
 @as_option
-def send(number: int, note: str, as_name: str) -> None:
+@json_option
+def send(number: int, note: str, as_name: str, as_json: bool) -> None:
     """Note that NUMBER has left, and tell the customer.
 
     \b
@@ -124,14 +129,15 @@ def send(number: int, note: str, as_name: str) -> None:
         with runtime.sessions.begin() as session:
             done = service.send(session, number, note, acting(session, as_name), runtime.clock.now())
         runtime.bell.ring({"fact"})
-    click.echo(_line(done))
+    _print(done, as_json)
 
 
 @fulfilment.command("cancel")
 @_id
 @_why
 @as_option
-def call_off(number: int, why: str, as_name: str) -> None:
+@json_option
+def call_off(number: int, why: str, as_name: str, as_json: bool) -> None:
     """Call NUMBER off: the points that were given for it go back.
 
     \b
@@ -145,7 +151,14 @@ def call_off(number: int, why: str, as_name: str) -> None:
             done = exchanging.call_off(session, number, why, runtime.context.tool(PointRules).life,
                                        acting(session, as_name), runtime.clock.now())
         runtime.bell.ring({"fact"})
-    click.echo(_line(done))
+    _print(done, as_json)
+
+
+def _print(row: "FulfilmentView", as_json: bool) -> None:
+    if as_json:
+        print_json(asdict(row))
+    else:
+        click.echo(_line(row))
 
 
 def _line(row: "FulfilmentView") -> str:

@@ -8,8 +8,9 @@ import zxingcpp
 from PIL import Image
 
 from bot.pictures import fonts, text
-from bot.pictures.certificate import CertificateRequest, Certificates, load, written
+from bot.pictures.certificate import FRAME, CertificateRequest, Certificates, written
 from bot.pictures.graphemes import clusters
+from bot.pictures.papers import load
 from bot.pictures.styles import StyleError
 from bot.runtime.bootstrap import ASSETS
 
@@ -63,11 +64,11 @@ def test_faults_of_every_tone_are_named(tmp_path) -> None:
     broken = broken.replace('[palette.gold]\nlight = "#fffdf6"', '[palette.gold]\nlight = "cream"')
     (tmp_path / "layout.toml").write_text(broken, "utf-8")
     with pytest.raises(StyleError) as fault:
-        load(tmp_path / "layout.toml")
+        load(tmp_path / "layout.toml", FRAME)
     for part in ("promoter: layer 6: there is no colour 'ink'", "unknown place {salary}", "gold: 'light' is 'cream'"):
         assert part in str(fault.value), part
     outside = '[palette.a]\n[[layer]]\nkind = "code"\nbox = [0, 0, 9999, 1]\ncolour = "#000000"'
     for text_ in ("", "layer = 3", "x = ", outside):
         (tmp_path / "layout.toml").write_text(text_, "utf-8")
         with pytest.raises(StyleError):
-            load(tmp_path / "layout.toml")
+            load(tmp_path / "layout.toml", FRAME)
