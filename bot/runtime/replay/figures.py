@@ -73,7 +73,7 @@ def gather(year: Year, cpu_seconds: float) -> Report:
         return Report(
             plan.seed, plan.customers, plan.days, plan.start, round(year.seconds / 60, 1), round(cpu_seconds, 1),
             year.stops, dict(year.counts), dict(Counter(line.what for line in log)),
-            _months(session, year), _rows(session, _TEXTS),
+            _months(session, year), _texts(session),
             _pairs(session, _REFUSED), _pairs(session, _WAITED), _platform(log), _journeys(session, year),
             _rows(session, _GRANTS), _rows(session, _COUPONS), _rows(session, _REWARDS), _points(session),
             _rows(session, _MONEY), _segments(session, year), _experiment(session, year), findings, books.faults,
@@ -95,19 +95,9 @@ _REFUSED = f"""
      group by 1 order by 2 desc"""  # noqa: S608 - only constants
 _WAITED = "select reason, count(*) from rehearsal_wait group by 1 order by 2 desc"
 _TEXTS = f"""
-    select coalesce(payload ->> 'key', kind) as key, coalesce(payload ->> 'purpose', 'answer') as purpose,
-           count(*) as planned, count(*) filter (where state = 'done') as sent,
-           count(*) filter (where state = 'refused') as refused,
-           count(*) filter (where state in ('waiting', 'running')) as waiting,
-           coalesce((select jsonb_object_agg(reason, n) from (
-               select split_part(r.reason, ':', 1) as reason, count(*) as n from outbox r
-                where r.queue in ('notice', 'slow') and r.state = 'refused'
-                  and coalesce(r.payload ->> 'key', r.kind) = coalesce(o.payload ->> 'key', o.kind)
-                  and coalesce(r.payload ->> 'purpose', 'answer') = coalesce(o.payload ->> 'purpose', 'answer')
-                group by 1) why), '{{}}') as why
-      from outbox o where {_MESSAGES}
-     group by coalesce(payload ->> 'key', kind), coalesce(payload ->> 'purpose', 'answer')
-     order by planned desc, key"""  # noqa: S608
+    select coalesce(payload ->> 'key', kind) as key, coalesce(payload ->> 'purpose', 'answer') as purpose, state,
+           split_part(reason, ':', 1) as reason, count(*) as number
+      from outbox where {_MESSAGES} group by 1, 2, 3, 4 order by 5 desc, 1"""  # noqa: S608
 _GRANTS = """
     select payload ->> 'journey' as journey, payload ->> 'what' as what,
            count(*) filter (where state = 'done') as given, count(*) filter (where state <> 'done') as refused
@@ -137,6 +127,19 @@ _POINTS = """
 
 def _points(session: Session) -> dict[str, int]:
     return {name: int(value) for name, value in session.execute(text(_POINTS)).one()._mapping.items()}
+
+
+def _texts(session: Session) -> Rows:
+    """By text: how often planned, and what became of it. The most frequent first."""
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in session.execute(text(_TEXTS)):
+        one = found.setdefault((row.key, row.purpose), {
+            "key": row.key, "purpose": row.purpose, "planned": 0, "sent": 0, "refused": 0, "waiting": 0, "why": {}})
+        one["planned"] += row.number
+        one[{"done": "sent", "refused": "refused", "dead": "refused"}.get(row.state, "waiting")] += row.number
+        if row.state == "refused":
+            one["why"][row.reason] = row.number
+    return sorted(found.values(), key=lambda one: (-one["planned"], one["key"]))
 
 
 def _platform(log: list[Line]) -> dict[str, int]:
