@@ -180,7 +180,7 @@ def _open(home: Path, url: str, start: datetime, luck: random.Random, wanted: li
     return House(runtime, create_app(runtime=runtime).test_client(), phones, clock)
 
 
-REST, LONG_REST = timedelta(hours=3), timedelta(hours=12)
+REST, LONG_REST = timedelta(hours=4), timedelta(hours=24)
 TECHNICAL = frozenset({"audit.seal", "books.recent", "payouts.drive", "pay.reconcile", "approvals.expire", "month.tell",
                        "experiments.tend", "journeys.settle"})
 """Chores that nobody's message waits for."""

@@ -15,7 +15,7 @@ from domain.shared.clock import SHANGHAI
 
 Kind = Literal["join", "say", "tap", "leave", "back", "told", "buy", "ship", "receive", "refund", "close", "again"]
 
-GRID = timedelta(minutes=5)
+GRID = timedelta(minutes=10)
 """The clock of a rehearsal stands still in between."""
 
 SHARERS, INVITED, TELL_BIRTHDAY, BORN_29_FEBRUARY, CHANGE_BIRTHDAY = 0.12, 0.45, 0.65, 40, 0.03
@@ -104,7 +104,7 @@ def _somebody(luck: random.Random, script: Script, n: int, customers: int, shelf
     if n < max(3, customers // 25):
         day = luck.uniform(0, 1)
     one = Human(n, f"oRehearsal{n:05d}{luck.randrange(16**8):08x}", f"客人{n}", some_time(luck, script.start, day),
-                luck.lognormvariate(0, 0.9), luck.choice((0.3, 0.6, 1.0, 2.0, 4.0)),
+                luck.lognormvariate(0, 0.9), luck.choice((0.2, 0.4, 0.8, 1.2, 2.5)),
                 tuple(luck.sample(range(shelf), min(shelf, luck.choice((1, 2, 2, 3, 4))))),
                 shares=luck.random() < SHARERS or n < 3, luck=random.Random(f"{script.seed}:{n}"))
     if luck.random() < TELL_BIRTHDAY:

@@ -15,6 +15,7 @@ from heapq import heappop
 from typing import Any
 
 from sqlalchemy import text
+from sqlalchemy.orm import Session
 
 from bot.runtime import bootstrap, journeys, work
 from bot.runtime.demo import SHELF
@@ -61,6 +62,8 @@ class Year:
     script: Script
     texts: Texts
     manners: Manners
+    watch: Session
+    """Asks again and again what is due, each time anew: without transactions."""
     shelf: list[dict[str, Any]]
     people: dict[str, Human] = field(default_factory=dict)
     told: list[tuple[datetime, dict[str, Any]]] = field(default_factory=list)
@@ -109,7 +112,10 @@ def rehearse(plan: Plan, seen: Callable[[Year], None] | None = None, done: Calla
     began = real.monotonic()
     with opened(plan.start, random.Random(plan.seed), wanted, url) as house:
         year = _prepare(plan, house, wanted)
-        _play(year, seen or (lambda _year: None))
+        try:
+            _play(year, seen or (lambda _year: None))
+        finally:
+            year.watch.close()
         year.seconds = real.monotonic() - began
         return done(year) if done else year
 
@@ -126,7 +132,8 @@ def _prepare(plan: Plan, house: House, wanted: list[Journey]) -> Year:
         experiments.create(session, experiment_rules.load(document), plan.start)
         experiments.start(session, EXPERIMENT, plan.start)
     texts = Texts(house.runtime.voice.written(), purposes(wanted))
-    year = Year(plan, house, script, texts, Manners.of(raw), shelf)
+    watch = Session(house.runtime.engine.connect().execution_options(isolation_level="AUTOCOMMIT"))
+    year = Year(plan, house, script, texts, Manners.of(raw), watch, shelf)
     year.people = {one.openid: one for one in script.people}
     return year
 
@@ -175,8 +182,7 @@ def work_off(year: Year) -> datetime:
     something is due next."""
     runtime = year.house.runtime
     for _ in range(MAX_ROUNDS):
-        with runtime.sessions() as session:
-            found = dict(session.execute(_DUE).one()._mapping) | {"money": workflows.next_due(session)}
+        found = dict(year.watch.execute(_DUE).one()._mapping) | {"money": workflows.next_due(year.watch)}
         late = {name for name, at in found.items() if at is not None and at <= year.now}
         if not late:
             return on_grid(min(at for at in found.values() if at is not None))
