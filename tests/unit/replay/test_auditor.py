@@ -1,0 +1,136 @@
+"""The auditor of a rehearsal finds each broken promise in a log, and nothing in a log that keeps them all."""
+
+import random
+from datetime import UTC, datetime, time, timedelta
+
+import pytest
+
+from bot.kit.gateway import Outcome
+from bot.runtime.bootstrap import ASSETS
+from bot.runtime.journeys import shipped
+from bot.runtime.replay.auditor import Manners, Texts, audit
+from bot.runtime.replay.phones import Line, Phones, What
+from bot.runtime.replay.script import write
+from bot.runtime.replay.year import START, purposes, tried_out
+from bot.runtime.voice import Voice
+from domain.shared.clock import SHANGHAI, FixedClock
+
+MANNERS = Manners(time(21, 30), time(8, 30), 30, 1, 3, 6, 5)
+MORNING = datetime(2027, 5, 4, 10, tzinfo=SHANGHAI).astimezone(UTC)
+SOON, GREETING = "「米」快用完了", "生日快乐 李姐"
+TEXTS = Texts({"journey.restock.soon": "「{{ product }}」快用完了", "journey.care.tutorial": "「{{ title }}」到家了",
+               "journey.birthday.greeting": "生日快乐 {% if name %}{{ name }}{% else %}朋友{% endif %}"},
+              {"journey.restock.soon": "marketing", "journey.care.tutorial": "service",
+               "journey.birthday.greeting": "service"})
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+
+
+def line(after: timedelta, what: What, content: str = "", code: int = 0) -> Line:
+    return Line(MORNING + after, "o1", what, content, code)
+
+
+def follows(*lines: Line) -> list[Line]:
+    return sorted([line(-90 * DAY, "followed"), *lines], key=lambda one: one.at)
+
+
+def talk(*days: float) -> list[Line]:
+    """A word an hour before each of these days' message: it opens a right and shows nobody is tired."""
+    return [line(day * DAY - HOUR, "said", "你好") for day in days]
+
+
+def soon(day: float, product: str) -> Line:
+    return line(day * DAY, "text", f"「{product}」快用完了")
+
+
+def rules(*lines: Line) -> list[str]:
+    return [one.rule for one in audit(follows(*lines), TEXTS, MANNERS)]
+
+
+def test_a_log_that_keeps_every_promise() -> None:
+    assert rules(*talk(0, 3, 6), soon(0, "米"), soon(3, "奶"), soon(6, "茶"), line(6 * DAY + HOUR, "text", "发货了")) == []
+
+
+@pytest.mark.parametrize(("lines", "rule"), [
+    ([*talk(0), soon(0, "米"), soon(0.1, "奶")], "day cap"),
+    ([*talk(0, 1, 2, 3), *(soon(n, f"货{n}") for n in range(4))], "week cap"),
+    ([*talk(*range(0, 28, 4)), *(soon(n, f"货{n}") for n in range(0, 28, 4))], "month cap"),
+    ([line(-HOUR, "said", "少发点"), *talk(2), soon(0, "米"), soon(2, "奶")], "week cap"),
+    ([line(-2 * HOUR, "said", "少发点"), line(-HOUR, "said", "少发点"), soon(0, "米")], "after 少发点 twice"),
+    ([line(-HOUR, "said", "退订"), line(HOUR, "text", "发货了")], "after 退订"),
+    ([line(11 * HOUR, "said", "你好"), line(12 * HOUR, "text", "发货了")], "quiet hours"),
+    ([*talk(0), line(timedelta(0), "text", "「米」到家了"), line(5 * HOUR, "text", "「米」到家了")], "said twice"),
+    ([*talk(0), line(timedelta(0), "text", "佣金 1 元"), line(HOUR / 10, "text", "佣金 1 元")], "said twice"),
+    ([*talk(0, 90), line(timedelta(0), "text", GREETING), line(90 * DAY, "text", GREETING)], "promised once"),
+    ([line(-49 * HOUR, "said", "你好"), line(timedelta(0), "text", "发货了")], "without a right"),
+    ([*talk(0), *(line(timedelta(minutes=n), "text", f"第 {n} 条") for n in range(6))], "without a right"),
+    ([line(-HOUR / 30, "tapped", "help"), line(timedelta(0), "text", "发货了")], "without a right"),
+    ([*talk(0), line(-HOUR / 2, "left"), line(timedelta(0), "text", "发货了")], "left before"),
+    ([line(timedelta(0), "refused", "发货了", 45015)], "asked without a right"),
+])
+def test_each_broken_promise_is_found(lines: list[Line], rule: str) -> None:
+    assert rules(*lines) == [rule]
+
+
+def test_who_was_silent_for_five_messages_gets_half() -> None:
+    """Six in a month are allowed to who speaks; whoever never does may have half."""
+    rights = [line(n * DAY - HOUR / 100, "said", "你好") for n in range(0, 60, 12)]
+    assert rules(*rights, *(soon(n, f"货{n}") for n in range(0, 60, 12))) == []
+    silent = [soon(n, f"货{n}") for n in (0, 5, 10, 15, 20, 26)]
+    found = [rule for rule in rules(*silent) if rule != "without a right"]
+    assert found == ["week cap", "month cap"], "the sixth is one too many of each half"
+
+
+def test_what_answers_may_come_at_night_and_a_poster_is_no_offer() -> None:
+    night = line(13 * HOUR, "said", "海报")
+    assert rules(night, line(13 * HOUR + timedelta(minutes=5), "picture", "poster")) == []
+
+
+def test_every_text_of_a_journey_is_known_by_its_words() -> None:
+    voice, wanted = Voice(ASSETS / "copy"), tried_out()
+    texts, meant = Texts(voice.written(), purposes(wanted)), purposes(wanted)
+    for key, names in voice.keys().items():
+        if key in meant:
+            said = voice.render(key, **dict.fromkeys(names, "2027-05-04T02:00:00+00:00"))
+            assert texts.meaning(Line(MORNING, "o1", "text", said)) == (key, meant[key]), said
+    assert len(meant) > 20 and {one.key for one in wanted} == {one.key for one in shipped()}
+
+
+def test_a_seed_tells_the_same_story_in_every_process() -> None:
+    one, two = (write(7, START, 60, 30, 120, 20) for _ in range(2))
+    assert [(at, act.kind, act.who.openid, act.what) for at, _, act in sorted(one.heap, key=lambda a: a[:2])] == [
+        (at, act.kind, act.who.openid, act.what) for at, _, act in sorted(two.heap, key=lambda a: a[:2])]
+    assert sum(act.kind == "buy" for _, _, act in one.heap) == 120
+    assert any(human.birthday.endswith("02-29") for human in one.people)
+
+
+@pytest.fixture
+def phones() -> Phones:
+    phones = Phones("demo", FixedClock(MORNING), random.Random(1))
+    phones.acts("o1", "followed", "")
+    return phones
+
+
+def test_the_platform_counts_rights(phones: Phones) -> None:
+    assert [phones.send_text("o1", "x").outcome for _ in range(4)] == [Outcome.SENT] * 3 + [Outcome.WINDOW_CLOSED]
+    phones.acts("o1", "said", "你好")
+    assert [phones.send_text("o1", "x").outcome for _ in range(6)] == [Outcome.SENT] * 5 + [Outcome.QUOTA_USED]
+    assert isinstance(phones.clock, FixedClock)
+    phones.clock.advance(48 * 3_600)
+    assert phones.send_text("o1", "x").errcode == 45015
+    assert phones.send_text("o2", "x").outcome is Outcome.UNFOLLOWED
+
+
+def test_the_platform_has_a_quota_and_is_busy_and_loses_answers(phones: Phones) -> None:
+    phones.acts("o1", "said", "你好")
+    phones.quotas = {MORNING.astimezone(SHANGHAI).date(): 1}
+    assert phones.send_text("o1", "a").outcome is Outcome.SENT
+    assert phones.send_text("o1", "b").errcode == 45009
+    phones.quotas = {}
+    phones.busy = 1.0
+    assert phones.send_text("o1", "b").errcode == -1
+    phones.busy, phones.lost = 0.0, 1.0
+    for n in range(60):
+        phones.acts("o1", "said", "你好")
+        assert phones.send_text("o1", f"c{n}").outcome is Outcome.UNKNOWN
+    heard = [one.content for one in phones.log if one.what == "text"]
+    assert heard[0] == "a" and 5 < len(heard) < 55, "of the lost answers some were heard and some not"
