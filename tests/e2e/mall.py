@@ -99,5 +99,9 @@ class Mall:
             "order_id": order, "channel": "mall", "refund_id": f"R{next(self._numbers)}", "refunded_at": moment(),
             "lines": [{"line_id": "1", "refund_fen": fen, "quantity": 1}]})
 
+    def shipped(self, order: str) -> Event:
+        return self.event("order.shipped", {"order_id": order, "channel": "mall", "shipped_at": moment(),
+                                            "carrier": "", "tracking_no": f"SF{order}"})
+
     def received(self, order: str, ago: timedelta = timedelta(0)) -> Event:
         return self.event("order.received", {"order_id": order, "channel": "mall", "received_at": moment(ago)})

@@ -15,6 +15,7 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
+from tests.e2e import walkers
 from tests.e2e.conftest import TORTURE, Earner, World
 from tests.e2e.house import Part
 from tests.e2e.peer import Answer, Phone
@@ -265,6 +266,45 @@ def test_the_clock_is_killed_when_only_it_knows(world: World) -> None:
     finally:
         world.house.thaw("fast")
     earner.phone.gets("佣金到账", "C1")
+
+
+# Journeys
+
+
+def test_journeys_walk_on_past_two_clocks_two_workers_kills_and_a_flush(world: World, pool: ThreadPoolExecutor) -> None:
+    """Two clocks ring, two workers walk the same people. Both workers die in the middle of a step, and again with a
+    message that arrived and was not recorded; the bell forgets everything; a clock dies. Everybody walks on, once."""
+    walkers.publish(world.house)
+    phones = {f"J{n}": world.person(f"行{n}") for n in range(6)}
+    list(pool.map(lambda phone: phone.says("佣金"), phones.values()))
+    sold = [world.mall.paid(order, phone, FEN) for order, phone in phones.items()]
+    with walkers.twins(world.house) as (clock, worker):
+        with world.house.standing(("lock table step_visit in share mode", ())) as standing:
+            world.mall.tells(*sold)
+            for order in phones:
+                world.books.order(order, FEN, None)
+            standing.reached()
+            worker.kill()
+            world.house.kill("fast")
+            with world.house.valkey() as valkey:
+                valkey.flushall()
+        worker.start()
+        until(lambda: all(world.api.texts(one.openid) for one in phones.values()), "the first text")
+        with world.api.gated(send_to(phones["J0"].openid), "acted") as gate:
+            world.mall.tells(*(world.mall.shipped(order) for order in phones))
+            gate.wait()
+            clock.kill()
+            worker.kill()
+            world.house.kill("fast")
+        worker.start()
+        clock.start()
+        world.house.kill("clock")
+        until(lambda: walkers.arrived(world.house, list(phones)), "everybody has walked to the end", 60, 0.1)
+
+    def kept() -> None:
+        walkers.check(world.house, phones, {one.openid: world.api.texts(one.openid) for one in phones.values()})
+
+    world.promises.append(kept)
 
 
 # The database

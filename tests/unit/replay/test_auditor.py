@@ -47,7 +47,8 @@ def rules(*lines: Line) -> list[str]:
 
 
 def test_a_log_that_keeps_every_promise() -> None:
-    assert rules(*talk(0, 3, 6), soon(0, "米"), soon(3, "奶"), soon(6, "茶"), line(6 * DAY + HOUR, "text", "发货了")) == []
+    told = [soon(0, "米"), soon(3, "奶"), soon(6, "茶"), line(6 * DAY + HOUR, "text", "发货了")]
+    assert rules(*talk(0, 3, 6), *told) == []
 
 
 @pytest.mark.parametrize(("lines", "rule"), [
