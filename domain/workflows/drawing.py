@@ -73,9 +73,9 @@ def _give(
             fulfilment.ask(session, made.person_id, cause, prize.title, prize.worth_fen, now)
 
 
-def ready(session: Session, seeds: Seeds, now: datetime) -> CampaignView | None:
-    """The campaign that is open now, with today's promise out."""
+def ready(session: Session, seeds: Seeds, now: datetime) -> tuple[CampaignView | None, bool]:
+    """The campaign that is open now, with today's promise out; and whether it was out before: what is promised in this
+    very transaction must be read before anybody draws."""
     campaign = queries.current(session, now)
-    if campaign is not None:
-        draws.promise(session, seeds, now)
-    return campaign
+    late = campaign is not None and draws.promise(session, seeds, now) > 0
+    return campaign, not late

@@ -34,18 +34,18 @@ def said_at_the_draw(ctx: Context) -> Answer:
 @router.on(Intent("draw.show"))
 def show_draw(ctx: Context) -> Answer:
     """The published terms, what the person may still do, and the day's promise."""
-    campaign = drawing.ready(ctx.session, ctx.tool(Seeds), ctx.now)
+    campaign, _ = drawing.ready(ctx.session, ctx.tool(Seeds), ctx.now)
     return _show(ctx, campaign) if campaign else ctx.say("draw.none")
 
 
 @router.on(Intent("draw.once"))
 def draw_once(ctx: Context) -> Answer:
     """Outside the dialogue a draw that costs nothing happens at once; one that costs points is shown first."""
-    campaign = drawing.ready(ctx.session, ctx.tool(Seeds), ctx.now)
+    campaign, promised = drawing.ready(ctx.session, ctx.tool(Seeds), ctx.now)
     if campaign is None:
         return ctx.say("draw.none")
     paid_by = queries.allowance(ctx.session, campaign, ctx.speaker.id, ctx.now).payment(campaign.points)
-    if ctx.place.state == str(READY) or paid_by in ("free", "ticket"):
+    if promised and (ctx.place.state == str(READY) or paid_by in ("free", "ticket")):
         return _draw(ctx, campaign.id)
     return _show(ctx, campaign)
 

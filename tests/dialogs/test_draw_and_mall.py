@@ -160,7 +160,12 @@ def test_the_pages_say_what_chat_says_and_prove_it(shop: Shop) -> None:
     shop.wait(days=1)
     with shop.runtime.sessions() as session:
         seed = session.scalars(text("select seed from draw_seed where seed <> ''")).one()
-    assert seed in page(shop, li, "抽奖", "draw") and seed not in before
+    after = page(shop, li, "抽奖", "draw")
+    assert seed in after and seed not in before
+    (day,) = re.findall(r"/me/draw/(2026-11-20\?t=[\w-]+)", after)
+    shown = shop.client.get(f"/me/draw/{day}")
+    assert shown.status_code == 200 and "11月20日的全部抽奖" in shown.text and "满30减3券" in shown.text
+    assert shop.client.get(f"/me/draw/{day.replace('-20', '-21')}").status_code == 404
     give(shop, li, 140)
     li.says("兑换 3").says("确认")
     shown = page(shop, li, "兑换", "mall")
