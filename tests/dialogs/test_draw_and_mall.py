@@ -185,3 +185,22 @@ def test_a_win_and_a_card_come_as_pictures(shop: Shop) -> None:
     li.says("会员").sees("年度会员", "还有 30 天")
     pictures = [Image.open(io.BytesIO(one)).size for one in li.heard if isinstance(one, bytes)]
     assert pictures == [(900, 600), (1080, 680)]
+
+
+def test_a_kept_order_brings_a_free_draw(shop: Shop) -> None:
+    shop.journeys("draw_ticket")
+    li, wang = shop.person("李姐"), shop.person("小王")
+    for order, who in (("A1", li), ("A2", wang)):
+        shop.paid(order, by=who, fen=5_980)
+        shop.received(order)
+    shop.wait(days=3)
+    shop.refunded("A2", fen=5_980, quantity=3)
+    shop.wait(days=5)
+    li.says("抽奖").sees("抽奖券 1")
+    wang.says("抽奖").sees("抽奖券 0")
+
+
+def test_the_people_of_the_demo_can_try_it_at_once(shop: Shop) -> None:
+    with shop.runtime.sessions() as session:
+        given = session.scalars(text("select remaining from point_lot where cause like 'gift:%'")).all()
+    assert given == [120, 120, 120]
