@@ -11,6 +11,7 @@ from sqlalchemy.orm import sessionmaker
 from bot.runtime.bootstrap import ASSETS
 from domain.audit import service as audit
 from domain.audit.rules import SealKey
+from domain.points.rules import CheckInRule, Life, PointRules
 from domain.shared.clock import FixedClock
 from domain.shared.wording import Wording
 from domain.workflows.evidence import Pseudonyms
@@ -29,7 +30,8 @@ class Office:
     engine: Engine
     clock: FixedClock
     tools: dict[type, Any] = field(default_factory=lambda: {
-        SealKey: SealKey(b"k" * 32), Pseudonyms: Pseudonyms(b"p" * 32), Wording: WORDING})
+        SealKey: SealKey(b"k" * 32), Pseudonyms: Pseudonyms(b"p" * 32), Wording: WORDING,
+        PointRules: PointRules(Life(), CheckInRule())})
     rings: list[frozenset[str]] = field(default_factory=list)
     keys: dict[str, str] = field(default_factory=dict)
 
