@@ -151,7 +151,8 @@ begin
 end $$;
 
 -- Who is behind the payments among some events, who stood above them, and who of all buyers comes back often:
--- {standings: {subject: [[level, person, roles, renews, boost_bps, frozen], …]}, regulars: [person, …]}; level 0 is the buyer.
+-- {standings: {subject: [[level, person, roles, renews, boost_bps, frozen], …]}, regulars: [person, …]}; level 0 is the
+-- buyer.
 -- Empty when that needs more than a look: somebody new, a phone (stored as a hash that only the service can make), a
 -- sharer's code, two payments of one order, somebody not seen for long.
 create function intake_meet(events jsonb, orders jsonb, seen_since timestamptz) returns jsonb language plpgsql
@@ -211,3 +212,169 @@ declare
 begin
     return claimed || intake_meet(claimed -> 'events', claimed -> 'orders', seen_since);
 end $$;
+
+-- ---- Month closes -------------------------------------------------------------------------------------------------
+
+-- As before (0011). Sums that fit are worked out in whole numbers of 64 bits; the rest as numerics.
+create or replace function ladder_fen(volume bigint, whole boolean, froms bigint[], rates bigint[]) returns bigint
+language plpgsql immutable parallel safe as $$
+declare
+    total bigint := 0;
+    upto bigint := volume;
+begin
+    if volume > 900000000000000 then
+        for i in reverse cardinality(froms) .. 1 loop
+            if volume >= froms[i] then
+                if whole then
+                    return div(volume::numeric * rates[i] + 5000, 10000);
+                end if;
+                total := total + div((upto - froms[i])::numeric * rates[i] + 5000, 10000);
+                upto := froms[i];
+            end if;
+        end loop;
+        return total;
+    end if;
+    for i in reverse cardinality(froms) .. 1 loop
+        if volume >= froms[i] then
+            if whole then
+                return (volume * rates[i] + 5000) / 10000;
+            end if;
+            total := total + ((upto - froms[i]) * rates[i] + 5000) / 10000;
+            upto := froms[i];
+        end if;
+    end loop;
+    return total;
+end $$;
+
+-- What Entry.digest makes of one pair expense -> pending.
+create or replace function ledger_earned_digest(kind text, source_type text, source bigint, expense text, owner bigint,
+                                                amount bigint)
+returns text language sql immutable
+return encode(sha256(convert_to('["' || kind || '","' || source_type || '",' || source || ',[[null,"' || expense || '",'
+    || owner || ',"pending","CNY",' || amount || ']],null,null]', 'UTF8')), 'hex');
+
+-- As before (0011). The content of keys that are there is compared only when there are some. Balances are written in
+-- account order, each locked as it is reached: the look-ups follow the sorted accounts, as no other join is allowed here.
+create or replace function ledger_earn(keys text[], kinds text[], expenses text[], sources bigint[], owners bigint[],
+                            amounts bigint[], the_source text, the_label text, happened timestamptz, at timestamptz)
+returns bigint language plpgsql set plan_cache_mode = force_generic_plan set enable_seqscan = off
+set enable_hashjoin = off set enable_mergejoin = off as $$
+declare
+    booked bigint;
+    clash text;
+    accounts bigint[];
+    sums bigint[];
+begin
+    perform booking_lock();
+    with opened as (
+        insert into account (owner_id, kind, currency, normal)
+        select distinct o, 'pending', 'CNY', account_normal('pending') from unnest(owners) o
+         where not exists (select from account a
+                            where a.owner_id = o and a.kind = 'pending' and a.currency = 'CNY' offset 0)
+         order by 1
+            on conflict on constraint uq_account_owner_id_kind_currency do nothing
+        returning id
+    )
+    insert into balance (account_id) select id from opened;
+
+    with expense as materialized (
+        select id, kind from account where owner_id is null and currency = 'CNY'
+    ), fresh as materialized (
+        select g.*, a.id as account_id, (select e.id from expense e where e.kind = g.expense) as expense_id,
+               nextval('journal_id_seq') as journal_id
+          from unnest(keys, kinds, expenses, sources, owners, amounts)
+               as g (idem, kind, expense, source, owner, amount)
+         cross join lateral (select id from account
+                              where owner_id = g.owner and kind = 'pending' and currency = 'CNY' offset 0) a
+         where not exists (select from journal j where j.idem = g.idem offset 0)
+    ), journals as (
+        insert into journal (id, idem, digest, kind, effective_at, posted_at, source_type, source_id, label)
+        overriding system value
+        select journal_id, idem, ledger_earned_digest(kind, the_source, source, expense, owner, amount), kind, happened,
+               at, the_source, source, the_label from fresh
+    ), postings as (
+        insert into posting (journal_id, n, debit, credit, currency, amount)
+        select journal_id, 1, expense_id, account_id, 'CNY', amount from fresh
+    )
+    select sum(s.n), array_agg(s.account_id order by s.account_id), array_agg(s.fen order by s.account_id)
+      into booked, accounts, sums
+      from (select account_id, count(*) as n, sum(amount)::bigint as fen from fresh group by account_id) s;
+    if coalesce(booked, 0) < cardinality(keys) then
+        select g.idem into clash
+          from unnest(keys, kinds, expenses, sources, owners, amounts) as g (idem, kind, expense, source, owner, amount)
+         where exists (select from journal j where j.idem = g.idem and j.digest <> ledger_earned_digest(
+                           g.kind, the_source, g.source, g.expense, g.owner, g.amount) offset 0) limit 1;
+        if clash is not null then
+            raise exception 'journal % is already booked with other content', clash using errcode = 'HT409';
+        end if;
+    end if;
+    update balance b set amount = b.amount + s.amount, seq = b.seq + 1
+      from unnest(accounts, sums) as s (id, amount) where b.account_id = s.id;
+    return coalesce(booked, 0);
+end $$;
+
+-- As before (0011); keys are put together without format(), which costs as much as the rest of a row.
+create or replace function month_close_some(the_month date, most bigint, at timestamptz, due timestamptz, whole boolean,
+                                 froms bigint[], rates bigint[], team_bps bigint, team_roles text[])
+returns bigint language plpgsql set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
+declare
+    month_name text := to_char(the_month, 'YYYY-MM');
+    state month_close;
+    last_instant timestamptz;
+    last_one bigint;
+    people bigint;
+    booked bigint;
+begin
+    select * into state from month_close where month = the_month for update;
+    last_instant := state.ends_at - interval '1 microsecond';
+    if state.counted_at is null or state.closed_at is not null then
+        return 0;
+    end if;
+    select max(person_id), count(*) into last_one, people from (
+        select person_id from month_volume where month = the_month and person_id > state.done_upto
+         order by person_id limit most) next;
+    if people = 0 then
+        return 0;
+    end if;
+    with batch as materialized (
+        select v.person_id, v.direct_fen, v.team_fen,
+               ladder_fen(v.direct_fen, whole, froms, rates) as ladder,
+               case when team_bps > 0 and v.team_fen > 0 and role_was(v.person_id, last_instant, team_roles)
+                    then div(v.team_fen::numeric * team_bps + 5000, 10000)::bigint else 0 end as team
+          from month_volume v
+         where v.month = the_month and v.person_id > state.done_upto and v.person_id <= last_one
+    ), fresh as (
+        insert into settlement (month, person_id, kind, n, cause, volume_fen, target_fen, change_fen, held_fen,
+                                plan_version, booked_at, release_at)
+        select the_month, s.person_id, k.kind, 0, 'close', k.volume, k.fen, k.fen, k.fen, state.plan_version, at, due
+          from batch s cross join lateral (values ('ladder', s.direct_fen, s.ladder), ('team', s.team_fen, s.team))
+               as k (kind, volume, fen)
+         where k.fen > 0
+        returning id, person_id, kind, change_fen
+    )
+    select ledger_earn(array_agg('month:' || month_name || ':' || kind || ':' || person_id),
+                       array_agg('settlement.' || kind), array_agg('expense.' || kind), array_agg(id),
+                       array_agg(person_id), array_agg(change_fen), 'settlement', month_name, last_instant, at)
+      into booked from fresh having count(*) > 0;
+    update month_close set done_upto = last_one where month = the_month;
+    return people;
+end $$;
+
+-- A month that is being closed is never forgotten or renamed: its key is checked as those above.
+create function settlement_refers() returns trigger language plpgsql
+set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
+begin
+    if exists (select from (select distinct month from fresh) f
+                where not exists (select from month_close c where c.month = f.month offset 0)) then
+        raise exception 'insert on table "settlement" violates foreign key constraint "fk_settlement_month"'
+            using errcode = 'foreign_key_violation', table = 'settlement', constraint = 'fk_settlement_month';
+    end if;
+    return null;
+end $$;
+create trigger settlement_refers after insert on settlement
+    referencing new table as fresh for each statement execute function settlement_refers();
+alter table settlement alter constraint fk_settlement_month not enforced;
+create trigger month_close_kept before delete or truncate on month_close
+    for each statement execute function refuse_change();
+create trigger month_close_fixed before update of month, ends_at on month_close
+    for each statement execute function refuse_change();
