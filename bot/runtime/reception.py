@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, text
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from bot.kit.context import Speaker
@@ -17,7 +17,7 @@ from bot.kit.conversation import Place
 from bot.kit.messages import Incoming
 from bot.runtime.discretion import discreet
 from domain.platform import service as platform
-from domain.shared import outbox
+from domain.shared import outbox, trips
 
 _OPEN = "select * from open_message(%s, %s, %s, %s::jsonb, %s, %s, %s, %s, %s, %s, %s)"
 _MEET = "select * from meet_sender(%s, %s, %s, %s, %s, %s, %s, %s)"
@@ -50,7 +50,7 @@ def open_message(session: Session, message: Incoming, app_id: str, now: datetime
     """Take the message in, or learn that it was here before (waits while its first try still runs)."""
     payload = json.dumps(discreet(message).to_json(), ensure_ascii=False)
     facts = (message.account, message.dedupe_key, message.event or message.kind, payload, app_id, message.sender)
-    row = session.connection().exec_driver_sql(_OPEN, (*facts, *_circumstances(message, now))).one()
+    row, = trips.rows(session, _OPEN, (*facts, *_circumstances(message, now)))
     if row.message_id is None:
         return Opened(0, None, row.reply)
     return Opened(row.message_id, _guest(session, row))
@@ -82,7 +82,7 @@ def _circumstances(message: Incoming, now: datetime) -> tuple[object, ...]:
     return (message.kind != "event", now, *right)
 
 
-def _guest(session: Session, row: Row[Any]) -> Guest:
+def _guest(session: Session, row: Any) -> Guest:
     if row.woken:
         outbox.ring(session, "notice")
         outbox.ring(session, "slow")

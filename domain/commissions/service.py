@@ -41,6 +41,10 @@ class PlanBook:
         live = [plan for since, plan in self.versions if since <= moment]
         return live[-1] if live else self.versions[0][1]
 
+    def of(self, version: int) -> Plan:
+        """A published plan by version."""
+        return next(plan for _, plan in self.versions if plan.version == version)
+
 
 def ensure_plan(session: Session, document: Mapping[str, Any] | Plan, now: datetime, actor: str = "") -> Plan:
     """What a shop starts with: publish a plan as the next version, live from ``now``, unless it is what the newest

@@ -4,8 +4,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import text
 from sqlalchemy.orm import Session
+
+from domain.shared import trips
 
 # Whether a sale is in question for somebody: null no, false it waits for a reviewer, true it was confiscated.
 _DOUBT = """
@@ -20,7 +21,7 @@ LEADERS_DOUBT = _DOUBT.format(whose="o.seller_id, o.leader_id")
 """The same, as it counts for who had brought the seller."""
 
 # Two look-ups by index, one a side: an "or" would read the month.
-_SOLD = text(f"""
+SOLD = f"""
     select person_id, sum(own_fen)::bigint as own_fen, sum(team_fen)::bigint as team_fen,
            sum(orders)::bigint as orders, sum(own_held_fen)::bigint as own_held_fen,
            sum(team_held_fen)::bigint as team_held_fen
@@ -29,15 +30,17 @@ _SOLD = text(f"""
                    (d.gone is null and o.refunded_fen < o.paid_fen)::int as orders,
                    case when not d.gone then o.paid_fen - o.refunded_fen else 0 end as own_held_fen, 0 as team_held_fen
               from customer_order o {SELLERS_DOUBT}
-             where o.seller_id = any(:people) and o.paid_at >= :since and o.paid_at < :until and o.closed_at is null
+             where o.seller_id = any(%(people)s) and o.paid_at >= %(since)s and o.paid_at < %(until)s
+               and o.closed_at is null
             union all
             select o.leader_id, 0, case when d.gone is null then o.paid_fen - o.refunded_fen else 0 end, 0, 0,
                    case when not d.gone then o.paid_fen - o.refunded_fen else 0 end
               from customer_order o {LEADERS_DOUBT}
-             where o.leader_id = any(:people) and o.paid_at >= :since and o.paid_at < :until
+             where o.leader_id = any(%(people)s) and o.paid_at >= %(since)s and o.paid_at < %(until)s
                and o.closed_at is null) as s
      group by person_id
-""")  # noqa: S608 - constants
+"""  # noqa: S608 - constants
+"""Takes people, since, until, in the driver's style."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +58,5 @@ class Volume:
 
 def sold(session: Session, person_ids: Collection[int], since: datetime, until: datetime) -> dict[int, Volume]:
     """The volumes of orders paid from ``since`` until before ``until``; who sold nothing is not in it."""
-    rows = session.execute(_SOLD, {"people": list(person_ids), "since": since, "until": until})
-    return {
-        row.person_id: Volume(row.own_fen, row.team_fen, row.orders, row.own_held_fen, row.team_held_fen)
-        for row in rows
-    }
+    rows = trips.rows(session, SOLD, {"people": list(person_ids), "since": since, "until": until})
+    return {row.person_id: Volume(*row[1:]) for row in rows}

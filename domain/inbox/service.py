@@ -13,6 +13,8 @@ from sqlalchemy import bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session
 
+from domain.shared import trips
+
 MAX_ATTEMPTS = 5
 DIALOGUE_MINUTES = 30
 NONCE_MINUTES = 10
@@ -31,9 +33,8 @@ class Failed:
 _CLOSE = """
     update inbox_message
        set state = 'done', person_id = %s, reply = %s::jsonb, error = '', due_at = null, handled_at = %s
-     where id = %s
+     where id = %s returning id
 """
-"""For the driver itself: every message pays for this, and its way through the ORM would cost more than its work."""
 
 _FAIL = text(
     """
@@ -54,7 +55,7 @@ def close_message(
 ) -> None:
     """The message was handled: keep who said it and what was answered."""
     facts = (person_id, json.dumps(reply, ensure_ascii=False), now, message_id)
-    session.connection().exec_driver_sql(_CLOSE, facts)
+    trips.rows(session, _CLOSE, facts)
 
 
 def keep_failed(

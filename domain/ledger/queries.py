@@ -8,23 +8,25 @@ from typing import Any
 from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
+from domain.shared import trips
 from domain.shared.clock import business_date
 
-_WALLET = text("""
+_WALLET = """
     select a.kind, b.amount, null::timestamptz as at from account a join balance b on b.account_id = a.id
-     where a.owner_id = :person and a.currency in ('CNY', 'PTS')
+     where a.owner_id = %(person)s and a.currency in ('CNY', 'PTS')
     union all
     select 'paid', coalesce(sum(p.amount), 0)::bigint, null
       from account a join posting p on p.debit = a.id and p.credit < 1000
-     where a.owner_id = :person and a.kind = 'held' and a.currency = 'CNY'
+     where a.owner_id = %(person)s and a.kind = 'held' and a.currency = 'CNY'
     union all
     (select 'next', sum(fen)::bigint, at from (
         select c.amount_fen - c.clawed_fen as fen, c.release_at as at from commission_line c
-         where c.beneficiary_id = :person and c.released_at is null and c.release_at is not null and c.held_at is null
+         where c.beneficiary_id = %(person)s and c.released_at is null and c.release_at is not null
+           and c.held_at is null
         union all
-        select s.held_fen, s.release_at from settlement s where s.person_id = :person and s.held_fen > 0) coming
+        select s.held_fen, s.release_at from settlement s where s.person_id = %(person)s and s.held_fen > 0) coming
       group by at order by at limit 1)
-""")
+"""
 
 _STATEMENT = text("""
     select p.journal_id, p.n, p.side, p.kind, p.amount, p.other_kind, p.within, j.kind as reason, j.effective_at,
@@ -103,7 +105,7 @@ def wallet(session: Session, person_id: int) -> Wallet:
     """The wallet in one statement; all zeros for somebody who never had anything."""
     held: dict[str, int] = {}
     coming: tuple[date, int] | None = None
-    for kind, amount, at in session.execute(_WALLET, {"person": person_id}):
+    for kind, amount, at in trips.rows(session, _WALLET, {"person": person_id}):
         if at is not None:
             coming = (business_date(at), amount)
         else:

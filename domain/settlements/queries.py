@@ -11,10 +11,12 @@ from domain.commissions import ladder, volumes
 from domain.commissions.document import Plan
 from domain.commissions.ladder import Bracket
 from domain.commissions.queries import masked
+from domain.commissions.service import plan_book
 from domain.commissions.volumes import SELLERS_DOUBT, Volume
-from domain.roles import queries as roles
+from domain.roles.rules import highest
 from domain.settlements.rules import Month, targets
-from domain.settlements.service import plan_of, plans_of
+from domain.settlements.service import plan_of
+from domain.shared import trips
 
 State = Literal["open", "closing", "closed"]
 
@@ -103,15 +105,33 @@ class Ranking:
     gap_fen: int
 
 
+# All that a month is judged by, in one question: everybody who asks for their money asks for it too.
+_MONTH = f"""
+    select case when c.month is null then 'open' when c.closed_at is null then 'closing' else 'closed' end as state,
+           c.plan_version,
+           array(select version from commission_plan order by version) as versions,
+           array(select live_from from commission_plan order by version) as live_from,
+           array(select digest from commission_plan order by version) as digests,
+           array(select g.role from role_grant g join person p on g.person_id = coalesce(p.merged_into, p.id)
+                  where p.id = %(person)s and g.revoked_at is null) as roles,
+           coalesce(s.own_fen, 0) as own_fen, coalesce(s.team_fen, 0) as team_fen, coalesce(s.orders, 0) as orders,
+           coalesce(s.own_held_fen, 0) as own_held_fen, coalesce(s.team_held_fen, 0) as team_held_fen
+      from (select) as one left join month_close c on c.month = %(month)s left join ({volumes.SOLD}) s on true
+"""  # noqa: S608 - constants
+
+
 def month_view(session: Session, person_id: int, month: Month) -> MonthView:
     """What ``month`` brings or brought somebody. Raises DomainError("no_plan")."""
-    state, version = state_of(session, month)
-    plan = plan_of(session, version) if version else plans_of(session).at(month.starts_at)
-    sold = volumes.sold(session, [person_id], month.starts_at, month.ends_at).get(person_id, Volume())
-    brought = _booked(session, person_id, month) if state == "closed" else _estimate(session, person_id, plan, sold)
+    row, = trips.rows(session, _MONTH, {"person": person_id, "people": [person_id], "month": month.first,
+                                        "since": month.starts_at, "until": month.ends_at})
+    book = plan_book(session, list(zip(row.versions, row.live_from, row.digests, strict=True)))
+    plan = book.of(row.plan_version) if row.plan_version else book.at(month.starts_at)
+    sold = Volume(*row[-5:])
+    brought = _booked(session, person_id, month) if row.state == "closed" else targets(
+        plan, sold.own_fen, sold.team_fen, highest(row.roles))
     place = ladder.position(plan.ladder, sold.own_fen) if plan.ladder else None
     return MonthView(
-        str(month), state, plan.version, sold.own_fen, sold.orders,
+        str(month), row.state, plan.version, sold.own_fen, sold.orders,
         tuple(part for part in _brackets(plan, sold.own_fen) if part.volume_fen), brought["ladder"],
         place.next_step.rate_bps if place and place.next_step else 0, place.missing_fen if place else 0,
         sold.team_fen, plan.team.rate_bps if plan.team else 0, brought["team"], sold.own_held_fen, sold.team_held_fen,
@@ -134,11 +154,6 @@ def state_of(session: Session, month: Month) -> tuple[State, int]:
     if row is None:
         return "open", 0
     return "closing" if row.closed_at is None else "closed", row.plan_version
-
-
-def _estimate(session: Session, person_id: int, plan: Plan, sold: Volume) -> dict[str, int]:
-    role = roles.roles_of(session, [person_id])[person_id]
-    return targets(plan, sold.own_fen, sold.team_fen, role)
 
 
 def _booked(session: Session, person_id: int, month: Month) -> dict[str, int]:

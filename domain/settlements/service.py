@@ -143,7 +143,7 @@ def _finish(session: Session, month: Month, now: datetime) -> None:
 
 def plan_of(session: Session, version: int) -> Plan:
     """A published plan by version."""
-    return next(plan for _, plan in plans_of(session).versions if plan.version == version)
+    return plans_of(session).of(version)
 
 
 def told(session: Session, month: Month, upto: int) -> None:

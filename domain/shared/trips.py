@@ -1,15 +1,17 @@
-"""Fewer round trips for the hottest transactions: what one waits for anyway travels together.
+"""Fewer and cheaper round trips for the hottest transactions: what one waits for anyway travels together.
 
 Booking one order is two short statements; beside them the driver waits for BEGIN and for COMMIT. Sent along with the
-statements (libpq's pipeline), they cost no wait of their own: two trips an order instead of four. Everything else
-speaks to the database through SQLAlchemy as usual.
+statements (libpq's pipeline), they cost no wait of their own: two trips an order instead of four. And a short statement
+costs three times as much CPU on its way through SQLAlchemy as in the driver: the few that every message asks go through
+``rows`` (answering 佣金 takes 0.55 of the CPU then). Everything else speaks to it through SQLAlchemy as usual.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import psycopg
+from psycopg.rows import namedtuple_row
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
@@ -47,7 +49,29 @@ def close(session: Session, closing: Closing) -> None:
     session.commit()
 
 
+def rows(session: Session, sql: str, values: Mapping[str, Any] | Sequence[Any]) -> list[Any]:
+    """The rows of a statement by the names of their columns; ``sql`` in the driver's style. Raises DBAPIError."""
+    session.flush()
+    try:
+        with _driver(session).cursor(row_factory=namedtuple_row) as cursor:
+            return cursor.execute(sql.encode(), values, prepare=True).fetchall()
+    except psycopg.Error as fault:
+        raise _known(session, sql, fault) from fault
+
+
 def _driver(session: Session) -> psycopg.Connection[Any]:
     connection = session.connection().connection.driver_connection
     assert isinstance(connection, psycopg.Connection)
     return connection
+
+
+def _known(session: Session, sql: str, fault: psycopg.Error) -> DBAPIError:
+    """The fault as SQLAlchemy would raise it; a connection that broke is given to nobody again."""
+    connection = session.connection()
+    broken = connection.dialect.is_disconnect(fault, connection.connection.driver_connection, None)  # type: ignore[arg-type]
+    if broken:
+        connection.invalidate(fault)
+    known = DBAPIError.instance(sql, None, fault, psycopg.Error, hide_parameters=True, connection_invalidated=broken,
+                                dialect=connection.dialect)
+    assert isinstance(known, DBAPIError)
+    return known

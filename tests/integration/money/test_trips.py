@@ -1,8 +1,9 @@
 """What travels together: nothing is committed that failed, and who is recognised in passing earns the same deal."""
 
 import pytest
-from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.orm import Session, sessionmaker
 
 from domain.shared import trips
 from domain.shared.trips import Closing
@@ -69,3 +70,21 @@ def test_customers_merged_by_the_same_batch_are_one_when_the_order_is_struck(sho
     assert merged is None
     assert buyer == shop.people["新客"]
     assert len(shop.rows(LINES, order="A1")) == 2
+
+
+def test_a_connection_that_broke_is_told_as_such_and_given_to_nobody_again(engine: Engine) -> None:
+    with sessionmaker(engine)() as session:
+        gone = trips.rows(session, "select pg_backend_pid() as pid", ())[0].pid
+        with engine.connect() as other:
+            assert other.scalar(text("select pg_terminate_backend(:pid, 10000)"), {"pid": gone}), "it is gone by now"
+        with pytest.raises(OperationalError) as fault:
+            trips.rows(session, "select 1", ())
+        assert fault.value.connection_invalidated
+        session.rollback()
+        assert trips.rows(session, "select %s::int as one", (1,))[0].one == 1
+
+
+def test_a_refusal_is_told_as_sqlalchemy_would(session: Session) -> None:
+    with pytest.raises(IntegrityError) as fault:
+        trips.rows(session, "insert into role_grant default values returning id", ())
+    assert fault.value.orig is not None and fault.value.orig.sqlstate == "23502"
