@@ -174,6 +174,7 @@ class WeChatAccount:
     mode: Annotated[str, _one_of("safe", "compatible", "plain")] = "safe"
     api_base: _BaseUrl = "https://api.weixin.qq.com"
     templates: Annotated[Mapping[str, str], _template_ids] = field(default_factory=dict)
+    subscriptions: Annotated[Mapping[str, str], _template_ids] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,13 @@
 """The table of cards with this shop's accounts: read at the start, every fault at once, each with its remedy."""
 
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from bot.kit.gateway import GatewayError
 from bot.runtime.faulty import Fault
+from bot.runtime.findings import REMEDIES, Finding
+from bot.runtime.gateways.wechat import WeChatGateway
 from bot.runtime.settings import Settings, SettingsError
 from bot.runtime.voice import Voice
 from domain.subscriptions.rules import BadCatalogue, Catalogue
@@ -20,10 +25,43 @@ def load(settings: Settings, voice: Voice) -> Catalogue:
     faults = [Fault(TABLE.name, fault, "请在 assets/copy/cards.toml 补上对应字段的文案，只使用该通知已有的占位符")
               for fault in table.missing(voice.keys())]
     for name, account in settings.wechat.items():
-        faults += [Fault(f"wechat.{name}.templates.{one}", "names no template of notice_templates.toml",
+        faults += [Fault(f"wechat.{name}.{kind}.{one}", "names no template of notice_templates.toml",
                          f"请改成其中之一：{'、'.join(table.templates)}")
-                   for one in account.templates if one not in table.templates]
+                   for kind, given in (("templates", account.templates), ("subscriptions", account.subscriptions))
+                   for one in given if one not in table.templates]
     if faults:
         raise SettingsError(faults)
-    return table.at({name: account.templates for name, account in settings.wechat.items()},
+    return table.at({name: {"template": account.templates, "subscription": account.subscriptions}
+                     for name, account in settings.wechat.items()},
                     [name for name, account in settings.wechat.items() if account.type == "service"])
+
+
+_FIELD = re.compile(r"\{\{\s*([a-z_]+\d{1,2})\.DATA\s*\}\}")
+
+
+def findings(catalogue: Catalogue, account: str, gateway: WeChatGateway) -> Iterator[Finding]:
+    """For the doctor: the account's template messages as the platform has them, against the table."""
+    check, ids = f"templates ({account})", catalogue.known(account, "template")
+    if not ids:
+        return
+    if account not in catalogue.services:
+        remedy = "删除该账号的 templates，或换成认证的服务号"
+        yield Finding(check, "red", "only service accounts may send cards", remedy)
+        return
+    try:
+        there = gateway.templates()
+    except GatewayError as error:
+        yield Finding(check, "yellow", str(error), REMEDIES.get(error.result.errcode, "稍后再运行一次 doctor"))
+        return
+    wrong = list(_wrong(catalogue, ids, there, check))
+    yield from wrong or [Finding(check, "green", f"{len(ids)} templates are as the table says")]
+
+
+def _wrong(catalogue: Catalogue, ids: Mapping[str, str], there: Mapping[str, str], check: str) -> Iterator[Finding]:
+    for name, template_id in ids.items():
+        wanted = set(catalogue.templates[name].fields)
+        if template_id not in there:
+            yield Finding(check, "red", f"{name}: the account has no template of that id", REMEDIES[40037])
+        elif (found := set(_FIELD.findall(there[template_id]))) != wanted:
+            fields = ", ".join(sorted(found))
+            yield Finding(check, "red", f"{name}: on the platform it has the fields {fields}", REMEDIES[47003])

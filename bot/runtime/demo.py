@@ -140,10 +140,11 @@ def _merchants(settings: Settings) -> Iterator[SimMerchant]:
 def _templates(runtime: bootstrap.Runtime) -> Iterator[SimTemplate]:
     """The templates that the demo's account has added: those of the table of cards."""
     catalogue = runtime.context.tool(Catalogue)
-    for ids in catalogue.ids.values():
-        for name, template_id in ids.items():
-            one = catalogue.templates[name]
-            yield SimTemplate(template_id, one.title, one.fields, bool(one.offer))
+    for ways in catalogue.ids.values():
+        for way, ids in ways.items():
+            for name, template_id in ids.items():
+                one = catalogue.templates[name]
+                yield SimTemplate(template_id, one.title, one.fields, way == "subscription")
 
 
 def _mall(settings: Settings) -> tuple[str, str]:

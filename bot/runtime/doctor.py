@@ -23,13 +23,14 @@ from sqlalchemy.pool import NullPool
 
 from bot.kit.gateway import GatewayError
 from bot.kit.pay import PayGateways
-from bot.runtime import backlog, books, health, pay_doctor
+from bot.runtime import backlog, books, cards, health, pay_doctor
 from bot.runtime.accounts import WeChatAccount
 from bot.runtime.findings import REMEDIES, Finding, State
 from bot.runtime.settings import Settings, SettingsError
 from domain import migrations
 from domain.audit.rules import SealKey
 from domain.shared.clock import OffsetClock, SystemClock
+from domain.subscriptions.rules import Catalogue
 
 TIMEOUT = (3.0, 8.0)
 """Seconds to connect and to read, for every call out."""
@@ -82,6 +83,11 @@ class _Patient:
     def gateway(self, account: str) -> Any:
         """The gateway of an account."""
         return self._built().gateways[account]
+
+    def catalogue(self) -> Catalogue:
+        """The table of cards with the accounts' templates."""
+        found: Catalogue = self._built().context.tool(Catalogue)
+        return found
 
     def pay_gateway(self, account: str) -> Any:
         """The gateway of a merchant account."""
@@ -294,6 +300,12 @@ def _token(patient: _Patient) -> Iterator[Finding]:
                Finding(f"menu ({name})", "yellow", "there is none", "python -m bot menu push"))
 
 
+def _cards(patient: _Patient) -> Iterator[Finding]:
+    """Whether the templates of cards are on the platform as the table says."""
+    for name in patient.settings.wechat:
+        yield from cards.findings(patient.catalogue(), name, patient.gateway(name))
+
+
 def _token_trouble(name: str, error: GatewayError) -> Finding:
     code = error.result.errcode
     label = f"IP list ({name})" if code == 40164 else f"token ({name})"
@@ -334,5 +346,5 @@ def _short(error: SQLAlchemyError) -> str:
     return str(getattr(error, "orig", error)).strip().split("\n")[0][:160]
 
 
-_CHECKS = (_keys, _secret_key, _exposure, _disk, _fonts, _database, _cache, _clock, _callback, _token, _backlog, _books,
-           _pay)
+_CHECKS = (_keys, _secret_key, _exposure, _disk, _fonts, _database, _cache, _clock, _callback, _token, _cards, _backlog,
+           _books, _pay)

@@ -65,13 +65,13 @@ class Template:
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """The closed table: notice -> template. ``ids``: account -> template name -> id on the platform; ``services``: the
-    accounts that may send cards at all."""
+    """The closed table: notice -> template. ``ids``: account -> way -> template name -> id: the platform keeps the
+    templates of template messages and of subscription notices apart. ``services``: accounts that may send cards."""
 
     templates: Mapping[str, Template]
     notices: Mapping[str, Template]
     order: Mapping[str, tuple[Channel, ...]]
-    ids: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    ids: Mapping[str, Mapping[str, Mapping[str, str]]] = field(default_factory=dict)
     services: frozenset[str] = frozenset()
 
     @classmethod
@@ -79,7 +79,7 @@ class Catalogue:
         """From the text of assets/notice_templates.toml. Raises BadCatalogue with every fault."""
         return cls(*_read(tomllib.loads(toml)))
 
-    def at(self, ids: Mapping[str, Mapping[str, str]], services: Iterable[str]) -> "Catalogue":
+    def at(self, ids: Mapping[str, Mapping[str, Mapping[str, str]]], services: Iterable[str]) -> "Catalogue":
         """The same with the accounts that this shop has."""
         return Catalogue(self.templates, self.notices, self.order, ids, frozenset(services))
 
@@ -100,14 +100,18 @@ class Catalogue:
                    if name not in getattr(self.notices.get(key), "fields", {})]
         return sorted(faults)
 
-    def id_of(self, account: str, key: str) -> str:
-        """The platform's id of a notice's template, '' when the account has none."""
+    def id_of(self, channel: Channel, account: str, key: str) -> str:
+        """The platform's id of a notice's template for this way, '' when the account has none."""
         template = self.notices.get(key)
-        return self.ids.get(account, {}).get(template.name, "") if template else ""
+        return self.known(account, channel).get(template.name, "") if template else ""
+
+    def known(self, account: str, channel: Channel) -> Mapping[str, str]:
+        """The account's templates for this way: name -> id."""
+        return self.ids.get(account, {}).get(channel, {})
 
     def offered(self, account: str) -> list[tuple[Template, str]]:
         """What people of the account may allow: template and its id."""
-        known = self.ids.get(account, {})
+        known = self.known(account, "subscription")
         return [(one, known[name]) for name, one in self.templates.items() if one.offer and name in known]
 
     def objection(self, channel: Channel, account: str, key: str, purpose: str) -> str:
@@ -121,7 +125,7 @@ class Catalogue:
             return KIND_NOT_ALLOWED
         if account not in self.services:
             return NOT_SERVICE
-        return "" if self.id_of(account, key) else NO_TEMPLATE
+        return "" if self.id_of(channel, account, key) else NO_TEMPLATE
 
 
 def _read(raw: Mapping[str, Any]) -> tuple[dict[str, Template], dict[str, Template], dict[str, tuple[Channel, ...]]]:

@@ -1,14 +1,17 @@
-"""What I want to hear, and when: 退订, 恢复, 少发点, 免打扰 21点到9点, 恢复默认."""
+"""What I want to hear, and when: 退订, 恢复, 少发点, 免打扰 21点到9点, 恢复默认, 订阅."""
 
 from bot.kit.context import Context
 from bot.kit.conversation import Answer
 from bot.kit.filters import Intent
+from bot.kit.links import Links
 from bot.kit.router import Router
 from domain.journeys import service as journeys
 from domain.journeys.runs import Event
 from domain.notices import hours
 from domain.notices import service as notices
 from domain.notices.rules import Policy
+from domain.subscriptions import queries as subscriptions
+from domain.subscriptions.rules import Catalogue
 
 router = Router(__name__)
 
@@ -59,6 +62,17 @@ def usual_hours(ctx: Context) -> Answer:
     changed = notices.usual_hours(ctx.session, ctx.speaker.id, ctx.now)
     usual = _clock((policy.quiet_from, policy.quiet_until))
     return ctx.say("notices.hours_usual" if changed else "notices.hours_now", hours=usual)
+
+
+@router.on(Intent("notices.subscribe"))
+def subscribe(ctx: Context) -> Answer:
+    """What may be allowed, how much of it is, and where: the platform lets people allow it only on a page."""
+    offers = ctx.tool(Catalogue).offered(ctx.message.account)
+    if not offers:
+        return ctx.say("notices.no_offers")
+    banked = subscriptions.banked(ctx.session, ctx.message.account, ctx.message.sender)
+    listed = [{"offer": one.offer, "left": banked.get(template_id, 0)} for one, template_id in offers]
+    return ctx.say("notices.offers", offers=listed, page=ctx.tool(Links).to("reminders", ctx.speaker.id))
 
 
 def _clock(quiet: hours.Hours) -> dict[str, object]:

@@ -99,7 +99,7 @@ def _card(ctx: JobContext, session: Any, errand: Errand, channel: Channel) -> Wa
     if objection := catalogue.objection(channel, errand.account, key, errand.purpose):
         return objection
     assert says is not None
-    template_id = catalogue.id_of(errand.account, key)
+    template_id = catalogue.id_of(channel, errand.account, key)
     alarm, _ = platform.holds(session, ctx.app_ids[errand.account], alarm_of(channel, template_id))
     if alarm and alarm.until and alarm.until > ctx.real_now():
         return f"{alarm.outcome}:{alarm.errcode}"

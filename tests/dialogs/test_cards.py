@@ -54,7 +54,13 @@ def refuse(shop: Shop, outcome: Outcome, code: int, retry_at: datetime | None = 
 
 
 def template(shop: Shop, name: str) -> str:
+    """The id of a template message's template."""
     return shop.runtime.settings.wechat[ACCOUNT].templates[name]
+
+
+def allowed(shop: Shop, name: str) -> str:
+    """The id of a subscription notice's template."""
+    return shop.runtime.settings.wechat[ACCOUNT].subscriptions[name]
 
 
 SHIPPED = {"title": "云南高原有机红米五公斤家庭装送礼盒加量不加价", "carrier": "顺丰", "tracking_no": "SF123"}
@@ -176,7 +182,7 @@ def test_what_the_platform_reports_is_kept_with_the_notice(shop: Shop, li: Perso
 
 def test_fifty_threads_spend_one_token_once(shop: Shop, li: Person) -> None:
     allow(shop, li, "shipped")
-    wanted = template(shop, "shipped")
+    wanted = allowed(shop, "shipped")
 
     def spend(effect: int) -> int | None:
         with shop.runtime.sessions.begin() as session:
@@ -201,13 +207,28 @@ def test_fifty_notices_with_one_token_send_one_subscription(shop: Shop, li: Pers
     assert [kind for _, kind, _ in shop.gateway.cards] == ["subscription"]
 
 
+def test_the_word_tells_what_may_be_allowed_and_where(shop: Shop, li: Person) -> None:
+    allow(shop, li, "restock")
+    allow(shop, li, "restock")
+    li.says("订阅").sees("佣金到账", "常买的商品快用完时（还可收 2 条）", "/me/reminders?t=")
+    address = next(word for word in str(li.heard[-1]).split() if "/me/reminders" in word)
+    page = shop.client.get("/me/reminders" + address.partition("/me/reminders")[2].partition("：")[0])
+    assert page.status_code == 200
+    assert f'<wx-open-subscribe template="{allowed(shop, "restock")}"' in page.text
+    assert "还可收 2 条" in page.text
+    policy = page.headers["Content-Security-Policy"]
+    assert "script-src 'self'" in policy
+    assert "unsafe-inline" not in policy.partition("script-src")[2]
+    assert shop.client.get("/me/allow.js").status_code == 200
+
+
 def allow(shop: Shop, person: Person, name: str) -> None:
     """The person taps "allow" on the platform's sheet."""
     event(shop, person, "subscribe_msg_popup_event", "SubscribeMsgPopupEvent", name, "accept")
 
 
 def event(shop: Shop, person: Person, name: str, tag: str, which: str, status: str) -> None:
-    inner = (f"<List><TemplateId><![CDATA[{template(shop, which)}]]></TemplateId>"
+    inner = (f"<List><TemplateId><![CDATA[{allowed(shop, which)}]]></TemplateId>"
              f"<SubscribeStatusString><![CDATA[{status}]]></SubscribeStatusString><PopupScene>1</PopupScene></List>")
     person.tells({"MsgType": "event", "Event": name}, f"<{tag}>{inner}</{tag}>")
 

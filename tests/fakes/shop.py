@@ -52,7 +52,7 @@ def voice() -> Voice:
 
 def without_templates(config: settings.Settings) -> settings.Settings:
     """The same shop before it has added templates on the platform: every notice needs a window."""
-    wechat = {name: replace(one, templates={}) for name, one in config.accounts.wechat.items()}
+    wechat = {name: replace(one, templates={}, subscriptions={}) for name, one in config.accounts.wechat.items()}
     return replace(config, accounts=replace(config.accounts, wechat=wechat))
 
 

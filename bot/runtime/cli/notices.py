@@ -93,12 +93,12 @@ def _ways(runtime: "Runtime", session: "Session", person_id: int) -> dict[str, d
     catalogue, found = runtime.context.tool(Catalogue), {}
     for account, app_id in runtime.context.app_ids.items():
         if openid := people.openid_of(session, person_id, app_id):
-            names = {one: name for name, one in catalogue.ids.get(account, {}).items()}
+            names = {one: name for name, one in catalogue.known(account, "subscription").items()}
             banked = subscriptions.banked(session, account, openid)
             found[account] = {
                 "window": platform.left(session, account, openid, runtime.clock.now()).total,
                 "allowed": {names.get(one, one): number for one, number in banked.items()},
-                "templates": sorted(names.values())}
+                "templates": sorted(catalogue.known(account, "template"))}
     return found
 
 

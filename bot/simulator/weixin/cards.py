@@ -31,16 +31,16 @@ def subscription(call: Call) -> Answer:
     person = people.find(call.connection, openid, account=call.account.account) if isinstance(openid, str) else None
     if person is None:
         raise ApiError(40003)
-    known = _known(call)
+    known = _known(call, subscription=True)
     _values(call, known)
     if not permissions.spend(call.connection, person["openid"], known.template_id):
         raise ApiError(43101)
     return _show(call, person, known, "subscription")
 
 
-def _known(call: Call) -> SimTemplate:
+def _known(call: Call, *, subscription: bool = False) -> SimTemplate:
     found = next((one for one in call.peer.config.templates if one.template_id == call.body.get("template_id")), None)
-    if found is None:
+    if found is None or (subscription and not found.offered):
         raise ApiError(40037)
     return found
 

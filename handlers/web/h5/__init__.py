@@ -21,10 +21,12 @@ and, for a form, ask ``visit.form`` after setting ``Page(…, posts=True)``: the
 ``t``, so no other site can send it. A page reads in a read-only transaction unless it was posted to.
 """
 
-from handlers.web.h5 import draw, mall, progress, rules, statements, withdrawals
+from handlers.web.h5 import draw, mall, progress, reminders, rules, statements, withdrawals
 from handlers.web.h5.door import blueprint
 from handlers.web.h5.pages import Content, File, NotThere, Page, Visit
 
 __all__ = ["PAGES", "Content", "File", "NotThere", "Page", "Visit", "blueprint"]
 
-PAGES: tuple[Page, ...] = (draw.PAGE, mall.PAGE, progress.PAGE, rules.PAGE, statements.PAGE, withdrawals.PAGE)
+PAGES: tuple[Page, ...] = (
+    draw.PAGE, mall.PAGE, progress.PAGE, reminders.PAGE, rules.PAGE, statements.PAGE, withdrawals.PAGE,
+)

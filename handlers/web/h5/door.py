@@ -26,6 +26,8 @@ POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self' https:; base-uri 'none'; form-action 'self'; "
     "frame-ancestors 'none'"
 )
+TAG_STYLES = "style-src 'self' 'unsafe-inline'; frame-src https://*.qq.com"
+"""What WeChat's open tags bring into a page: a style x."""
 SDK_HOST = "https://" + urlsplit(SCRIPT).netloc
 LONGEST_FORM = 16 * 1024
 LONGEST_VALUE = 200
@@ -80,7 +82,8 @@ class _Door:
         }), content_type="text/html; charset=utf-8"))
         if page.script:
             host = f" {SDK_HOST}; connect-src 'self'" if page.sdk else ""
-            response.headers["Content-Security-Policy"] = f"{POLICY}; script-src 'self'{host}"
+            policy = POLICY.replace("style-src 'self'", TAG_STYLES) if page.tags else POLICY
+            response.headers["Content-Security-Policy"] = f"{policy}; script-src 'self'{host}"
         return response
 
     def notice(self, what: str, status: int) -> Response:

@@ -79,5 +79,7 @@ class Page:
     posts: bool = False
     sdk: bool = False
     """Whether the script uses WeChat's JS-SDK: then ``/me/<name>.sign`` signs this page's address."""
+    tags: bool = False
+    """Whether it shows open tags of WeChat: those bring a frame and a style of their own."""
     script: str = ""
     """A file of assets/static/h5 that the page may run, served as ``/me/<script>``; most pages need none."""

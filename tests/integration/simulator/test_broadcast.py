@@ -86,7 +86,7 @@ def town(tmp_path: Path, database_url: str, sim_database: str, clock: FixedClock
     known = SimAccount(ACCOUNT, own.app_id, own.app_secret.reveal(), "t", "k" * 43, own.original_id, "李记")
     table = Catalogue.load((bootstrap.ASSETS / "notice_templates.toml").read_text("utf-8")).templates
     server = Server(sim_database, account=known, quotas={"message/custom/send": A_DAY}, templates=tuple(
-        SimTemplate(own.templates[name], one.title, one.fields, bool(one.offer)) for name, one in table.items()))
+        SimTemplate(one, table[name].title, table[name].fields) for name, one in own.templates.items()))
     sim = Client(server)
     engine = bootstrap.connect(config.database_url)
     gateway = WeChatGateway(AccountConfig(ACCOUNT, own.app_id, own.app_secret.reveal(), f"{server.url}/sim/weixin"),

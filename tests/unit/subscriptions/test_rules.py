@@ -54,7 +54,9 @@ def test_what_cannot_be_made_to_fit_is_said(key: str, given: str) -> None:
 
 def shipped() -> Catalogue:
     table = Catalogue.load((ASSETS / "notice_templates.toml").read_text("utf-8"))
-    return table.at({"main": {"earned": "x" * 43, "restock": "y" * 43}, "other": {"earned": "z" * 43}}, ["main"])
+    return table.at({
+        "main": {"template": {"earned": "x" * 43}, "subscription": {"earned": "w" * 43, "restock": "y" * 43}},
+        "other": {"template": {"earned": "z" * 43}}}, ["main"])
 
 
 def test_the_shipped_table_has_every_text() -> None:
