@@ -40,10 +40,12 @@ pytest: $(VENV)/dev.stamp
 bench: setup $(VENV)-bench/stamp ## Measure ours against floors and peers; prints ratios, writes var/bench.json
 	@$(PY) -m bench $(BENCH_ARGS)
 
-torture: setup ## Hours of kills and random histories; HUITOU_EXAMPLES and HUITOU_TORTURE set how many
-	@HUITOU_TORTURE=1 HUITOU_EXAMPLES=$${HUITOU_EXAMPLES:-5000} $(PY) -m pytest -p no:randomly --timeout 3600 \
-		tests/e2e/test_kills.py tests/e2e/test_payout_kills.py tests/integration/money/test_properties.py tests/integration/money/test_machine.py \
-		tests/integration/people
+TORTURE := $(PY) -m pytest -q -s -p no:randomly --timeout 7200
+torture: setup ## An hour and a half of kills and random histories; HUITOU_EXAMPLES sets how many of each
+	@HUITOU_TORTURE=1 $(TORTURE) tests/e2e/test_kills.py tests/e2e/test_payout_kills.py
+	@HUITOU_EXAMPLES=$${HUITOU_EXAMPLES:-4400} $(TORTURE) tests/integration/money/test_machine.py
+	@HUITOU_EXAMPLES=$${HUITOU_EXAMPLES:-3000} $(TORTURE) tests/integration/money/test_properties.py
+	@HUITOU_EXAMPLES=$${HUITOU_EXAMPLES:-1000} $(TORTURE) tests/integration/people
 
 fmt: $(VENV)/dev.stamp ## Sort imports and mend what can be mended
 	@$(VENV)/bin/ruff check --fix .

@@ -67,6 +67,7 @@ PLAN = {
     "B13": Plan("bench.start", "start", _goals("≤ 3")),
     "B14": Plan("bench.memory", "memory", _goals("≤ 2")),
     "B15": Plan("bench.journeys", "order event heard", ()),
+    "B16": Plan("bench.withdrawals", "withdrawal", ()),
 }
 """Ratios to the floor are ours / floor; ratios to the peer say how many times better ours is."""
 
