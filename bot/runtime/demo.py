@@ -2,7 +2,7 @@
 
 import base64
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -23,9 +23,11 @@ from domain.people.rules import IdentityRef
 from domain.points import service as points
 from domain.points.rules import PointRules
 from domain.points.service import Earning
+from domain.rewards.programme import Programme
 from domain.shared import outbox
 from domain.shared.clock import FixedClock, OffsetClock
 from domain.subscriptions.rules import Catalogue
+from domain.workflows import standings
 
 SHELF = 40
 WELCOME_POINTS = 120
@@ -121,7 +123,8 @@ def sim_config(runtime: bootstrap.Runtime, advance: Callable[[int], datetime]) -
         base_url=f"http://127.0.0.1:{settings.port}", database_url=settings.database_url, accounts=accounts,
         webhook_secret=secret, webhook_source=source, now=runtime.clock.now,
         merchants=tuple(_merchants(settings)), advance_clock=advance, shop_name=settings.shop.name,
-        products=lambda: _shelf(runtime), templates=tuple(_templates(runtime)),
+        products=lambda: _shelf(runtime),
+        benefits=lambda app_id, openid: _benefits(runtime, app_id, openid), templates=tuple(_templates(runtime)),
     )
 
 
@@ -161,6 +164,15 @@ def _shelf(runtime: bootstrap.Runtime) -> list[dict[str, Any]]:
              "image_url": one.image_url}
             for one in catalog.shelf(session, SHELF)
         ]
+
+
+def _benefits(runtime: bootstrap.Runtime, app_id: str, openid: str) -> Sequence[str]:
+    """What the API of a person says, so that the simulator's mall has member prices."""
+    with runtime.sessions() as session:
+        found = people.find(session, IdentityRef("openid", openid, app_id), pepper=runtime.pepper)
+        if found is None:
+            return ()
+        return standings.member(session, found, runtime.context.tool(Programme), runtime.clock.now()).benefits
 
 
 def _events(settings: Settings, now: str) -> list[dict[str, Any]]:

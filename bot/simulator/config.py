@@ -1,6 +1,6 @@
 """What the simulator is told when it is mounted. Everything it knows about the service is in here."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -14,6 +14,10 @@ def _system_now() -> datetime:
 
 def _no_products() -> list[dict[str, Any]]:
     return []
+
+
+def _no_benefits(_app_id: str, _openid: str) -> Sequence[str]:
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +88,7 @@ class SimConfig:
     ``now`` is business time (rights to send, codes, media, order times); ``real_now`` is real time
     (signatures, access tokens, daily quotas). ``advance_clock`` moves business time by seconds and returns it.
     ``products`` gives the shelf: dicts with sku, title, category, price_fen and, if there is one, image_url.
+    ``benefits`` gives a customer's membership benefits by (app_id, openid), as the API of a person says them.
     ``templates``: what the account has added for template messages and subscription notices.
     ``quotas`` replaces daily limits by API path, e.g. {"message/custom/send": 10}.
     ``callback_timeout`` is the platform's patience with one try, in seconds; tries start that far apart.
@@ -98,6 +103,7 @@ class SimConfig:
     advance_clock: Callable[[int], datetime]
     shop_name: str = texts.SHOP_NAME
     products: Callable[[], list[dict[str, Any]]] = _no_products
+    benefits: Callable[[str, str], Sequence[str]] = _no_benefits
     people: tuple[SimPerson, ...] = (
         SimPerson(texts.PERSON_LI), SimPerson(texts.PERSON_WANG), SimPerson(texts.PERSON_NEW, follows=False))
     merchants: tuple[SimMerchant, ...] = ()

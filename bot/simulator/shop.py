@@ -2,6 +2,7 @@
 
 import re
 import secrets
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -17,6 +18,7 @@ MAX_QUANTITY = 99
 MAX_SHIPPING_FEN = 100_000
 REGION = "530102"
 _BEIJING = ZoneInfo("Asia/Shanghai")
+_DISCOUNT, _CARDS = "discount:", "membership"
 _CHANNEL = re.compile(r"[a-z0-9_-]{1,32}")
 
 
@@ -28,9 +30,11 @@ def buy(peer: Peer, openid: str, wanted: dict[str, Any]) -> dict[str, Any]:
     product = next((one for one in peer.config.products() if one["sku"] == wanted["sku"]), None)
     if product is None:
         raise SimError(404, texts.NO_PRODUCT)
-    order = _priced(product, wanted, peer.now())
     with peer.store.begin() as connection:
         person = people.get(connection, openid)
+    benefits = peer.config.benefits(peer.account(person["account"]).app_id, openid)
+    order = _priced(product, wanted, benefits, peer.now())
+    with peer.store.begin() as connection:
         run(connection, """
             insert into sim.orders (order_id, openid, body, created_at)
             values (:id, :openid, cast(:body as jsonb), :now)""",
@@ -45,18 +49,29 @@ def buy(peer: Peer, openid: str, wanted: dict[str, Any]) -> dict[str, Any]:
     return order
 
 
-def _priced(product: dict[str, Any], wanted: dict[str, Any], now: datetime) -> dict[str, Any]:
+def member_price(list_fen: int, benefits: Sequence[str]) -> int:
+    """What a member pays: the best of the discounts, as in ``discount:9200`` for 92 %; halves up."""
+    rates = [int(code.removeprefix(_DISCOUNT)) for code in benefits if code.startswith(_DISCOUNT)]
+    return (list_fen * min(rates, default=10_000) + 5_000) // 10_000
+
+
+def _priced(
+    product: dict[str, Any], wanted: dict[str, Any], benefits: Sequence[str], now: datetime
+) -> dict[str, Any]:
     quantity, coupon, shipping = wanted["quantity"], wanted["coupon_fen"], wanted["shipping_fen"]
     if not 1 <= quantity <= MAX_QUANTITY:
         raise SimError(422, texts.BAD_QUANTITY)
-    if not 0 <= coupon <= product["price_fen"] * quantity:
+    listed = product["price_fen"] * quantity
+    price = listed if product["category"] == _CARDS else member_price(listed, benefits)
+    shipping = 0 if "free_shipping" in benefits else shipping
+    if not 0 <= coupon <= price:
         raise SimError(422, texts.BAD_COUPON)
     if not 0 <= shipping <= MAX_SHIPPING_FEN:
         raise SimError(422, texts.BAD_SHIPPING)
     if not _CHANNEL.fullmatch(wanted["channel"]):
         raise SimError(422, texts.BAD_CHANNEL)
     local = now.astimezone(_BEIJING)
-    paid = product["price_fen"] * quantity - coupon
+    paid = price - coupon
     line = {"line_id": "1", "sku": product["sku"], "title": product["title"], "category": product["category"],
             "quantity": quantity, "paid_fen": paid}
     return {

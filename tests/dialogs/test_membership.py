@@ -1,5 +1,7 @@
 """The paid card in chat: bought as an order, shown, reminded of, renewed, refunded, given and taken."""
 
+from bot.runtime.demo import sim_config
+from bot.simulator.shop import member_price
 from tests.dialogs.test_journeys import count
 from tests.dialogs.test_rules import person_id
 from tests.dialogs.test_shipped_journeys import awake
@@ -35,6 +37,17 @@ def test_a_card_is_bought_shown_and_saves(shop: Shop) -> None:
                        "运费 ¥8.00", "续费接在到期日之后")
     shop.refunded("A1", fen=27_324)
     li.says("会员").sees("已省 ¥0.00")
+
+
+def test_the_simulators_mall_has_member_prices(shop: Shop) -> None:
+    li = shop.person("李姐")
+    ask = sim_config(shop.runtime, lambda _: shop.clock.now()).benefits
+    app_id = li.identity["app_id"]
+    assert (ask(app_id, li.openid), ask(app_id, "o-nobody")) == ((), ())
+    buys_card(shop, li, "V1")
+    benefits = ask(app_id, li.openid)
+    assert "free_shipping" in benefits
+    assert [member_price(fen, benefits) for fen in (9_900, 0, 1)] == [9_108, 0, 1] and member_price(9_900, ()) == 9_900
 
 
 def test_the_fee_earns_nobody_a_commission(shop: Shop) -> None:
