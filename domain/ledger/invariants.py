@@ -89,6 +89,17 @@ select j.id, format('journal %s has no postings', j.id) from journal j
  where {scope.where('j.id')} and not exists (select from posting p where p.journal_id = j.id)"""
 
 
+def _references(scope: Scope) -> str:
+    """every posting has its journal and its accounts: triggers refuse others, once a statement (docs/adr/0030)"""
+    return f"""
+select p.journal_id, format('journal %s: posting %s names a journal or an account that is not there', p.journal_id, p.n)
+  from posting p
+ where {scope.where('p.journal_id')}
+   and (not exists (select from journal j where j.id = p.journal_id)
+        or not exists (select from account a where a.id = p.debit and a.currency = p.currency)
+        or not exists (select from account a where a.id = p.credit and a.currency = p.currency))"""
+
+
 def _deals(scope: Scope) -> str:
     """commission − claw-back = journals: what the lines of an order say is what was booked for it"""
     return f"""
@@ -252,4 +263,5 @@ INVARIANTS = (
     Invariant("settlements", "settlement", _settlements),
     Invariant("milestones", "milestone", _milestones),
     Invariant("service", "service", _service),
+    Invariant("references", "journal", _references),
 )

@@ -33,6 +33,9 @@ BREAKS = {
     "a lost balance": "delete from balance where account_id = (select min(id) from account where kind = 'pending')",
     "a changed posting": "update posting set amount = amount + 5 where credit >= 1000",
     "journals": "delete from posting where journal_id = (select min(id) from journal)",
+    "references": "with j as (insert into journal (idem, digest, kind, effective_at, posted_at, source_type, source_id)"
+                  " values ('r1', 'x', 'gift', now(), now(), 'test', 1) returning id)"
+                  " insert into posting select id, 1, 7, 987654, 'CNY', 100 from j",
     "deals": "update commission_line set amount_fen = amount_fen - 1 where clawed_fen = 0",
     "a lost claw-back": "delete from posting where journal_id in (select id from journal where kind like '%clawed%')",
     "claws": "update commission_line set clawed_fen = clawed_fen - 1 where clawed_fen > 0",
