@@ -15,6 +15,7 @@ from rq.serializers import JSONSerializer
 
 from bot.pictures.studio import PosterRequest, Studio
 from bot.runtime import bell, bootstrap, work
+from bot.runtime.memory import give_back
 from bot.runtime.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -36,7 +37,10 @@ class HouseWorker(SimpleWorker):  # type: ignore[misc]
 
 def answer_bell(name: str) -> int:
     """The one RQ job: do whatever is due behind this bell."""
-    return work.answer(_process[0], name)
+    done = work.answer(_process[0], name)
+    if name == "slow" and done:
+        give_back()
+    return done
 
 
 def _warm_studio(runtime: bootstrap.Runtime) -> None:
@@ -57,6 +61,7 @@ def main(settings: Settings, bells: tuple[str, ...]) -> None:
     gc.collect()
     gc.freeze()  # what lives as long as the process need not be looked through at every collection
     work.answer(runtime, bells[0])
+    give_back()
     connection = bell.connect(settings.redis_url, answer_seconds=5)
     queue = Queue(bells[0], connection=connection, serializer=JSONSerializer)
     worker = HouseWorker([queue], connection=connection, serializer=JSONSerializer, worker_ttl=60)
