@@ -227,7 +227,10 @@ def compare(arm: Sample, control: Sample, tuned_to: float, alpha: float = ALPHA)
         return Comparison(effect, -math.inf, math.inf, 1.0)
     v = arm.variance / arm.people + control.variance / control.people
     if v <= 0:
-        return Comparison(effect, -math.inf, math.inf, 1.0)
+        if not effect:
+            return Comparison(effect, -math.inf, math.inf, 1.0)
+        # Everybody here, nobody there: as if one more of each had done the other thing (Agresti and Caffo, 2000).
+        v = sum(effect**2 * (n + 1) / (n + 2) ** 2 / n for n in (arm.people, control.people))
     t = max(tuned_to, 1e-12) ** 2
     spread = math.sqrt(v * (v + t) / t * (2 * math.log(1 / alpha) + math.log((v + t) / v)))
     log_ratio = 0.5 * math.log(v / (v + t)) + t * effect * effect / (2 * v * (v + t))

@@ -129,3 +129,12 @@ def test_edges_of_weights_keep_their_order() -> None:
     places = sorted(range(200), key=lambda unit: bucket("experiment:one", unit))
     arms = [arm_of("one", {"a": 1, "b": 1, "c": 1}, unit) for unit in places]
     assert [one for one, other in pairwise([*arms, ""]) if one != other] == ["a", "b", "c"]
+
+
+def test_everybody_here_and_nobody_there_is_a_difference() -> None:
+    """No variance at all: the surest harm must not be what is never seen."""
+    everybody, nobody = Sample(40, 40, 40), Sample(40, 0, 0)
+    found = compare(everybody, nobody, 0.03)
+    assert found.p < 0.001 and found.low > 0.03 and rules.is_worse("opt_out", found, 0.03)
+    assert compare(nobody, nobody, 0.03).p == 1.0
+    assert compare(Sample(3, 3, 3), Sample(3, 0, 0), 0.03).p > 0.05, "three of three may be chance"
