@@ -9,7 +9,7 @@ from pathlib import Path
 from secrets import token_urlsafe
 from time import monotonic
 from time import time as real_time
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -38,7 +38,7 @@ from bot.runtime.gateways.wechat import WeChatGateway
 from bot.runtime.gateways.wechat_pay import WeChatPay, merchant_of
 from bot.runtime.menus import Menu, load_menu
 from bot.runtime.outbox import OutboxRunner
-from bot.runtime.settings import Settings
+from bot.runtime.settings import RulesRefused, Settings
 from bot.runtime.voice import Voice
 from domain.audit.rules import SealKey
 from domain.commissions import plans
@@ -53,6 +53,7 @@ from domain.risk.rules import Rules
 from domain.roles import rulebook, rulebooks
 from domain.roles.rules import Titles
 from domain.shared.clock import Clock, OffsetClock, SystemClock
+from domain.shared.errors import DomainError
 from domain.shared.seal import Seal
 from domain.shared.wording import Wording
 from domain.subscriptions.rules import Catalogue
@@ -62,6 +63,8 @@ from domain.workflows.calendar import OccasionRules
 from domain.workflows.evidence import Pseudonyms
 from handlers.chat import TREE
 from handlers.jobs import CHORES, JOBS
+
+Rulebook = TypeVar("Rulebook")
 
 ASSETS = Path(__file__).parents[2] / "assets"
 
@@ -153,13 +156,13 @@ def build(
     shops = {name: Shop(settings.shop.name, settings.public_url, app_id, styles) for name, app_id in app_ids.items()}
     shop = next(iter(shops.values()), Shop(settings.shop.name, settings.public_url, "", styles))
     pepper = settings.key("identity hashes")
-    segments = insight.load((ASSETS / "segments.toml").read_text("utf-8"))
+    segments = _rules(voice, "segments.toml", insight.load)
     library = Library()
     tools = {
         **rewards.tools(settings),
         insight.Segmentation: segments,
         Library: library,
-        OccasionRules: calendar.load((ASSETS / "occasions.toml").read_text("utf-8")),
+        OccasionRules: _rules(voice, "occasions.toml", calendar.load),
         Studio: studio, Photos: Photos(), Certificates: certificates or shop_certificates(),
         Policy: load_policy(ASSETS / "notices.toml"),
         Catalogue: cards.load(settings, voice), Budgets: Budgets.load((ASSETS / "budgets.toml").read_text("utf-8")),
@@ -204,6 +207,14 @@ def open_shop(runtime: Runtime, plan: Plan | None = None) -> None:
             commissions.ensure_plan(session, first, runtime.clock.now(), actor="huitou")
         rulebooks.publish(session, rulebook.load((ASSETS / "roles.toml").read_text("utf-8")), runtime.clock.now())
         rewards.open_rewards(session, runtime.context, runtime.clock.now())
+
+
+def _rules(voice: Voice, name: str, load: Callable[[str], Rulebook]) -> Rulebook:
+    """The rules of a file. Raises RulesRefused, in words for whoever wrote it."""
+    try:
+        return load((ASSETS / name).read_text("utf-8"))
+    except DomainError as refusal:
+        raise RulesRefused(f"{name}\n{voice.explain(refusal.code, refusal.facts)}") from refusal
 
 
 @cache

@@ -45,6 +45,10 @@ class SettingsError(Exception):
         self.faults = faults
 
 
+class RulesRefused(Exception):
+    """A rule file of the shop cannot be used. The message says why, in the shop's language."""
+
+
 @dataclass(frozen=True, slots=True)
 class Variable:
     """One environment variable: how it is read, and what .env.example says of it."""

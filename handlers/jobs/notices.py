@@ -20,6 +20,8 @@ DIGESTS = {
 }
 """Texts of which several that are due together become one: the text of many, and what is added up in it."""
 MANY = 3
+JOINED = frozenset({"programme.unlocked", "programme.final", "programme.revoked"})
+"""Texts that list items: whoever could not be written to for weeks hears one list, not the same words five times."""
 
 
 @jobs.on("notice.text")
@@ -33,9 +35,33 @@ def send_text(ctx: JobContext, effect: Claimed) -> Ended:
             return Refused("gathered")
         if gathered:
             key, facts = gathered
+    if key in JOINED and not effect.result.get("sending_at"):
+        joined = _join(ctx, effect)
+        if joined is None:
+            return Refused("gathered")
+        facts = joined
     content = ctx.copy.render(key, **facts)
     return deliver(ctx, effect, payload["purpose"], payload["account"],
                    lambda gateway, openid: gateway.send_text(openid, content), Says(key, facts))
+
+
+def _join(ctx: JobContext, effect: Claimed) -> dict[str, Any] | None:
+    """The facts of this notice with the items of all that wait with it; None when it was gathered itself. Kept as
+    ``_gather`` keeps."""
+    assert effect.person_id is not None
+    facts: dict[str, Any] = dict(effect.payload["facts"])
+    with ctx.begin() as session:
+        if not notices.still_waits(session, effect.id):
+            return None
+        others = notices.gather(session, effect.id, effect.person_id, effect.payload["key"], 2, ctx.now())
+        told = [*effect.result.get("joined", ()), *others]
+        if others:
+            notices.keep(session, effect.id, joined=told)
+    facts["items"] = [item for one in (facts, *told) for item in one["items"]]
+    if "until" in facts:  # the last of them, or unknown if it is of one
+        known = [one["until"] for one in (facts, *told)]
+        facts["until"] = max(known) if all(known) else min(known, key=bool)
+    return facts
 
 
 def _gather(ctx: JobContext, effect: Claimed) -> tuple[str, dict[str, Any]] | tuple[()] | None:

@@ -1,5 +1,8 @@
 """Several earnings that wait together are told as one; each is in the statement all the same."""
 
+from sqlalchemy import text
+
+from tests.dialogs.test_roles import buys
 from tests.fakes.shop import Shop
 
 
@@ -34,3 +37,19 @@ def test_points_are_no_money_in_the_statement(shop: Shop) -> None:
     li = shop.person("李姐")
     li.says("签到")
     li.says("明细").sees("还没有收益明细")
+
+
+def test_rewards_that_waited_together_are_one_list(shop: Shop) -> None:
+    """Nobody could write to her for days: at her next word she hears of all of them at once, each named."""
+    li = shop.person("李姐")
+    buys(shop, li, *(f"A{n}" for n in range(6)))
+    shop.wait(days=3)
+    buys(shop, li, "B1", "B2", "B3")
+    before = len(li.heard)
+    li.says("在吗")
+    lists = [said for said in li.heard[before:] if isinstance(said, str) and "复购奖励已解锁" in said]
+    assert len(lists) == 1 and lists[0].count("金阶复购红包") == 3, lists
+    with shop.runtime.sessions() as session:
+        gathered = session.execute(text("select count(*) from outbox where payload ->> 'key' = 'programme.unlocked'"
+                                        " and state = 'refused' and reason = 'gathered'")).scalar()
+    assert gathered >= 2

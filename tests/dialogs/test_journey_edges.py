@@ -1,7 +1,14 @@
 """Journeys at their edges: wishes said in mid-run, the other branch, two people who are one, the frozen star."""
 
+import shutil
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
 from sqlalchemy import text
 
+from bot.runtime import bootstrap
+from bot.runtime.cli import main
 from domain.risk import service as risk
 from tests.dialogs.test_journeys import count
 from tests.dialogs.test_shipped_journeys import awake, ends, shipped
@@ -112,3 +119,21 @@ def test_two_people_who_are_one_walk_once(shop: Shop) -> None:
     for _ in range(14):
         awake(shop, li, days=1)
     assert (count(li, "快用完了"), count(li, "可能已经用完")) == (1, 1)
+
+
+def test_bad_occasions_are_refused_at_the_start_in_the_shops_language(
+        tmp_path: Path, database_url: str, valkey_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever turned the numbers reads every fault at once, and nothing starts."""
+    assets = tmp_path / "assets"
+    assets.mkdir()
+    for one in bootstrap.ASSETS.iterdir():
+        (assets / one.name).symlink_to(one)
+    (assets / "occasions.toml").unlink()
+    shutil.copy(bootstrap.ASSETS / "occasions.toml", assets / "occasions.toml")
+    with (assets / "occasions.toml").open("a") as file:
+        file.write("\n[birthdays]\nrest_days = 0\n")
+    monkeypatch.setattr(bootstrap, "ASSETS", assets)
+    env = {"HUITOU_HOME": str(tmp_path), "DATABASE_URL": database_url, "REDIS_URL": valkey_url, "HUITOU_DEMO": "1"}
+    refused = CliRunner().invoke(main, ["journey", "list"], env=env)
+    assert refused.exit_code == 2, refused.output
+    assert "日历提醒规则有错" in refused.output and "unknown table birthdays" in refused.output

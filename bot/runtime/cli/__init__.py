@@ -4,6 +4,8 @@ Commands import what they need when they run: ``--help`` and the supervisor's ow
 """
 
 import importlib
+import sys
+from typing import Any
 
 import click
 
@@ -59,6 +61,17 @@ class _Commands(click.Group):
         module, _, name = _COMMANDS[cmd_name].partition(":")
         command: click.Command = getattr(importlib.import_module(f"bot.runtime.cli.{module}"), name)
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except Exception as fault:
+            from bot.runtime.settings import RulesRefused
+
+            if not isinstance(fault, RulesRefused):
+                raise
+            click.echo(str(fault), err=True)
+            sys.exit(2)
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

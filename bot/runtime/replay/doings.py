@@ -86,6 +86,7 @@ def _buy(year: Year, act: Act) -> None:
         year.script.add(year.now + timedelta(days=who.luck.uniform(0.1, 3)), Act("again", who, "", paid))
     elif dice < LATE + TWICE + REVERSED:
         year.told.pop()
+        year.returned.add(number)
         year.script.add(year.now + timedelta(hours=7), Act("again", who, "", paid))
         lines = [{"line_id": one["line_id"], "refund_fen": one["paid_fen"], "quantity": one["quantity"]}
                  for one in data["lines"]]
@@ -140,6 +141,8 @@ def _later(year: Year, act: Act) -> None:
         case "close":
             _event(year, "order.closed", head | {"closed_at": at})
         case "refund":
+            if number in year.returned:
+                return
             bought = {one["line_id"]: one["paid_fen"] for one in year.orders[number]["lines"]}
             _refund(year, act.who, number, [one | {"refund_fen": min(one["refund_fen"], bought[one["line_id"]])}
                                             for one in act.data["lines"]])

@@ -166,7 +166,7 @@ def _months(session: Session, year: Year) -> Rows:
         if line.what in PUSHES:
             counts[year.texts.meaning(line)[1]] += 1
             counts["pushed"] += 1
-        else:
+        elif line.what != "refused":  # the platform's; the shop's own refusals are counted below
             counts[line.what] += 1
     for row in (*_rows(session, _MONTH), *_rows(session, _MONTH_MESSAGES)):
         counts = months.setdefault(row.pop("month"), Counter())

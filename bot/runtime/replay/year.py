@@ -69,6 +69,8 @@ class Year:
     told: list[tuple[datetime, dict[str, Any]]] = field(default_factory=list)
     """Events of orders since the last stop, to be told in this order."""
     orders: dict[str, dict[str, Any]] = field(default_factory=dict)
+    returned: set[str] = field(default_factory=set)
+    """Orders that went back whole before they were told."""
     counts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     read: int = 0
     """How far the log of the phones was looked at."""
