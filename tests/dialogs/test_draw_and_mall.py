@@ -166,6 +166,8 @@ def test_the_pages_say_what_chat_says_and_prove_it(shop: Shop) -> None:
     shown = shop.client.get(f"/me/draw/{day}")
     assert shown.status_code == 200 and "11月20日的全部抽奖" in shown.text and "满30减3券" in shown.text
     assert shop.client.get(f"/me/draw/{day.replace('-20', '-21')}").status_code == 404
+    head, line = shop.client.get(f"/me/draw/{day}&as=csv").text.split("\r\n")
+    assert head == "code,number,roll,prize,at" and line.split(",")[1] == "1" and line.split(",")[3] == "4"
     give(shop, li, 140)
     li.says("兑换 3").says("确认")
     shown = page(shop, li, "兑换", "mall")

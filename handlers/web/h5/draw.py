@@ -6,12 +6,14 @@ from datetime import date
 from domain.draws import queries
 from domain.draws.queries import CampaignView
 from domain.points import queries as points
-from handlers.web.h5.pages import Content, NotThere, Page, Visit
+from handlers.web.h5.pages import Content, File, NotThere, Page, Visit
 
 DRAWS, DAYS = 20, 8
+LISTED = 300
+"""Draws of a day that the page lists; the file has all."""
 
 
-def show(visit: Visit) -> Content:
+def show(visit: Visit) -> Content | File:
     """The campaign that is open, else the one that was open last; with a day its draws, once its seed is shown."""
     found = queries.campaigns(visit.session, visit.now)
     campaign = next((one for one in found if one.state == "open"), None) or next(
@@ -31,13 +33,17 @@ def show(visit: Visit) -> Content:
     }
 
 
-def _day(visit: Visit, campaign: CampaignView) -> Content:
+def _day(visit: Visit, campaign: CampaignView) -> Content | File:
     shown = {str(one.day): one for one in queries.promises(visit.session, campaign.id, visit.now, DAYS) if one.seed}
     found = shown.get(visit.part)
     if found is None:
         raise NotThere
-    return {"campaign": campaign, "day": found,
-            "draws": queries.draws_on(visit.session, campaign.id, date.fromisoformat(visit.part))}
+    draws = queries.draws_on(visit.session, campaign.id, date.fromisoformat(visit.part))
+    if visit.asked.get("as") == "csv":
+        lines = ["code,number,roll,prize,at", *(f"{one.code},{one.number},{one.roll},{one.prize_n or 0},"
+                                                f"{one.at.isoformat()}" for one in draws)]
+        return File(f"{campaign.key}-{visit.part}.csv", "\r\n".join(lines))
+    return {"campaign": campaign, "day": found, "draws": draws[:LISTED], "more": max(0, len(draws) - LISTED)}
 
 
 PAGE = Page("draw", show)
