@@ -32,7 +32,7 @@ def opening(session: Session, sql: str, values: Mapping[str, Any]) -> Any:
             answer = connection.execute(sql.encode(), values, prepare=True)
         row = answer.fetchone()
     except psycopg.Error as fault:
-        raise DBAPIError(sql, None, fault, hide_parameters=True) from fault
+        raise _as_always(sql, fault, connection) from fault
     return row[0] if row else None
 
 
@@ -45,7 +45,7 @@ def close(session: Session, closing: Closing) -> None:
             connection.execute(closing.sql.encode(), closing.values, prepare=True)
             connection.commit()
     except psycopg.Error as fault:
-        raise DBAPIError(closing.sql, None, fault, hide_parameters=True) from fault
+        raise _as_always(closing.sql, fault, connection) from fault
     session.commit()
 
 
@@ -75,3 +75,12 @@ def _known(session: Session, sql: str, fault: psycopg.Error) -> DBAPIError:
                                 dialect=connection.dialect)
     assert isinstance(known, DBAPIError)
     return known
+
+
+def _as_always(sql: str, fault: psycopg.Error, connection: psycopg.Connection[Any]) -> DBAPIError:
+    """The fault as SQLAlchemy raises it: OperationalError for a database that is away, and so on. What was asked stays
+    out of it, as the house hides parameters everywhere."""
+    told = DBAPIError.instance(sql, None, fault, psycopg.Error, hide_parameters=True,
+                               connection_invalidated=connection.closed)
+    assert isinstance(told, DBAPIError)
+    return told

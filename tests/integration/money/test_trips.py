@@ -33,6 +33,17 @@ def test_nothing_is_committed_when_the_last_statement_fails(shop: Shop) -> None:
     assert shop.rows(COUNT) == [(0,)]
 
 
+def test_a_database_that_goes_away_is_told_as_always(shop: Shop) -> None:
+    """The doors answer 503 to an OperationalError, and 500 to a fault they do not know."""
+    gone = "select pg_terminate_backend(pg_backend_pid())"
+    with pytest.raises(OperationalError) as caught, shop.sessions() as session:
+        trips.opening(session, gone, {})
+    assert caught.value.connection_invalidated
+    with pytest.raises(OperationalError), shop.sessions() as session:
+        trips.close(session, Closing(gone, {}))
+    assert shop.rows(COUNT) == [(0,)]
+
+
 def test_a_refusal_at_the_commit_itself_is_raised(shop: Shop) -> None:
     with shop.sessions.begin() as session:
         session.execute(text("create table pledge (n int unique deferrable initially deferred)"))
