@@ -48,6 +48,7 @@ from domain.insight import rules as insight
 from domain.journeys.library import Library
 from domain.materials.kits import Kits
 from domain.notices.rules import Policy
+from domain.people.leaving import Memory
 from domain.platform.budgets import Budgets
 from domain.risk.rules import Rules
 from domain.roles import rulebook, rulebooks
@@ -61,6 +62,7 @@ from domain.vault.seal import Vault
 from domain.workflows import calendar
 from domain.workflows.calendar import OccasionRules
 from domain.workflows.evidence import Pseudonyms
+from domain.workflows.leaving import Leaving
 from handlers.chat import TREE
 from handlers.jobs import CHORES, JOBS
 
@@ -160,8 +162,7 @@ def build(
     library = Library()
     tools = {
         **rewards.tools(settings),
-        insight.Segmentation: segments,
-        Library: library,
+        insight.Segmentation: segments, Library: library, **_leaving(settings),
         OccasionRules: _rules(voice, "occasions.toml", calendar.load),
         Studio: studio, Photos: Photos(), Certificates: certificates or shop_certificates(),
         Policy: load_policy(ASSETS / "notices.toml"),
@@ -207,6 +208,12 @@ def open_shop(runtime: Runtime, plan: Plan | None = None) -> None:
             commissions.ensure_plan(session, first, runtime.clock.now(), actor="huitou")
         rulebooks.publish(session, rulebook.load((ASSETS / "roles.toml").read_text("utf-8")), runtime.clock.now())
         rewards.open_rewards(session, runtime.context, runtime.clock.now())
+
+
+def _leaving(settings: Settings) -> dict[type[Any], Any]:
+    """When people who left are erased, and how they are known again."""
+    return {Leaving: Leaving.load((ASSETS / "leaving.toml").read_text("utf-8")),
+            Memory: Memory(Seal(settings.key("erased identities")))}
 
 
 def _rules(voice: Voice, name: str, load: Callable[[str], Rulebook]) -> Rulebook:

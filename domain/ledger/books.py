@@ -20,13 +20,14 @@ STALE_FULL = timedelta(hours=50)
 
 CHUNK: Mapping[Subject, int] = {
     "account": 5_000, "journal": 100_000, "order": 5_000, "person": 5_000, "settlement": 20_000, "withdrawal": 5_000,
-    "milestone": 20_000, "service": 20_000,
+    "milestone": 20_000, "service": 20_000, "reward": 20_000, "grant": 50_000, "lot": 20_000,
 }
 """Ids that one piece of the full check looks at."""
 
 _TABLE: Mapping[Subject, str] = {
     "account": "account", "journal": "journal", "order": "customer_order", "person": "person",
     "settlement": "settlement", "withdrawal": "withdrawal", "milestone": "milestone", "service": "service_act",
+    "reward": "reward", "grant": "outbox", "lot": "point_lot",
 }
 
 _TAKE = text("select step, place, target, previous from books_check where kind = :kind for update skip locked")
@@ -41,7 +42,7 @@ _WINDOW = text("""
     union
     select j.source_type, j.source_id from journal j
      where j.id > :after and j.id <= :upto
-       and j.source_type in ('order', 'settlement', 'milestone', 'service', 'withdrawal')
+       and j.source_type in ('order', 'settlement', 'milestone', 'service', 'reward', 'grant', 'withdrawal')
     union
     select 'withdrawal', w.id from withdrawal w where w.state in ('asked', 'approved', 'paying')
     union

@@ -12,7 +12,10 @@ from typing import Any, Literal
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-Subject = Literal["account", "journal", "order", "person", "settlement", "milestone", "service", "withdrawal"]
+Subject = Literal[
+    "account", "journal", "order", "person", "settlement", "milestone", "service", "withdrawal", "reward", "grant",
+    "lot",
+]
 """What an invariant speaks about; the ids of its scope and of its faults are ids of these."""
 
 FEW = 100
@@ -247,6 +250,40 @@ select coalesce(s.id, j.id), format('{name} %s: its row says %s, journals say %s
 _settlements = _given("settlement", "settlement", "change_fen")
 _milestones = _given("milestone", "milestone", "case when state <> 'revoked' then amount_fen else 0 end")
 _service = _given("service", "service_act", "case when revoked_at is null then amount_fen else 0 end")
+_rewards = _given("reward", "reward", "case when what = 'red_packet' and state <> 'revoked' then amount else 0 end")
+
+
+def _grants(scope: Scope) -> str:
+    """every present in money that was carried out has its journal, of that amount"""
+    return f"""
+select o.id, format('grant %s: %s given, its journal says %s', o.id, o.result ->> 'fen', coalesce(j.fen, 0))
+  from outbox o
+  left join lateral (
+    select sum(p.amount) as fen from journal g join posting p on p.journal_id = g.id
+     where g.source_type = 'grant' and g.source_id = o.id) j on true
+ where o.kind = 'grant.red_packet' and o.state = 'done' and {scope.where('o.id')}
+   and coalesce((o.result ->> 'fen')::bigint, 0) > 0 and (o.result ->> 'fen')::bigint <> coalesce(j.fen, 0)"""
+
+
+def _points(scope: Scope) -> str:
+    """what remains of somebody's lots is their balance of points"""
+    return f"""
+select coalesce(l.person_id, b.owner_id), format('points of person %s: lots say %s, the ledger says %s',
+       coalesce(l.person_id, b.owner_id), coalesce(l.points, 0), coalesce(b.amount, 0))
+  from (select person_id, sum(remaining) as points from point_lot where {scope.where('person_id')} group by 1) l
+  full join (select a.owner_id, b.amount from account a join balance b on b.account_id = a.id
+              where a.kind = 'points' and {scope.where('a.owner_id')}) b on b.owner_id = l.person_id
+ where coalesce(l.points, 0) <> coalesce(b.amount, 0)"""
+
+
+def _lots(scope: Scope) -> str:
+    """a lot is what happened to it"""
+    return f"""
+select l.id, format('point lot %s: %s remain, its moves say %s', l.id, l.remaining, coalesce(m.total, 0))
+  from point_lot l
+  left join (select lot_id, sum(delta) as total from point_move where {scope.where('lot_id')} group by 1) m
+    on m.lot_id = l.id
+ where {scope.where('l.id')} and l.remaining <> coalesce(m.total, 0)"""
 
 
 INVARIANTS = (
@@ -264,4 +301,13 @@ INVARIANTS = (
     Invariant("milestones", "milestone", _milestones),
     Invariant("service", "service", _service),
     Invariant("references", "journal", _references),
+    Invariant("rewards", "reward", _rewards),
+    Invariant("grants", "grant", _grants),
+    Invariant("points", "person", _points),
+    Invariant("lots", "lot", _lots),
 )
+
+
+def sentences(session: Session, *names: str) -> list[str]:
+    """What breaks some invariants in all of the books, told."""
+    return [fault.sentence for one in INVARIANTS if one.name in names for fault in faults(session, one, EVERYTHING)]

@@ -16,8 +16,9 @@ _WALLET = """
      where a.owner_id = %(person)s and a.currency in ('CNY', 'PTS')
     union all
     select 'paid', coalesce(sum(p.amount), 0)::bigint, null
-      from account a join posting p on p.debit = a.id and p.credit < 1000
-     where a.owner_id = %(person)s and a.kind = 'held' and a.currency = 'CNY'
+      from (select %(person)s as id union all select id from person where merged_into = %(person)s) me
+      join account a on a.owner_id = me.id and a.kind = 'held' and a.currency = 'CNY'
+      join posting p on p.debit = a.id and p.credit < 1000
     union all
     (select 'next', sum(fen)::bigint, at from (
         select c.amount_fen - c.clawed_fen as fen, c.release_at as at from commission_line c
@@ -102,7 +103,8 @@ class StatementPage:
 
 
 def wallet(session: Session, person_id: int) -> Wallet:
-    """The wallet in one statement; all zeros for somebody who never had anything."""
+    """The wallet in one statement; all zeros for somebody who never had anything. What was paid to accounts that were
+    merged into this one counts as paid here."""
     held: dict[str, int] = {}
     coming: tuple[date, int] | None = None
     for kind, amount, at in trips.rows(session, _WALLET, {"person": person_id}):

@@ -131,6 +131,8 @@ class CommerceEventRow(Base):
         CheckConstraint("state not in ('parked', 'conflict', 'dead') or reason <> ''", name="reason"),
         Index("ix_commerce_event_due", "due_at", "id", postgresql_where=text("state = 'new'")),
         Index("ix_commerce_event_open", "subject", postgresql_where=text("state <> 'done'")),
+        Index("ix_commerce_event_customer", "id",
+              postgresql_where=text("type = 'customer.upserted' and payload <> '{}'")),
     )
 
     id: Mapped[RowId]

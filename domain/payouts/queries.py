@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from domain.commissions import service as commissions
 from domain.commissions.document import Plan
 from domain.commissions.models import CommissionPlan
+from domain.ledger import invariants
 from domain.ledger import queries as ledger
 from domain.payouts import rules, tax
 from domain.payouts.models import OPEN, Payee, PayoutSwitch, TaxTable, TransferBill, Withdrawal
@@ -275,40 +276,7 @@ _TROUBLES = text("""
      order by b.made_at limit 100
 """)
 
-FAULTS = text(r"""
-    select format('person %s: %s held, open withdrawals say %s', coalesce(h.owner_id, w.person_id),
-                  coalesce(h.amount, 0), coalesce(w.fen, 0))
-      from (select a.owner_id, b.amount from account a join balance b on b.account_id = a.id
-             where a.kind = 'held' and a.currency = 'CNY' and b.amount <> 0) h
-      full join (
-        select w.person_id, sum(w.gross_fen - coalesce(b.settled, 0))::bigint as fen
-          from withdrawal w
-          left join (select withdrawal_id, sum(share_fen) as settled from transfer_bill
-                      where state in ('SUCCESS', 'FAIL', 'CANCELLED', 'dropped') group by 1) b on b.withdrawal_id = w.id
-         where w.state in ('asked', 'approved', 'paying') group by 1) w on w.person_id = h.owner_id
-     where coalesce(h.amount, 0) <> coalesce(w.fen, 0)
-    union all
-    select format('bill %s: paid %s and withheld %s, journal says %s and %s', b.out_bill_no, b.amount_fen, b.tax_fen,
-                  coalesce(j.net, 0), coalesce(j.tax, 0))
-      from transfer_bill b
-      left join (
-        select j.idem, sum(p.amount) filter (where c.kind = 'clearing.wechat') as net,
-               sum(p.amount) filter (where c.kind = 'tax.payable') as tax
-          from journal j join posting p on p.journal_id = j.id join account c on c.id = p.credit
-         where j.kind = 'withdrawal.paid' group by 1) j on j.idem = 'bill:' || b.id || '\:paid'
-     where b.state = 'SUCCESS' and (coalesce(j.net, 0) <> b.amount_fen or coalesce(j.tax, 0) <> b.tax_fen)
-    union all
-    select format('journal %s: money left without a paid bill', j.idem) from journal j
-     where j.kind = 'withdrawal.paid' and not exists (
-        select from transfer_bill b where j.idem = 'bill:' || b.id || '\:paid' and b.state = 'SUCCESS')
-    union all
-    select format('withdrawal %s: bills say %s, held was %s', w.no, b.fen, w.gross_fen)
-      from withdrawal w join (select withdrawal_id, sum(share_fen) as fen from transfer_bill group by 1) b
-        on b.withdrawal_id = w.id where b.fen <> w.gross_fen
-    limit 100
-""")
-
-
 def check(session: Session) -> list[str]:
-    """Sentences about what does not fit: held money and open requests, paid bills and journals, bills and requests."""
-    return list(session.scalars(FAULTS))
+    """Sentences about what does not fit: held money and open requests, paid bills and journals, bills and requests.
+    The same invariants of the ledger that are watched all the time."""
+    return invariants.sentences(session, "held", "bills", "leaks", "shares")

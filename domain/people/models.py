@@ -1,4 +1,4 @@
-"""Tables of people: one person, many identities."""
+"""Tables of people: one person, many identities; and people who left."""
 
 from datetime import date, datetime
 from typing import Any
@@ -94,3 +94,61 @@ class PersonMergeConflict(Base):
     found_at: Mapped[datetime]
     settled_at: Mapped[datetime | None]
     settled_how: Mapped[str] = mapped_column(server_default="")
+
+
+class Erasure(Base):
+    """A person whose data is to be erased. ``cause``: unfollowed (everywhere, and the grace has passed), asked (by
+    themselves), operator (``actor``, with ``why``). ``state``: waiting → done → returned, or called_off.
+
+    ``waits_for``: what put it off when it was last looked at, '' nothing; next looked at ``look_at``. ``gives_up``:
+    they gave up what is left in the wallet. ``counts``: how many rows of which table were cleared.
+    """
+
+    __tablename__ = "erasure"
+    __table_args__ = (
+        CheckConstraint("cause in ('unfollowed', 'asked', 'operator')", name="cause"),
+        CheckConstraint("state in ('waiting', 'done', 'returned', 'called_off')", name="state"),
+        CheckConstraint("(state = 'waiting') = (ended_at is null)", name="ended"),
+        CheckConstraint("(cause = 'operator') = (actor <> '')", name="actor"),
+        Index("uq_erasure_waiting", "person_id", unique=True, postgresql_where=text("state = 'waiting'")),
+        Index("ix_erasure_look", "look_at", postgresql_where=text("state = 'waiting'")),
+        Index(None, "person_id", "id"),
+    )
+
+    id: Mapped[RowId]
+    person_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
+    cause: Mapped[str]
+    state: Mapped[str] = mapped_column(server_default="waiting")
+    gives_up: Mapped[bool] = mapped_column(server_default="false")
+    actor: Mapped[str] = mapped_column(server_default="")
+    why: Mapped[str] = mapped_column(server_default="")
+    asked_at: Mapped[datetime]
+    due_at: Mapped[datetime]
+    look_at: Mapped[datetime]
+    waits_for: Mapped[str] = mapped_column(server_default="")
+    ended_at: Mapped[datetime | None]
+    counts: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
+
+
+class ErasedIdentity(Base):
+    """A name that was erased, as an HMAC: whoever returns under it is recognised. ``followed``: ever before."""
+
+    __tablename__ = "erased_identity"
+    __table_args__ = (CheckConstraint("digest ~ '^[0-9a-f]{64}$'", name="digest"), Index(None, "person_id"))
+
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    scope: Mapped[str] = mapped_column(primary_key=True)
+    digest: Mapped[str] = mapped_column(primary_key=True)
+    person_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
+    followed: Mapped[bool]
+    erased_at: Mapped[datetime]
+
+
+class RecallPlace(Base):
+    """Up to which identity newcomers were compared with those who left."""
+
+    __tablename__ = "recall_place"
+    __table_args__ = (CheckConstraint("one", name="one"),)
+
+    one: Mapped[bool] = mapped_column(primary_key=True, server_default="true")
+    upto: Mapped[int]

@@ -6,6 +6,8 @@ from datetime import datetime
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from domain.ledger import invariants
+
 
 @dataclass(frozen=True, slots=True)
 class Points:
@@ -58,18 +60,6 @@ def history(session: Session, person_id: int, limit: int) -> list[Change]:
     return [Change(**row._mapping) for row in rows]
 
 
-def disagreements(session: Session, limit: int = 100) -> list[str]:
+def disagreements(session: Session) -> list[str]:
     """People whose lots and ledger do not say the same, and lots that are not what happened to them: sentences."""
-    return list(session.scalars(text("""
-        select format('points of person %s: lots say %s, the ledger says %s', coalesce(l.person_id, b.owner_id),
-                      coalesce(l.points, 0), coalesce(b.amount, 0))
-          from (select person_id, sum(remaining) as points from point_lot group by 1) l
-          full join (select a.owner_id, b.amount from account a join balance b on b.account_id = a.id
-                      where a.kind = 'points') b on b.owner_id = l.person_id
-         where coalesce(l.points, 0) <> coalesce(b.amount, 0)
-        union all
-        select format('point lot %s: %s remain, its moves say %s', l.id, l.remaining, coalesce(m.total, 0))
-          from point_lot l
-          left join (select lot_id, sum(delta) as total from point_move group by 1) m on m.lot_id = l.id
-         where l.remaining <> coalesce(m.total, 0)
-         limit :limit"""), {"limit": limit}))
+    return invariants.sentences(session, "points", "lots")

@@ -129,9 +129,13 @@ class Membership(Base):
 
 
 class ProgrammeStale(Base):
-    """Somebody whose orders changed since they were counted."""
+    """Somebody whose orders changed since they were counted; with ``fault``: who could not be counted, not before
+    ``look_at`` again."""
 
     __tablename__ = "programme_stale"
+    __table_args__ = (Index("ix_programme_stale_parked", "person_id", postgresql_where=text("look_at is not null")),)
 
     id: Mapped[RowId]
     person_id: Mapped[int]
+    fault: Mapped[str] = mapped_column(server_default="")
+    look_at: Mapped[datetime | None]

@@ -25,12 +25,14 @@ _LOCK = text("""
     select pg_advisory_xact_lock(hashtextextended('programme:' || b.id, 0))
       from (select distinct i as id from unnest(cast(:ids as bigint[])) as i order by 1) b""")
 _TAKE = text("""
-    with taken as (select id from programme_stale order by id limit :limit for update skip locked),
+    with taken as (select id from programme_stale where look_at is null or look_at <= :now
+                    order by id limit :limit for update skip locked),
          gone as (delete from programme_stale s using taken t where s.id = t.id returning s.person_id)
     select person_id from gone""")
 _DUE = text("""
     select buyer_id from reward r where state = 'provisional' and final_at <= :now
        and not exists (select from account_hold h where h.person_id = r.person_id and h.lifted_at is null)
+       and not exists (select from programme_stale s where s.person_id = r.buyer_id and s.look_at > :now)
      order by final_at, id limit :limit""")
 # An order with a return that is being worked on is looked at again, hour by hour, until that is settled.
 _ORDERS = text("""
@@ -84,9 +86,31 @@ class Changes:
     lost: list[Row] = field(default_factory=list)
 
 
-def take_stale(session: Session, limit: int) -> list[int]:
-    """Whose orders changed: a mark each, taken off the list."""
-    return list(session.scalars(_TAKE, {"limit": limit}))
+def take_stale(session: Session, now: datetime, limit: int) -> list[int]:
+    """Whose orders changed: a mark each, taken off the list. Who is parked comes when their time has come."""
+    return list(session.scalars(_TAKE, {"limit": limit, "now": now}))
+
+
+def park(session: Session, buyer_id: int, fault: str, now: datetime) -> None:
+    """This buyer could not be counted: set apart with the reason, tried again in an hour."""
+    session.execute(text("insert into programme_stale (person_id, fault, look_at) values (:id, :fault, :at)"),
+                    {"id": buyer_id, "fault": fault, "at": now + AGAIN})
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """Somebody whose rewards could not be counted."""
+
+    person_id: int
+    fault: str
+    look_at: datetime
+
+
+def parked(session: Session, limit: int = 100) -> list[Parked]:
+    """Who is set apart, the next to be tried first."""
+    rows = session.execute(text("select person_id, fault, look_at from programme_stale where look_at is not null"
+                                " order by look_at, id limit :limit"), {"limit": limit})
+    return [Parked(*row) for row in rows]
 
 
 def due(session: Session, now: datetime, limit: int) -> list[int]:

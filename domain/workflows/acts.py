@@ -1,4 +1,4 @@
-"""What an approved act does, by name. Its owner registers it here; approval and act share one transaction."""
+"""What an approved act does, by name; approval and act share one transaction."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -8,8 +8,9 @@ from sqlalchemy.orm import Session
 from domain.audit import approvals
 from domain.audit.approvals import Approval
 from domain.audit.rules import SYSTEM, Actor
+from domain.payouts import service as payouts
 from domain.shared.errors import DomainError
-from domain.workflows import freezing, levels, paying, publishing
+from domain.workflows import freezing, levels, paying, publishing, withdrawing
 
 Act = Callable[[Session, Approval, Actor, datetime], None]
 
@@ -18,12 +19,14 @@ ACTS: dict[str, Act] = {
     "person.freeze": freezing.freeze, "person.release": freezing.release, "person.confiscate": freezing.confiscate,
     publishing.PUBLISH: publishing.publish,
     publishing.ROLLBACK: publishing.roll_back,
+    payouts.ACT: withdrawing.approved,
 }
-"""Act → what an approval of it does. ``Approval.payload`` says on what; the actor is who approved. What it raises
+"""Act → what an approval of it does, for exactly those of ``audit.rules.TWO_PERSON_ACTS`` (a test compares).
+``Approval.payload`` says on what; the actor is who approved. What it raises
 leaves the approval open."""
 
 DECLINED: dict[str, Act] = {
-    publishing.PUBLISH: publishing.declined,
+    publishing.PUBLISH: publishing.declined, payouts.ACT: withdrawing.declined,
 }
 """Act → what a rejection or an expiry of it does, where something waits for the answer. At expiry the actor is the
 system."""

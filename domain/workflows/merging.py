@@ -15,6 +15,7 @@ from domain.memberships import service as memberships
 from domain.notices import service as notices
 from domain.orders import service as orders
 from domain.payouts import service as payouts
+from domain.people import leaving
 from domain.people.service import Mover
 from domain.points import service as points
 from domain.referrals import service as referrals
@@ -49,5 +50,6 @@ MOVERS: tuple[Mover, ...] = (
     points.move,
     journeys.move,
     occasions.move,
+    leaving.move,
 )
 """What every caller of ``people.service.resolve_many`` and ``merge`` passes, so that nothing is left behind."""

@@ -7,7 +7,7 @@ Facts for subscribers (queue ``fact``), one a person and count: ``reward.unlocke
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import date, datetime, timedelta
 
 from sqlalchemy import text
@@ -40,17 +40,41 @@ BIRTHDAY_LATE = 3
 def refresh(
     session: Session, programme: Programme, offers: Offers, life: Life, cards: Cards, now: datetime, limit: int
 ) -> int:
-    """Count whose orders changed; returns how many marks that settled. Workers share the work."""
-    marks = unlocking.take_stale(session, limit)
-    recount(session, marks, programme, offers, life, now)
-    memberships.recount(session, marks, cards, now)
+    """Count whose orders changed; returns how many marks that settled. Workers share the work. Who cannot be counted is
+    parked with the reason, and nobody else waits for them."""
+    def count(ids: Collection[int]) -> None:
+        recount(session, ids, programme, offers, life, now)
+        memberships.recount(session, ids, cards, now)
+
+    marks = unlocking.take_stale(session, now, limit)
+    _each(session, marks, count, now)
     return len(marks)
+
+
+def _each(session: Session, ids: Collection[int], work: Callable[[Collection[int]], None], now: datetime) -> None:
+    """All together; if that fails, one by one, each in a savepoint of their own."""
+    try:
+        with session.begin_nested():
+            work(ids)
+        return
+    except Exception as fault:
+        if ledger.try_again(fault):
+            raise
+    for one in sorted(set(ids)):
+        try:
+            with session.begin_nested():
+                work([one])
+        except Exception as fault:
+            if ledger.try_again(fault):
+                raise
+            reason = (str(fault).splitlines() or [""])[0]
+            unlocking.park(session, one, f"{type(fault).__name__}: {reason}"[:300], now)
 
 
 def turn(session: Session, programme: Programme, offers: Offers, life: Life, now: datetime, limit: int) -> int:
     """Time's part: what becomes final now. Returns how many rewards were due."""
     ids = unlocking.due(session, now, limit)
-    recount(session, ids, programme, offers, life, now)
+    _each(session, ids, lambda some: recount(session, some, programme, offers, life, now), now)
     return len(ids)
 
 

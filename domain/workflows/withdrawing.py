@@ -12,7 +12,6 @@ from domain.ledger import queries as ledger
 from domain.payouts import queries, service
 from domain.payouts.service import Request
 from domain.shared.errors import DomainError, NotFound
-from domain.workflows.acts import ACTS, DECLINED
 
 FROZEN = "frozen"
 """What a check answers for somebody who may not be paid at all."""
@@ -70,7 +69,8 @@ def approve(session: Session, no: str, actor: Actor, reason: str, now: datetime)
     return None
 
 
-def _approved(session: Session, approval: Approval, actor: Actor, now: datetime) -> None:
+def approved(session: Session, approval: Approval, actor: Actor, now: datetime) -> None:
+    """A second person agreed."""
     found = queries.by_id(session, int(approval.payload["withdrawal_id"]))
     if found is None:
         raise NotFound("payout.unknown")
@@ -79,11 +79,7 @@ def _approved(session: Session, approval: Approval, actor: Actor, now: datetime)
     service.approve(session, found.id, actor, now, proposed_by=approval.asked_by)
 
 
-def _declined(session: Session, approval: Approval, actor: Actor, now: datetime) -> None:
+def declined(session: Session, approval: Approval, actor: Actor, now: datetime) -> None:
     """A second person's no is the end of the request. Nobody's answer is not: it can be asked again."""
     if actor != SYSTEM:
         service.reject(session, int(approval.payload["withdrawal_id"]), actor, approval.note or approval.act, now)
-
-
-ACTS[service.ACT] = _approved
-DECLINED[service.ACT] = _declined

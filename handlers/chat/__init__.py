@@ -4,6 +4,7 @@ from bot.kit.router import Router
 from handlers.chat import (
     draws,
     fallback,
+    leaving,
     mall,
     membership,
     notices,
@@ -30,6 +31,7 @@ TREE.include(
     why.router,
     rules.router,
     people.router,
+    leaving.router,
     points.router,
     progress.router,
     membership.router,

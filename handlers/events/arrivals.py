@@ -5,8 +5,10 @@ from bot.kit.conversation import Answer
 from bot.kit.filters import Event
 from bot.kit.router import Router
 from domain import welcome
+from domain.people.leaving import Memory
 from domain.people.rules import IdentityRef
 from domain.rewards.rules import Offers
+from domain.workflows import leaving
 
 router = Router(__name__)
 
@@ -14,6 +16,7 @@ router = Router(__name__)
 @router.on(Event("follow"))
 def followed(ctx: Context) -> Answer:
     offers, scanned_at = ctx.tool(Offers), ctx.message.sent_at
+    leaving.recall(ctx.session, ctx.tool(Memory), _openid(ctx), ctx.now)
     return _greet(ctx, welcome.followed(ctx.session, _openid(ctx), ctx.message.key, offers, scanned_at, ctx.now))
 
 

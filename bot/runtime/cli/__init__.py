@@ -33,6 +33,7 @@ _COMMANDS = {
     "payouts": "payouts:payouts",
     "tax": "payouts:tax",
     "vault": "vault:vault",
+    "people": "people:people",
     "segment": "segments:segment",
     "notice": "notices:notice",
     "broadcast": "broadcasts:broadcast",

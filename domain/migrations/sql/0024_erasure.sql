@@ -101,3 +101,75 @@ returns table (person_id bigint, key text, held boolean, firm boolean) language 
            count(distinct c.buyer_id) filter (where c.firm) >= size
       from unnest(people) as p (id) left join counted c on c.seller_id = p.id group by p.id;
 $$;
+
+-- ---- People who left --------------------------------------------------------------------------------------------------
+
+-- A person whose data is to be erased: they unfollowed everywhere and the grace has passed, or they asked for it.
+-- waiting → done → returned, or called_off. ``waits_for``: why it was put off when it was last looked at, '' if nothing.
+create table erasure (
+    id bigint generated always as identity constraint pk_erasure primary key,
+    person_id bigint not null constraint fk_erasure_person_id references person (id),
+    cause text not null,
+    state text not null default 'waiting',
+    gives_up boolean not null default false,
+    actor text not null default '',
+    why text not null default '',
+    asked_at timestamptz not null,
+    due_at timestamptz not null,
+    look_at timestamptz not null,
+    waits_for text not null default '',
+    ended_at timestamptz,
+    counts jsonb not null default '{}',
+    constraint ck_erasure_cause check (cause in ('unfollowed', 'asked', 'operator')),
+    constraint ck_erasure_state check (state in ('waiting', 'done', 'returned', 'called_off')),
+    constraint ck_erasure_ended check ((state = 'waiting') = (ended_at is null)),
+    constraint ck_erasure_actor check ((cause = 'operator') = (actor <> ''))
+);
+create unique index uq_erasure_waiting on erasure (person_id) where state = 'waiting';
+create index ix_erasure_look on erasure (look_at) where state = 'waiting';
+create index ix_erasure_person_id_id on erasure (person_id, id);
+create trigger erasure_kept before delete or truncate on erasure
+    for each statement execute function refuse_change();
+
+-- Names that were erased, as HMACs under a key outside of the database: who returns is recognised, nobody is found out.
+create table erased_identity (
+    kind text not null,
+    scope text not null,
+    digest text not null,
+    person_id bigint not null constraint fk_erased_identity_person_id references person (id),
+    followed boolean not null,
+    erased_at timestamptz not null,
+    constraint pk_erased_identity primary key (kind, scope, digest),
+    constraint ck_erased_identity_digest check (digest ~ '^[0-9a-f]{64}$')
+);
+create index ix_erased_identity_person_id on erased_identity (person_id);
+
+-- Up to which identity newcomers were compared with those who left.
+create table recall_place (
+    one boolean not null default true,
+    upto bigint not null,
+    constraint pk_recall_place primary key (one),
+    constraint ck_recall_place_one check (one)
+);
+
+create index ix_commerce_event_customer on commerce_event (id) where type = 'customer.upserted' and payload <> '{}';
+
+-- As before (0002), and open for an erasure (it says so for its transaction) where personal data stands in rows that are
+-- otherwise fixed: the account that a withdrawal went to, the words of an appeal.
+create or replace function refuse_change() returns trigger language plpgsql as $$
+begin
+    if tg_op = 'UPDATE' and tg_table_name in ('withdrawal', 'risk_step')
+            and current_setting('huitou.erasing', true) = 'yes' then
+        return null;
+    end if;
+    raise exception '% on % is refused: rows are only ever added', lower(tg_op), tg_table_name
+        using errcode = 'HT403';
+end $$;
+
+-- ---- Rewards ----------------------------------------------------------------------------------------------------------
+
+-- Somebody whose rewards cannot be counted waits apart, with the reason, and is tried again; nobody waits for them.
+alter table programme_stale
+    add column fault text not null default '',
+    add column look_at timestamptz;
+create index ix_programme_stale_parked on programme_stale (person_id) where look_at is not null;

@@ -1,0 +1,91 @@
+"""``python -m bot people …``: people who leave, and what is erased of them when."""
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from bot.runtime.cli.common import acting, as_option, json_option, print_json, shop, stamp
+
+if TYPE_CHECKING:
+    from domain.people.leaving import ErasureView
+
+STATES = ("waiting", "done", "returned", "called_off")
+
+_person = click.argument("person_id", metavar="PERSON", type=click.IntRange(1, 2**63 - 1))
+
+
+@click.group()
+def people() -> None:
+    """Erase people who left or asked for it, and see who waits for what."""
+
+
+@people.command()
+@_person
+@click.option("--reason", required=True, help="Why, for whoever asks before it is done; it is erased as well.")
+@as_option
+@json_option
+def erase(person_id: int, reason: str, as_name: str, as_json: bool) -> None:
+    """Erase the personal data of PERSON, for good. Put off while money, a withdrawal, a debt, a case, a young order
+    or an undeclared tax is open; then it is tried again every day. The books stay under the number.
+
+    \b
+    Example:  python -m bot people erase 17 --as lin --reason "letter of 3 March"
+    """
+    from domain.people.leaving import Memory
+    from domain.workflows import leaving
+    from domain.workflows.leaving import Leaving
+
+    with shop() as runtime:
+        now, tool = runtime.clock.now(), runtime.context.tool
+        with runtime.sessions.begin() as session:
+            asked = leaving.order_erasure(session, person_id, acting(session, as_name), reason, now)
+        with runtime.sessions.begin() as session:
+            found, = leaving.run_due(session, tool(Leaving), tool(Memory), now, 1, asked.person_id)
+    if as_json:
+        print_json(asdict(found))
+    else:
+        click.echo(_line(found))
+
+
+@people.command()
+@click.option("--state", type=click.Choice(STATES), default=None, help="Only those in this state.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True, help="How many at most.")
+@json_option
+def erasures(state: str | None, limit: int, as_json: bool) -> None:
+    """List erasures, the newest first: why, due when, and what puts them off.
+
+    \b
+    Example:  python -m bot people erasures --state waiting --json
+    """
+    from domain.people import leaving
+
+    with shop() as runtime, runtime.sessions() as session:
+        found = leaving.erasures(session, state or "", limit)
+    if as_json:
+        print_json([asdict(one) for one in found])
+    else:
+        click.echo("\n".join(_line(one) for one in found) or "nobody")
+
+
+@people.command()
+@_person
+@as_option
+def keep(person_id: int, as_name: str) -> None:
+    """Call off the waiting erasure of PERSON, whoever asked for it. Noted in the log under your name.
+
+    \b
+    Example:  python -m bot people keep 17 --as lin
+    """
+    from domain.workflows import leaving
+
+    with shop() as runtime, runtime.sessions.begin() as session:
+        done = leaving.keep(session, person_id, acting(session, as_name), runtime.clock.now())
+    click.echo("called off" if done else "nothing waits for this person")
+
+
+def _line(one: "ErasureView") -> str:
+    waits = f"  waits for: {one.waits_for}" if one.state == "waiting" and one.waits_for else ""
+    ended = f"  {stamp(one.ended_at)}" if one.ended_at else ""
+    who = f"{one.id:>6}  person {one.person_id:<8} {one.cause:<10} {one.state:<10}"
+    return f"{who} due {stamp(one.due_at)}{ended}{waits}"
