@@ -1,7 +1,8 @@
 """How much of an interface may be used: its day, marketing's share of it, and its pace. Kept per app and interface.
 
-The day is Beijing's and by real time, as the platform counts. 30 % of it is for what people wait for: money, their
-orders, answers. The platform may know better (45009): then marketing is closed until midnight, whatever we counted.
+The day is Beijing's, by the shop's clock, which is the platform's outside of a demo. 30 % of it is for what people wait
+for: money, their orders, answers. The platform may know better (45009): then marketing is closed as long as it says,
+until midnight, whatever we counted.
 """
 
 import tomllib
@@ -43,7 +44,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Used:
-    """What an interface was used for today. ``marketing_until``: closed for marketing until then (real time)."""
+    """What an interface was used for today. ``marketing_until``: closed for marketing until then."""
 
     app_id: str
     api: str
@@ -52,7 +53,7 @@ class Used:
 
 
 def take(session: Session, app_id: str, api: str, limits: Limits, *, marketing: bool, at: datetime) -> Refused | None:
-    """Count one call (``at``: real time), or say why not. In a transaction of its own, committed at once: the row is
+    """Count one call, or say why not. In a transaction of its own, committed at once: the row is
     every caller's, and the count need not reach the disk."""
     row = session.execute(_TAKE, {
         "app": app_id, "api": api, "marketing": marketing, "at": at, "day": limits.per_day,
@@ -60,19 +61,13 @@ def take(session: Session, app_id: str, api: str, limits: Limits, *, marketing: 
     return Refused(row.why, timedelta(seconds=row.wait)) if row.why else None
 
 
-def close_marketing(session: Session, app_id: str, api: str, at: datetime) -> None:
-    """The platform says that the day is used up: nothing for marketing leaves before midnight in Beijing."""
+def close_marketing(session: Session, app_id: str, api: str, at: datetime, until: datetime) -> None:
+    """The platform says that the day is used up: nothing for marketing leaves before ``until``."""
     session.execute(text("""
         insert into platform_budget (app_id, api, day, next_at, marketing_until)
         values (:app, :api, :day, :at, :until)
             on conflict (app_id, api) do update set marketing_until = excluded.marketing_until"""),
-        {"app": app_id, "api": api, "day": at.astimezone(SHANGHAI).date(), "at": at, "until": midnight_after(at)})
-
-
-def midnight_after(at: datetime) -> datetime:
-    """When the platform counts anew."""
-    local = at.astimezone(SHANGHAI)
-    return local.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+        {"app": app_id, "api": api, "day": at.astimezone(SHANGHAI).date(), "at": at, "until": until})
 
 
 def used(session: Session, at: datetime) -> list[Used]:

@@ -89,7 +89,7 @@ class SendRight(Base):
 
 class PlatformBudget(Base):
     """What an api was used for today (Beijing), when it is open for marketing again, and the moment up to which its
-    pace is used up. Real time. See ``budgets``."""
+    pace is used up, by the shop's clock. See ``budgets``."""
 
     __tablename__ = "platform_budget"
     __table_args__ = (CheckConstraint("used >= 0", name="used"),)

@@ -224,10 +224,11 @@ def _closed(ctx: JobContext, errand: Errand, way: Way, tried: Tried, result: Sen
 
 def _backed_off(ctx: JobContext, errand: Errand, way: Way, tried: Tried, result: SendResult) -> Ended | None:
     """A short rest is waited for; one until midnight closes marketing there, and the rest looks for another way."""
+    pause, reason = _delay(ctx, result), f"back_off:{result.errcode}"
     if result.errcode == DAILY_QUOTA:
         with ctx.begin() as session:
-            budgets.close_marketing(session, ctx.app_ids[errand.account], ways.API[way.channel], ctx.real_now())
-    pause, reason = _delay(ctx, result), f"back_off:{result.errcode}"
+            budgets.close_marketing(session, ctx.app_ids[errand.account], ways.API[way.channel], ctx.now(),
+                                    ctx.now() + pause)
     if pause <= ways.LONG:
         return _pay_back(ctx, errand, way, reason, pause + _jitter(errand))
     with ctx.begin() as session:

@@ -89,7 +89,7 @@ def broadcast(ctx: JobContext) -> bool:
     """The next piece of what is told to many, while the day has room for marketing."""
     limits = ctx.tool(budgets.Budgets).by_api.get(API["custom"])
     with ctx.begin() as session:
-        for one in budgets.used(session, ctx.real_now()):
+        for one in budgets.used(session, ctx.now()):
             if one.api == API["custom"] and (one.marketing_until or (limits and one.used >= limits.marketing_share)):
                 return False
         return broadcasts.step(session, ctx.now())

@@ -135,4 +135,4 @@ def over_budget(ctx: JobContext, errand: Errand, way: Way) -> budgets.Refused | 
         return None
     with ctx.begin() as session:
         return budgets.take(session, ctx.app_ids[errand.account], API[way.channel], limits,
-                            marketing=errand.purpose == "marketing", at=ctx.real_now())
+                            marketing=errand.purpose == "marketing", at=ctx.now())

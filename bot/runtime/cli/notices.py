@@ -149,7 +149,7 @@ def status(as_json: bool) -> None:
 
     with shop() as runtime, runtime.sessions() as session:
         off, late = queries.switched_off(session), backpressure.late(session, runtime.clock.now())
-        limits, now = runtime.context.tool(Budgets).by_api, runtime.context.real_now()
+        limits, now = runtime.context.tool(Budgets).by_api, runtime.clock.now()
         names = {app_id: name for name, app_id in runtime.context.app_ids.items()}
         interfaces = used(session, now)
     if as_json:

@@ -22,8 +22,8 @@ create table subscription_token (
 create index ix_subscription_token_banked on subscription_token (account, openid, template_id)
     where spent_at is null and lost_at is null;
 
--- What an interface of the platform was used for on one day of Beijing, by class; ``marketing_until``: closed for
--- marketing (real time). ``next_at``: the moment to which the calls so far have used up the rate (a token bucket
+-- What an interface of the platform was used for on one day of Beijing; ``marketing_until``: closed for marketing.
+-- ``next_at``: the moment to which the calls so far have used up the rate (a token bucket
 -- told by one instant: a call pushes it on by its share of a minute, and may run ahead of it by the burst).
 create table platform_budget (
     app_id text not null,

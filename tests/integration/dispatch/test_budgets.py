@@ -38,7 +38,7 @@ def test_marketing_leaves_three_tenths_of_the_day(session: Session) -> None:
 
 
 def test_the_platforms_own_word_closes_marketing_until_midnight(session: Session) -> None:
-    budgets.close_marketing(session, APP, API, NOON)
+    budgets.close_marketing(session, APP, API, NOON, NOON + timedelta(hours=12))
     assert (take(session, marketing=True), take(session)) == ("closed", "")
     assert budgets.used(session, NOON)[0].marketing_until == NOON + timedelta(hours=12)
     assert take(session, marketing=True, at=NOON + timedelta(hours=12)) == ""

@@ -1,6 +1,6 @@
 """A day that ends in the middle of a broadcast, for real: the shop's own gateway against the simulated platform.
 
-Real time cannot be moved on our side, so midnight is made where it is kept: in the rows that it ends.
+Real time cannot be moved on our side, so midnight is made where it is kept: in the hold that it ends.
 """
 
 from collections.abc import Iterator
@@ -68,7 +68,6 @@ class Town:
         self.sim.server.times.real_offset += timedelta(days=1)
         with self.shop.runtime.sessions.begin() as session:
             session.execute(text("delete from platform_hold"))
-            session.execute(text("update platform_budget set day = day - 1, marketing_until = now()"))
         self.shop.clock.advance(24 * 3_600)
         self.sim.server.times.business = self.shop.clock.now()
 
