@@ -92,7 +92,7 @@ def reading(run: Run) -> dict[str, Any]:
 
 def test_from_the_first_exposure_to_the_wording_for_everybody(shop: Shop, run: Run, tmp_path: Path) -> None:
     begun(shop, run, tmp_path, least=10)
-    names = [f"m{n:02d}" for n in range(44)]
+    names = [f"m{n:02d}" for n in range(32)]
     bought(shop, names, "first")
     shop.wait(days=7)
     assert shown(shop) == {}, "shown where the ways part, not where they begin"
@@ -113,7 +113,7 @@ def test_from_the_first_exposure_to_the_wording_for_everybody(shop: Shop, run: R
                       "plain": (len(plain), len(plain), 1 - 2 / len(plain))}
     assert "result: winner: plain" in run("experiment", "result", "restock-copy").output
     shop.wait(days=1)
-    again = visited(shop)[44:]
+    again = visited(shop)[32:]
     assert {name for name, _ in again} == set(buyers) and all(arms[name] == arm for name, arm in again), "sticky"
     run("experiment", "adopt", "restock-copy", "plain", "--why", "sells more", "--as", owner(shop))
     li = shop.person("李姐")
@@ -130,7 +130,7 @@ def test_a_wording_that_makes_people_send_things_back_is_stopped_by_itself(shop:
     """Whoever was told plainly buys and sends it back, everybody of them; the hourly look ends it, the log says why,
     and everybody gets the control again."""
     begun(shop, run, tmp_path, least=100, guard="refund")
-    names = [f"m{n:02d}" for n in range(44)]
+    names = [f"m{n:02d}" for n in range(32)]
     bought(shop, names, "first")
     shop.wait(days=8, minutes=1)
     arms = shown(shop)
