@@ -45,7 +45,8 @@ def rehearse(customers: int, orders: int, days: int, seed: int, path: Path | Non
 
     if path is not None and path.suffix not in pages.FORMS:
         complain(f"{path.name}: the report is written as {' or '.join(pages.FORMS)}", 2)
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
+                        logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     before = time.process_time()
     report = play(Plan(customers, orders, days, seed), _progress(days, watch),
                   lambda year: figures.gather(year, time.process_time() - before))
