@@ -164,9 +164,11 @@ def _look_again(session: Session, step: Step, now: datetime) -> None:
 
 
 def _age(bill: TransferBill, now: datetime) -> None:
-    if now - bill.made_at >= rules.BLIND:
+    """The provider's memory begins with the first call: a bill that waited here for a month is not old there."""
+    age = now - (bill.first_called_at or bill.made_at)
+    if age >= rules.BLIND:
         bill.fault, bill.due_at = "blind: only the fund bill can tell", None
-    elif now - bill.made_at >= rules.OVERDUE:
+    elif age >= rules.OVERDUE:
         bill.fault = bill.fault or "overdue"
 
 

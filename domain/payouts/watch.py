@@ -29,7 +29,8 @@ KINDS = """
     select case when b.fault like 'config: %' then 'config' when b.fault like 'refused: %' then 'refused'
                 when b.fault in ('no_money', 'frozen') then b.fault when b.fault like 'blind%' then 'blind'
                 when b.fault = 'overdue' then 'overdue' when b.fault <> '' then 'contradiction'
-                when b.made_at <= :overdue then 'overdue' when b.made_at <= :slow then 'slow'
+                when coalesce(b.first_called_at, b.made_at) <= :overdue then 'overdue'
+                when coalesce(b.first_called_at, b.made_at) <= :slow then 'slow'
                 when b.in_doubt and b.called_at <= :unheard then 'unheard' else '' end as trouble,
            b.out_bill_no, b.state, b.fault, b.amount_fen, b.made_at, w.no, w.account
       from transfer_bill b join withdrawal w on w.id = b.withdrawal_id

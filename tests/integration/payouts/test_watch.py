@@ -130,6 +130,22 @@ def test_a_bill_that_ended_is_watched_while_it_has_stopped_everything(till: Till
     assert seen(till) == []
 
 
+def test_a_bill_that_waited_here_for_a_month_is_not_old_at_the_provider(till: Till) -> None:
+    """Frozen for five weeks, then sent: it is asked about until it ends, though nobody confirms and no news comes."""
+    who = till.earner("li", 10_000)
+    till.ask(10_000, who)
+    case = till.do(risk.freeze, who, "小钱", "strange")
+    till.work(days=35)
+    till.do(risk.decide, case, "released", "小钱", "looked at")
+    till.work(hours=2)
+    assert len(till.pay.waiting()) == 1
+    till.work(minutes=5)
+    assert seen(till) == []
+    for _ in range(4):
+        till.work(hours=13)
+    assert (till.latest(who).state, till.money(who)) == ("expired", (10_000, 0, 0, 0))
+
+
 def test_requests_that_nobody_decides_are_told(till: Till) -> None:
     till.earner("li", 10_000)
     asked = till.ask(10_000, review="look")
