@@ -2,6 +2,7 @@
 
 import threading
 from datetime import UTC, datetime, timedelta
+from itertools import accumulate, permutations
 from typing import Any
 
 import pytest
@@ -12,9 +13,13 @@ from domain.commissions import plans, queries
 from domain.commissions import service as commissions
 from domain.ledger import service
 from domain.ledger.rules import Entry, Move, person, platform
+from domain.rewards import cash
+from domain.roles import rulebooks
+from domain.roles.rulebook import load
 from domain.roles.service import Cause, grant
 from domain.shared.errors import DomainError
 from tests.integration.money.world import PLANS, Shop
+from tests.unit.roles.test_rulebook import SHIPPED
 
 YUAN = 100
 DECEMBER = datetime(2026, 11, 30, 18, 0, tzinfo=UTC)
@@ -166,3 +171,71 @@ def test_P19_the_first_wallet_of_somebody_is_made_once(shop: Shop) -> None:
         doubles = session.execute(text("select owner_id, kind from account where owner_id is not null"
                                        " group by owner_id, kind, currency having count(*) > 1")).all()
     assert doubles == []
+
+
+@pytest.mark.parametrize("parts", sorted(set(permutations((333, 333, 334)))))
+@pytest.mark.parametrize("released", range(4))
+def test_L5_parts_that_do_not_divide_end_exactly_whatever_was_let_go(
+    shop: Shop, parts: tuple[int, ...], released: int
+) -> None:
+    """8 % of 333 is 26.64: rounded apart the three would take back 81 of 80 fen. ``released``: before which of them the
+    commission is let go (3: after all). The second level's 20 fen (6.66 each, apart 21) end as exactly."""
+    shop.tell(shop.pay("A1", by="新客", fen=1_000), shop.receive("A1"))
+    taken = []
+    for n, fen in enumerate(parts):
+        if n == released:
+            shop.days(8)
+        shop.tell(shop.refund("A1", f"R{n}", fen))
+        pending, available, debt = shop.money("小王")
+        taken.append(80 - pending - available)
+        assert debt == 0
+    back = list(accumulate(parts))
+    assert taken == [(80 * so_far + 500) // 1_000 for so_far in back] and taken[-1] == 80
+    shop.days(8)
+    assert shop.money("小王") == shop.money("李姐") == (0, 0, 0)
+
+
+def test_F2_F9_the_role_known_when_an_order_is_booked_counts_for_it(shop: Shop) -> None:
+    """Gold dates from the order that earned it (F9), and a deal is struck once, by what is known then (F2): an order of
+    the same batch earns by the role of before, one that is told later earns as gold, and neither ever changes."""
+    with shop.sessions.begin() as session:
+        rulebooks.publish(session, load(SHIPPED), shop.clock.now() - timedelta(days=1))
+    for n in range(3):
+        shop.tell(shop.pay(f"L{n}", by="小王"))
+        shop.clock.advance(60)
+    fourth = shop.pay("L3", by="小王")
+    same_batch = shop.pay("A1", by="新客", at=shop.clock.now() + timedelta(seconds=1))
+    shop.clock.advance(60)
+    shop.tell(fourth, same_batch)
+    shop.tell(shop.pay("A2", by="新客", at=shop.clock.now() - timedelta(seconds=1)))
+
+    def rates() -> dict[str, tuple[int, str]]:
+        return {row.order_no: (row.rate_bps, row.rule) for row in shop.rows(
+            "select o.order_no, c.rate_bps, c.rule from commission_line c join customer_order o on o.id = c.order_id"
+            " where c.beneficiary_id = :one and c.level = 1", one=shop.people["小王"])}
+
+    first = rates()
+    assert [row.role for row in shop.rows("select role from role_grant where person_id = :one and role = 'gold'",
+                                          one=shop.people["小王"])] == ["gold"]
+    assert (first["A1"][0], first["A2"][0]) == (800, 2_500)
+    shop.tell(fourth, same_batch)
+    assert rates() == first
+
+
+def test_L26_a_red_packet_opened_by_many_at_once_is_given_once(shop: Shop) -> None:
+    """A red packet belongs to one person and one cause; ten workers carry the same one out, and ten different ones."""
+    one, shares = shop.people["李姐"], [1, 2, 3, 5, 8, 13, 21, 34, 55, 89]
+    given: list[bool] = []
+
+    def carry_out(fen: int, cause: str) -> None:
+        given.append(service.retrying(shop.sessions, lambda session: cash.give(
+            session, one, fen, cause, 7, shop.clock.now())))
+
+    threads = [threading.Thread(target=carry_out, args=(1_000, "the same")) for _ in range(10)]
+    threads += [threading.Thread(target=carry_out, args=(fen, f"share {fen}")) for fen in shares]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(given) == [False] * 9 + [True] * 11
+    assert shop.money("李姐") == (0, 1_000 + sum(shares), 0)

@@ -8,9 +8,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.orm import Session
 
 from bot.kit.pay import FundBillNotReady
+from bot.runtime import embedded
 from domain.paychannel import service as channel
 from domain.paychannel.service import Difference
 from domain.payouts import queries, reconcile
@@ -135,3 +137,61 @@ def test_what_was_explained_does_not_come_again_but_something_else_does(session:
     session.flush()
     assert not channel.stop(session, "main", found, now)
     assert channel.stop(session, "main", replace(found, theirs_fen=98), now)
+
+
+def opened(before: Shop, home: Path, database_url: str) -> Shop:
+    """The same people meet the shop again, on this database."""
+    shop = Shop.open(home, database_url, before.clock)
+    shop.numbers = before.numbers
+    shop.people = {name: Person(shop, name, one.openid) for name, one in before.people.items()}
+    shop.pay.bills.update(before.pay.bills)  # the provider forgets nothing
+    shop.pay.lines.extend(before.pay.lines)
+    return shop
+
+
+def test_L29_yesterdays_backup_meets_a_payment_it_does_not_know(
+    tmp_path: Path, postgres: embedded.Server, database_url: str, clock: FixedClock
+) -> None:
+    """The database of before the request is put back; the provider has paid since. Nothing more leaves until people
+    know why, and the money is not paid a second time by itself."""
+    shop = Shop.open(tmp_path, database_url, clock)
+    earner(shop, "李姐", 198_000)
+    shop.close()
+    name = str(make_url(database_url).database)
+    backup = f"{name}_backup"
+    admin = create_engine(postgres.url.replace("/huitou?", "/postgres?"), isolation_level="AUTOCOMMIT")
+    with admin.connect() as db:
+        db.execute(text(f"create database {backup} template {name}"))
+    try:
+        shop = opened(shop, tmp_path, database_url)
+        li = shop.person("李姐")
+        for said in ("提现 150", "同意", "张三丰", "确认"):
+            li.says(said)
+        shop.pay.confirms(shop.pay.waiting()[0])
+        shop.wait(minutes=1)
+        li.saw("提现到账 ¥150.00")
+        shop.close()
+
+        restored = opened(shop, tmp_path, database_url.replace(f"/{name}?", f"/{backup}?"))
+        try:
+            li = restored.person("李姐")
+            li.says("佣金").sees("可提现 ¥158.40")
+            for said in ("提现 100", "同意", "张三丰", "确认"):
+                li.says(said)
+            before = len(restored.pay.bills)
+            restored.wait(hours=24)
+            assert "line_without_bill" in open_kinds(restored)
+            with restored.runtime.sessions() as session:
+                assert "line_without_bill" in queries.switch(session).reason
+            li.says("取消提现")
+            restored.wait(hours=25)
+            for said in ("提现 100", "确认"):
+                li.says(said)
+            restored.wait(hours=1)
+            assert len(restored.pay.bills) == before, "stopped: nothing more is handed to the provider"
+        finally:
+            restored.close()
+    finally:
+        with admin.connect() as db:
+            db.execute(text(f"drop database {backup} with (force)"))
+        admin.dispose()
