@@ -43,6 +43,7 @@ _OWN: tuple[tuple[str, str], ...] = (
     ("person", "update person set nickname = '', avatar_url = '', birthday = null, phone_verified_at = null"
                " where id = any (:ids)"),
     ("send_right", "delete from send_right where openid = any (:openids)"),
+    ("subscription_token", "delete from subscription_token where openid = any (:openids)"),
     # The key of an event holds the openid. Messages that nobody could handle have no person yet.
     ("inbox_message", """
         update inbox_message set payload = '{}', reply = null, error = '', dedupe_key = 'erased:' || id,
