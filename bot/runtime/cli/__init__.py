@@ -46,6 +46,7 @@ _COMMANDS = {
     "mall": "mall:mall",
     "fulfilment": "mall:fulfilment",
     "service": "service_acts:service",
+    "reward": "rewards:reward",
     "env-example": "checks:env_example",
 }
 

@@ -1,0 +1,67 @@
+"""``python -m bot reward …``: what orders opened for somebody, and who could not be counted."""
+
+from dataclasses import asdict
+
+import click
+
+from bot.runtime.cli.common import complain, json_option, print_json, shop, stamp
+
+_person = click.argument("person_id", metavar="PERSON", type=click.IntRange(1, 2**63 - 1))
+
+
+@click.group()
+def reward() -> None:
+    """See the rewards for coming back, and the buyers whose count failed. PERSON is an id as the API gives it."""
+
+
+@reward.command("list")
+@_person
+@json_option
+def show(person_id: int, as_json: bool) -> None:
+    """List the rewards and coupons of PERSON, the newest first: what, by which rung, provisional or final.
+
+    \b
+    Example:  python -m bot reward list 17 --json
+    """
+    from domain.people import queries as people
+    from domain.rewards import queries
+
+    with shop() as runtime, runtime.sessions() as session:
+        known = people.person(session, person_id)
+        if known is None:
+            complain(f"nobody has the id {person_id}")
+            return
+        found = queries.rewards_of(session, known.id)
+        coupons = queries.coupons_of(session, known.id, runtime.clock.now())
+    if as_json:
+        print_json({"person_id": known.id, "rewards": [asdict(one) for one in found],
+                    "coupons": [asdict(one) for one in coupons]})
+        return
+    for one in found:
+        until = f"  until {stamp(one.until)}" if one.until else ""
+        click.echo(f"{stamp(one.since)}  {one.what:<10} {one.amount:>8}  {one.state:<11} {one.title}{until}")
+    for coupon in coupons:
+        click.echo(f"{stamp(coupon.valid_from)}  coupon     {coupon.code:>8}  {coupon.state:<11} {coupon.title}")
+
+
+@reward.command()
+@click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True, help="How many at most.")
+@json_option
+def parked(limit: int, as_json: bool) -> None:
+    """List buyers whose rewards could not be counted, with the reason and when it is tried again. Exit status 1 when
+    there is one.
+
+    \b
+    Example:  python -m bot reward parked --json
+    """
+    from domain.rewards import unlocking
+
+    with shop() as runtime, runtime.sessions() as session:
+        found = unlocking.parked(session, limit)
+    if as_json:
+        print_json([asdict(one) for one in found])
+    else:
+        click.echo("\n".join(f"person {one.person_id:<8} again {stamp(one.look_at)}  {one.fault}" for one in found)
+                   or "nobody")
+    if found:
+        raise SystemExit(1)
