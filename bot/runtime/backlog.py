@@ -18,7 +18,7 @@ MANY_UNSEEN = 5_000
 def findings(db: Connection, accounts: Mapping[str, str], now: datetime, real_now: datetime) -> Iterator[Finding]:
     """Everything that lies about. ``accounts``: app id -> our name; ``now`` is business time."""
     told = [
-        *_late(db, now), *_events(db, now), *_dead(db), *_review(db, now), *_waiting(db),
+        *_late(db, now), *_events(db, now), *_dead(db), *_review(db, now), *_rewards(db), *_waiting(db),
         *_holds(db, accounts, real_now),
     ]
     if all(finding.state == "green" for finding in told):
@@ -60,6 +60,16 @@ def _review(db: Connection, now: datetime) -> Iterator[Finding]:
     if unseen == MANY_UNSEEN:
         yield Finding("risk", "yellow", f"{MANY_UNSEEN} orders or more were not looked at",
                       "check that workers run; see: select * from chore where name like 'risk.%'")
+
+
+def _rewards(db: Connection) -> Iterator[Finding]:
+    """Buyers whose rewards could not be counted: each hour they are tried again, and get nothing until it works."""
+    row = db.execute(text("select count(distinct person_id) as people, min(fault) as fault from programme_stale"
+                          " where look_at is not null")).one()
+    if row.people:
+        yield Finding("rewards", "yellow", f"{row.people} 位买家的奖励算不出来，暂时不发（如：{row.fault}）",
+                      "python -m bot reward parked 看每个人的原因；改好后 reward retry --as 姓名 立即重算"
+                      "（每小时也会自动再试）")
 
 
 def _dead(db: Connection) -> Iterator[Finding]:

@@ -12,9 +12,13 @@ from typing import Any
 from sqlalchemy import bindparam, insert, select, text, update
 from sqlalchemy.orm import Session
 
+from domain.audit import service as audit
+from domain.audit.rules import Actor
+from domain.people.queries import survivors
 from domain.rewards.climbing import Kept, Opened, Reach, carrying, opened, reaches_of
 from domain.rewards.models import Membership, Reward
 from domain.rewards.programme import Programme
+from domain.shared.errors import NotFound
 
 RETURNED, MERGED = "returned", "merged"
 """Reasons of a revoked reward: too few kept orders are left to carry it; two persons who were one had it twice."""
@@ -29,6 +33,11 @@ _TAKE = text("""
                     order by id limit :limit for update skip locked),
          gone as (delete from programme_stale s using taken t where s.id = t.id returning s.person_id)
     select person_id from gone""")
+_AT_ONCE = text("""
+    with mine as (select id from programme_stale where look_at is not null and (:all or person_id = any(:ids))
+                   order by id for update)
+    update programme_stale s set look_at = least(s.look_at, :now) from mine where mine.id = s.id
+    returning s.person_id""")
 _DUE = text("""
     select buyer_id from reward r where state = 'provisional' and final_at <= :now
        and not exists (select from account_hold h where h.person_id = r.person_id and h.lifted_at is null)
@@ -111,6 +120,20 @@ def parked(session: Session, limit: int = 100) -> list[Parked]:
     rows = session.execute(text("select person_id, fault, look_at from programme_stale where look_at is not null"
                                 " order by look_at, id limit :limit"), {"limit": limit})
     return [Parked(*row) for row in rows]
+
+
+def retry(session: Session, person_id: int | None, actor: Actor, now: datetime) -> list[int]:
+    """Those who are set apart (or this one) are counted at once instead of in their hour; returns who. Audited.
+
+    Raises NotFound('reward_not_parked') when that person is not set apart.
+    """
+    given = [] if person_id is None else [person_id, *survivors(session, [person_id]).values()]
+    found = sorted(set(session.scalars(_AT_ONCE, {"all": person_id is None, "ids": given, "now": now})))
+    if person_id is not None and not found:
+        raise NotFound("reward_not_parked", id=person_id)
+    audit.record(session, actor, "reward.retry", f"person:{found[0]}" if person_id is not None else "rewards",
+                 {"people": len(found)}, now)
+    return found
 
 
 def due(session: Session, now: datetime, limit: int) -> list[int]:

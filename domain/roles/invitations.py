@@ -56,6 +56,16 @@ def of(session: Session, person_id: int) -> InvitationView | None:
     return InvitationView(row.person_id, row.asked_at, row.expires_at, cast(State, row.state), row.evidence)
 
 
+def listed(session: Session, state: State | None = None, limit: int = 200) -> list[InvitationView]:
+    """The newest first; with ``state`` only those."""
+    rows = session.scalars(
+        select(Invitation).where(*([Invitation.state == state] if state else []))
+        .order_by(Invitation.asked_at.desc(), Invitation.person_id).limit(limit),
+        execution_options={"populate_existing": True})
+    return [InvitationView(row.person_id, row.asked_at, row.expires_at, cast(State, row.state), row.evidence)
+            for row in rows]
+
+
 def waiting(session: Session, person_id: int, now: datetime) -> InvitationView | None:
     """The invitation that can still be accepted: open, or declined by somebody who may think again."""
     found = of(session, person_id)

@@ -12,6 +12,8 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from domain.audit import service as audit
+from domain.audit.rules import Actor
 from domain.commissions import service as commissions
 from domain.roles import invitations, rulebooks, service
 from domain.roles.rulebook import Seed
@@ -54,19 +56,37 @@ class Accepted:
 
 def invite_due(session: Session, now: datetime, limit: int) -> int:
     """Invite up to ``limit`` people whom the rules name; returns how many. Nobody twice, whoever asks how often."""
+    return len(_invite(session, now, limit))
+
+
+def invite_now(session: Session, actor: Actor, now: datetime, limit: int) -> list[int]:
+    """An operator does not wait for the daily hour: the same people by the same rules. Returns who. Audited."""
+    invited = _invite(session, now, limit)
+    audit.record(session, actor, "role.invite", "invitations", {"invited": len(invited)}, now)
+    return invited
+
+
+def _invite(session: Session, now: datetime, limit: int) -> list[int]:
     book = rulebooks.shelf(session).at(now)
     if book is None or book.seed is None:
-        return 0
+        return []
+    return invitations.invite(session, due(session, now, limit), book.seed, now)
+
+
+def due(session: Session, now: datetime, limit: int) -> list[tuple[int, Mapping[str, Any]]]:
+    """Whom the rules name and nobody invited yet: (person_id, what speaks for them and what they would be offered)."""
+    book = rulebooks.shelf(session).at(now)
+    if book is None or book.seed is None:
+        return []
     rules, offered = book.seed, offer(session, book.seed, now)
     rows = session.execute(_CANDIDATES, {
         "since": now - timedelta(days=rules.within_days), "now": now, "orders": rules.orders,
         "average": rules.average_above_fen, "limit": limit})
-    found: list[tuple[int, Mapping[str, Any]]] = [
+    return [
         (person_id, {"orders": orders, "average_fen": average, "days": rules.within_days, "rulebook": book.version,
                      "boost_bps": offered.boost_bps, "months": offered.months})
         for person_id, orders, average in rows
     ]
-    return len(invitations.invite(session, found, rules, now))
 
 
 def offer(session: Session, rules: Seed, now: datetime) -> Offer:

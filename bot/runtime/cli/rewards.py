@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 import click
 
-from bot.runtime.cli.common import complain, json_option, print_json, shop, stamp
+from bot.runtime.cli.common import acting, as_option, complain, json_option, print_json, shop, stamp
 
 _person = click.argument("person_id", metavar="PERSON", type=click.IntRange(1, 2**63 - 1))
 
@@ -65,3 +65,19 @@ def parked(limit: int, as_json: bool) -> None:
                    or "nobody")
     if found:
         raise SystemExit(1)
+
+
+@reward.command()
+@click.argument("person_id", metavar="[PERSON]", required=False, type=click.IntRange(1, 2**63 - 1))
+@as_option
+def retry(person_id: int | None, as_name: str) -> None:
+    """Count parked buyers now instead of in an hour: PERSON alone, or everybody when none is named.
+
+    \b
+    Example:  python -m bot reward retry 17 --as lin
+    """
+    from domain.rewards import unlocking
+
+    with shop() as runtime, runtime.sessions.begin() as session:
+        found = unlocking.retry(session, person_id, acting(session, as_name), runtime.clock.now())
+    click.echo(f"{len(found)} to be counted at once" if found else "nobody is parked")

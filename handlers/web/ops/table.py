@@ -12,7 +12,9 @@ from handlers.web.ops import (
     pay,
     payouts,
     plans,
+    rewards,
     risk,
+    roles,
     service_acts,
 )
 from handlers.web.ops.context import OpsOperation
@@ -26,6 +28,8 @@ TOPICS = (
     plans,
     compliance,
     months,
+    roles,
+    rewards,
     service_acts,
     fulfilment,
     pay,

@@ -256,3 +256,12 @@ def test_faulty_settings_are_findings_too(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, ["doctor", "--json"], env={"PORT": "x", "HUITOU_HOME": str(tmp_path)})
     (finding,) = json.loads(result.stdout)
     assert (result.exit_code, finding["check"], finding["state"]) == (1, "settings: PORT", "red")
+
+
+def test_buyers_who_could_not_be_counted_are_told_with_the_way_out(examine: Examine, engine: Engine) -> None:
+    with engine.begin() as db:
+        db.execute(text("insert into programme_stale (person_id, fault, look_at) values (7, 'Bad: luck', now()),"
+                        " (7, 'Bad: luck', now()), (8, 'Bad: luck', now()), (9, '', null)"))
+    found = examine()["rewards"]
+    assert found.state == "yellow" and found.cause.startswith("2 位买家") and "Bad: luck" in found.cause
+    assert "reward parked" in found.remedy and "reward retry" in found.remedy

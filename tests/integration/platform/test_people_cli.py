@@ -55,4 +55,6 @@ def test_erased_listed_kept_and_rewards_shown(engine: Engine, database_url, valk
     assert run(f"people keep {one} --as lin").startswith("nothing waits")
     assert json.loads(run(f"reward list {other} --json")) == {"person_id": other, "rewards": [], "coupons": []}
     assert "Bad: luck" in run("reward parked", expect=1)
+    assert run("reward retry --as zhou").startswith("1 to be counted")
+    run(f"reward retry {one} --as zhou", expect=1)
     run("reward list 999", expect=1)

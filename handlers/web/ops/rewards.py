@@ -1,0 +1,93 @@
+"""Rewards for coming back, through the API: what somebody has, and the buyers whose count failed."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from domain.rewards import queries, unlocking
+from handlers.web.api.operations import BAD, TOO_LARGE
+from handlers.web.api.shapes import Coupon, PersonId
+from handlers.web.ops.context import BIGGEST_ID, NO_SUCH, Asked, OpsOperation, shaped
+from handlers.web.ops.roles import known
+
+
+class OpenedReward(Struct):
+    """Something that orders opened."""
+
+    ladder: str
+    rung: Annotated[str, Meta(description="By which step of the ladder.")]
+    what: Literal["red_packet", "points", "coupon", "tier"]
+    amount: Annotated[int, Meta(description="Fen of a red packet, or points; 0 otherwise.")]
+    title: str
+    state: Literal["provisional", "final"]
+    since: datetime
+    until: Annotated[datetime | None, Meta(description="When a provisional one becomes final; null while an order is "
+                                                       "on its way.")]
+
+
+class PersonRewards(Struct):
+    """What somebody has, the newest first; nothing that was revoked."""
+
+    person_id: PersonId
+    rewards: list[OpenedReward]
+    coupons: Annotated[list[Coupon], Meta(description="The newest 100, whatever their state.")]
+
+
+class Parked(Struct):
+    """A buyer whose rewards could not be counted."""
+
+    person_id: PersonId
+    fault: str
+    look_at: Annotated[datetime, Meta(description="When it is tried again by itself.")]
+
+
+class ParkedBuyers(Struct):
+    """The next to be tried first; 1000 at most."""
+
+    parked: list[Parked]
+
+
+class Again(Struct):
+    """Whom to count; everybody who is parked if not given."""
+
+    person_id: Annotated[int, Meta(ge=1, le=BIGGEST_ID)] | None = None
+
+
+class Retried(Struct):
+    """Who is counted at once."""
+
+    person_ids: list[PersonId]
+
+
+def one(asked: Asked) -> PersonRewards:
+    person = known(asked)
+    return PersonRewards(
+        person.id,
+        [msgspec.convert(each, OpenedReward, from_attributes=True)
+         for each in queries.rewards_of(asked.session, person.id)],
+        [msgspec.convert(each, Coupon, from_attributes=True)
+         for each in queries.coupons_of(asked.session, person.id, asked.now)])
+
+
+def parked(asked: Asked) -> ParkedBuyers:
+    return ParkedBuyers([msgspec.convert(each, Parked, from_attributes=True)
+                         for each in unlocking.parked(asked.session, 1_000)])
+
+
+def retry(asked: Asked) -> Retried:
+    return Retried(unlocking.retry(asked.session, asked.body.person_id, asked.actor, asked.now))
+
+
+OPERATIONS = (
+    OpsOperation("GET", "/rewards/people/<int:person_id>", "getPersonRewards", "Rewards", "What somebody has",
+                 "Rewards by their own orders or those of friends, and coupons.", PersonRewards, one,
+                 places=(("person_id", "The person's id."),), refusals=(NO_SUCH,)),
+    OpsOperation("GET", "/rewards/parked", "listParkedBuyers", "Rewards", "Buyers who could not be counted",
+                 "With the reason. They are tried again each hour and get nothing until it works.", ParkedBuyers,
+                 parked),
+    OpsOperation("POST", "/rewards/parked/retry", "retryParkedBuyers", "Rewards", "Count them at once",
+                 "After mending the cause; one, or everybody who is parked.", Retried, retry, body=(Again,),
+                 read_body=shaped(Again), refusals=(NO_SUCH, TOO_LARGE, BAD)),
+)
