@@ -110,7 +110,7 @@ def _runs(session: Session, statement: str, asked: tuple[Any, ...]) -> list[Run]
 def _run(row: tuple[Any, ...]) -> Run:
     ctx = msgspec.json.decode(row[2])
     doubted = ctx.get("doubted_at")
-    run = Run(row[0], row[1], ctx["event"], *row[3:])
+    run = Run(row[0], row[1], ctx.get("event", {}), *row[3:])  # {}: the person was erased
     run.loops, run.doubted_at = ctx.get("loops", {}), datetime.fromisoformat(doubted) if doubted else None
     return run
 

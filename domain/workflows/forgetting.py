@@ -57,7 +57,11 @@ _OWN: tuple[tuple[str, str], ...] = (
                ended_at = coalesce(ended_at, :now), lease_until = null
          where person_id = any (:ids)"""),
     ("journey_event", "update journey_event set data = '{}' where person_id = any (:ids)"),
-    ("enrolment", "update enrolment set ctx = '{}' where person_id = any (:ids)"),
+    # Who is forgotten walks no journey any more: there is nobody to tell, and nothing left to tell about.
+    ("enrolment", """
+        update enrolment set ctx = '{}', begun = false, ended_at = coalesce(ended_at, :now),
+               end_reason = case when state = 'ended' then end_reason else 'erased' end, state = 'ended'
+         where person_id = any (:ids)"""),
     ("person_tag", "delete from person_tag where person_id = any (:ids)"),
     ("tag_change", "delete from tag_change where person_id = any (:ids)"),
     ("person_insight", "delete from person_insight where person_id = any (:ids)"),

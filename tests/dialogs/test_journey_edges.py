@@ -137,3 +137,30 @@ def test_bad_occasions_are_refused_at_the_start_in_the_shops_language(
     refused = CliRunner().invoke(main, ["journey", "list"], env=env)
     assert refused.exit_code == 2, refused.output
     assert "日历提醒规则有错" in refused.output and "unknown table birthdays" in refused.output
+
+
+def test_who_is_erased_walks_no_further_and_stops_nobody_else(shop: Shop) -> None:
+    shop.journeys("welcome")
+    xia = shop.person("夏侯独一")
+    one = id_of(shop, xia)
+    xia.says("注销").says("确认注销").sees("已登记注销")
+    shop.wait(days=1, hours=2)
+    assert ends(shop) == ["erased"]
+    li = shop.person("李姐").says("帮助")
+    shop.wait(days=1, minutes=1)
+    li.saw("小指南")
+    xia.says("帮助")
+    shop.paid("A1", by=xia, fen=9_900)
+    li.says("帮助")
+    shop.paid("A2", by=li, fen=9_900)
+    shop.wait(hours=1)
+    assert (id_of(shop, xia), ends(shop).count("erased")) == (one, 1), "known again, and what is over stays over"
+
+
+def test_a_run_that_was_emptied_before_it_ended_does_not_block_the_journey(shop: Shop) -> None:
+    shop.journeys("welcome")
+    xia, li = shop.person("夏侯独一"), shop.person("李姐").says("帮助")
+    with shop.runtime.sessions.begin() as session:
+        session.execute(text("update enrolment set ctx = '{}' where person_id = :id"), {"id": id_of(shop, xia)})
+    shop.wait(days=1, minutes=1)
+    li.saw("小指南")
