@@ -69,17 +69,20 @@ def cancelled(ctx: Context) -> Answer:
 @router.on(Kind("text"))
 def not_understood(ctx: Context) -> Answer:
     """Understood words without a service are said to be closed; the rest gets help."""
-    if ctx.intent in NOT_OPEN:
-        return ctx.say("chat.not_open", what=ctx.copy.render(f"intent.{ctx.intent}"))
-    return ctx.say("help.short")
+    return _closed(ctx) if ctx.intent in NOT_OPEN else ctx.say("help.short")
 
 
 @router.on(Kind("event"))
 def quiet_event(ctx: Context) -> Answer:
     """A menu tap without a service says so; other events need no word."""
-    if ctx.intent in NOT_OPEN:
-        return ctx.say("chat.not_open", what=ctx.copy.render(f"intent.{ctx.intent}"))
-    return ctx.silent()
+    return _closed(ctx) if ctx.intent in NOT_OPEN else ctx.silent()
+
+
+def _closed(ctx: Context) -> Answer:
+    """Who asks for a human is told where to find one: many of our texts lead here."""
+    if ctx.intent == "human":
+        return ctx.say("chat.no_human")
+    return ctx.say("chat.not_open", what=ctx.copy.render(f"intent.{ctx.intent}"))
 
 
 @router.on(Kind("image"))

@@ -65,3 +65,10 @@ def test_what_cannot_be_read_is_not_met_with_silence(shop: Shop) -> None:
     li._post({"MsgType": "location", "Location_X": "25.0", "Location_Y": "102.7", "Scale": "15", "Label": "昆明",
               "MsgId": "9001"})
     li.sees("打字告诉我")
+
+
+def test_who_asks_for_a_human_is_told_where_to_find_one(shop: Shop) -> None:
+    li = shop.person("李姐")
+    for words in ("人工", "我要退货"):
+        li.says(words).sees("商城的订单页联系店家", "「申诉」")
+    li.says("投票").sees("暂未开通")
