@@ -178,7 +178,7 @@ def test_a_promoter_who_falls_silent_is_asked_and_a_sale_ends_it(shop: Shop) -> 
     shop.wait(minutes=5)
     shop.paid("F9", by=shop.people["友1"], fen=59_800)
     awake(shop, li, wang, days=9)
-    assert (count(li, "顾问一对一"), count(wang, "顾问一对一")) == (1, 0)
+    assert (count(li, "难处了吗"), count(wang, "难处了吗")) == (1, 0)
     assert risks(shop) == 2, "warned once in thirty days"
     assert "goal" in ends(shop)
 
