@@ -1,11 +1,16 @@
 """Incidents of the payment channel through the operator API: one person explains, another agrees, money flows again."""
 
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
+from sqlalchemy import select
 
+from domain.audit.models import AuditEvent
 from domain.paychannel.service import Difference
 from domain.payouts import queries, reconcile
+from domain.shared import chores
+from handlers.jobs import CHORES
+from handlers.web.ops.pay import COMPARISON
 from tests.web.operators import Office
 
 
@@ -33,3 +38,15 @@ def test_an_incident_is_shown_explained_and_agreed_to(office: Office) -> None:
     with office.sessions() as session:
         assert queries.switch(session).stopped_at is None
     office.post("operator", path, {"why": "too late"}, expect=409)
+
+
+def test_the_comparison_is_asked_for_and_done_by_the_worker(office: Office) -> None:
+    later = office.clock.now() + timedelta(minutes=20)
+    with office.sessions.begin() as session:
+        chores.plan(session, {COMPARISON: later})
+    office.post("reviewer", "/pay/reconcile", expect=403)
+    office.post("finance", "/pay/reconcile", expect=202)
+    with office.sessions.begin() as session:
+        assert CHORES.get(COMPARISON), "it names a chore that there is"
+        assert chores.claim(session, [COMPARISON], office.clock.now(), 60) == [COMPARISON]
+        assert session.scalars(select(AuditEvent.act).where(AuditEvent.act == "pay.reconcile")).all()

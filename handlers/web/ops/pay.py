@@ -7,15 +7,19 @@ import msgspec
 from msgspec import Meta, Struct
 
 from domain.audit import queries
+from domain.audit import service as audit
 from domain.paychannel import service as channel
 from domain.payouts import queries as payouts
 from domain.payouts import reconcile
+from domain.shared import chores
 from domain.shared.clock import business_date
 from handlers.web.api.operations import BAD, TOO_LARGE
 from handlers.web.ops.approvals import Approval
 from handlers.web.ops.context import ANYBODY, NO_SUCH, REFUSED, Asked, OpsOperation, shaped
 
 DAYS = 31
+COMPARISON = "pay.reconcile"
+"""The chore in handlers/jobs/reconcile.py."""
 
 
 class Incident(Struct):
@@ -52,6 +56,12 @@ class PayStatus(Struct):
     days: list[FundDay]
 
 
+class Hastened(Struct):
+    """The comparison begins within seconds; what it finds is in getPayStatus."""
+
+    due_at: datetime
+
+
 class Explanation(Struct):
     """What an incident was."""
 
@@ -72,6 +82,13 @@ def _incident(asked: Asked, one: Any) -> Incident:
                     asked.copy.render(f"pay.incident.{one.kind}", one=one))
 
 
+def compare(asked: Asked) -> Hastened:
+    """The comparison asks the payment provider, which takes its time: the slow worker does it, not this request."""
+    chores.hasten(asked.session, COMPARISON, asked.now)
+    audit.record(asked.session, asked.actor, "pay.reconcile", "pay", {}, asked.now)
+    return Hastened(asked.now)
+
+
 def explain(asked: Asked) -> Approval:
     wanted: Explanation = asked.body
     opened = reconcile.explain(asked.session, asked.path["incident_id"], wanted.why, asked.actor, asked.now)
@@ -82,6 +99,9 @@ OPERATIONS = (
     OpsOperation("GET", "/pay/status", "getPayStatus", "Paying out", "What stops paying out",
                  "Open differences between the payment provider and the books, and the fund bills of the last month.",
                  PayStatus, status),
+    OpsOperation("POST", "/pay/reconcile", "reconcile", "Paying out", "Compare with the fund bills now",
+                 "The slow worker compares the days that are due within seconds, not within twenty minutes.",
+                 Hastened, compare, status=202, roles=ANYBODY - {"reviewer"}),
     OpsOperation("POST", "/pay/incidents/<int:incident_id>/explain", "explainIncident", "Paying out",
                  "Say what a difference was",
                  "Opens an approval: when a second person agrees, the incident is closed; with the last one, money may "
