@@ -1,2 +1,0 @@
--- Journeys: rehearsals.
-select 1;
