@@ -28,7 +28,9 @@ def create_app(settings: Settings | None = None, runtime: bootstrap.Runtime | No
     app.config["MAX_CONTENT_LENGTH"] = MAX_CONTENT_BYTES
     app.extensions["huitou"] = runtime
     door = webhook.Door(runtime.keys(), runtime.dispatcher, runtime.sessions)
-    app.register_blueprint(webhook.blueprint(door))
+    app.register_blueprint(webhook.blueprint("wechat", door))
+    app.register_blueprint(webhook.blueprint("wecom", webhook.Door(runtime.wecom_keys(), runtime.dispatcher,
+                                                                   runtime.sessions)))
     app.register_blueprint(pay_notify.blueprint(runtime.context.tool(PayGateways), runtime.sessions,
                                                 runtime.clock.now, runtime.bell.ring))
     app.register_blueprint(health.blueprint(settings, runtime.engine))

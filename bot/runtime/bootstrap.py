@@ -26,8 +26,9 @@ from bot.pictures.certificate import Certificates
 from bot.pictures.photos import Photos
 from bot.pictures.studio import Studio
 from bot.runtime import bell as bells
-from bot.runtime import cards, metrics, rewards, understanding
+from bot.runtime import cards, metrics, rewards, understanding, wecom
 from bot.runtime.channels.wechat import AccountKeys
+from bot.runtime.channels.wecom import AppKeys
 from bot.runtime.chores import ChoreRunner
 from bot.runtime.context import ProcessContext
 from bot.runtime.dispatch import Account, Dispatcher
@@ -107,6 +108,10 @@ class Runtime:
         """The callback keys of every Official Account."""
         return {name: _keys(name, self.settings) for name in self.settings.wechat}
 
+    def wecom_keys(self) -> dict[str, AppKeys]:
+        """The callback keys of every WeCom application."""
+        return {name: wecom.keys(name, account) for name, account in self.settings.wecom.items()}
+
     def close(self) -> None:
         self.engine.dispose()
 
@@ -179,7 +184,7 @@ def build(
         Pseudonyms: Pseudonyms(settings.key("regulator pseudonyms")),
     }
     context = ProcessContext(sessions, clock, voice, shop, app_ids, gateways, tools, bell.ring)
-    accounts = {name: Account(name, app_ids[name], shops[name]) for name in app_ids}
+    accounts = {name: Account(name, app_ids[name], shops[name]) for name in app_ids} | wecom.accounts(settings)
     dispatcher = Dispatcher(sessions, TREE, voice, clock.now, bell.ring, dict(menu.intents), accounts, tools)
     outbox = OutboxRunner(sessions, JOBS, context, clock.now)
     return Runtime(settings, engine, sessions, clock, voice, menu, shop, bell, gateways, dispatcher, outbox,

@@ -35,17 +35,20 @@ that no handler asks for are acknowledged, and that is all."""
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What dispatch needs to know of the account a message came to."""
+    """What dispatch needs to know of the account a message came to. ``desk``: who is met there and how; ``router``:
+    who answers, None for the dispatcher's own tree."""
 
     name: str
     app_id: str
     shop: Shop
+    desk: reception.Desk = reception
+    router: Router | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Dispatcher:
     """Feeds messages to the router. ``taps`` maps menu keys to intents; ``accounts`` are the
-    Official Accounts by name; ``tools`` are the process's instances by class."""
+    accounts of all channels by their name in the inbox; ``tools`` are the process's instances by class."""
 
     sessions: sessionmaker[Session]
     router: Router
@@ -89,10 +92,10 @@ class Dispatcher:
             account = self.accounts[failed.account]
             try:
                 with session.begin_nested():
-                    guest = reception.meet(session, message, account.app_id, now)
+                    guest = account.desk.meet(session, message, account.app_id, now)
                     person_id, reply = guest.speaker.id, self._run(session, account, message, guest, now)
                     self._close(session, failed.id, message, guest, reply, now)
-                    if reply.kind == "text":
+                    if reply.kind == "text" and person_id:
                         notices.tell(session, notices.Notice(person_id, "answer", f"late:{failed.id}", "chat.late",
                                                              {"said": reply.text}, account.name), now)
             except Exception as fault:
@@ -107,7 +110,7 @@ class Dispatcher:
         self, session: Session, account: Account, message: Incoming, now: datetime
     ) -> tuple[Reply, frozenset[str]]:
         """The reply, and the bells to ring once it is committed."""
-        opened = reception.open_message(session, message, account.app_id, now)
+        opened = account.desk.open_message(session, message, account.app_id, now)
         if opened.guest is None:
             metrics.inbox("retry")
             return Reply(**opened.reply) if opened.reply else NOTHING, frozenset()
@@ -132,7 +135,7 @@ class Dispatcher:
         if guest.place.secret and message.kind == "text":
             inbox.forget_text(session, message_id, discretion.without_text(message).to_json())
         kept = replace(reply, text=discretion.hide_numbers(reply.text))
-        inbox.close_message(session, message_id, guest.speaker.id, kept.to_json(), now)
+        inbox.close_message(session, message_id, guest.speaker.id or None, kept.to_json(), now)
 
     def _understand(self, ctx: Context) -> None:
         if ctx.message.kind == "text":
@@ -143,7 +146,7 @@ class Dispatcher:
             ctx.intent, ctx.typed_exactly = self.taps.get(ctx.message.key, ""), True
 
     def _route(self, ctx: Context) -> Answer:
-        handler = self.router.find(ctx)
+        handler = (self.accounts[ctx.message.account].router or self.router).find(ctx)
         return handler(ctx) if handler else Answer(NOTHING, STAY)
 
     @staticmethod

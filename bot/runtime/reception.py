@@ -7,7 +7,7 @@ ORM costs more than its work. So these go to the driver directly (a third of the
 import json
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
@@ -44,6 +44,15 @@ class Opened:
     message_id: int
     guest: Guest | None
     reply: dict[str, Any] | None = None
+
+
+class Desk(Protocol):
+    """Who is met at an account: this module for the followers of an Official Account. ``scope`` is its app or corp id.
+    Speaker 0 is nobody whom the shop knows as a person."""
+
+    def open_message(self, session: Session, message: Incoming, scope: str, now: datetime, /) -> Opened: ...
+
+    def meet(self, session: Session, message: Incoming, scope: str, now: datetime, /) -> Guest: ...
 
 
 def open_message(session: Session, message: Incoming, app_id: str, now: datetime) -> Opened:

@@ -33,7 +33,8 @@ DEMO_ACCOUNTS = Path(__file__).parents[2] / "assets" / "demo" / "accounts.toml"
 DEMO_ACCOUNT = "demo"
 DEMO_SOURCE = "mall"
 DEMO_MERCHANT = "main"
-"""Names of the demo's Official Account, of its shop system and of its merchant account."""
+DEMO_CORP = "main"
+"""Names of the demo's Official Account, of its shop system, of its merchant account and of its WeCom application."""
 
 
 class SettingsError(Exception):
@@ -314,6 +315,12 @@ def _demo_accounts(key: Secret, port: int, home: Path) -> Accounts:
         "encoding_aes_key": _base64(derive(key, "demo aes key"))[:43],
         "api_base": f"http://127.0.0.1:{port}/sim/weixin",
     }
+    raw["wecom"][DEMO_CORP] |= {
+        "secret": derive(key, "demo wecom secret").hex()[:43],
+        "token": derive(key, "demo wecom token").hex()[:32],
+        "encoding_aes_key": _wecom_key(derive(key, "demo wecom aes key")),
+        "api_base": f"http://127.0.0.1:{port}/sim/qyapi",
+    }
     raw["api"][DEMO_SOURCE] |= {
         "webhook_secret": "whsec_" + _base64(derive(key, "demo webhook secret")),
         "api_key": derive(key, "demo api key").hex(),
@@ -331,6 +338,11 @@ def _demo_accounts(key: Secret, port: int, home: Path) -> Accounts:
     if accounts is None:
         raise SettingsError(faults)
     return accounts
+
+
+def _wecom_key(raw: bytes) -> str:
+    """WeCom's EncodingAESKeys have letters and digits only."""
+    return _base64(raw)[:43].replace("+", "p").replace("/", "s")
 
 
 def _base64(raw: bytes) -> str:

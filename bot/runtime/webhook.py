@@ -1,4 +1,4 @@
-"""The Official Account's door: ``/wechat/<account>``. Bytes in, bytes out; every rule is elsewhere.
+"""The platforms' doors: ``/wechat/<account>`` and ``/wecom/<account>``. Bytes in, bytes out; every rule is elsewhere.
 
 ``Door`` answers; the Flask blueprint and the express lane (``bot.runtime.express``) are two ways to the same door.
 """
@@ -14,8 +14,9 @@ import structlog
 from flask import Blueprint, Response, request
 from sqlalchemy.orm import Session, sessionmaker
 
+from bot.kit.messages import Incoming, Reply
 from bot.runtime import metrics
-from bot.runtime.channels import wechat
+from bot.runtime.channels.callback import ACKNOWLEDGED, MAX_BODY_BYTES
 from bot.runtime.channels.faults import Malformed, Refused, TooLarge
 from bot.runtime.dispatch import Dispatcher
 from domain.inbox import service as inbox
@@ -27,6 +28,34 @@ class Body(Protocol):
     """What a request's body is read from."""
 
     def read(self, size: int = -1, /) -> bytes: ...
+
+
+class Opened(Protocol):
+    """A believed callback of either channel."""
+
+    @property
+    def incoming(self) -> Incoming: ...
+
+    @property
+    def unsigned(self) -> tuple[str, str] | None:
+        """Replay key and digest, where the signature does not cover the body."""
+        ...
+
+    def seal(self, reply: Reply) -> bytes: ...
+
+
+class Keys(Protocol):
+    """What an account of either channel shares with us. Both methods raise the faults of ``channels.faults``."""
+
+    @property
+    def channel(self) -> str: ...
+
+    @property
+    def inbox(self) -> str: ...
+
+    def verify(self, query: Mapping[str, str], now_ts: int) -> str: ...
+
+    def open(self, query: Mapping[str, str], body: bytes, now_ts: int) -> Opened: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +71,7 @@ class Said:
 
 
 NOT_HERE, REFUSED, TOO_LARGE = Said(b"", 404), Said(b"", 403), Said(b"", 413)
-HEARD = Said(wechat.ACKNOWLEDGED)
+HEARD = Said(ACKNOWLEDGED)
 
 FAULT = "huitou.fault"
 """Where a request's environment holds what went wrong before Flask saw it."""
@@ -52,7 +81,7 @@ FAULT = "huitou.fault"
 class Door:
     """Who may speak to which account, and what they are answered. ``keys``: the accounts; others are 404."""
 
-    keys: Mapping[str, wechat.AccountKeys]
+    keys: Mapping[str, Keys]
     dispatcher: Dispatcher
     sessions: sessionmaker[Session]
 
@@ -61,7 +90,7 @@ class Door:
         if account not in self.keys:
             return NOT_HERE
         try:
-            return Said(wechat.verify_url(self.keys[account], query, int(time.time())).encode())
+            return Said(self.keys[account].verify(query, int(time.time())).encode())
         except Refused as fault:
             return _refused(account, fault)
 
@@ -69,27 +98,26 @@ class Door:
         """A message or an event. ``length`` is what the request says of its body, 0 if nothing."""
         if account not in self.keys:
             return NOT_HERE
-        now, started = self.dispatcher.now(), time.perf_counter()
+        keys, now, started = self.keys[account], self.dispatcher.now(), time.perf_counter()
         try:
-            body = _body(length, stream)
-            opened = wechat.open_callback(self.keys[account], query, body, int(time.time()))
+            opened = keys.open(query, _body(length, stream), int(time.time()))
         except TooLarge:
             metrics.inbox("too_large")
             return TOO_LARGE
         except Refused as fault:
             return _refused(account, fault)
         except Malformed as fault:
-            self._quarantine(account, fault, now)
+            self._quarantine(keys.inbox, fault, now)
             return HEARD
-        if self.keys[account].mode == "plain" and not self._fresh_nonce(account, opened, now):
+        if opened.unsigned is not None and not self._fresh_nonce(account, opened.unsigned, now):
             return _refused(account, Refused("replayed"))
         answer = Said(opened.seal(self.dispatcher.handle(opened.incoming)))
-        metrics.ack("wechat", time.perf_counter() - started)
+        metrics.ack(keys.channel, time.perf_counter() - started)
         return answer
 
-    def _fresh_nonce(self, account: str, opened: wechat.Opened, now: datetime) -> bool:
+    def _fresh_nonce(self, account: str, unsigned: tuple[str, str], now: datetime) -> bool:
         with self.sessions.begin() as session:
-            return inbox.nonce_is_new(session, account, opened.replay_key, opened.body_digest, now)
+            return inbox.nonce_is_new(session, account, *unsigned, now)
 
     def _quarantine(self, account: str, fault: Malformed, now: datetime) -> None:
         log.warning("webhook.quarantined", account=account, reason=fault.reason)
@@ -99,15 +127,15 @@ class Door:
             inbox.quarantine(session, account, f"bad:{digest}", fault.raw, fault.reason, now)
 
 
-def blueprint(door: Door) -> Blueprint:
-    """The Flask routes of the door."""
-    routes = Blueprint("wechat", __name__)
+def blueprint(channel: str, door: Door) -> Blueprint:
+    """The Flask routes of a channel's door."""
+    routes = Blueprint(channel, __name__, url_prefix=f"/{channel}")
 
-    @routes.get("/wechat/<account>")
+    @routes.get("/<account>")
     def verify(account: str) -> Response:
         return _dressed(door.verify(account, request.args))
 
-    @routes.post("/wechat/<account>")
+    @routes.post("/<account>")
     def receive(account: str) -> Response:
         if (fault := request.environ.get(FAULT)) is not None:
             raise fault
@@ -118,9 +146,9 @@ def blueprint(door: Door) -> Blueprint:
 
 def _body(length: int, stream: Body) -> bytes:
     """The raw body, never more than the cap plus one byte, also when it is chunked."""
-    if length > wechat.MAX_BODY_BYTES:
+    if length > MAX_BODY_BYTES:
         raise TooLarge
-    return stream.read(wechat.MAX_BODY_BYTES + 1)
+    return stream.read(MAX_BODY_BYTES + 1)
 
 
 def _refused(account: str, fault: Refused) -> Said:

@@ -7,16 +7,27 @@ Unix seconds, never the business clock. Decisions and their reasons: docs/adr/00
 
 import hashlib
 import re
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from bot.kit.messages import Incoming, Reply
 from bot.runtime.channels import strict_xml
-from bot.runtime.channels.crypto import Envelope, is_encoding_key, is_fresh, is_signed, signature
+from bot.runtime.channels.callback import (
+    ACKNOWLEDGED,
+    MAX_BODY_BYTES,
+    BadKeys,
+    aes_faults,
+    check_signature,
+    decrypt,
+    encrypt_element,
+    name_faults,
+    sealed,
+    stamped,
+)
+from bot.runtime.channels.crypto import Envelope
 from bot.runtime.channels.faults import Malformed, Refused, TooLarge, Unusable
-from bot.runtime.channels.wechat_incoming import to_incoming
+from bot.runtime.channels.wechat_incoming import CHANNEL, to_incoming
 from bot.runtime.channels.wechat_reply import render
 
 __all__ = [
@@ -33,25 +44,10 @@ __all__ = [
     "verify_url",
 ]
 
-MAX_BODY_BYTES = 64 * 1024
-ACKNOWLEDGED = b"success"
-"""The body that says 'received, nothing to show'. Never encrypted."""
-
 Mode: TypeAlias = Literal["safe", "compatible", "plain"]
 
-_NONCE = re.compile(r"[!-~]{1,128}")
 # Outside the signature, so anything in it may be an attacker's: no markup, whatever content type it leaves with.
 _ECHO = re.compile(r"[A-Za-z0-9._~+/=:-]{1,256}")
-_OPENING_TAG, _CLOSING_TAG = b"<Encrypt>", b"</Encrypt>"
-_CDATA, _CDATA_END = b"<![CDATA[", b"]]>"
-
-
-class BadKeys(ValueError):
-    """An account's keys cannot work. ``faults`` names every fault; none of them quotes a secret."""
-
-    def __init__(self, account: str, faults: list[str]) -> None:
-        super().__init__(f"wechat account {account!r}: " + "; ".join(faults))
-        self.faults = faults
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,27 +71,34 @@ class AccountKeys:
     def __post_init__(self) -> None:
         faults = list(self._faults())
         if faults:
-            raise BadKeys(self.account, faults)
+            raise BadKeys(CHANNEL, self.account, faults)
         envelopes = tuple(Envelope(key, self.app_id) for key in self.aes_keys)
         object.__setattr__(self, "envelopes", envelopes)
 
     def _faults(self) -> list[str]:
-        faults = []
-        if not self.account:
-            faults.append("account: is empty")
-        if not self.app_id:
-            faults.append("app_id: is empty")
-        if not self.token or not _NONCE.fullmatch(self.token):
-            faults.append("token: must be 1..128 printable ASCII characters without spaces")
+        faults = list(name_faults(self.account, "app_id", self.app_id, self.token))
         if self.mode not in ("safe", "compatible", "plain"):
             faults.append(f"mode: {self.mode!r} is none of safe, compatible, plain")
         elif self.mode != "plain" and not self.aes_keys:
             faults.append(f"encoding_aes_key: is missing, mode {self.mode!r} needs it")
-        for at, key in enumerate(self.aes_keys):
-            if not is_encoding_key(key):
-                which = "encoding_aes_key" if at == 0 else "previous encoding_aes_key"
-                faults.append(f"{which}: must be 43 base64 characters, has {len(key)}")
-        return faults
+        return [*faults, *aes_faults(self.aes_keys)]
+
+    @property
+    def channel(self) -> str:
+        return CHANNEL
+
+    @property
+    def inbox(self) -> str:
+        """Under which name messages of this account are kept."""
+        return self.account
+
+    def verify(self, query: Mapping[str, str], now_ts: int) -> str:
+        """``verify_url`` of this account."""
+        return verify_url(self, query, now_ts)
+
+    def open(self, query: Mapping[str, str], body: bytes, now_ts: int) -> "Opened":
+        """``open_callback`` of this account."""
+        return open_callback(self, query, body, now_ts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +120,11 @@ class Opened:
     envelope: Envelope | None = field(repr=False, compare=False)
     now_ts: int
 
+    @property
+    def unsigned(self) -> tuple[str, str] | None:
+        """In plain mode, whose signature does not cover the body, the replay key and the digest to compare."""
+        return (self.replay_key, self.body_digest) if self.envelope is None else None
+
     def seal(self, reply: Reply) -> bytes:
         """The HTTP body that carries ``reply``: encrypted with the key that opened the message, plain in plain mode.
 
@@ -127,19 +135,13 @@ class Opened:
             return ACKNOWLEDGED
         if self.envelope is None:
             return xml.encode()
-        encrypted = self.envelope.seal(xml.encode())
-        timestamp, nonce = b"%d" % self.now_ts, b"%d" % secrets.randbits(32)
-        signed = signature((self.keys.token.encode(), timestamp, nonce, encrypted))
-        return (
-            b"<xml>\n<Encrypt><![CDATA[%b]]></Encrypt>\n<MsgSignature><![CDATA[%b]]></MsgSignature>\n"
-            b"<TimeStamp>%b</TimeStamp>\n<Nonce><![CDATA[%b]]></Nonce>\n</xml>"
-        ) % (encrypted, signed.encode(), timestamp, nonce)
+        return sealed(xml, self.envelope, self.keys.token, self.now_ts)
 
 
 def verify_url(keys: AccountKeys, query: Mapping[str, str], now_ts: int) -> str:
     """The text to answer a GET verification with, as ``text/plain``. Raises Refused."""
-    timestamp, nonce = _stamped(query, now_ts)
-    _check_signature(keys, query.get("signature", ""), timestamp, nonce)
+    timestamp, nonce = stamped(query, now_ts)
+    check_signature(keys.token, query.get("signature", ""), timestamp, nonce)
     echo = query.get("echostr", "")
     if not _ECHO.fullmatch(echo):
         raise Refused("query")
@@ -150,12 +152,12 @@ def open_callback(keys: AccountKeys, query: Mapping[str, str], body: bytes, now_
     """Believe, decrypt and read one POST. Raises TooLarge, Refused or Malformed, and nothing else."""
     if len(body) > MAX_BODY_BYTES:
         raise TooLarge
-    timestamp, nonce = _stamped(query, now_ts)
+    timestamp, nonce = stamped(query, now_ts)
     envelope: Envelope | None = None
     if keys.mode == "plain":
         if query.get("encrypt_type", "raw") != "raw":
             raise Refused("mode")
-        _check_signature(keys, query.get("signature", ""), timestamp, nonce)
+        check_signature(keys.token, query.get("signature", ""), timestamp, nonce)
         message = body
     else:
         message, envelope = _decrypt(keys, query, body, timestamp, nonce)
@@ -186,47 +188,12 @@ def replay_key(keys: AccountKeys, query: Mapping[str, str]) -> str:
     return hashlib.sha256("\0".join(facts).encode("utf-8", "surrogatepass")).hexdigest()[:40]
 
 
-def _stamped(query: Mapping[str, str], now_ts: int) -> tuple[bytes, bytes]:
-    """The timestamp and nonce of a fresh request, as bytes. Raises Refused."""
-    timestamp, nonce = query.get("timestamp", ""), query.get("nonce", "")
-    if not _NONCE.fullmatch(nonce):
-        raise Refused("query")
-    if not is_fresh(timestamp, now_ts):
-        raise Refused("stale")
-    return timestamp.encode("ascii"), nonce.encode("ascii")
-
-
-def _check_signature(keys: AccountKeys, given: str, timestamp: bytes, nonce: bytes, *more: bytes) -> None:
-    if not is_signed(given, (keys.token.encode(), timestamp, nonce, *more)):
-        raise Refused("signature")
-
-
 def _decrypt(
     keys: AccountKeys, query: Mapping[str, str], body: bytes, timestamp: bytes, nonce: bytes
 ) -> tuple[bytes, Envelope]:
     """The message inside an encrypted body and the key that opened it. Raises Refused."""
     if query.get("encrypt_type") != "aes":
         raise Refused("mode")
-    encrypted = _encrypt_element(body)
-    _check_signature(keys, query.get("msg_signature", ""), timestamp, nonce, encrypted)
-    for envelope in keys.envelopes:
-        message = envelope.open(encrypted)
-        if message is not None:
-            return message, envelope
-    raise Refused("undecryptable")
-
-
-def _encrypt_element(body: bytes) -> bytes:
-    """The text of the last ``Encrypt`` element, found without parsing: nothing here is believed yet.
-
-    The last one, because in compatible mode plain fields stand before it and may quote anything. What is found
-    counts only if the signature covers it, so a wrong guess refuses a request and can do nothing else.
-    """
-    start = body.rfind(_OPENING_TAG)
-    end = body.find(_CLOSING_TAG, start)
-    if start < 0 or end < 0:
-        raise Refused("mode")
-    text = body[start + len(_OPENING_TAG) : end].strip()
-    if text.startswith(_CDATA) and text.endswith(_CDATA_END):
-        text = text[len(_CDATA) : -len(_CDATA_END)]
-    return text
+    encrypted = encrypt_element(body)
+    check_signature(keys.token, query.get("msg_signature", ""), timestamp, nonce, encrypted)
+    return decrypt(keys.envelopes, encrypted)

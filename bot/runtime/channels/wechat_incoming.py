@@ -16,26 +16,17 @@
 """
 
 import hashlib
-import re
-from datetime import UTC, datetime
-from decimal import Decimal
+from datetime import datetime
 from typing import Any
 
 from bot.kit.messages import Incoming
 from bot.runtime.channels.faults import Unusable
+from bot.runtime.channels.fields import LAST_ID, Names, branch, decimal, integer, leaf, pick, required, stamp, user_name
 from bot.runtime.channels.strict_xml import Node, each
 
 CHANNEL = "wechat"
 
 _SCENE_PREFIX = "qrscene_"
-_USER_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_INTEGER = re.compile(r"[0-9]{1,20}")
-_DECIMAL = re.compile(r"-?[0-9]{1,7}(?:\.[0-9]{1,20})?")
-_LAST_SECOND = 4_102_444_799
-"""The end of the year 2099: a stamp beyond it is a fault, not a date."""
-_LAST_ID = 2**64 - 1
-
-Names = tuple[tuple[str, str], ...]
 
 _PLACE: Names = (("Scale", "scale"), ("Label", "label"), ("Poiname", "poi"))
 _MESSAGES: dict[str, tuple[str, Names]] = {
@@ -113,14 +104,14 @@ def to_incoming(account: str, message: Node) -> Incoming:
     """The neutral form of the children of ``<xml>``. Raises Unusable for content no handler could rely on."""
     sender = user_name(message, "FromUserName")
     user_name(message, "ToUserName")
-    sent_at = datetime.fromtimestamp(_integer(message, "CreateTime", _LAST_SECOND), UTC)
-    raw_type = _leaf(message, "MsgType")
+    sent_at = stamp(message)
+    raw_type = leaf(message, "MsgType")
     if not raw_type:
         raise Unusable("MsgType is missing")
     if raw_type == "event":
         return _event(account, message, sender, sent_at)
     kind, names = _MESSAGES.get(raw_type, ("event", ()))
-    data: dict[str, Any] = _pick(message, names)
+    data: dict[str, Any] = pick(message, names)
     if raw_type == "location":
         data |= _place(message, "Location_X", "Location_Y")
     if raw_type in _WITH_MEDIA and "media_id" not in data:
@@ -132,30 +123,22 @@ def to_incoming(account: str, message: Node) -> Incoming:
         account=account,
         sender=sender,
         kind=kind,
-        dedupe_key=f"msg:{_integer(message, 'MsgId', _LAST_ID)}",
+        dedupe_key=f"msg:{integer(message, 'MsgId', LAST_ID)}",
         sent_at=sent_at,
-        text=_required(message, "Content") if raw_type == "text" else "",
+        text=required(message, "Content") if raw_type == "text" else "",
         event="other" if kind == "event" else "",
         data=data,
     )
 
 
-def user_name(message: Node, tag: str) -> str:
-    """An openid or original id: 1..64 ASCII letters, digits, '_' and '-'. Raises Unusable."""
-    name = _leaf(message, tag)
-    if not _USER_NAME.fullmatch(name):
-        raise Unusable(f"{tag} is not a user name")
-    return name
-
-
 def _event(account: str, message: Node, sender: str, sent_at: datetime) -> Incoming:
-    raw_event = _leaf(message, "Event")
+    raw_event = leaf(message, "Event")
     if not raw_event:
         raise Unusable("Event is missing")
     name = raw_event.lower()
     event = _EVENTS.get(name, "other")
-    raw_key = _leaf(message, "EventKey")
-    data = {"raw_event": raw_event, **_pick(message, _EVENT_FIELDS)}
+    raw_key = leaf(message, "EventKey")
+    data = {"raw_event": raw_event, **pick(message, _EVENT_FIELDS)}
     key = raw_key if event in _KEYED else ""
     if event == "follow" and raw_key.startswith(_SCENE_PREFIX):
         key = raw_key.removeprefix(_SCENE_PREFIX)
@@ -180,29 +163,29 @@ def _event(account: str, message: Node, sender: str, sent_at: datetime) -> Incom
 def _details(name: str, event: str, message: Node) -> dict[str, Any]:
     """What only events of this name carry."""
     if event == "location_report":
-        return _place(message, "Latitude", "Longitude") | {"precision": _decimal(message, "Precision")}
+        return _place(message, "Latitude", "Longitude") | {"precision": decimal(message, "Precision")}
     if event == "menu":
         return _menu_details(message)
     if event != "other":
         return {}
     if name in ("templatesendjobfinish", "masssendjobfinish"):
-        return {"msg_id": str(_integer(message, "MsgID", _LAST_ID)), **_pick(message, _JOB_FIELDS)}
+        return {"msg_id": str(integer(message, "MsgID", LAST_ID)), **pick(message, _JOB_FIELDS)}
     if name.startswith("subscribe_msg_"):
         return {"items": _subscriptions(message)}
     if name.startswith("kf_"):
-        return _pick(message, _SERVICE_FIELDS)
+        return pick(message, _SERVICE_FIELDS)
     return {"fields": {tag: value for tag, value in message.items() if tag not in _ENVELOPE_TAGS}}
 
 
 def _menu_details(message: Node) -> dict[str, Any]:
     """The result of a menu entry that scans, takes pictures or picks a place; {} for one that only clicks."""
-    scan = _branch(message, "ScanCodeInfo")
-    data: dict[str, Any] = _pick(scan, (("ScanType", "scan_type"), ("ScanResult", "scan_result")))
-    pictures = _branch(message, "SendPicsInfo")
+    scan = branch(message, "ScanCodeInfo")
+    data: dict[str, Any] = pick(scan, (("ScanType", "scan_type"), ("ScanResult", "scan_result")))
+    pictures = branch(message, "SendPicsInfo")
     if pictures:
-        items = each(_branch(pictures, "PicList").get("item"))
-        data["pictures"] = [_leaf(item, "PicMd5Sum") for item in items if isinstance(item, dict)]
-    place = _branch(message, "SendLocationInfo")
+        items = each(branch(pictures, "PicList").get("item"))
+        data["pictures"] = [leaf(item, "PicMd5Sum") for item in items if isinstance(item, dict)]
+    place = branch(message, "SendLocationInfo")
     return data | _place(place, "Location_X", "Location_Y") if place else data
 
 
@@ -210,8 +193,8 @@ def _subscriptions(message: Node) -> list[dict[str, str]]:
     """One dict for each template that a person allowed, refused or was sent. A single one is not a list in XML."""
     found: list[dict[str, str]] = []
     for tag in _SUBSCRIPTION_TAGS:
-        entries = each(_branch(message, tag).get("List"))
-        found += [_pick(entry, _SUBSCRIPTION_FIELDS) for entry in entries if isinstance(entry, dict)]
+        entries = each(branch(message, tag).get("List"))
+        found += [pick(entry, _SUBSCRIPTION_FIELDS) for entry in entries if isinstance(entry, dict)]
     return found
 
 
@@ -224,56 +207,14 @@ def _event_key(message: Node, sender: str, raw_event: str, raw_key: str, data: d
     names = ("msg_id", "template_id", "subscribe_status")
     sent = [" ".join(filter(None, (str(item.get(name, "")) for name in names))) for item in data.get("items", [])]
     sent = sent or [str(data.get("msg_id", ""))]
-    facts = (sender, _leaf(message, "CreateTime"), raw_event, raw_key, _leaf(message, "Ticket"), *sent)
+    facts = (sender, leaf(message, "CreateTime"), raw_event, raw_key, leaf(message, "Ticket"), *sent)
     return "event:" + hashlib.sha256("\0".join(facts).encode()).hexdigest()[:40]
 
 
 def _place(node: Node, latitude: str, longitude: str) -> dict[str, str]:
     """A place of the platform with its coordinates in degrees, as decimal text."""
     return {
-        "latitude": _decimal(node, latitude, 90),
-        "longitude": _decimal(node, longitude, 180),
-        **_pick(node, _PLACE),
+        "latitude": decimal(node, latitude, 90),
+        "longitude": decimal(node, longitude, 180),
+        **pick(node, _PLACE),
     }
-
-
-def _pick(node: Node, names: Names) -> dict[str, str]:
-    return {name: text for tag, name in names if (text := _leaf(node, tag))}
-
-
-def _leaf(node: Node, tag: str) -> str:
-    value = node.get(tag, "")
-    if not isinstance(value, str):
-        raise Unusable(f"{tag} is not a text")
-    return value
-
-
-def _required(node: Node, tag: str) -> str:
-    if tag not in node:
-        raise Unusable(f"{tag} is missing")
-    return _leaf(node, tag)
-
-
-def _branch(node: Node, tag: str) -> Node:
-    value = node.get(tag, "")
-    if isinstance(value, dict):
-        return value
-    if isinstance(value, str) and not value.strip():
-        return {}
-    raise Unusable(f"{tag} is not a branch")
-
-
-def _integer(node: Node, tag: str, highest: int) -> int:
-    """A whole number of ASCII digits from 1 to ``highest``."""
-    text = _leaf(node, tag)
-    if not _INTEGER.fullmatch(text) or not 1 <= int(text) <= highest:
-        raise Unusable(f"{tag} is not a number in range")
-    return int(text)
-
-
-def _decimal(node: Node, tag: str, limit: int = 10**7) -> str:
-    """A decimal number from -``limit`` to ``limit``, kept as the text it is."""
-    text = _leaf(node, tag)
-    if not _DECIMAL.fullmatch(text) or abs(Decimal(text)) > limit:
-        raise Unusable(f"{tag} is not a number in range")
-    return text

@@ -1,0 +1,25 @@
+"""WeCom's part of putting a process together: keys, accounts, gateways."""
+
+from bot.kit.context import Shop
+from bot.runtime import wecom_reception
+from bot.runtime.accounts import WeComAccount
+from bot.runtime.channels.wecom import AppKeys, inbox_of
+from bot.runtime.dispatch import Account
+from bot.runtime.settings import Settings
+from handlers.staff import STAFF
+
+
+def keys(name: str, account: WeComAccount) -> AppKeys:
+    """The callback keys of one application."""
+    given = (account.encoding_aes_key, account.previous_encoding_aes_key)
+    return AppKeys(name, account.corp_id, account.token.reveal(),
+                   tuple(key.reveal() for key in given if key is not None))
+
+
+def accounts(settings: Settings) -> dict[str, Account]:
+    """What the dispatcher is told of every application, by its name in the inbox."""
+    return {
+        inbox_of(name): Account(inbox_of(name), one.corp_id, Shop(settings.shop.name, settings.public_url, one.corp_id),
+                                wecom_reception, STAFF)
+        for name, one in settings.wecom.items()
+    }

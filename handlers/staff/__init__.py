@@ -1,0 +1,9 @@
+"""What comes from WeCom: customers who add or leave an employee, and employees who write to the application."""
+
+from bot.kit.router import Router
+from handlers.staff import words
+
+STAFF = Router("staff")
+STAFF.include(
+    words.router,  # last: it answers whatever employees write
+)
