@@ -90,3 +90,13 @@ class InState:
         if ctx.place.state != str(self.state) or ctx.message.kind != "text":
             return False
         return not (ctx.typed_exactly and ctx.intent not in {"", "yes", "no"})
+
+
+@dataclass(frozen=True, slots=True)
+class PictureAt:
+    """A picture came while the dialogue stands at ``state``."""
+
+    state: State
+
+    def matches(self, ctx: Context) -> bool:
+        return ctx.message.kind == "image" and ctx.place.state == str(self.state)

@@ -45,6 +45,8 @@ from domain.audit.rules import SealKey
 from domain.commissions import plans
 from domain.commissions import service as commissions
 from domain.commissions.plans import Plan
+from domain.feedback import rules as feedback
+from domain.feedback.rules import FeedbackRules
 from domain.insight import rules as insight
 from domain.journeys.library import Library
 from domain.materials.kits import Kits
@@ -169,6 +171,7 @@ def build(
         **rewards.tools(settings),
         insight.Segmentation: segments, Library: library, **_leaving(settings),
         OccasionRules: _rules(voice, "occasions.toml", calendar.load),
+        FeedbackRules: _rules(voice, "feedback.toml", feedback.load),
         Studio: studio, Photos: Photos(), Certificates: certificates or shop_certificates(),
         Policy: load_policy(ASSETS / "notices.toml"),
         Catalogue: cards.load(settings, voice), Budgets: Budgets.load((ASSETS / "budgets.toml").read_text("utf-8")),

@@ -69,6 +69,8 @@ _KINDS = (
                                              "fewer": "bool"}, fact=True),
     EventKind("membership.ended", "a paid membership was taken by a refund or an operator (why: refunded, revoked)",
               {"card": "text", "title": "text", "why": "text"}, fact=True),
+    EventKind("feedback.adopted", "the shop does what somebody suggested (outcome: what came of it); once for each"
+              " feedback", {"number": "int", "about": "text", "outcome": "text"}),
     EventKind("tag.added", "a tag was put on somebody, by the rules, a journey or by hand", {"tag": "text"}, fact=True),
     EventKind("tag.removed", "a tag was taken off somebody", {"tag": "text"}, fact=True),
     EventKind("segment.changed", "somebody moved from one segment (was) to another",

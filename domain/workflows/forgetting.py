@@ -68,6 +68,9 @@ _OWN: tuple[tuple[str, str], ...] = (
     ("insight_stale", "delete from insight_stale where person_id = any (:ids)"),
     ("notice_preference", "delete from notice_preference where person_id = any (:ids)"),
     ("invitation", "update invitation set words = '…' where person_id = any (:ids) and words <> ''"),
+    ("feedback", """
+        update feedback set words = '…', photos = '[]', outcome = '', answer = ''
+         where person_id = any (:ids) and (words <> '…' or photos <> '[]')"""),
     ("fulfilment", "update fulfilment set note = '' where person_id = any (:ids) and note <> ''"),
     ("risk_step", """
         update risk_step s set words = '' from risk_case k

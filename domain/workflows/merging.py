@@ -3,6 +3,7 @@
 from domain.commissions import service as commissions
 from domain.draws import service as draws
 from domain.experiments import service as experiments
+from domain.feedback import service as feedback
 from domain.fulfilment import service as fulfilment
 from domain.inbox import service as inbox
 from domain.insight import service as insight
@@ -37,6 +38,7 @@ MOVERS: tuple[Mover, ...] = (
     draws.move,
     mall.move,
     fulfilment.move,
+    feedback.move,
     inbox.move,
     notices.move,
     materials.move,

@@ -4,6 +4,7 @@ from bot.kit.router import Router
 from handlers.chat import (
     draws,
     fallback,
+    feedback,
     leaving,
     mall,
     membership,
@@ -26,6 +27,8 @@ TREE.include(
     arrivals.router,
     subscriptions.router,
     withdrawals.router,  # early: an answer about a name must not be taken for a word that happens to stand in it
+    risk.router,  # so are these: 佣金 in an appeal or in feedback asks for no balance
+    feedback.router,
     posters.router,
     wallet.router,
     why.router,
@@ -37,7 +40,6 @@ TREE.include(
     membership.router,
     draws.router,
     mall.router,
-    risk.router,
     roles.router,
     notices.router,
     fallback.router,

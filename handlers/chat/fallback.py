@@ -14,7 +14,6 @@ NOT_OPEN = (
     "tasks.show",
     "materials.show",
     "vote.show",
-    "feedback",
     "human",
 )
 """Words that are understood, but whose service this shop has not opened."""

@@ -11,6 +11,7 @@ from sqlalchemy.orm import sessionmaker
 from bot.runtime.bootstrap import ASSETS
 from domain.audit import service as audit
 from domain.audit.rules import SealKey
+from domain.feedback.rules import FeedbackRules
 from domain.points.rules import CheckInRule, Life, PointRules
 from domain.shared.clock import FixedClock
 from domain.shared.wording import Wording
@@ -31,7 +32,7 @@ class Office:
     clock: FixedClock
     tools: dict[type, Any] = field(default_factory=lambda: {
         SealKey: SealKey(b"k" * 32), Pseudonyms: Pseudonyms(b"p" * 32), Wording: WORDING,
-        PointRules: PointRules(Life(), CheckInRule())})
+        PointRules: PointRules(Life(), CheckInRule()), FeedbackRules: FeedbackRules()})
     rings: list[frozenset[str]] = field(default_factory=list)
     keys: dict[str, str] = field(default_factory=dict)
 

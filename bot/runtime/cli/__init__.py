@@ -43,6 +43,7 @@ _COMMANDS = {
     "month": "months:month",
     "membership": "memberships:membership",
     "draw": "draws:draw",
+    "feedback": "feedback:feedback",
     "mall": "mall:mall",
     "fulfilment": "mall:fulfilment",
     "service": "service_acts:service",
