@@ -4,7 +4,9 @@ A peer of the service, not a part of it: it has its own crypto and XML, imports 
 talks to it only through HTTP, so each side checks the other. It is strict: what WeChat would refuse, it refuses,
 with WeChat's own numbers. For demos and tests only; the composition root mounts it when HUITOU_DEMO=1:
 
-    app.register_blueprint(bot.simulator.blueprint(SimConfig(...)))      # at /sim; api_base = <base>/sim/weixin
+    app.register_blueprint(bot.simulator.blueprint(SimConfig(...)))      # at /sim
+
+``api_base`` is <base>/sim/weixin for an Official Account and <base>/sim/wecom for a corp.
 
 The page's own API is described in ``bot.simulator.pages``.
 """
@@ -15,15 +17,16 @@ from flask import Blueprint, Response, jsonify, request
 from werkzeug.exceptions import HTTPException
 
 from bot.simulator import texts
-from bot.simulator.config import SimAccount, SimConfig, SimMerchant, SimPerson, SimTemplate
+from bot.simulator.config import SimAccount, SimConfig, SimCorp, SimMerchant, SimPerson, SimStaff, SimTemplate
 from bot.simulator.errors import SimError
 from bot.simulator.pages import PARTS
 from bot.simulator.peer import Peer
-from bot.simulator.people import openid_for
+from bot.simulator.people import openid_for, unionid_for
 from bot.simulator.store import Store
 from bot.simulator.weixin import door
 
-__all__ = ["SimAccount", "SimConfig", "SimMerchant", "SimPerson", "SimTemplate", "blueprint", "openid_for"]
+__all__ = ["SimAccount", "SimConfig", "SimCorp", "SimMerchant", "SimPerson", "SimStaff", "SimTemplate", "blueprint",
+           "openid_for", "unionid_for"]
 
 _ASSETS = Path(__file__).resolve().parents[2] / "assets"
 _MAX_BODY = 6 * 1024 * 1024

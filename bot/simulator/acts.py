@@ -15,6 +15,7 @@ from bot.simulator import deliveries, people, pictures, texts
 from bot.simulator.errors import SimError
 from bot.simulator.peer import Peer
 from bot.simulator.store import Row, row
+from bot.simulator.wecom import acts as wecom
 from bot.simulator.weixin import menus
 from bot.simulator.wire import Fields
 
@@ -142,9 +143,12 @@ def read_code(peer: Peer, image_id: str | None, url: str | None) -> str | None:
 
 
 def scan(peer: Peer, openid: str, content: str | None) -> dict[str, Any]:
-    """A code held before the camera. ``result``: subscribe, scan, expired, url or none; ``message`` for people."""
+    """A code held before the camera. ``result``: subscribe, scan, contact (a member of staff is added), expired, url
+    or none; ``message`` for people."""
     if content is None:
         return {"result": "none", "message": texts.CODE_NONE}
+    if (added := wecom.scan(peer, openid, content)) is not None:
+        return added
     with peer.store.begin() as connection:
         person = people.get(connection, openid)
         ticket = row(connection, "select * from sim.tickets where url = :url", url=content)

@@ -57,7 +57,7 @@ def call_back(peer: Peer, delivery: Row, number: int) -> tuple[Attempt, PassiveR
         query |= {"encrypt_type": "aes", "msg_signature": signature(account.token, stamp, nonce, sealed)}
     attempt = Attempt(number, real.isoformat(), f"{peer.config.service_url()}/wechat/{account.account}",
                       outer=outer, signed={"token": "••••••", **query})
-    body = _exchange(attempt, "POST", outer.encode(), {"Content-Type": "text/xml"}, query, peer.config.callback_timeout)
+    body = exchange(attempt, "POST", outer.encode(), {"Content-Type": "text/xml"}, query, peer.config.callback_timeout)
     reply = None
     if body is not None:
         try:
@@ -74,7 +74,7 @@ def verify(peer: Peer, account: SimAccount) -> Attempt:
     echo = str(secrets.randbelow(10**19))
     query = {"signature": signature(account.token, stamp, nonce), "timestamp": stamp, "nonce": nonce, "echostr": echo}
     attempt = Attempt(1, real.isoformat(), f"{peer.config.service_url()}/wechat/{account.account}", signed=query)
-    body = _exchange(attempt, "GET", None, {}, query, peer.config.callback_timeout)
+    body = exchange(attempt, "GET", None, {}, query, peer.config.callback_timeout)
     if body == echo.encode() and attempt.status == 200:
         attempt.verdict = SILENT
     elif body is not None:
@@ -88,7 +88,7 @@ def _envelope(account: SimAccount, plain: str, sealed: str) -> str:
     return plain.replace("</xml>", f"<Encrypt><![CDATA[{sealed}]]></Encrypt></xml>")
 
 
-def _exchange(attempt: Attempt, method: str, body: bytes | None, headers: dict[str, str],
+def exchange(attempt: Attempt, method: str, body: bytes | None, headers: dict[str, str],
               query: dict[str, str] | None, patience: float) -> bytes | None:
     """The body of an answer that came in time, else None with the reason in ``attempt``."""
     began = time.monotonic()
@@ -163,7 +163,7 @@ def post_event(peer: Peer, delivery: Row, number: int) -> Attempt:
     headers = webhook_headers(peer.config.webhook_secret, delivery["event_id"], int(real.timestamp()), body)
     url = f"{peer.config.service_url()}/api/v1/events/{peer.config.webhook_source}"
     attempt = Attempt(number, real.isoformat(), url, outer=delivery["body"], signed=headers)
-    answer = _exchange(attempt, "POST", body, headers, None, peer.config.callback_timeout)
+    answer = exchange(attempt, "POST", body, headers, None, peer.config.callback_timeout)
     if answer is None:
         return attempt
     if 200 <= attempt.status < 300:

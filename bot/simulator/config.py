@@ -63,6 +63,38 @@ class SimMerchant:
 
 
 @dataclass(frozen=True, slots=True)
+class SimStaff:
+    """A member of a corp who may have customers as contacts. ``userid`` is lower case, as WeCom's answers are."""
+
+    userid: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class SimCorp:
+    """One application of a WeCom corp as both sides know it. ``account`` is the last part of its callback path.
+
+    ``customers``: the application is on the list of those that may use the customers' APIs, else they say 48002.
+    ``monthly``: mass messages that a customer may get in a calendar month, 0 for as many as it has days.
+    """
+
+    account: str
+    corp_id: str
+    agent_id: int
+    secret: str = field(repr=False)
+    token: str = field(repr=False)
+    encoding_aes_key: str = field(repr=False)
+    name: str
+    staff: tuple[SimStaff, ...] = (SimStaff("xiaozhushou", texts.STAFF_NAME),)
+    customers: bool = True
+    monthly: int = 0
+
+    def member(self, userid: str) -> SimStaff | None:
+        """The member of this userid; its letters may be written large or small."""
+        return next((one for one in self.staff if one.userid == userid.lower()), None)
+
+
+@dataclass(frozen=True, slots=True)
 class SimTemplate:
     """A template of the account: its fields, key -> label. ``offered``: people may allow it on the sheet."""
 
@@ -90,6 +122,7 @@ class SimConfig:
     ``products`` gives the shelf: dicts with sku, title, category, price_fen and, if there is one, image_url.
     ``benefits`` gives a customer's membership benefits by (app_id, openid), as the API of a person says them.
     ``templates``: what the account has added for template messages and subscription notices.
+    ``corps``: the WeCom side; with one, accounts and corps are bound to one open platform, so people have a unionid.
     ``quotas`` replaces daily limits by API path, e.g. {"message/custom/send": 10}.
     ``callback_timeout`` is the platform's patience with one try, in seconds; tries start that far apart.
     """
@@ -107,6 +140,7 @@ class SimConfig:
     people: tuple[SimPerson, ...] = (
         SimPerson(texts.PERSON_LI), SimPerson(texts.PERSON_WANG), SimPerson(texts.PERSON_NEW, follows=False))
     merchants: tuple[SimMerchant, ...] = ()
+    corps: tuple[SimCorp, ...] = ()
     templates: tuple[SimTemplate, ...] = ()
     quotas: Mapping[str, int] = field(default_factory=dict)
     callback_timeout: float = 5.0
@@ -117,6 +151,8 @@ class SimConfig:
             raise ValueError("the simulator needs at least one account")
         if len({account.app_id for account in self.accounts}) != len(self.accounts):
             raise ValueError("two accounts share an app_id")
+        if len({corp.account for corp in self.corps}) != len(self.corps):
+            raise ValueError("two corps share an account name")
 
     def service_url(self) -> str:
         """The service's base URL at this moment, without trailing slash."""
@@ -131,3 +167,10 @@ class SimConfig:
 
     def by_name(self, account: str) -> SimAccount | None:
         return next((one for one in self.accounts if one.account == account), None)
+
+    def corp(self, account: str) -> SimCorp | None:
+        return next((one for one in self.corps if one.account == account), None)
+
+    def corp_of(self, corp_id: object) -> list[SimCorp]:
+        """The applications of a corp."""
+        return [one for one in self.corps if one.corp_id == corp_id]

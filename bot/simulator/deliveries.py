@@ -14,8 +14,10 @@ from typing import Any
 from sqlalchemy import Connection
 
 from bot.simulator import callbacks, faults, people, pictures, texts
+from bot.simulator.config import SimCorp
 from bot.simulator.peer import Peer
 from bot.simulator.store import Row, dump, row, rows, run
+from bot.simulator.wecom import callbacks as wecom
 from bot.simulator.wire import Fields, PassiveReply, to_xml
 
 TRIES = 3
@@ -58,6 +60,11 @@ def queue_again(peer: Peer, connection: Connection, person: Row, delivery: Row) 
     """The same order event once more, byte for byte."""
     return _insert(peer, connection, person, "order", delivery["label"], delivery["body"],
                    order_id=delivery["order_id"], event_id=delivery["event_id"])
+
+
+def queue_corp_event(peer: Peer, connection: Connection, corp: SimCorp, openid: str, label: str, body: str) -> int:
+    """An event of a corp about a person, already complete. Returns the delivery's id."""
+    return _insert(peer, connection, {"openid": openid, "account": corp.account}, "corp", label, body)
 
 
 def _head(peer: Peer, person: Row, kind: str) -> Fields:
@@ -141,9 +148,13 @@ def _deliver(peer: Peer, delivery_id: int) -> None:
 def _try(peer: Peer, delivery: Row) -> tuple[callbacks.Attempt, PassiveReply | None]:
     if delivery["kind"] == "order":
         return callbacks.post_event(peer, delivery, delivery["tries"]), None
-    attempt, reply = callbacks.call_back(peer, delivery, delivery["tries"])
+    reply, switch = None, faults.CALLBACK
+    if delivery["kind"] == "corp":
+        attempt, switch = wecom.call_back(peer, delivery, delivery["tries"]), faults.WECOM_CALLBACK
+    else:
+        attempt, reply = callbacks.call_back(peer, delivery, delivery["tries"])
     with peer.store.begin() as connection:
-        dropped = faults.take(connection, faults.CALLBACK) is not None
+        dropped = faults.take(connection, switch) is not None
     if dropped:
         attempt.verdict, attempt.note, reply = callbacks.RETRY, texts.ANSWER_DROPPED, None
     return attempt, reply

@@ -18,6 +18,9 @@ CALLBACK_FAULTS = ("drop",)
 PAY = "pay/"
 PAY_FAULTS = ("slow", "lost", "500", "500_after", "429", "not_enough", "unsigned")
 NOTICE, NOTICE_FAULTS = "pay/notify", ("never", "late", "five", "wrong_amount", "probe")
+WECOM, WECOM_CALLBACK, EVERY_WECOM = "wecom/", "wecom/callback", "wecom/*"
+WECOM_FAULTS = ("slow", *HTTP_FAULTS, "html", "lost", "-1", "40001", "40014", "42001", "45009", "45033", "48002",
+                "60020", "41050", "41051", "41096", "84061")
 MAX_SECONDS = 60.0
 MAX_NEXT = 1000
 
@@ -37,7 +40,7 @@ class Fault:
 def switch_on(connection: Connection, apis: list[str], api: Any, kind: Any, seconds: Any, times: Any) -> int:
     """Store a fault for one of ``apis``, every API (*) or our own callbacks. Returns its id; raises SimError 422."""
     known = _known(api)
-    if kind not in known or api not in (CALLBACK, NOTICE, EVERY_API, *apis):
+    if kind not in known or api not in (CALLBACK, NOTICE, EVERY_API, WECOM_CALLBACK, EVERY_WECOM, *apis):
         raise SimError(422, texts.BAD_FAULT)
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= MAX_SECONDS:
         raise SimError(422, texts.BAD_SECONDS)
@@ -51,8 +54,10 @@ def switch_on(connection: Connection, apis: list[str], api: Any, kind: Any, seco
 
 def _known(api: Any) -> tuple[str, ...]:
     """What can go wrong there."""
-    if api == CALLBACK:
+    if api in (CALLBACK, WECOM_CALLBACK):
         return CALLBACK_FAULTS
+    if isinstance(api, str) and api.startswith(WECOM):
+        return WECOM_FAULTS
     if api == NOTICE:
         return NOTICE_FAULTS
     return PAY_FAULTS if isinstance(api, str) and api.startswith(PAY) else API_FAULTS
@@ -71,7 +76,8 @@ def take(connection: Connection, api: str) -> Fault | None:
     """The oldest fault that hits this call, counted down; None if all is well."""
     found = row(connection, """
         select id, fault, seconds, remaining from sim.faults
-        where api = :api or (api = '*' and :api <> 'callback' and :api not like 'pay/%')
+        where api = :api or (api = '*' and :api <> 'callback' and :api not like 'pay/%' and :api not like 'wecom/%')
+           or (api = 'wecom/*' and :api like 'wecom/%' and :api <> 'wecom/callback')
         order by id limit 1 for update""", api=api)
     if found is None:
         return None

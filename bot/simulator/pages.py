@@ -5,14 +5,14 @@ with 404 (no such thing), 409 (not possible now), 415 or 422 (bad input).
 
   GET  /                       the page
   GET  /clock                  {now} · POST /clock {advance_seconds}: move business time, 0 s to ten years
-  GET  /api/state              {shop, accounts, merchants, people, menus, now, apis, faults}
-  GET  /api/feed?after=<id>    {bubbles, transfers, last, now, people, menu_versions}: what is new on all phones
+  GET  /api/state              {shop, accounts, corps, merchants, people, menus, now, apis, faults}
+  GET  /api/feed?after=<id>    {bubbles, transfers, contacts, last, now, people, menu_versions}: news of all phones
   GET  /api/products           {products}: the shelf
   POST /api/people             {name, account?} → the person, a follower of nobody; the mall tells the name
   POST /api/say                {openid, text}
   POST /api/reply-menu         {openid, bubble_id, item_id}: tap a choice inside a message
   POST /api/menu-tap           {openid, key | index, image_id? | url?, latitude?, longitude?, label?}
-  POST /api/scan               {openid, image_id | url} → {result: subscribe|scan|expired|url|none, message}
+  POST /api/scan               {openid, image_id | url} → {result: subscribe|scan|contact|expired|url|none, message}
   POST /api/scan-file          multipart openid, image: scan a picture from outside
   POST /api/follow, /unfollow  {openid}
   POST /api/location           {openid, latitude, longitude, label?}
@@ -25,6 +25,7 @@ with 404 (no such thing), 409 (not possible now), 415 or 422 (bad input).
   GET  /api/faults             {faults} · POST {api, fault, seconds?, next?} or {off: id | "all"};
                                ``seconds`` (0 to 60) is the delay of the fault "slow" and of no other; every fault
                                lasts until it is switched off or has hit ``next`` calls
+  GET  /api/wecom, POST /api/wecom/...: see ``wecom.pages``
   GET  /api/subscribe?openid=, POST /api/subscribe, /api/unsubscribe: see ``subscribe_pages``
   POST /api/verify             {account?} → {ok, message}: the handshake with echostr
   GET  /api/inspector?openid=&before=   {entries}
@@ -43,6 +44,9 @@ from bot.simulator.pay.pages import add_pay, sweep, transfers
 from bot.simulator.peer import Peer
 from bot.simulator.seed import ensure_people
 from bot.simulator.subscribe_pages import add_subscribing
+from bot.simulator.wecom import contacts
+from bot.simulator.wecom.door import APIS as WECOM_APIS
+from bot.simulator.wecom.pages import add_wecom
 from bot.simulator.weixin import menus
 from bot.simulator.weixin.door import ENDPOINTS
 
@@ -89,6 +93,9 @@ def add_feed(bp: Blueprint, peer: Peer) -> None:
                 now=peer.now().isoformat(), menus=menu, apis=sorted(ENDPOINTS),
                 accounts=[{"account": one.account, "name": one.name, "mode": one.mode}
                           for one in peer.config.accounts],
+                corps=[{"account": one.account, "name": one.name,
+                        "staff": [{"userid": member.userid, "name": member.name} for member in one.staff]}
+                       for one in peer.config.corps],
                 people=people.overview(connection, peer.now(), peer.real_now()), faults=faults.active(connection))
 
     @bp.get("/api/feed")
@@ -100,7 +107,7 @@ def add_feed(bp: Blueprint, peer: Peer) -> None:
         with peer.store.begin() as connection:
             bubbles = people.bubbles_after(connection, int(after))
             answer = {
-                "transfers": transfers(connection), "bubbles": bubbles,
+                "transfers": transfers(connection), "bubbles": bubbles, "contacts": contacts.of_phones(connection),
                 "last": bubbles[-1]["id"] if bubbles else int(after),
                 "now": peer.now().isoformat(), "people": people.overview(connection, peer.now(), peer.real_now()),
                 "menu_versions": [(menus.current(connection, one.account) or {}).get("version", 0)
@@ -145,7 +152,7 @@ def add_tools(bp: Blueprint, peer: Peer) -> None:
             if fields.raw("off") is not None:
                 faults.switch_off(connection, None if fields.raw("off") == "all" else fields.whole("off"))
             else:
-                faults.switch_on(connection, [*ENDPOINTS, *APIS], fields.raw("api", faults.EVERY_API),
+                faults.switch_on(connection, [*ENDPOINTS, *APIS, *WECOM_APIS], fields.raw("api", faults.EVERY_API),
                                  fields.raw("fault"), fields.raw("seconds", 0), fields.raw("next"))
             return jsonify(faults=faults.active(connection))
 
@@ -300,5 +307,5 @@ def add_shop(bp: Blueprint, peer: Peer) -> None:
         return jsonify(shop.replay_backwards(peer, order_id))
 
 
-PARTS = (add_page, add_feed, add_tools, add_people, add_talk, add_shop, add_pay, add_subscribing)
+PARTS = (add_page, add_feed, add_tools, add_people, add_talk, add_shop, add_pay, add_subscribing, add_wecom)
 """Everything below /sim except the Official Account's API."""

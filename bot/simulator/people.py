@@ -27,6 +27,11 @@ def openid_for(app_id: str, name: str) -> str:
     return "o" + base64.urlsafe_b64encode(digest).decode()[:27]
 
 
+def unionid_for(openid: str) -> str:
+    """The unionid of this phone, under every account that is bound to the same open platform: 28 characters."""
+    return "oU" + base64.urlsafe_b64encode(hashlib.sha256(f"union\n{openid}".encode()).digest()).decode()[:26]
+
+
 def add(connection: Connection, *, account: str, app_id: str, name: str, now: datetime) -> Row:
     """A new person who follows nobody yet. Raises SimError."""
     name = name.strip()
@@ -110,13 +115,15 @@ def set_typing(connection: Connection, openid: str, until: datetime | None) -> N
     run(connection, "update sim.people set typing_until = :until where openid = :openid", openid=openid, until=until)
 
 
-def say(connection: Connection, openid: str, side: str, kind: str, body: dict[str, Any], now: datetime) -> int:
-    """A bubble on the phone; returns its id. ``side``: person, account or system."""
+def say(connection: Connection, openid: str, side: str, kind: str, body: dict[str, Any], now: datetime, *,
+        chat: str = "") -> int:
+    """A bubble on the phone; returns its id. ``side``: person, account, staff or system. ``chat``: '' is the account's,
+    <corp>:<userid> that with a member of staff."""
     lock_feed(connection)
     made = row(connection, """
-        insert into sim.bubbles (openid, side, kind, body, at)
-        values (:openid, :side, :kind, cast(:body as jsonb), :now) returning id""",
-        openid=openid, side=side, kind=kind, body=dump(body), now=now)
+        insert into sim.bubbles (openid, chat, side, kind, body, at)
+        values (:openid, :chat, :side, :kind, cast(:body as jsonb), :now) returning id""",
+        openid=openid, chat=chat, side=side, kind=kind, body=dump(body), now=now)
     return int(made["id"]) if made else 0
 
 
@@ -132,7 +139,7 @@ def overview(connection: Connection, now: datetime, real_now: datetime) -> list[
     found = rows(connection, """
         select p.openid, p.account, p.name, p.following, coalesce(p.typing_until > :real_now, false) as typing,
             (select count(*) from sim.deliveries d
-              where d.openid = p.openid and d.state = 'sending' and d.kind <> 'order') as in_flight,
+              where d.openid = p.openid and d.state = 'sending' and d.kind not in ('order', 'corp')) as in_flight,
             (select count(*) from sim.orders o where o.openid = p.openid) as orders
         from sim.people p order by p.position""", real_now=real_now)
     windows = rows(connection, "select openid, kind, left_count, until from sim.rights where until > :now", now=now)

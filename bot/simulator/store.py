@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, text
 
 from bot.simulator.pay import tables as pay
+from bot.simulator.wecom import tables as wecom
 
 Row = dict[str, Any]
 
@@ -36,8 +37,8 @@ create table sim.permissions (
     openid text not null references sim.people on delete cascade, template_id text not null,
     left_count int not null check (left_count >= 0), primary key (openid, template_id));
 create table sim.bubbles (
-    id bigserial primary key, openid text not null, side text not null, kind text not null,
-    body jsonb not null, at timestamptz not null);
+    id bigserial primary key, openid text not null, chat text not null default '', side text not null,
+    kind text not null, body jsonb not null, at timestamptz not null);
 create index bubbles_by_person on sim.bubbles (openid, id desc);
 create table sim.media (
     id text primary key, account text not null, mime text not null, content bytea not null,
@@ -74,7 +75,7 @@ create table sim.calls (
     errcode int not null, status int not null, millis int not null, detail jsonb not null,
     started_at timestamptz not null);
 create index calls_by_rid on sim.calls (rid);
-""" + pay.TABLES
+""" + pay.TABLES + wecom.TABLES
 VERSION = hashlib.sha256(_TABLES.encode()).hexdigest()[:16]
 """Names this layout of the tables: another one replaces them."""
 

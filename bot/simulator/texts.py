@@ -8,6 +8,7 @@ SHOP_NAME = "李记有机"
 PERSON_LI = "李姐"
 PERSON_WANG = "小王"
 PERSON_NEW = "新客"
+STAFF_NAME = "小助手"
 
 SERVICE_DOWN = "该公众号提供的服务出现故障，请稍后再试"
 """What WeChat shows the customer when no valid answer came."""
@@ -75,3 +76,16 @@ BAD_TOP_UP = "充值金额需要 0.01 到 1000000 元"
 FUND_COLUMNS = ("记账时间", "微信支付业务单号", "资金流水单号", "业务名称", "业务类型", "收支类型", "收支金额（元）",
                 "账户结余（元）", "资金变更提交申请人", "备注", "业务凭证号")
 FUND_SUMS = ("资金流水总笔数", "收入笔数", "收入金额", "支出笔数", "支出金额")
+
+NO_CORP = "这家店没有接入企业微信"
+NO_STAFF = "没有这位员工"
+ALREADY_FRIENDS = "{name}已经添加过{staff}了"
+NOT_FRIENDS = "{name}还没有添加{staff}"
+NOT_FRIENDS_NOW = "消息已发出，但被对方拒收了"
+ADDED = "你已添加了{staff}，现在可以开始聊天了。"
+ADDED_AGAIN = "你重新添加了{staff}。"
+DELETED = "你已删除联系人{staff}，对方再也不能给你发消息。"
+CODE_OF_STAFF = "已识别，正在添加{staff}"
+NO_TASK = "没有这条群发"
+TASK_OVER = "这条群发已经发送或已被取消"
+NO_TAG = "没有这个标签"

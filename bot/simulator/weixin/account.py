@@ -41,6 +41,7 @@ def user_info(call: Call) -> Answer:
         "country": "", "headimgurl": "", "subscribe_time": int(person["subscribed_at"].timestamp()), "remark": "",
         "groupid": 0, "tagid_list": [], "subscribe_scene": person["subscribe_scene"], "qr_scene": 0,
         "qr_scene_str": person["qr_scene"],
+        **({"unionid": people.unionid_for(openid)} if call.peer.config.corps else {}),
     }
 
 

@@ -149,7 +149,7 @@ def _record(peer: Peer, api: str, rid: str, sent: Any, result: Answer, response:
     openid = str(sent.get("touser", "")) if isinstance(sent, dict) else ""
     detail = {
         "method": request.method, "url": f"/cgi-bin/{api}" + (f"?{urlencode(query, safe='•')}" if query else ""),
-        "request": _short(masked(sent)), "response": _short(received), "client": request.remote_addr or ""}
+        "request": shortened(masked(sent)), "response": shortened(received), "client": request.remote_addr or ""}
     with peer.store.begin() as connection:
         made = row(connection, """
             insert into sim.calls (rid, openid, api, errcode, status, millis, detail, started_at)
@@ -183,7 +183,7 @@ def _mask(secret: str) -> str:
     return "••••" + secret[-4:] if len(secret) >= 16 else "••••"
 
 
-def _short(value: Any) -> Any:
+def shortened(value: Any) -> Any:
     """Long bodies are cut, so that one poster's worth of text cannot fill the inspector."""
     return value if len(json.dumps(value, ensure_ascii=False)) <= _SHOWN else \
         json.dumps(value, ensure_ascii=False)[:_SHOWN] + "…"

@@ -13,7 +13,7 @@ import requests
 from sqlalchemy import create_engine, text
 
 from bot.runtime import embedded
-from tests.integration.simulator.echo import ACCOUNT, Server
+from tests.integration.simulator.echo import ACCOUNT, CORP, Server
 
 _numbers = itertools.count(1)
 
@@ -163,7 +163,7 @@ def hasty(sim_database: str) -> Iterator[Client]:
 def calm(postgres: embedded.Server) -> Iterator[Client]:
     """One simulator for all tests that are only refused: nothing they do leaves a trace."""
     with new_database(postgres) as url:
-        server = Server(url)
+        server = Server(url, corps=(CORP,))
         client = Client(server)
         yield client
         client.http.close()

@@ -15,15 +15,21 @@ from typing import Any
 import xmltodict
 from flask import Flask, Response, request
 from wechatpy.crypto import WeChatCrypto
+from wechatpy.enterprise.crypto import WeChatCrypto as WeComCrypto
 from wechatpy.utils import check_signature
 from werkzeug.serving import make_server
 
-from bot.simulator import SimAccount, SimConfig, SimPerson, blueprint
+from bot.simulator import SimAccount, SimConfig, SimCorp, SimPerson, SimStaff, blueprint
 
 ACCOUNT = SimAccount(
     account="main", app_id="wx2c2769f8efd9abc2", app_secret="4f1d2c3b5a69788796a5b4c3d2e1f001",
     token="spamtest", encoding_aes_key="abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG",
     original_id="gh_7f083739789a", name="李记有机")
+CORP = SimCorp(
+    account="main", corp_id="ww0test000corp0001", agent_id=1000002, token="wecomtest",
+    secret="n6Z2JQ2o9c1qN0wcXb3tqQd1l8fUPy5Tq4d9gVb8cYk",
+    encoding_aes_key="0123456789abcdefghijklmnopqrstuvwxyzABCDEFG", name="李记有机",
+    staff=(SimStaff("xiaozhushou", "小助手"), SimStaff("xiaomei", "小美")), monthly=3)
 WEBHOOK_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 PRODUCTS = [
     {"sku": "RICE-5KG", "title": "五常有机稻花香大米 5kg", "category": "fmcg", "price_fen": 9_900},
@@ -66,6 +72,9 @@ class Echo:
     handshake: str = ""
     payments: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
     payment_status: int = 200
+    contacts: list[dict[str, Any]] = field(default_factory=list)
+    """Events of the corp, deciphered; with what came around them under ``_outer`` and ``_query``."""
+    contact_answer: Callable[[dict[str, Any]], Response | str] | None = None
     _guard: threading.Lock = field(default_factory=threading.Lock)
 
     def seal(self, plain: str) -> str:
@@ -103,6 +112,28 @@ class Echo:
         return plain if self.account.mode == "plain" else self.seal(plain)
 
 
+def add_corp(app: Flask, echo: Echo) -> None:
+    """The corp's callback address, built on wechatpy's enterprise crypto."""
+    def crypto() -> Any:
+        return WeComCrypto(CORP.token, CORP.encoding_aes_key, CORP.corp_id)
+
+    @app.get("/wecom/<account>")
+    def wecom_handshake(account: str) -> str:
+        query = request.args
+        plain: str = crypto().check_signature(
+            query["msg_signature"], query["timestamp"], query["nonce"], query["echostr"])
+        return echo.handshake or plain
+
+    @app.post("/wecom/<account>")
+    def wecom(account: str) -> Response | str:
+        query, body = request.args, request.get_data()
+        plain = crypto().decrypt_message(body, query["msg_signature"], query["timestamp"], query["nonce"])
+        told = dict(xmltodict.parse(plain)["xml"])
+        with echo._guard:
+            echo.contacts.append({**told, "_outer": dict(xmltodict.parse(body)["xml"]), "_query": query.to_dict()})
+        return echo.contact_answer(told) if echo.contact_answer else ""
+
+
 def verify_webhook(secret: str, headers: Any, body: bytes) -> bool:
     """Standard Webhooks, from the published recipe."""
     signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
@@ -135,6 +166,8 @@ def make_app(echo: Echo, config: SimConfig) -> Flask:
             event = request.get_json()
             (echo.names if event["type"] == "customer.upserted" else echo.events).append(event)
         return Response('{"accepted":1,"duplicate":0}', status=echo.event_status)
+
+    add_corp(app, echo)
 
     @app.post("/pay/<account>/notify")
     def paid(account: str) -> Response:
