@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from bot.runtime import bootstrap, demo_team, journeys
 from bot.runtime.pem import demo_pairs, make_demo_pairs, public_pem
 from bot.runtime.settings import Settings
-from bot.simulator import SimAccount, SimConfig, SimMerchant, SimTemplate, blueprint, openid_for, texts
+from bot.simulator import SimAccount, SimConfig, SimCorp, SimMerchant, SimTemplate, blueprint, openid_for, texts
 from domain import workflows
 from domain.catalog import queries as catalog
 from domain.commissions import plans
@@ -122,10 +122,18 @@ def sim_config(runtime: bootstrap.Runtime, advance: Callable[[int], datetime]) -
     return SimConfig(
         base_url=f"http://127.0.0.1:{settings.port}", database_url=settings.database_url, accounts=accounts,
         webhook_secret=secret, webhook_source=source, now=runtime.clock.now,
-        merchants=tuple(_merchants(settings)), advance_clock=advance, shop_name=settings.shop.name,
+        merchants=tuple(_merchants(settings)), corps=tuple(_corps(settings)), advance_clock=advance,
+        shop_name=settings.shop.name,
         products=lambda: _shelf(runtime),
         benefits=lambda app_id, openid: _benefits(runtime, app_id, openid), templates=tuple(_templates(runtime)),
     )
+
+
+def _corps(settings: Settings) -> Iterator[SimCorp]:
+    """The WeCom applications that the simulator's corps have, each with one member for customers."""
+    for name, one in settings.wecom.items():
+        yield SimCorp(name, one.corp_id, one.agent_id, one.secret.reveal(), one.token.reveal(),
+                      one.encoding_aes_key.reveal(), settings.shop.name)
 
 
 def _merchants(settings: Settings) -> Iterator[SimMerchant]:

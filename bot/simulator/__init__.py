@@ -6,7 +6,7 @@ with WeChat's own numbers. For demos and tests only; the composition root mounts
 
     app.register_blueprint(bot.simulator.blueprint(SimConfig(...)))      # at /sim
 
-``api_base`` is <base>/sim/weixin for an Official Account and <base>/sim/wecom for a corp.
+``api_base`` is <base>/sim/weixin for an Official Account and <base>/sim/qyapi for a corp.
 
 The page's own API is described in ``bot.simulator.pages``.
 """

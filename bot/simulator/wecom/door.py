@@ -1,6 +1,6 @@
 """The door of WeCom's API: fault switches, method, token, rights, concurrency, body, then the endpoint; all recorded.
 
-Mounted below /sim/wecom, so that ``api_base = <base>/sim/wecom`` reaches it as qyapi.weixin.qq.com.
+Mounted below /sim/qyapi, so that ``api_base = <base>/sim/qyapi`` reaches it as qyapi.weixin.qq.com.
 """
 
 import json

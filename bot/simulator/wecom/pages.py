@@ -10,7 +10,7 @@
   POST /api/wecom/tag         {openid, tag_id, on, ...}: the member turns a tag by hand
   POST /api/wecom/send        {msgid, userid?, corp?}: the member sends a mass message that waits
   POST /api/wecom/verify      {corp?} → {ok, message}: the handshake with an enciphered echostr
-  GET  /wecom/qr/<id>.jpg     a code that leads to a member; any /wecom/cgi-bin/... is the API itself
+  GET  /wecom/qr/<id>.jpg     a code that leads to a member; any /qyapi/cgi-bin/... is the API itself
 """
 
 from typing import Any
@@ -32,7 +32,7 @@ LATEST = 30
 def add_wecom(bp: Blueprint, peer: Peer) -> None:
     """Hang the API, the staff's view and the pictures of codes on the blueprint."""
 
-    @bp.route("/wecom/cgi-bin/<path:api>", methods=["GET", "POST", "PUT", "DELETE"])
+    @bp.route("/qyapi/cgi-bin/<path:api>", methods=["GET", "POST", "PUT", "DELETE"])
     def wecom_api(api: str) -> Response:
         return door.answer(peer, api)
 

@@ -35,7 +35,7 @@ class Corp(Client):
         params = {**({} if api == "gettoken" else {"access_token": self.key() if token is None else token}),
                   **(query or {})}
         how = method or ("GET" if data is None and files is None else "POST")
-        return self.http.request(how, f"{self.server.url}/sim/wecom/cgi-bin/{api}", params=params, data=data,
+        return self.http.request(how, f"{self.server.url}/sim/qyapi/cgi-bin/{api}", params=params, data=data,
                                  files=files, timeout=10).json()
 
     def code(self, api: str, body: Any = None, **rest: Any) -> int:
