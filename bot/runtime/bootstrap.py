@@ -26,7 +26,7 @@ from bot.pictures.certificate import Certificates
 from bot.pictures.photos import Photos
 from bot.pictures.studio import Studio
 from bot.runtime import bell as bells
-from bot.runtime import cards, metrics, rewards, understanding, wecom
+from bot.runtime import cards, journeys, metrics, rewards, understanding, wecom
 from bot.runtime.channels.wechat import AccountKeys
 from bot.runtime.channels.wecom import AppKeys
 from bot.runtime.chores import ChoreRunner
@@ -48,7 +48,9 @@ from domain.commissions.plans import Plan
 from domain.feedback import rules as feedback
 from domain.feedback.rules import FeedbackRules
 from domain.insight import rules as insight
+from domain.journeys.checking import Vocabulary
 from domain.journeys.library import Library
+from domain.journeys.ways import Platform
 from domain.materials.kits import Kits
 from domain.notices.rules import Policy
 from domain.people.leaving import Memory
@@ -166,6 +168,7 @@ def build(
     shop = next(iter(shops.values()), Shop(settings.shop.name, settings.public_url, "", styles))
     pepper = settings.key("identity hashes")
     segments = _rules(voice, "segments.toml", insight.load)
+    catalogue, budgets = cards.load(settings, voice), Budgets.load((ASSETS / "budgets.toml").read_text("utf-8"))
     library = Library()
     tools = {
         **rewards.tools(settings),
@@ -174,7 +177,7 @@ def build(
         FeedbackRules: _rules(voice, "feedback.toml", feedback.load),
         Studio: studio, Photos: Photos(), Certificates: certificates or shop_certificates(),
         Policy: load_policy(ASSETS / "notices.toml"),
-        Catalogue: cards.load(settings, voice), Budgets: Budgets.load((ASSETS / "budgets.toml").read_text("utf-8")),
+        Catalogue: catalogue, Budgets: budgets, Platform: Platform(catalogue, budgets, app_ids),
         Vault: Vault(*settings.vault_keys()),
         Wording: Wording.load((ASSETS / "sensitive_words.toml").read_text("utf-8")),
         Links: Links(settings.key("personal links"), settings.public_url, real_time),
@@ -185,6 +188,7 @@ def build(
         JsSdk: JsSdk(partial(_signed, {app_ids[name]: gateway for name, gateway in gateways.items()}),
                      "" if settings.demo else SCRIPT),
         Pseudonyms: Pseudonyms(settings.key("regulator pseudonyms")),
+        Vocabulary: journeys.vocabulary(voice),
     }
     context = ProcessContext(sessions, clock, voice, shop, app_ids, gateways, tools, bell.ring)
     accounts = {name: Account(name, app_ids[name], shops[name]) for name in app_ids} | wecom.accounts(settings)

@@ -63,3 +63,12 @@ def health(session: Session) -> Health:
     waiting, oldest = session.execute(text("select count(distinct person_id), min(marked_at) from insight_stale")).one()
     last = session.scalar(select(Rebuild).order_by(Rebuild.id.desc()).limit(1))
     return Health(waiting, oldest, last.people if last else 0, last.milliseconds if last else 0)
+
+
+def judged_at(session: Session, at: datetime) -> tuple[int, int]:
+    """Of everything that was judged as of this moment (a rebuild does all its pieces as of one): people, and
+    milliseconds of real time."""
+    people, milliseconds = session.execute(
+        select(func.coalesce(func.sum(Rebuild.people), 0), func.coalesce(func.sum(Rebuild.milliseconds), 0))
+        .where(Rebuild.started_at == at)).one()
+    return int(people), int(milliseconds)

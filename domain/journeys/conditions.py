@@ -54,18 +54,24 @@ class BadCondition(ValueError):
     """A condition that cannot be read; the message says what was expected."""
 
 
-def read(raw: Any) -> Condition:
+DEEPEST = 20
+"""Conditions within conditions; a form that nests deeper is a mistake, and would end in the interpreter's limit."""
+
+
+def read(raw: Any, depth: int = 0) -> Condition:
     """From the authoring form. Raises BadCondition."""
+    if depth > DEEPEST:
+        raise BadCondition(f"more than {DEEPEST} conditions within one another")
     if isinstance(raw, str):
         return _atom(raw)
     if isinstance(raw, list):
-        return All(tuple(read(part) for part in raw))
+        return All(tuple(read(part, depth + 1) for part in raw))
     if isinstance(raw, Mapping) and len(raw) == 1:
         (word, inside), = raw.items()
         if word == "not":
-            return Not(read(inside))
+            return Not(read(inside, depth + 1))
         if word in ("any", "all") and isinstance(inside, list):
-            parts = tuple(read(part) for part in inside)
+            parts = tuple(read(part, depth + 1) for part in inside)
             return AnyOf(parts) if word == "any" else All(parts)
     raise BadCondition(f"{raw!r} is no condition: write \"fact op value\", a list, {{any = […]}} or {{not = …}}")
 

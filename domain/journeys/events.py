@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 FieldType = Literal["int", "text", "bool"]
-_PYTHON: dict[FieldType, type] = {"int": int, "text": str, "bool": bool}
+TYPES: dict[FieldType, type] = {"int": int, "text": str, "bool": bool}
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class EventKind:
 
     def data(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """The known fields of ``given`` that have the right type; the rest is left out."""
-        return {name: given[name] for name, kind in self.fields.items() if type(given.get(name)) is _PYTHON[kind]}
+        return {name: given[name] for name, kind in self.fields.items() if type(given.get(name)) is TYPES[kind]}
 
 
 _ORDER: dict[str, FieldType] = {"order_id": "int", "channel": "text", "order_no": "text", "title": "text",

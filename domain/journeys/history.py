@@ -64,6 +64,7 @@ _SAMPLE = text("""
     select id from person where merged_into is null and joined_at <= :until
      order by hashint8extended(id, 11), id limit :most
 """)
+_EVERYBODY = text("select count(*) from person where merged_into is null and joined_at <= :until")
 
 
 def has(kind: str) -> bool:
@@ -74,6 +75,11 @@ def has(kind: str) -> bool:
 def sample(session: Session, most: int, until: datetime) -> list[int]:
     """People to try something on: the same ones each time, spread over everybody."""
     return list(session.scalars(_SAMPLE, {"most": most, "until": until}))
+
+
+def everybody(session: Session, until: datetime) -> int:
+    """How many people there are, of whom a sample is taken."""
+    return int(session.execute(_EVERYBODY, {"until": until}).scalar_one())
 
 
 def read(session: Session, kind: str, people: Sequence[int], since: datetime, until: datetime) -> list[Event]:

@@ -15,6 +15,8 @@ from domain.journeys import store
 from domain.journeys.conditions import Value, explain, holds
 from domain.journeys.crowd import Crowd
 from domain.journeys.document import Branch, Grant, Journey, Repeat, Say, Step, Wait, WaitFor
+from domain.journeys.events import EVENTS, TYPES
+from domain.journeys.facts import FACTS
 from domain.journeys.rules import advance, called_off, entered, entry, is_held, key_of, looking
 from domain.journeys.runs import Edition, Event, Run, Visit, Walk
 from domain.notices import rules as manners
@@ -95,6 +97,19 @@ def preview(
         if stopped:
             break
     return Preview(enters, why, held and is_held(journey, person_id), lines, run.end_reason or "goes on")
+
+
+def unusable(journey: Journey, data: Mapping[str, Any], assumed: Mapping[str, Any], happens: Collection[str]
+             ) -> list[str]:
+    """What a preview was given that it cannot use: unknown names, values of another type. Sentences, [] when all is
+    well."""
+    steps = {step.id for step in journey.steps if isinstance(step, WaitFor)}
+    fields = EVENTS[journey.on].fields
+    given = [("event", name, value, fields.get(name)) for name, value in data.items()]
+    given += [("assume", name, value, FACTS[name].type if name in FACTS else None) for name, value in assumed.items()]
+    faults = [f"{where}.{name}: " + (f"must be of type {kind}" if kind else "is not known here")
+              for where, name, value, kind in given if kind is None or type(value) is not TYPES[kind]]
+    return faults + [f"happens: there is no wait_for step {step!r}" for step in happens if step not in steps]
 
 
 def _latest(session: Session, journey: Journey, event: Event) -> Run | None:

@@ -1,14 +1,15 @@
 """What a journey would have done to many people over the last weeks, in memory. Writes nothing.
 
 The events are those that really happened (or made-up ones, where nothing can be read back); facts are asked as of the
-hour in which they are needed; messages are judged by the notice policy with the counts of this journey alone.
+hour in which they are needed; messages are judged by the notice policy with the counts of this journey alone, and
+leave by the ways that were open (``ways``): windows, permissions, templates, within the day's budgets.
 """
 
 import heapq
 import itertools
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -21,21 +22,21 @@ from domain.journeys.document import Grant, Journey, Say, Step, Wait
 from domain.journeys.events import EVENTS
 from domain.journeys.rules import advance, entered, entry, hear, key_of, looking, restarted
 from domain.journeys.runs import INSIDE, Deed, Edition, Event, Run, Walk
+from domain.journeys.ways import Platform, Ways
 from domain.notices import rules as manners
 from domain.shared.clock import SHANGHAI, business_date
 
 BUCKET = timedelta(hours=1)
-RIGHT = timedelta(hours=48)
-"""So long after a person's message we may write back (platform rule of 2023-06)."""
 
 
 @dataclass(slots=True)
 class Report:
     """``made_up``: the entering event has no history, so everybody got one. ``visits``: step → outcome → how often.
 
-    ``planned`` messages were ``sent`` (by day) or ``refused`` (by reason); ``held``: of the sent ones, held back for
-    the night. ``cost_fen``: grants at the cost that their steps name. ``most_in_a_day``, ``most_in_a_week``: messages
-    to one person. ``unreached``: steps at which nobody came by.
+    ``planned`` messages were ``sent`` (by day), by which ``ways``, or ``refused`` (by reason); ``held``: of the sent
+    ones, held back for the night. ``cost_fen``: grants at the cost that their steps name. ``most_in_a_day``,
+    ``most_in_a_week``: messages to one person. ``busiest_share_bps``: of what marketing may use of an interface on the
+    busiest day, if it were everybody; None without a budget. ``unreached``: steps at which nobody came by.
     """
 
     key: str
@@ -49,13 +50,23 @@ class Report:
     visits: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     planned: int = 0
     sent: Counter[date] = field(default_factory=Counter)
+    ways: Counter[str] = field(default_factory=Counter)
     held: int = 0
     refused: Counter[str] = field(default_factory=Counter)
     grants: Counter[str] = field(default_factory=Counter)
     cost_fen: int = 0
     most_in_a_day: int = 0
     most_in_a_week: int = 0
+    busiest_share_bps: int | None = None
     unreached: tuple[str, ...] = ()
+
+    def plain(self) -> dict[str, Any]:
+        """Dictionaries and lists only."""
+        counted = {name: dict(getattr(self, name)) for name in ("ends", "ways", "refused", "grants")}
+        visits = {step: dict(outcomes) for step, outcomes in self.visits.items()}
+        sent = {str(day): number for day, number in sorted(self.sent.items())}
+        return {one.name: getattr(self, one.name) for one in fields(self)} | counted | {
+            "visits": visits, "sent": sent, "unreached": list(self.unreached)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,16 +101,19 @@ class Unassigned:
         return None
 
 
-def simulate(session: Session, journey: Journey, most: int, days: int, now: datetime, policy: manners.Policy) -> Report:
-    """Let the last ``days`` happen again to at most ``most`` people, with this journey running."""
+def simulate(session: Session, journey: Journey, most: int, days: int, now: datetime, policy: manners.Policy,
+             platform: Platform | None = None) -> Report:
+    """Let the last ``days`` happen again to at most ``most`` people, with this journey running. Without a ``platform``
+    messages leave in open windows alone, and there are no budgets."""
     since = now - timedelta(days=days)
     sampled = history.sample(session, most, now)
     report = Report(journey.key, days, len(sampled), not history.has(journey.on))
     events = list(_events(session, journey, sampled, since, now))
     report.events = sum(event.kind == journey.on for event in events)
-    wrote = history.wrote(session, sampled, since - RIGHT, now)
-    play = _Play(session, Edition.of(journey), report, policy, wrote, now)
+    ways = Ways(session, platform or Platform(), sampled, history.everybody(session, now), since, now)
+    play = _Play(session, Edition.of(journey), report, policy, ways, now)
     play.run(events)
+    report.busiest_share_bps = ways.busiest_share()
     report.unreached = tuple(step.id for step in journey.steps if not _reached(step, play.seen))
     return report
 
@@ -122,9 +136,9 @@ class _Play:
     """One simulation while it runs: a queue of what is due, hour by hour."""
 
     def __init__(self, session: Session, edition: Edition, report: Report, policy: manners.Policy,
-                 wrote: dict[int, list[datetime]], until: datetime) -> None:
+                 ways: Ways, until: datetime) -> None:
         self.session, self.edition, self.report, self.policy = session, edition, report, policy
-        self.wrote, self.until = wrote, until
+        self.ways, self.until = ways, until
         self.queue: list[tuple[datetime, int, Due]] = []
         self.numbers = itertools.count()
         self.runs: dict[tuple[int, str], Run] = {}
@@ -211,26 +225,38 @@ class _Play:
             self._plan(judged.at, Message(run, message.step, message.deed, True))
         elif judged.what == "refuse":
             report.refused[judged.reason] += 1
-        elif purpose == "marketing" and not any(at - RIGHT <= when <= at for when in self.wrote.get(run.person_id, ())):
-            report.refused["no_right"] += 1
         else:
-            self._sent(at, run.person_id, held=message.held)
+            self._send(at, message, purpose)
+
+    def _send(self, at: datetime, message: Message, purpose: manners.Purpose) -> None:
+        """By the first way that is open, or later: the policy is asked again then."""
+        answer = self.ways.leave(message.run.person_id, message.step.text, purpose, at)
+        if answer.way is not None:
+            self._sent(at, message.run.person_id, answer.way, held=message.held)
+        elif answer.again is not None and answer.again < _expiry(message):
+            self._plan(answer.again, message)
+        else:
+            self.report.refused[answer.reason] += 1
 
     def _facts(self, at: datetime, message: Message, purpose: manners.Purpose, facts: Unassigned) -> manners.Facts:
-        expires = message.deed.planned_at + timedelta(seconds=message.step.expires)
         told = self.told[message.run.person_id]
         today = business_date(at)
         return manners.Facts(
-            purpose, at, SHANGHAI, expires, bool(facts.fact("person.follows")), bool(facts.fact(f"consent.{purpose}")),
-            None,
+            purpose, at, SHANGHAI, _expiry(message), bool(facts.fact("person.follows")),
+            bool(facts.fact(f"consent.{purpose}")), None,
             sent_today=sum(business_date(when) == today for when in told),
             sent_this_week=sum(when > at - timedelta(days=7) for when in told),
             sent_this_month=sum(when > at - timedelta(days=30) for when in told))
 
-    def _sent(self, at: datetime, person_id: int, *, held: bool) -> None:
+    def _sent(self, at: datetime, person_id: int, way: str, *, held: bool) -> None:
         told, report = self.told[person_id], self.report
         told.append(at)
+        report.ways[way] += 1
         report.sent[business_date(at)] += 1
         report.held += held
         report.most_in_a_day = max(report.most_in_a_day, sum(business_date(w) == business_date(at) for w in told))
         report.most_in_a_week = max(report.most_in_a_week, sum(w > at - timedelta(days=7) for w in told))
+
+
+def _expiry(message: Message) -> datetime:
+    return message.deed.planned_at + timedelta(seconds=message.step.expires)

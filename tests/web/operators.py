@@ -12,6 +12,11 @@ from bot.runtime.bootstrap import ASSETS
 from domain.audit import service as audit
 from domain.audit.rules import SealKey
 from domain.feedback.rules import FeedbackRules
+from domain.insight import rules as insight
+from domain.insight.rules import Segmentation
+from domain.journeys.checking import Vocabulary
+from domain.journeys.ways import Platform
+from domain.notices.rules import Policy
 from domain.points.rules import CheckInRule, Life, PointRules
 from domain.shared.clock import FixedClock
 from domain.shared.wording import Wording
@@ -21,6 +26,7 @@ from tests.fakes.shop import voice
 
 PREFIX = "/api/v1/ops"
 WORDING = Wording.load((ASSETS / "sensitive_words.toml").read_text("utf-8"))
+SEGMENTS = insight.load((ASSETS / "segments.toml").read_text("utf-8"))
 NAMES = {"owner": "lin", "finance": "zhou", "reviewer": "chen", "operator": "wu"}
 
 
@@ -32,7 +38,9 @@ class Office:
     clock: FixedClock
     tools: dict[type, Any] = field(default_factory=lambda: {
         SealKey: SealKey(b"k" * 32), Pseudonyms: Pseudonyms(b"p" * 32), Wording: WORDING,
-        PointRules: PointRules(Life(), CheckInRule()), FeedbackRules: FeedbackRules()})
+        PointRules: PointRules(Life(), CheckInRule()), FeedbackRules: FeedbackRules(), Policy: Policy(),
+        Platform: Platform(),
+        Segmentation: SEGMENTS, Vocabulary: Vocabulary(voice().keys(), frozenset(), frozenset({"coupon"}))})
     rings: list[frozenset[str]] = field(default_factory=list)
     keys: dict[str, str] = field(default_factory=dict)
 

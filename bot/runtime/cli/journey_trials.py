@@ -1,7 +1,7 @@
 """``journey preview`` and ``journey simulate``: what a journey would do, before anybody hears of it."""
 
 import sys
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from domain.journeys.simulation import Report
 
 MAX_ID = 2**63 - 1
-CAPS = ("day_cap", "week_cap", "month_cap")
+CAPS = ("day_cap", "week_cap", "month_cap", "budget")
 
 
 @click.command()
@@ -76,30 +76,25 @@ def simulate(what: str, most: int, days: int, as_json: bool) -> None:
     """What a journey would have done in the last days: messages a day, refusals, cost, steps nobody reaches.
 
     In memory, on what really happened; changes nothing. Messages are judged by the notice policy with the counts of
-    this journey alone. Exit status 1 when a step is never reached or messages break the caps.
+    this journey alone, and leave in windows, by permissions and templates as they were, within the budgets. Exit
+    status 1 when a step is never reached, or messages break the caps or a budget.
 
     \b Example:  python -m bot journey simulate assets/journeys/restock.toml --people 400 --days 60
     """
     from domain.journeys import simulation
+    from domain.journeys.ways import Platform
     from domain.notices.rules import Policy
 
     with shop() as runtime, runtime.sessions() as session:
         one = journey_of(runtime, session, what)
-        report = simulation.simulate(session, one, most, days, runtime.clock.now(), runtime.context.tool(Policy))
+        report = simulation.simulate(session, one, most, days, runtime.clock.now(), runtime.context.tool(Policy),
+                                     runtime.context.tool(Platform))
         session.rollback()
     if as_json:
-        print_json(_plain(report))
+        print_json(report.plain())
     else:
         click.echo("\n".join(_report(report)))
     sys.exit(1 if report.unreached or any(report.refused[cap] for cap in CAPS) else 0)
-
-
-def _plain(report: "Report") -> dict[str, Any]:
-    counted = {name: dict(getattr(report, name)) for name in ("ends", "refused", "grants")}
-    visits = {step: dict(outcomes) for step, outcomes in report.visits.items()}
-    sent = {str(day): number for day, number in sorted(report.sent.items())}
-    return {field.name: getattr(report, field.name) for field in fields(report)} | counted | {
-        "visits": visits, "sent": sent}
 
 
 def _report(report: "Report") -> list[str]:
@@ -111,6 +106,9 @@ def _report(report: "Report") -> list[str]:
         f"events {report.events}, entered {report.entered}, held out {report.holdout}",
         f"messages: {report.planned} planned, {total} sent, {total / days:.1f} a day on average, most on one day"
         f" {busiest[1]}" + (f" ({busiest[0]})" if busiest[0] else ""),
+        f"left by: {counts(report.ways)}" + ("" if report.busiest_share_bps is None else
+                                             f"; the busiest day takes {report.busiest_share_bps / 100:.2f} % of what"
+                                             " marketing may use, for everybody"),
         f"held back for the night {report.held}; one person got at most {report.most_in_a_day} in a day and"
         f" {report.most_in_a_week} in a week",
         f"refused: {counts(report.refused)}",

@@ -1,19 +1,17 @@
 """``python -m bot notice …``: why somebody heard something or not, and the switch that stops messages for everybody."""
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from bot.runtime.cli.common import acting, as_option, complain, json_option, print_json, shop, stamp
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
-    from sqlalchemy.orm import Session
-
-    from bot.runtime.bootstrap import Runtime
     from domain.platform.budgets import Limits
+    from domain.workflows.noticing import Explained
 
 PURPOSES = ("money", "service", "marketing")
 
@@ -33,73 +31,40 @@ def explain(person_id: int, limit: int, as_json: bool) -> None:
     \b
     Example:  python -m bot notice explain 17
     """
-    from domain.notices import queries
+    from domain.journeys.ways import Platform
+    from domain.notices.rules import Policy
     from domain.people import queries as people
+    from domain.workflows import noticing
 
     with shop() as runtime, runtime.sessions() as session:
         if people.person(session, person_id) is None:
             complain(f"there is no person {person_id}")
-        verdicts = _verdicts(runtime, session, person_id)
-        told = queries.told(session, person_id, limit)
-        words = queries.words(session, person_id)
-        ways = _ways(runtime, session, person_id)
+        tool = runtime.context.tool
+        found = noticing.explain(session, person_id, tool(Policy), tool(Platform), runtime.clock.now(), limit)
     if as_json:
-        print_json({"now": verdicts, "ways": ways, "notices": [asdict(one) for one in told], "consent": words})
-        return
-    for purpose, answer in verdicts.items():
-        click.echo(f"now     {purpose:<10} {answer['what']}" + (f" ({answer['reason']})" if answer["reason"] else ""))
-        click.echo(f"        {answer['because']}")
-    for account, has in ways.items():
-        click.echo(f"ways    {account}: {has['window']} customer messages; allowed: {has['allowed'] or 'nothing'}; "
-                   f"templates: {', '.join(has['templates']) or 'none'}")
-    for one in told:
+        print_json(asdict(found))
+    else:
+        click.echo("\n".join(_explained(found)))
+
+
+def _explained(found: "Explained") -> "Iterator[str]":
+    for purpose, answer in found.now.items():
+        until = f" until {stamp(answer.at)}" if answer.at else ""
+        yield f"now     {purpose:<10} {answer.what}" + (f" ({answer.reason}{until})" if answer.reason else "")
+        yield f"        {answer.because}"
+    for account, has in found.ways.items():
+        yield (f"ways    {account}: {has.window} customer messages; allowed: {has.allowed or 'nothing'}; "
+               f"templates: {', '.join(has.templates) or 'none'}")
+    for one in found.notices:
         when = stamp(one.ended_at or one.due_at)
-        click.echo(f"{one.state:<8}{one.purpose or '-':<10} {when}  {one.key}  {one.reason}".rstrip())
+        yield f"{one.state:<8}{one.purpose or '-':<10} {when}  {one.key}  {one.reason}".rstrip()
         shut = ", ".join(f"{way}: {why}" for way, why in one.ways.items())
         told_later = f"; reported: {one.reported}" if one.reported else ""
         if one.way or shut:
-            click.echo(f"        left as {one.way or '-'}" + (f"; not by {shut}" if shut else "") + told_later)
-    for word in words:
+            yield f"        left as {one.way or '-'}" + (f"; not by {shut}" if shut else "") + told_later
+    for word in found.consent:
         said = "yes" if word["given"] else "no"
-        click.echo(f"consent {word['purpose']:<10} {stamp(word['at'])}  {said}, by {word['source']}")
-
-
-def _verdicts(runtime: "Runtime", session: "Session", person_id: int) -> dict[str, dict[str, str]]:
-    """By purpose: what a notice without an expiry would be told now, and the facts behind it."""
-    from domain.notices import service
-    from domain.notices.rules import Policy, judge
-    from domain.people import queries as people
-
-    policy, now = runtime.context.tool(Policy), runtime.clock.now()
-    reachable = any(people.openid_of(session, person_id, app_id) for app_id in runtime.context.app_ids.values())
-    answers = {}
-    for purpose in PURPOSES:
-        asked = service.Leaving(0, person_id, purpose, None, reachable)  # type: ignore[arg-type]
-        facts = service.facts(session, asked, policy, now)
-        verdict = judge(facts, policy)
-        until = stamp(verdict.at) if verdict.at else ""
-        answers[purpose] = {"what": verdict.what, "reason": verdict.reason, "at": until,
-                            "because": service.because(facts, policy)}
-    return answers
-
-
-def _ways(runtime: "Runtime", session: "Session", person_id: int) -> dict[str, dict[str, Any]]:
-    """By account that the person follows: messages left in open windows, notices they allowed, templates there are."""
-    from domain.people import queries as people
-    from domain.platform import service as platform
-    from domain.subscriptions import queries as subscriptions
-    from domain.subscriptions.rules import Catalogue
-
-    catalogue, found = runtime.context.tool(Catalogue), {}
-    for account, app_id in runtime.context.app_ids.items():
-        if openid := people.openid_of(session, person_id, app_id):
-            names = {one: name for name, one in catalogue.known(account, "subscription").items()}
-            banked = subscriptions.banked(session, account, openid)
-            found[account] = {
-                "window": platform.left(session, account, openid, runtime.clock.now()).total,
-                "allowed": {names.get(one, one): number for one, number in banked.items()},
-                "templates": sorted(catalogue.known(account, "template"))}
-    return found
+        yield f"consent {word['purpose']:<10} {stamp(word['at'])}  {said}, by {word['source']}"
 
 
 @notice.command()

@@ -123,12 +123,13 @@ def check(file: Path) -> None:
 
 @segment.command()
 def rebuild() -> None:
-    """Judge everybody again, after the rules were changed. Shows how far it is; may be stopped and run again.
+    """Judge everybody again, after the rules were changed. Shows how far it is, and at the end how many people it
+    judged and how long that took; may be stopped and run again.
 
     \b
     Example:  python -m bot segment rebuild
     """
-    from domain.insight import service
+    from domain.insight import queries, service
 
     after: int | None = 0
     with shop() as runtime:
@@ -138,6 +139,9 @@ def rebuild() -> None:
             with runtime.sessions.begin() as session:
                 after = service.rebuild(session, rules, last, now)
             click.echo(f"judged up to person {after or last}")
+        with runtime.sessions() as session:
+            people, milliseconds = queries.judged_at(session, now)
+    click.echo(f"judged {people} people in {milliseconds / 1000:.1f} s")
 
 
 def _rules(runtime: "Runtime") -> "Segmentation":

@@ -21,6 +21,7 @@ S = TypeVar("S", bound=msgspec.Struct)
 ANYBODY: frozenset[Role] = frozenset(ROLES)
 OWNER: frozenset[Role] = frozenset({"owner"})
 MONEY: frozenset[Role] = frozenset({"owner", "finance"})
+OPERATOR: frozenset[Role] = frozenset({"owner", "operator"})
 REVIEW: frozenset[Role] = frozenset({"owner", "reviewer"})
 
 BIGGEST_ID = 2**63 - 1

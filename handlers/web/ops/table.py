@@ -5,10 +5,14 @@ from handlers.web.ops import (
     approvals,
     books,
     compliance,
+    experiments,
     feedback,
     fulfilment,
+    journey_trials,
+    journeys,
     log,
     months,
+    notices,
     operators,
     pay,
     payouts,
@@ -16,6 +20,7 @@ from handlers.web.ops import (
     rewards,
     risk,
     roles,
+    segments,
     service_acts,
 )
 from handlers.web.ops.context import OpsOperation
@@ -38,6 +43,11 @@ TOPICS = (
     books,
     risk,
     log,
+    journeys,
+    journey_trials,
+    experiments,
+    notices,
+    segments,
 )
 
 OPERATIONS: tuple[OpsOperation, ...] = tuple(operation for topic in TOPICS for operation in topic.OPERATIONS)

@@ -10,10 +10,13 @@ from domain.journeys import history, queries
 from domain.journeys.preview import Preview, preview
 from domain.journeys.reading import read
 from domain.journeys.simulation import Report, simulate
+from domain.journeys.ways import Platform
 from domain.notices.rules import Policy
 from domain.people import service as people
 from domain.people.rules import IdentityRef
-from tests.fakes.shop import Shop
+from domain.platform.budgets import Budgets, Limits
+from domain.subscriptions.rules import Catalogue, Template
+from tests.fakes.shop import ACCOUNT, Shop
 from tests.integration.journeys.forms import nudge, steps
 from tests.integration.journeys.world import World
 
@@ -99,9 +102,18 @@ PEOPLE = 10 + 3
 """Three more live in every demo shop."""
 
 
-def play(shop: Shop, form: dict[str, object], days: int = 40) -> Report:
+CARD = Template("x", "x", "service", {"thing1": "x"}, "x")
+CATALOGUE = Catalogue({"x": CARD}, {"x": CARD}, {"service": ("custom", "subscription", "template"),
+                                                 "marketing": ("custom",)},
+                      {ACCOUNT: {"template": {"x": "T" * 20}, "subscription": {"x": "S" * 20}}}, frozenset({ACCOUNT}))
+"""The text x may leave as a card, y may not."""
+
+
+def play(shop: Shop, form: dict[str, object], days: int = 40, per_day: int = 1_000) -> Report:
+    limits = {"message/template/send": Limits(per_day, 10, 10), "message/custom/send": Limits(1_000, 10, 10)}
+    outside = Platform(CATALOGUE, Budgets(limits), {ACCOUNT: shop.runtime.settings.wechat[ACCOUNT].app_id})
     with shop.runtime.sessions() as session:
-        return simulate(session, read(form), 1_000, days, shop.clock.now(), Policy())
+        return simulate(session, read(form), 1_000, days, shop.clock.now(), Policy(), outside)
 
 
 def test_a_simulation_replays_the_past(busy: Shop) -> None:
@@ -131,6 +143,32 @@ def test_a_simulation_counts_refusals_and_broken_caps(busy: Shop) -> None:
     night = play(busy, nudge(step=[{"id": "w", "wait": {"days": 0, "at": "22:00"}},
                                    {"id": "s", "say": "x", "purpose": "service"}], exits=[], goal={"on": "order.paid"}))
     assert night.held == sum(night.sent.values()) > 0
+
+
+def test_a_simulation_takes_the_ways_that_were_open(busy: Shop) -> None:
+    form = nudge(step=[{"id": "w", "wait": "1h"}, {"id": "n", "say": "x", "purpose": "service", "expires": "3d"}],
+                 exits=[], goal={"on": "order.refunded"})
+    before = play(busy, form)
+    assert before.ways == {"template": before.planned} and before.planned > 10, "nobody wrote or allowed anything"
+    assert before.busiest_share_bps and before.busiest_share_bps > 0
+    tight = play(busy, form, per_day=1)
+    assert max(tight.sent.values()) == 1 and tight.refused["budget"] > 0, "the day is full: next day, or never"
+    assert sum(tight.sent.values()) + sum(tight.refused.values()) == tight.planned
+    with busy.runtime.sessions.begin() as session:
+        buyers = session.execute(text("select i.person_id, i.value, min(o.paid_at) as at from customer_order o"
+                                      " join identity i on i.person_id = o.buyer_id and i.kind = 'openid'"
+                                      " group by 1, 2 order by 1 limit 2")).all()
+        session.execute(text("""
+            insert into subscription_token (account, openid, template_id, granted_by, granted_at)
+            values (:account, :openid, :template, 'test', :at)"""), {
+                "account": ACCOUNT, "openid": buyers[0].value, "template": "S" * 20, "at": buyers[0].at})
+        session.execute(text("""
+            insert into inbox_message (account, dedupe_key, person_id, kind, payload, state, received_at)
+            values (:account, 'test', :person, 'text', '{}', 'done', :at)"""), {
+                "account": ACCOUNT, "person": buyers[1].person_id, "at": buyers[1].at})
+    after = play(busy, form)
+    assert after.planned == before.planned and after.ways["subscription"] == 1 and after.ways["custom"] >= 1
+    assert after.ways["template"] == before.planned - after.ways["subscription"] - after.ways["custom"]
 
 
 def test_events_without_a_past_are_made_up(busy: Shop) -> None:
