@@ -195,7 +195,7 @@ def build(
     dispatcher = Dispatcher(sessions, TREE, voice, clock.now, bell.ring, dict(menu.intents), accounts, tools)
     outbox = OutboxRunner(sessions, JOBS, context, clock.now)
     return Runtime(settings, engine, sessions, clock, voice, menu, shop, bell, gateways, dispatcher, outbox,
-                   ChoreRunner(CHORES, context), context, library, pepper)
+                   ChoreRunner(CHORES, context, engine), context, library, pepper)
 
 
 def warm_up() -> None:

@@ -4,6 +4,7 @@ import time
 from datetime import datetime
 
 import structlog
+from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session
 
 from bot.kit.chores import Chore, Chores
@@ -20,11 +21,15 @@ log = structlog.get_logger(__name__)
 
 
 class ChoreRunner:
-    """Runs ``chores`` for one process. Several processes share the work by leases."""
+    """Runs ``chores`` for one process. Several processes share the work by leases.
 
-    def __init__(self, chores: Chores, context: JobContext) -> None:
+    Through a run one connection of ``engine`` stays open and does nothing: while it lives, so does whoever claimed.
+    """
+
+    def __init__(self, chores: Chores, context: JobContext, engine: Engine) -> None:
         self._chores = chores
         self._context = context
+        self._engine = engine
         self._planned = False
 
     def anything_due(self, now: datetime) -> bool:
@@ -38,7 +43,13 @@ class ChoreRunner:
         All are claimed together and given back together: with two dozen of them, most of which find nothing to do, two
         transactions each would cost more than the work. What the lease has no time for is given back untouched.
         """
-        names, started = self._claim(), time.monotonic()
+        with self._engine.connect() as alive:
+            by = alive.execute(text("select pg_backend_pid()")).scalar_one()
+            alive.rollback()
+            return self._run(by)
+
+    def _run(self, by: int) -> int:
+        names, started = self._claim(by), time.monotonic()
         ended: dict[str, tuple[datetime, str]] = {}
         for name in names:
             chore, now = self._chores.get(name), self._context.now()
@@ -50,7 +61,7 @@ class ChoreRunner:
             ended[name] = (now if more else chore.next_after(now), fault)
         if ended:
             with self._context.begin() as session:
-                board.end(session, ended, self._context.now())
+                board.end(session, ended, self._context.now(), by)
         return len(ended)
 
     def _plan(self, session: Session, now: datetime) -> None:
@@ -59,11 +70,11 @@ class ChoreRunner:
             board.plan(session, dict.fromkeys(self._chores.names(), now))
             self._planned = True
 
-    def _claim(self) -> list[str]:
+    def _claim(self, by: int) -> list[str]:
         now = self._context.now()
         with self._context.begin() as session:
             self._plan(session, now)
-            return board.claim(session, self._chores.names(), now, LEASE_SECONDS)
+            return board.claim(session, self._chores.names(), now, LEASE_SECONDS, by)
 
     def _work(self, chore: Chore) -> tuple[bool, str]:
         """(more is left, what went wrong)."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import Select, func, or_, select
+from sqlalchemy import Select, func, or_, select, text
 from sqlalchemy.orm import Session
 
 from domain.catalog.models import Product
@@ -59,3 +59,20 @@ def search(session: Session, wanted: str, limit: int) -> list[ProductView]:
         return exact
     part = or_(Product.title.icontains(wanted, autoescape=True), func.lower(Product.category) == same)
     return _views(session, select(Product).where(part).order_by(Product.no).limit(limit))
+
+
+_ALIKE = text("""
+    select sku from (
+        select p.sku, p.no, (select count(*) from unnest(cast(:pairs as text[])) pair
+                              where position(pair in lower(p.title)) > 0) as shared from product p) found
+     where shared > 0 order by shared desc, no limit :limit""")
+LONGEST_NAME = 60
+
+
+def alike(session: Session, wanted: str, limit: int) -> list[ProductView]:
+    """Products whose titles share pairs of neighbouring characters with ``wanted``, those with the most first."""
+    said = wanted.lower()[:LONGEST_NAME]
+    pairs = {said[n : n + 2] for n in range(len(said) - 1) if said[n : n + 2].isalnum()}
+    skus = list(session.scalars(_ALIKE, {"pairs": sorted(pairs), "limit": limit}))
+    found = products(session, skus)
+    return [found[sku] for sku in skus]

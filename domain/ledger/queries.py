@@ -48,6 +48,7 @@ _STATEMENT = text("""
 
 _FROZEN = text("select person_id from account_hold where person_id = any (:people) and lifted_at is null")
 
+AT_THE_CLOSE = ("settlement.ladder", "settlement.team")
 BEYOND = 2**62
 """Above every journal id."""
 MOST_OF_ONE = 1_000
@@ -92,6 +93,8 @@ class StatementLine:
     order: str
     source_type: str
     source_id: int
+    month: str = ""
+    """The closed month (``2026-11``) of what was booked at its close, and is dated on its last moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,4 +161,5 @@ def _line(row: Row[Any]) -> StatementLine:
         id=f"{row.journal_id}.{row.n}", at=row.effective_at, booked_at=row.posted_at, reason=row.reason,
         source=source, target=target, amount=row.amount, change=change, currency=row.currency,
         order=row.label if row.source_type == "order" else "", source_type=row.source_type, source_id=row.source_id,
+        month=row.label if row.reason in AT_THE_CLOSE else "",
     )

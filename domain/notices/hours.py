@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import time
 from typing import Literal
 
+from domain.shared.numerals import number
+
 LONGEST = 30
 """A longer message tells a story; it is no command."""
 OPEN_MINUTES = 120
@@ -27,12 +29,20 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True)
+class Impossible:
+    """A wish about an hour that no day has, as it was written: ``晚上25点``."""
+
+    said: str
+
+
+@dataclass(frozen=True, slots=True)
 class _Said:
-    """A time of day as written. ``part``: '' or the part of the day; ``hour`` 0..24."""
+    """A time of day as written. ``part``: '' or the part of the day; ``hour`` 0..24. ``impossible``: no such time."""
 
     part: Literal["", "early", "noon", "late", "night"]
     hour: int
     minute: int
+    impossible: str = ""
 
 
 _PARTS = {
@@ -40,8 +50,6 @@ _PARTS = {
     "中午": "noon", "下午": "late", "傍晚": "late", "晚上": "night", "晚间": "night", "夜里": "night", "夜间": "night",
     "半夜": "night", "深夜": "night", "晚": "night", "夜": "night",
 }
-_DIGITS = {sign: value for value, signs in enumerate(("零〇", "一", "二两", "三", "四", "五", "六", "七", "八", "九"))
-           for sign in signs}
 _NUMBER = "[0-9]{1,2}|[零〇一二两三四五六七八九十]{1,3}"
 _PART = "|".join(sorted(_PARTS, key=len, reverse=True))
 _TIME = re.compile(
@@ -66,14 +74,18 @@ _SHAPES: tuple[tuple[str, re.Pattern[str]], ...] = tuple((role, re.compile(shape
     ("end", f"T{_BEFORE}(?:{_NO}{_SEND}|{_ALONE})"),
     ("end", f"T{_AFTER}(?:才|再|可以|能|方可)+(?:给我|向我)?{_SEND}"),
 ))
+_ALL_DAY = re.compile(rf"(?:一?整天|全天|一天到晚|24小?时|二十四小?时)(?:{_NO}{_SEND}|{_ALONE})|"
+                      rf"(?:{_ALONE})(?:一?整天|全天|24小?时|二十四小?时)")
 _NOISE = re.compile(r"[\s,。.!;、?]+")
 
 
-def find(text: str) -> Wish | None:
-    """The wish in a message, None when it holds none."""
+def find(text: str) -> Wish | Impossible | None:
+    """The wish in a message, None when it holds none. One for the whole day is a ``Wish`` of no length."""
     if len(text) > LONGEST:
         return None
     plain = _NOISE.sub("", unicodedata.normalize("NFKC", text))
+    if _ALL_DAY.search(plain):
+        return Wish(time(0), time(0))
     said: list[_Said] = []
     skeleton = _TIME.sub(lambda found: _take(found, said), plain)
     if not said and re.search(_ALONE, plain):
@@ -82,7 +94,9 @@ def find(text: str) -> Wish | None:
         return None
     for role, shape in _SHAPES:
         if (found := shape.search(skeleton)) is not None:
-            return _wish(role, said[skeleton[: found.start()].count("T"):][: found.group().count("T")])
+            meant = said[skeleton[: found.start()].count("T"):][: found.group().count("T")]
+            wrong = next((one.impossible for one in meant if one.impossible), "")
+            return Impossible(wrong) if wrong else _wish(role, meant)
     return None
 
 
@@ -96,9 +110,8 @@ def settle(wish: Wish, before: Hours) -> Hours | None:
 def _take(found: re.Match[str], said: list[_Said]) -> str:
     hour, minute = (_number(part) for part in (found["clock"].split(":") if found["clock"] else
                                                (found["hour"], _minutes(found["minute"] or "0"))))
-    if hour > 24 or minute > 59 or (hour == 24 and minute):
-        return found.group()
-    said.append(_Said(_PARTS.get(found["part"] or "", ""), hour, minute))  # type: ignore[arg-type]
+    wrong = found.group() if hour > 24 or minute > 59 or (hour == 24 and minute) else ""
+    said.append(_Said(_PARTS.get(found["part"] or "", ""), hour, minute, wrong))  # type: ignore[arg-type]
     return "T"
 
 
@@ -107,15 +120,9 @@ def _minutes(written: str) -> str:
 
 
 def _number(written: str) -> int:
-    """``21``, ``九``, ``二十一`` → a number below a hundred; 99 for what is none."""
-    if written.isdecimal():
-        return int(written)
-    tens, ten, ones = written.rpartition("十")
-    if not ten:
-        return _DIGITS[written] if len(written) == 1 else 99
-    if any(len(part) > 1 or part == "十" for part in (tens, ones)):
-        return 99
-    return (_DIGITS[tens] if tens else 1) * 10 + (_DIGITS[ones] if ones else 0)
+    """A number below a hundred; 99 for what is none."""
+    found = number(written)
+    return 99 if found is None else found
 
 
 def _wish(role: str, said: list[_Said]) -> Wish | None:

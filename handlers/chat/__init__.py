@@ -16,6 +16,7 @@ from handlers.chat import (
     risk,
     roles,
     rules,
+    smalltalk,
     wallet,
     why,
     withdrawals,
@@ -42,5 +43,6 @@ TREE.include(
     mall.router,
     roles.router,
     notices.router,
+    smalltalk.router,
     fallback.router,
 )

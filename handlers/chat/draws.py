@@ -40,12 +40,14 @@ def show_draw(ctx: Context) -> Answer:
 
 @router.on(Intent("draw.once"))
 def draw_once(ctx: Context) -> Answer:
-    """Outside the dialogue a draw that costs nothing happens at once; one that costs points is shown first."""
+    """Outside the dialogue a draw that costs nothing happens at once, and so does the refusal of one that cannot be;
+    one that costs points is shown first."""
     campaign, promised = drawing.ready(ctx.session, ctx.tool(Seeds), ctx.now)
     if campaign is None:
         return ctx.say("draw.none")
     paid_by = queries.allowance(ctx.session, campaign, ctx.speaker.id, ctx.now).payment(campaign.points)
-    if promised and (ctx.place.state == str(READY) or paid_by in ("free", "ticket")):
+    affordable = points.of(ctx.session, ctx.speaker.id, ctx.now).active >= campaign.points
+    if promised and (ctx.place.state == str(READY) or paid_by != "points" or not affordable):
         return _draw(ctx, campaign.id)
     return _show(ctx, campaign)
 

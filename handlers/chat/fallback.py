@@ -1,14 +1,20 @@
 """Whatever nobody else answered: confirm, ask back, help; and the words whose time has not come."""
 
+import re
+
 from bot.kit.context import Context
 from bot.kit.conversation import Answer, State
 from bot.kit.filters import AnyKind, InState, Intent, Kind, NeedsConfirmation, Unsure
 from bot.kit.router import Router
+from domain.shared.numerals import choice
 
 router = Router(__name__)
 
 CONFIRM = State("fallback", "confirm")
 CHOOSE = State("fallback", "choose")
+
+FACES = re.compile(r"(?:\[[^\[\]\s]{1,10}\]|/:\S{1,5}|[^\w\s?？])+")
+"""Nothing but emoji and the app's own stickers; a question mark asks for help."""
 
 NOT_OPEN = (
     "tasks.show",
@@ -41,9 +47,9 @@ def not_confirmed(ctx: Context) -> Answer:
 def chosen(ctx: Context) -> Answer:
     """The number of an offered meaning; anything else is heard afresh."""
     candidates = ctx.place.memory["candidates"]
-    said = ctx.message.text.strip()
-    if said.isdecimal() and len(said) == 1 and 1 <= int(said) <= len(candidates):
-        return ctx.follow(candidates[int(said) - 1])
+    number = choice(ctx.message.text) or 0
+    if 1 <= number <= len(candidates):
+        return ctx.follow(candidates[number - 1])
     if ctx.intent:
         return ctx.follow(ctx.intent, ctx.argument)
     return ctx.say("help.short")
@@ -67,8 +73,10 @@ def cancelled(ctx: Context) -> Answer:
 
 @router.on(Kind("text"))
 def not_understood(ctx: Context) -> Answer:
-    """Understood words without a service are said to be closed; the rest gets help."""
-    return _closed(ctx) if ctx.intent in NOT_OPEN else ctx.say("help.short")
+    """Understood words without a service are said to be closed; a smile is smiled back; the rest gets help."""
+    if ctx.intent in NOT_OPEN:
+        return _closed(ctx)
+    return ctx.say("talk.smile" if FACES.fullmatch(ctx.message.text) else "help.short")
 
 
 @router.on(Kind("event"))

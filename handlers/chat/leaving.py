@@ -15,14 +15,23 @@ CONFIRM = State("leaving", "confirm")
 
 @router.on(InState(CONFIRM))
 def confirm(ctx: Context) -> Answer:
-    """Only the exact words count; anything else is heard afresh, and nothing happens. (First: the words hold 注销.)"""
+    """Only the exact words count, and what nearly says them is asked again; anything else is heard afresh, and nothing
+    happens. (First: the words hold 注销.)"""
     said = ctx.message.text.strip()
     gives_up = said == ctx.copy.render("leaving.gives_up")
     if not gives_up and said != ctx.copy.render("leaving.yes"):
-        return ctx.follow(ctx.intent, ctx.argument)
+        return _not_the_words(ctx)
     noted = leaving.ask(ctx.session, ctx.speaker.id, ctx.tool(Leaving), ctx.now, gives_up=gives_up)
     reason = _open(ctx).reason(gives_up)
     return ctx.say("leaving.noted", one=noted, why=_why(ctx, reason))
+
+
+def _not_the_words(ctx: Context) -> Answer:
+    if ctx.intent == "no":
+        return ctx.say("leaving.kept")
+    if ctx.intent in ("", "yes", "people.leave"):
+        return ctx.ask("leaving.again", CONFIRM, ctx.place.memory, open=_open(ctx))
+    return ctx.follow(ctx.intent, ctx.argument)
 
 
 @router.on(Intent("people.leave"))

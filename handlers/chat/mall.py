@@ -10,6 +10,7 @@ from domain.mall.queries import ItemView
 from domain.points import queries as points
 from domain.rewards.rules import Offers
 from domain.shared.errors import DomainError
+from domain.shared.numerals import choice
 from domain.workflows import exchanging
 
 router = Router(__name__)
@@ -57,8 +58,8 @@ def _list(ctx: Context, key: str) -> Answer:
 def _wanted(ctx: Context, said: str) -> Answer:
     """The item that a number or a part of its name means; the list when that is not one."""
     items = queries.items(ctx.session, ctx.speaker.id)
-    if said.isdecimal() and len(said) <= 4:
-        found = [one for one in items if one.no == int(said)]
+    if (number := choice(said)) is not None:
+        found = [one for one in items if one.no == number]
     else:
         found = [one for one in items if said and said in one.title]
     return _confirm(ctx, found[0]) if len(found) == 1 else _list(ctx, "mall.which")

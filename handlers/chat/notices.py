@@ -49,6 +49,8 @@ def quiet_hours(ctx: Context) -> Answer:
     wish = hours.find(ctx.argument)
     if wish is None:
         return ctx.say("notices.hours_now", hours=_clock(own or (policy.quiet_from, policy.quiet_until)))
+    if isinstance(wish, hours.Impossible):
+        return ctx.say("notices.hours_impossible", said=wish.said)
     wanted = hours.settle(wish, own or (policy.quiet_from, policy.quiet_until))
     if wanted is None:
         return ctx.say("notices.hours_refused")

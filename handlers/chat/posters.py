@@ -6,6 +6,7 @@ from bot.kit.filters import InState, Intent
 from bot.kit.router import Router
 from domain.catalog import queries as catalog
 from domain.materials import service as materials
+from domain.shared.numerals import choice
 
 router = Router(__name__)
 
@@ -13,18 +14,21 @@ CHOOSE_PRODUCT = State("poster", "product")
 CHOOSE_STYLE = State("poster", "style")
 SHOWN = 8
 """Products offered at once: more than a phone screen shows is noise."""
+SUGGESTED = 5
+"""Products offered instead of one that we do not know."""
 
 
 @router.on(Intent("poster.make"))
 def make_poster(ctx: Context) -> Answer:
     """A named product, else the last one, else a choice."""
     if ctx.argument:
-        found = catalog.search(ctx.session, ctx.argument, SHOWN)
+        number = choice(ctx.argument)
+        found = catalog.search(ctx.session, ctx.argument if number is None else str(number), SHOWN)
         if len(found) == 1:
             return _order(ctx, found[0])
         if found:
             return _offer(ctx, "poster.which", found)
-        return _offer(ctx, "poster.unknown_product", catalog.shelf(ctx.session, SHOWN), wanted=ctx.argument)
+        return _unknown(ctx)
     sku, _ = materials.choice(ctx.session, ctx.speaker.id)
     product = catalog.product(ctx.session, sku) if sku else None
     shelf = catalog.shelf(ctx.session, SHOWN)
@@ -90,12 +94,19 @@ def _offer(ctx: Context, key: str, products: list[catalog.ProductView], **facts:
     return ctx.ask(key, CHOOSE_PRODUCT, remember, products=products, **facts)
 
 
+def _unknown(ctx: Context) -> Answer:
+    """A product that we do not know: those that are called alike, else the first of the shelf."""
+    alike = catalog.alike(ctx.session, ctx.argument, SUGGESTED)
+    if alike:
+        return _offer(ctx, "poster.alike", alike, wanted=ctx.argument)
+    return _offer(ctx, "poster.unknown_product", catalog.shelf(ctx.session, SUGGESTED), wanted=ctx.argument)
+
+
 def _picked(ctx: Context, options: list[str]) -> str:
     """The option whose number was typed, '' if none was."""
     return _numbered(ctx.message.text.strip(), options)
 
 
 def _numbered(said: str, options: list[str]) -> str:
-    if said.isdecimal() and len(said) <= 3 and 1 <= int(said) <= len(options):
-        return options[int(said) - 1]
-    return ""
+    number = choice(said) or 0
+    return options[number - 1] if 1 <= number <= len(options) else ""

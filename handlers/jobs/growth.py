@@ -11,6 +11,7 @@ from domain.notices import service as notices
 from domain.people import queries as people
 from domain.rewards.programme import Programme
 from domain.rewards.rules import Offers
+from domain.workflows import standings
 
 jobs = Jobs()
 
@@ -45,18 +46,20 @@ def _share_kit(ctx: JobContext, effect: Claimed, coupon: dict[str, object] | Non
     if product is not None and link:
         link += f"?{urlencode({'p': sku})}"
     _tell(ctx, effect, "share.after_first_order",
-          {"shop": ctx.shop.name, "product": title, "coupon": coupon, "offer": _offer(ctx), "lines": list(lines),
-           "video": video, "link": link, "poster": product is not None})
+          {"shop": ctx.shop.name, "product": title, "coupon": coupon, "offer": _offer(ctx, effect.person_id),
+           "lines": list(lines), "video": video, "link": link, "poster": product is not None})
     account = next(iter(ctx.app_ids), "")
     if product is not None and account:
         with ctx.begin() as session:
             materials.give_poster(session, effect.person_id, account, sku, ctx.shop.styles[0][0], effect.key, ctx.now())
 
 
-def _offer(ctx: JobContext) -> str:
-    """What the next order gives, '' when the programme has no step for it."""
-    step = next((one for one in ctx.tool(Programme).steps if one.order == 2), None)
-    if step is None or step.within_days is None:
+def _offer(ctx: JobContext, person_id: int) -> str:
+    """What the next order gives, '' when the programme has no step for it, or they have bought again already."""
+    with ctx.begin() as session:
+        found = standings.counted(session, person_id, ctx.tool(Programme), ctx.now())
+    step = found.next
+    if step is None or step.order != 2 or step.within_days is None:
         return ""
     return ctx.copy.render("programme.offer", days=step.within_days, title=step.title)
 

@@ -159,6 +159,7 @@ CHINESE = {
     "handlers/web/api/event_shapes.py": "the examples of the API's documentation are data",
     "domain/commissions/queries.py": "reads amounts as people write them",
     "domain/shared/amounts.py": "reads amounts as people write them",
+    "domain/shared/numerals.py": "reads numbers as people write them",
     "domain/notices/hours.py": "reads hours of the day as people write them",
     "domain/subscriptions/rules.py": "the platform's own signs of amounts and dates",
     "domain/shared/wording.py": "ornaments are compared, not said",

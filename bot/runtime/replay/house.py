@@ -189,4 +189,4 @@ TECHNICAL = frozenset({"audit.seal", "books.recent", "payouts.drive", "pay.recon
 def paced(runtime: bootstrap.Runtime) -> bootstrap.Runtime:
     """The same chores, resting at least for hours: what they would do in a hundred small pieces they do at once."""
     slower = CHORES.slower(lambda name: LONG_REST if name in TECHNICAL else REST)
-    return replace(runtime, chores=ChoreRunner(slower, runtime.context))
+    return replace(runtime, chores=ChoreRunner(slower, runtime.context, runtime.engine))

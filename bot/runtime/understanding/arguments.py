@@ -4,7 +4,8 @@ import re
 from collections.abc import Sequence
 
 from bot.runtime.understanding import normalise
-from bot.runtime.understanding.lexicon import Argument
+from bot.runtime.understanding.lexicon import Argument, Chatter
+from domain.shared.numerals import choice
 
 _LONGEST_NAME = 60
 _NUMERALS = "0-9零〇一二两三四五六七八九十百千万亿半"
@@ -25,10 +26,11 @@ _MONTH = re.compile(
 _RAW_PREFIX = 80
 
 
-def after_word(kind: Argument, rest: str, chatter: Sequence[str], everything: Sequence[str]) -> str | None:
+def after_word(kind: Argument, rest: str, chatter: Chatter, everything: Sequence[str]) -> str | None:
     """The argument in ``rest``, all that follows the word; None if this does not look like one.
 
-    ``rest`` is folded text, not empty. Texts and ASCII need a separator unless a number follows at once.
+    ``rest`` is folded text, not empty. Texts and ASCII need a separator unless a number follows at once. Behind a
+    separator anything but a question is a name, known or not.
     """
     argument = rest.lstrip(normalise.SEPARATORS)
     parted = len(argument) < len(rest)
@@ -41,10 +43,13 @@ def after_word(kind: Argument, rest: str, chatter: Sequence[str], everything: Se
     if kind == "month":
         return argument if _MONTH.fullmatch(argument.replace("的", "")) else None
     if kind == "reference":
-        return argument if _is_reference(argument) or _MONTH.fullmatch(argument) else None
+        return argument if _is_reference(argument) or _MONTH.fullmatch(argument) or choice(argument) else None
     if kind == "hours":
         return None  # wishes about hours are read as a whole, before any word is looked for
-    return argument if (parted or argument[0] in "0123456789#") and is_name(argument, chatter) else None
+    if parted:
+        return argument if is_name(argument, chatter.questions) else None
+    numbered = argument[0] in "0123456789#" or choice(argument) is not None
+    return argument if numbered and is_name(argument, chatter.words) else None
 
 
 def _is_amount(text: str, everything: Sequence[str]) -> bool:

@@ -65,8 +65,11 @@ class Negation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     money_only: tuple[str, ...]
 
 
-class _Words(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Chatter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Words that no product is called by. ``questions``: those that ask, whatever stands around them."""
+
     words: tuple[str, ...]
+    questions: tuple[str, ...]
 
 
 class _Amounts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -99,7 +102,7 @@ class Lexicon:
     intents: Mapping[str, Intent]
     fillers: Fillers
     negation: Negation
-    chatter: tuple[str, ...]
+    chatter: Chatter
     everything: tuple[str, ...]
     sound: Sound
     exact: Mapping[str, str] = field(default_factory=dict)
@@ -133,7 +136,7 @@ def build(raw: Mapping[str, Any]) -> Lexicon:
     ]
     fillers = _convert(raw.get("fillers"), Fillers, "fillers", faults)
     negation = _convert(raw.get("negation"), Negation, "negation", faults)
-    chatter = _convert(raw.get("chatter"), _Words, "chatter", faults)
+    chatter = _convert(raw.get("chatter"), Chatter, "chatter", faults)
     amounts = _convert(raw.get("amounts"), _Amounts, "amounts", faults)
     readings = _convert(raw.get("readings"), dict[str, str], "readings", faults)
     known = {"intent", "fillers", "negation", "chatter", "amounts", "readings"}
@@ -148,7 +151,7 @@ def build(raw: Mapping[str, Any]) -> Lexicon:
         intents={intent.name: intent for intent in intents},
         fillers=fillers,
         negation=negation,
-        chatter=chatter.words,
+        chatter=chatter,
         everything=amounts.everything,
         sound=sound,
         exact={normalise.lower(word): i.name for i in intents for word in i.all_words},

@@ -220,7 +220,7 @@ class Matcher:
         if kind == "text":
             # "a poster of the milk": what is named before the word, else after it.
             names = (self._asking.trim(before), self._asking.trim(after))
-            return next((name for name in names if arguments.is_name(name, self._lexicon.chatter)), "")
+            return next((name for name in names if arguments.is_name(name, self._lexicon.chatter.words)), "")
         if kind == "content":
             rest = after.lstrip(normalise.SEPARATORS)
             return self._in_full(message, hit.intent, message.text[: hit.end], rest) if rest else ""
@@ -262,7 +262,7 @@ class Matcher:
         before = self._asking.trim(message.text[: hit.start])
         if self._asking.trim(message.text[hit.end :]):
             return False
-        return not before or (hit.intent.argument == "text" and arguments.is_name(before, self._lexicon.chatter))
+        return not before or (hit.intent.argument == "text" and arguments.is_name(before, self._lexicon.chatter.words))
 
     def _refused(self, form: str) -> bool:
         return form.startswith(self._lexicon.negation.words)

@@ -1,1 +1,2 @@
-select 1;
+-- Who has a chore: the database process that serves its worker. While that lives, so does the worker.
+alter table chore add column lease_by bigint;

@@ -216,7 +216,7 @@ def test_the_chores_look_and_raise_their_voice(booked: Shop) -> None:
         now = booked.clock.now
         begin = booked.sessions.begin
 
-    runner = ChoreRunner(jobs.chores, Process())
+    runner = ChoreRunner(jobs.chores, Process(), booked.engine)
     with capture_logs() as quiet:
         assert runner.run() == 2
     assert quiet == [] and state(booked).recent_at and state(booked).full_at

@@ -9,7 +9,9 @@ from sqlalchemy.orm import sessionmaker
 
 from bot.kit.chores import Chores
 from bot.runtime.chores import ChoreRunner
+from domain.shared import chores as board
 from domain.shared.clock import FixedClock
+from tests.e2e.waiting import until
 
 
 class Process:
@@ -47,7 +49,7 @@ def chores(done: list[str]) -> Chores:
 
 
 def test_everything_runs_at_once_and_then_when_due(engine, clock, chores, done) -> None:
-    runner = ChoreRunner(chores, Process(engine, clock))
+    runner = ChoreRunner(chores, Process(engine, clock), engine)
     assert runner.anything_due(clock.now())
     assert (runner.run(), sorted(done)) == (2, ["close", "sweep"])
     assert not runner.anything_due(clock.now())
@@ -56,7 +58,7 @@ def test_everything_runs_at_once_and_then_when_due(engine, clock, chores, done) 
 
 
 def test_days_missed_are_done_once(engine, clock, chores, done) -> None:
-    runner = ChoreRunner(chores, Process(engine, clock))
+    runner = ChoreRunner(chores, Process(engine, clock), engine)
     runner.run()
     clock.advance(86_400 * 5)
     runner.run()
@@ -64,14 +66,14 @@ def test_days_missed_are_done_once(engine, clock, chores, done) -> None:
 
 
 def test_a_daily_chore_keeps_local_time(engine, clock, chores, session) -> None:
-    ChoreRunner(chores, Process(engine, clock)).run()
+    ChoreRunner(chores, Process(engine, clock), engine).run()
     with engine.begin() as db:
         due = db.execute(text("select due_at from chore where name = 'close'")).scalar_one()
     assert due == datetime(2026, 11, 20, 19, 0, tzinfo=UTC)  # 3:00 of the 21st in Shanghai
 
 
 def test_a_dead_process_loses_its_chore_when_the_lease_ends(engine, clock, chores, done) -> None:
-    first, second = (ChoreRunner(chores, Process(engine, clock)) for _ in range(2))
+    first, second = (ChoreRunner(chores, Process(engine, clock), engine) for _ in range(2))
     first.anything_due(clock.now())
     with engine.begin() as db:
         db.execute(text("update chore set lease_until = clock_timestamp() + interval '1 hour'"))
@@ -81,12 +83,38 @@ def test_a_dead_process_loses_its_chore_when_the_lease_ends(engine, clock, chore
     assert second.run() == 2
 
 
+def test_a_chore_whose_claimer_is_gone_is_free_at_once(engine, clock, chores, done) -> None:
+    """The claim names a connection: it ends with its process, however that ends."""
+    runner = ChoreRunner(chores, Process(engine, clock), engine)
+    runner.anything_due(clock.now())
+    with engine.connect() as alive, sessionmaker(engine).begin() as session:
+        by = alive.execute(text("select pg_backend_pid()")).scalar_one()
+        assert board.claim(session, chores.names(), clock.now(), 3_600, by) == ["close", "sweep"]
+        session.commit()
+        assert not runner.anything_due(clock.now()) and (runner.run(), done) == (0, [])
+        alive.invalidate()
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as db:
+        alive_there = text("select count(*) from pg_stat_activity where pid = :by")
+        until(lambda: not db.execute(alive_there, {"by": by}).scalar(), "the database knows", 5)
+    assert runner.anything_due(clock.now())
+    assert (runner.run(), done) == (2, ["close", "sweep"])
+
+
+def test_what_somebody_else_has_by_now_is_theirs(engine, clock, chores) -> None:
+    runner = ChoreRunner(chores, Process(engine, clock), engine)
+    runner.anything_due(clock.now())
+    with sessionmaker(engine).begin() as session:
+        board.claim(session, ["sweep"], clock.now(), 3_600, 1)
+        board.end(session, {"sweep": (clock.now(), "")}, clock.now(), 2)
+        assert session.execute(text("select lease_by from chore where name = 'sweep'")).scalar_one() == 1
+
+
 def test_one_fault_stops_no_neighbour_and_is_kept(engine, clock, chores, done) -> None:
     @chores.every("broken", timedelta(hours=1))
     def broken(_ctx) -> bool:
         raise RuntimeError("no paper")
 
-    runner = ChoreRunner(chores, Process(engine, clock))
+    runner = ChoreRunner(chores, Process(engine, clock), engine)
     assert (runner.run(), len(done)) == (3, 2)
     with engine.begin() as db:
         fault = db.execute(text("select fault from chore where name = 'broken'")).scalar_one()
@@ -103,7 +131,7 @@ def test_long_work_is_done_in_pieces(engine, clock) -> None:
         left[0] -= 1
         return left[0] > 0
 
-    runner = ChoreRunner(chores, Process(engine, clock))
+    runner = ChoreRunner(chores, Process(engine, clock), engine)
     rounds = 0
     while runner.anything_due(clock.now()):
         runner.run()

@@ -4,7 +4,7 @@ from datetime import time
 
 import pytest
 
-from domain.notices.hours import Hours, Wish, find, settle
+from domain.notices.hours import Hours, Impossible, Wish, find, settle
 
 USUAL: Hours = (time(21, 30), time(8, 30))
 
@@ -39,9 +39,23 @@ def test_a_wish_is_read(said: str, start: str | None, end: str | None) -> None:
     assert find(said) == Wish(*wanted)
 
 
+@pytest.mark.parametrize(("said", "wrong"), [
+    ("晚上25点后别发", "晚上25点"), ("25点后别发", "25点"), ("8点70分后别发", "8点70分"), ("十十点后别发", "十十点"),
+    ("24:30后别发", "24:30"), ("免打扰 25到30", "25"), ("免打扰 21点到三十点", "三十点"),
+])
+def test_an_hour_that_no_day_has_is_named(said: str, wrong: str) -> None:
+    assert find(said) == Impossible(wrong)
+
+
+@pytest.mark.parametrize("said", ["全天别发", "整天都别给我发", "一整天免打扰", "24小时免打扰", "免打扰 全天"])
+def test_the_whole_day_is_a_wish_that_leaves_no_time(said: str) -> None:
+    wish = find(said)
+    assert isinstance(wish, Wish) and settle(wish, (time(21, 30), time(8, 30))) is None
+
+
 @pytest.mark.parametrize("said", [
-    "", "佣金", "免打扰", "别发了", "晚上8点后别发货", "早上10点后再发货", "8点发货吗", "我8点到9点在家", "25点后别发",
-    "8点70分后别发", "晚上8点后别发快递", "十十点后别发", "24:30后别发", "1点2点3点后别发", "８" * 39 + "点后别发",
+    "", "佣金", "免打扰", "别发了", "晚上8点后别发货", "早上10点后再发货", "8点发货吗", "我8点到9点在家", 
+    "晚上8点后别发快递", "1点2点3点后别发", "８" * 39 + "点后别发",
     "昨天晚上8点后别发消息的那个事情我想了很久很久还是觉得应该和你们好好说一说对不对",
 ])
 def test_what_is_no_wish_is_left_alone(said: str) -> None:

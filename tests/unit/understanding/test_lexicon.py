@@ -14,7 +14,7 @@ def tables(*intents: dict[str, object], **others: object) -> dict[str, object]:
         "intent": list(intents),
         "fillers": empty,
         "negation": {"words": ["不要"], "open_questions": [], "money_only": []},
-        "chatter": {"words": []},
+        "chatter": {"words": [], "questions": []},
         "amounts": {"everything": []},
         "readings": {},
         **others,

@@ -1,0 +1,76 @@
+"""Small talk, numbers as people write them, and words that nearly fit: always an answer with a next step."""
+
+import pytest
+
+from tests.dialogs.test_draw_and_mall import fated
+from tests.fakes.shop import Shop
+
+
+@pytest.mark.parametrize(("said", "seen"), [
+    ("你好", "您好呀"), ("早上好", "您好呀"), ("在吗？", "在的"), ("谢谢", "不客气"), ("再见", "回头见"),
+    ("好的", "没有要您确认的事"),
+    ("😊", "想做点什么"), ("[微笑][微笑]", "想做点什么"), ("？", "没太听懂"),
+])
+def test_small_talk_is_answered_kindly(shop: Shop, said: str, seen: str) -> None:
+    shop.person("李姐").says(said).sees(seen)
+
+
+def test_small_talk_leaves_an_open_question_open(shop: Shop) -> None:
+    li = shop.person("李姐")
+    li.says("兑换").sees("积分商城")
+    li.says("在吗").sees("还等您回复")
+    li.says("谢谢").sees("不客气")
+    li.says("第1个").sees("积分不够")
+
+
+def test_a_product_that_nobody_knows_is_said_to_be_unknown(shop: Shop) -> None:
+    li = shop.person("李姐")
+    li.says("海报 不存在的东西").sees("没有叫「不存在的东西」的商品", "1. ", "5. ", "回复数字")
+    assert "6. " not in str(li.heard[-1])
+    li.says("海报 大米饭").sees("您是不是要", "大米")
+    li.says("第一个")
+    assert isinstance(li.heard[-1], bytes)
+
+
+def test_numbers_may_be_written_out(shop: Shop) -> None:
+    li = shop.person("李姐")
+    for said in ("兑换 二", "兑换第二个", "兑换 2号"):
+        li.says(said).sees("积分不够")
+    assert li.poster("海报 三") == li.poster("海报 3")
+    li.says("换风格").sees("回复数字")
+    li.says("第二个")
+    assert isinstance(li.heard[-1], bytes)
+
+
+def test_hours_that_cannot_be_are_explained(shop: Shop) -> None:
+    li = shop.person("李姐")
+    li.says("晚上25点后别发").sees("没有「晚上25点」这个时间")
+    li.says("全天别发").sees("几乎没有能发消息的时间", "「退订」")
+
+
+def test_a_draw_without_points_is_refused_the_same_way_each_time(shop: Shop) -> None:
+    li = shop.person("李姐")
+    fated(shop, li, None)
+    li.says("抽一次").sees("这次没有中")
+    for _ in range(3):
+        li.says("抽一次").sees("积分不够")
+
+
+def test_nearly_the_words_of_leaving_are_asked_again(shop: Shop) -> None:
+    li = shop.person("李姐")
+    li.says("注销").sees("确认注销")
+    li.says("确认").sees("一字不差", "确认注销")
+    li.says("确认 注销吧").sees("一字不差")
+    li.says("不要").sees("没有注销")
+    li.says("取消注销").sees("没有登记注销")
+
+
+def test_what_is_reached_is_not_offered_again(shop: Shop) -> None:
+    """The second order came before the first was received."""
+    li, wang = shop.person("李姐"), shop.person("王姐")
+    for person, orders in ((li, 1), (wang, 2)):
+        for n in range(orders):
+            shop.paid(f"{person.name}{n}", by=person, fen=9_900)
+        shop.received(f"{person.name}0")
+    li.saw("30 天内再买一单")
+    assert "再买一单" not in str(wang.heard)
