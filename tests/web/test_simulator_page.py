@@ -4,6 +4,7 @@ import io
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,8 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from bot.runtime import embedded
 from tests.integration.simulator.conftest import Client, new_database
-from tests.integration.simulator.echo import FIRST_PEOPLE, Server
+from tests.integration.simulator.echo import CORP, FIRST_PEOPLE, Server
+from tests.integration.simulator.test_wecom import MEMBER, Corp
 
 pytestmark = pytest.mark.browser
 
@@ -214,6 +216,45 @@ def test_faults_and_refusals_are_told(page: Page) -> None:
     page.tap("plus", page.phone("陈叔"))
     page.tap("panel-location", page.phone("陈叔"))
     page.sees("陈叔", "昆明")
+
+
+@pytest.fixture
+def corp_page(chromium: webdriver.Chrome, postgres: embedded.Server) -> Iterator[tuple[Page, Corp]]:
+    with new_database(postgres) as url:
+        corp = Corp(Server(url, people=FIRST_PEOPLE, corps=(replace(CORP, staff=CORP.staff[:1]),)))
+        page = Page(chromium, corp)
+        yield page, corp
+        assert page.complaints() == []
+        chromium.get("about:blank")
+        corp.http.close()
+        corp.server.stop()
+
+
+def test_a_customer_adds_the_staff_who_confirms_a_mass_message(corp_page: tuple[Page, Corp]) -> None:
+    page, corp = corp_page
+    li = page.phone("李姐")
+    page.sees("李姐", "欢迎")
+    page.tap("plus", li)
+    page.tap("panel-staff", li)
+    external = page.wait(lambda: corp.echo.contacts)[0]["ExternalUserID"]
+    assert corp.welcome(text={"content": "我是小助手"}) == 0
+    page.wait(lambda: "我是小助手" in page.find("staff-chat", li).text)
+    corp.ask("externalcontact/mark_tag", {
+        "userid": MEMBER, "external_userid": external, "add_tag": [corp.tag("小王推荐")]})
+    page.wait(lambda: "小王推荐" in page.find("staff-tags", li).text)
+    page.tap("staff-back", li)
+
+    corp.mass(external, text="大米到货了")
+    page.tap("open-wecom")
+    page.wait(lambda: "小王推荐" in page.find("contact-tags").text)
+    page.tap("mass-send")
+    page.wait(lambda: "已送达" in page.find("fate").text)
+    page.tap("close", "#drawer")
+    page.wait(lambda: "大米到货了" in page.find("staff-bar", li).text)
+    page.tap("staff-bar", li)
+    page.tap("staff-more", li)
+    page.tap("staff-delete", "#sheet")
+    page.wait(lambda: corp.echo.contacts[-1]["ChangeType"] == "del_follow_user")
 
 
 def test_a_small_screen_shows_one_phone_and_never_scrolls_sideways(page: Page) -> None:

@@ -7,6 +7,7 @@ import { showInspector } from "./inspector.js";
 import { showPay } from "./pay.js";
 import { Phone } from "./phone.js";
 import { showShelf } from "./shelf.js";
+import { showWecom } from "./wecom.js";
 
 const EVERY_MS = 400;
 const HIDDEN_MS = 3000;
@@ -23,7 +24,7 @@ let versions = "";
 const world = {
   people: () => [...phones.values()].map((phone) => phone.person),
   pictures: () => pictures, apis: () => state.apis, now: () => now, current: () => current ?? world.people().at(-1)?.openid,
-  show: (openid) => select(openid),
+  show: (openid) => select(openid), corps: () => state.corps, openStaff: (openid, chat) => phones.get(openid)?.openStaff(chat),
 };
 
 const byId = (id) => document.getElementById(id);
@@ -76,9 +77,11 @@ async function poll() {
   }
   for (const bubble of news.bubbles) {
     if (bubble.kind === "image") pictures.push(bubble.body.media_id);
-    phones.get(bubble.openid)?.add(bubble, now);
-    if (!first && bubble.side === "account") markNews(bubble.openid);
+    const phone = phones.get(bubble.openid);
+    if (bubble.chat) phone?.addToStaff(bubble, now, !first); else phone?.add(bubble, now);
+    if (!first && ["account", "staff"].includes(bubble.side)) markNews(bubble.openid);
   }
+  for (const one of news.contacts) phones.get(one.openid)?.setContact(one);
   for (const one of news.transfers) phones.get(one.openid)?.setTransfer(one.out_bill_no, one.state);
   last = news.last;
   const seen = news.menu_versions.join();
@@ -130,6 +133,8 @@ async function start() {
   byId("open-faults").addEventListener("click", () => showFaults(world));
   byId("open-pay").hidden = !state.merchants.length;
   byId("open-pay").addEventListener("click", () => showPay());
+  byId("open-wecom").hidden = !state.corps.length;
+  byId("open-wecom").addEventListener("click", () => showWecom(world));
   byId("add-person").addEventListener("click", askPerson);
   await showShelf(world);
   document.body.dataset.ready = "1";

@@ -87,7 +87,7 @@ const CONTENT = {
 };
 
 /** The element of a bubble. ``on``: view(imageId), choose(bubbleId, itemId), take(billNumber, yes), settle(). */
-export function render(bubble, { person, account, index }, on) {
+export function render(bubble, { person, account, index, staff = false }, on) {
   const marks = { "data-bubble": bubble.id, "data-side": bubble.side, "data-kind": bubble.kind };
   if (bubble.kind === "transfer") return h("div.row.middle", { ...marks, "data-test": "bubble" }, transfer(bubble, on));
   if (bubble.side === "system") {
@@ -95,7 +95,9 @@ export function render(bubble, { person, account, index }, on) {
   }
   const mine = bubble.side === "person";
   const who = mine ? face(person.name, { index }) : face(account.name, { account: true });
-  const title = mine ? null : { passive: "被动回复（不占条数）", custom: "客服消息（占 1 条）", template: "模板消息（关注即可）", subscription: "订阅通知（用掉 1 次允许）" }[bubble.body.via];
+  if (staff && !mine) { who.style.setProperty("--a", "#3f8cf4"); who.style.setProperty("--b", "#1f5fc4"); }
+  const title = mine ? null : { passive: "被动回复（不占条数）", custom: "客服消息（占 1 条）", template: "模板消息（关注即可）", subscription: "订阅通知（用掉 1 次允许）",
+    welcome: "企业微信欢迎语（加好友 20 秒内，仅 1 次）", mass: "企业群发（员工点了发送）" }[bubble.body.via];
   return h(`div.row${mine ? ".me" : ""}`, { ...marks, title, "data-test": "bubble" }, who,
     (CONTENT[bubble.kind] ?? (() => h("div.bubble", {}, "[不支持的消息]")))(bubble, on));
 }

@@ -5,6 +5,7 @@ import { markTransfer, render } from "./bubbles.js";
 import { chatTime, clockTime, face, h, icon, toast } from "./dom.js";
 import { showOrders } from "./orders.js";
 import { askScan, viewPicture } from "./scan.js";
+import { StaffChat, askStaff, memberOf, statusLine } from "./staff.js";
 import { showSubscribe } from "./subscribe.js";
 
 const PAUSE = 5 * 60 * 1000;
@@ -16,7 +17,7 @@ const attempt = async (work) => {
 
 export class Phone {
   constructor(person, account, index, world) {
-    Object.assign(this, { person, account, index, world, lastAt: 0, menu: null });
+    Object.assign(this, { person, account, index, world, lastAt: 0, menu: null, chats: new Map() });
     this.build();
     this.update(person, world.now());
   }
@@ -33,17 +34,19 @@ export class Phone {
     this.name = h("span", {}, account.name);
     this.chat = h("div.chat", { role: "log", "aria-live": "polite", "aria-label": `${person.name}的聊天`, "data-test": "chat", tabindex: "0" });
     this.foot = h("div.foot");
+    this.bars = h("div.bars");
+    this.screen = h("div.screen", {}, this.header(), this.bars, this.chat, this.foot);
     this.element = h("section.device", { id: `phone-${this.index}`, "aria-label": `${person.name}的手机`, "data-test": "phone",
       "data-name": person.name, "data-openid": person.openid },
     h("div.plate", {}, face(person.name, { size: "small", index: this.index }), h("h2", {}, person.name), this.follow, this.rights, this.waiting,
       h("button.orders", { type: "button", "data-test": "orders", onclick: () => showOrders(this.person) }, icon("bag"), this.orderCount)),
-    h("div.frame", {}, h("div.screen", {}, this.header(), this.chat, this.foot)));
+    h("div.frame", {}, this.screen));
     this.fillFoot();
   }
 
   header() {
     return h("header.top", {},
-      h("div.status", { "aria-hidden": "true" }, this.time, h("span.island"), h("span.icons", {}, icon("signal", "s"), icon("battery", "s"))),
+      statusLine(this.time),
       h("div.title", {}, h("span.back", { "aria-hidden": "true" }, icon("back")),
         h("span.name", {}, this.name, icon("verified")),
         h("button.more", { type: "button", "aria-label": "更多", onclick: () => this.togglePanel() }, icon("more"))));
@@ -72,6 +75,7 @@ export class Phone {
     return [tile("scan", "扫一扫", "panel-scan", () => this.scan()), tile("image", "相册", "panel-image", () => file.click()),
       tile("pin", "位置", "panel-location", () => this.act("/api/location", {})),
       tile("bag", "订单", "panel-orders", () => showOrders(this.person)),
+      ...(this.world.corps().length ? [tile("staff", "添加企微", "panel-staff", () => this.askStaff())] : []),
       tile("bell", "订阅", "panel-subscribe", () => showSubscribe(this.person)),
       tile("leave", "取消关注", "panel-unfollow", () => this.act("/api/unfollow", {})), file];
   }
@@ -105,6 +109,7 @@ export class Phone {
     const changed = person.following !== this.person.following || !this.profiled;
     this.person = person;
     this.time.textContent = clockTime(now);
+    for (const chat of this.chats.values()) chat.time.textContent = clockTime(now);
     this.name.textContent = person.typing ? "对方正在输入…" : this.account.name;
     this.follow.textContent = person.following ? "已关注" : "未关注";
     this.follow.classList.toggle("on", person.following);
@@ -136,10 +141,43 @@ export class Phone {
     this.profile = h("div.profile", { "data-test": "profile" }, face(this.account.name, { account: true }), h("h3", {}, this.account.name),
       h("p", {}, "服务号 · 已认证", h("br"), "扫一张海报上的二维码，或直接关注"),
       h("button.go", { type: "button", "data-test": "follow", onclick: () => this.act("/api/follow", {}) }, "关注公众号"),
-      h("button.go.quiet", { type: "button", "data-test": "profile-scan", onclick: () => this.scan() }, "扫一扫"));
+      h("button.go.quiet", { type: "button", "data-test": "profile-scan", onclick: () => this.scan() }, "扫一扫"),
+      this.world.corps().length ? h("button.go.quiet", { type: "button", "data-test": "profile-staff", onclick: () => this.askStaff() }, "添加企微") : null);
     this.chat.append(this.profile);
     return this.toEnd();
   }
+
+  /** Add a member of staff: at once when there is only one, otherwise by choice. */
+  askStaff() {
+    const all = this.world.corps().flatMap((corp) => corp.staff.map((staff) => ({ corp: corp.account, userid: staff.userid })));
+    if (all.length === 1) this.addStaff(all[0]); else askStaff(this.world.corps(), this.person, (who) => this.addStaff(who));
+  }
+
+  async addStaff(who) {
+    const chat = this.chats.get(`${who.corp}:${who.userid}`);
+    if (chat?.contact?.friends) return chat.show();
+    const done = await this.act("/api/wecom/add", who);
+    if (done) this.openStaff(done.chat);
+    return null;
+  }
+
+  openStaff(chat) { this.staffChat(chat)?.show(); }
+
+  staffChat(chat) {
+    const known = memberOf(this.world.corps(), chat);
+    if (!this.chats.has(chat) && known) {
+      const made = new StaffChat(this, chat, known);
+      this.chats.set(chat, made);
+      this.bars.append(made.bar);
+      this.screen.append(made.view);
+    }
+    return this.chats.get(chat);
+  }
+
+  /** A line of a chat with a member of staff. */
+  addToStaff(bubble, now, live) { this.staffChat(bubble.chat)?.add(bubble, now, live); }
+
+  setContact(contact) { this.staffChat(contact.chat)?.update(contact); }
 
   add(bubble, now) {
     const at = Date.parse(bubble.at);

@@ -5,14 +5,15 @@ import { face, h, heading, icon, open, toast } from "./dom.js";
 
 const DONE = { subscribe: "已识别，正在关注", scan: "已识别" };
 
-function tell(answer, person) {
+function tell(answer, person, world) {
+  if (answer.result === "contact") world.openStaff(person.openid, answer.chat);
   if (answer.result in DONE) toast(`${person.name}：${DONE[answer.result]}`);
-  else toast(answer.message, answer.result !== "url");
+  else toast(answer.message, !["url", "contact"].includes(answer.result));
 }
 
-async function scanAs(person, what) {
+async function scanAs(person, what, world) {
   try {
-    tell(await post("/api/scan", { openid: person.openid, ...what }), person);
+    tell(await post("/api/scan", { openid: person.openid, ...what }), person, world);
   } catch (error) { toast(error.message, true); }
 }
 
@@ -20,7 +21,7 @@ async function scanAs(person, what) {
 export function viewPicture(imageId, world) {
   const close = () => document.getElementById("viewer").close();
   const people = world.people().map((person, index) => h("button", { type: "button", "data-test": "scan-as", "data-name": person.name,
-    onclick: () => { close(); world.show(person.openid); scanAs(person, { image_id: imageId }); } },
+    onclick: () => { close(); world.show(person.openid); scanAs(person, { image_id: imageId }, world); } },
   face(person.name, { size: "small", index }), person.name));
   open("viewer", "查看图片", h("img", { src: mediaUrl(imageId), alt: "图片", "data-test": "viewer-image" }),
     h("div.strip", {}, h("p", {}, icon("scan"), "扫一扫，用谁的手机？"), people,
@@ -30,9 +31,9 @@ export function viewPicture(imageId, world) {
 /** Choose what a person's camera sees: a picture from any phone, or a file. ``act`` replaces the plain scan. */
 export function askScan(person, world, { title = "扫一扫", act = null } = {}) {
   const close = () => document.getElementById("sheet").close();
-  const use = (what) => { close(); if (act) act(what); else scanAs(person, what); };
+  const use = (what) => { close(); if (act) act(what); else scanAs(person, what, world); };
   const file = h("input", { type: "file", accept: "image/jpeg,image/png,image/gif", hidden: true, "data-test": "scan-file",
-    onchange: () => { if (file.files[0]) fromFile(person, file.files[0]); close(); } });
+    onchange: () => { if (file.files[0]) fromFile(person, file.files[0], world); close(); } });
   const pictures = world.pictures().slice(-12).reverse();
   const shown = pictures.length
     ? h("div.thumbs", {}, pictures.map((id) => h("button", { type: "button", "aria-label": "扫这张图片", "data-test": "scan-picture",
@@ -42,6 +43,6 @@ export function askScan(person, world, { title = "扫一扫", act = null } = {})
     act ? null : h("button.btn", { type: "button", onclick: () => file.click() }, "从电脑里选一张图片"), file));
 }
 
-async function fromFile(person, image) {
-  try { tell(await upload("/api/scan-file", { openid: person.openid, image }), person); } catch (error) { toast(error.message, true); }
+async function fromFile(person, image, world) {
+  try { tell(await upload("/api/scan-file", { openid: person.openid, image }), person, world); } catch (error) { toast(error.message, true); }
 }
