@@ -22,6 +22,7 @@ from bot.kit.gateway import Gateway, Outcome, SendResult
 from bot.kit.jssdk import SCRIPT, JsSdk, PageSignature
 from bot.kit.links import Links
 from bot.kit.pay import PayGateways
+from bot.kit.wecom import WeComs
 from bot.pictures.certificate import Certificates
 from bot.pictures.photos import Photos
 from bot.pictures.studio import Studio
@@ -37,6 +38,7 @@ from bot.runtime.gateways.tickets import signature
 from bot.runtime.gateways.tokens import STABLE_TOKEN
 from bot.runtime.gateways.wechat import WeChatGateway
 from bot.runtime.gateways.wechat_pay import WeChatPay, merchant_of
+from bot.runtime.gateways.wecom import GET_TOKEN
 from bot.runtime.menus import Menu, load_menu
 from bot.runtime.outbox import OutboxRunner
 from bot.runtime.settings import RulesRefused, Settings
@@ -182,6 +184,7 @@ def build(
         Wording: Wording.load((ASSETS / "sensitive_words.toml").read_text("utf-8")),
         Links: Links(settings.key("personal links"), settings.public_url, real_time),
         Seal: Seal(pepper), Rules: Rules.load((ASSETS / "risk.toml").read_text("utf-8")),
+        WeComs: wecom.gateways(settings, engine, _observer),
         PayGateways: pay if pay is not None else pay_gateways(settings, engine, clock),
         Kits: Kits.load((ASSETS / "share_kits.toml").read_text("utf-8")),
         Titles: Titles.load((ASSETS / "roles.toml").read_text("utf-8")), SealKey: SealKey(settings.key("audit seals")),
@@ -290,7 +293,7 @@ def _observer(account: str) -> Callable[[str, SendResult], None]:
 
     def observe(api: str, result: SendResult) -> None:
         metrics.platform_answer(account, api, result.errcode)
-        if api == STABLE_TOKEN.name:
+        if api in (STABLE_TOKEN.name, GET_TOKEN.name):
             metrics.token_refresh(account, "fresh" if result.outcome is Outcome.SENT else "failed")
 
     return observe

@@ -1,10 +1,17 @@
 """WeCom's part of putting a process together: keys, accounts, gateways."""
 
+from collections.abc import Callable
+
+from sqlalchemy import Engine
+
 from bot.kit.context import Shop
+from bot.kit.wecom import WeComs
 from bot.runtime import wecom_reception
 from bot.runtime.accounts import WeComAccount
 from bot.runtime.channels.wecom import AppKeys, inbox_of
 from bot.runtime.dispatch import Account
+from bot.runtime.gateways.attempts import Observe
+from bot.runtime.gateways.wecom import AppConfig, WeComGateway
 from bot.runtime.settings import Settings
 from handlers.staff import STAFF
 
@@ -23,3 +30,14 @@ def accounts(settings: Settings) -> dict[str, Account]:
                                 wecom_reception, STAFF)
         for name, one in settings.wecom.items()
     }
+
+
+def gateways(settings: Settings, engine: Engine, observer: Callable[[str], Observe]) -> WeComs:
+    """One gateway for each application. ``observer`` gives what counts the answers of an account."""
+    return WeComs({
+        name: WeComGateway(
+            AppConfig(name, one.corp_id, one.agent_id, one.secret.reveal(), one.api_base), engine,
+            settings.key("platform tokens"), observe=observer(inbox_of(name)),
+        )
+        for name, one in settings.wecom.items()
+    })

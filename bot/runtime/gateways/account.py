@@ -7,12 +7,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
+from bot.runtime.gateways.faults import OFFICIAL_ACCOUNT, Codes
+
 AccountType = Literal["service", "subscription"]
 
 
 @dataclass(frozen=True, slots=True)
 class AccountConfig:
-    """One Official Account. ``account`` is our name for it, ``api_base`` e.g. ``https://api.weixin.qq.com``.
+    """One account of a platform. ``account`` is our name for it, ``api_base`` e.g. ``https://api.weixin.qq.com``;
+    ``app_id`` is what its token, holds and media are kept under, ``codes`` how its errors are read.
 
     ``daily_rest``: how long an api rests after 45009 (daily quota used up). None: until midnight in Shanghai, when
     the real platform counts anew; a demo, whose quota is a switch on a page, rests shorter.
@@ -24,6 +27,7 @@ class AccountConfig:
     api_base: str = "https://api.weixin.qq.com"
     account_type: AccountType = "service"
     daily_rest: timedelta | None = None
+    codes: Codes = field(default=OFFICIAL_ACCOUNT, repr=False)
 
 
 def _utc_now() -> datetime:

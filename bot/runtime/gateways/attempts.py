@@ -35,11 +35,13 @@ REPEATABLE_CALL = REPEATABLE_SEND | NOT_THROUGH
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    """One api of the platform. ``sends``: it delivers something to a person. ``tries``: at most so many in a row."""
+    """One api of the platform. ``sends``: it delivers something to a person. ``tries``: at most so many in a row.
+    ``rests`` False: it is of use for seconds only, so it waits for no hold, and its refusal holds nobody else back."""
 
     name: str
     sends: bool = False
     tries: int = TRIES
+    rests: bool = True
 
     @property
     def repeatable(self) -> frozenset[Kind]:
@@ -59,6 +61,7 @@ class Attempts:
         self._engine = engine
         self._app_id = config.app_id
         self._daily_rest = config.daily_rest
+        self._codes = config.codes
         self._transport = transport
         self._real = real
         self._observe = observe
@@ -85,7 +88,7 @@ class Attempts:
             if fault.kind not in api.repeatable or n == tries:
                 break
             self._real.sleep(FIRST_PAUSE_SECONDS * 2 ** (n - 1) * self._real.jitter())
-        return self._refuse(api, judge(fault, api.sends, self._real.now(), self._daily_rest))
+        return self._refuse(api, judge(fault, api.sends, self._real.now(), self._daily_rest, self._codes))
 
     def hold_back(self, api: Api, result: SendResult, until: datetime) -> None:
         """Let nobody call ``api`` before ``until`` (real time); they are told ``result`` instead."""
@@ -99,8 +102,8 @@ class Attempts:
 
     def _enter(self, api: Api, urgent: bool) -> tuple[int, int] | Refusal:
         """How many tries are allowed and how many failures in a row are known, or the hold."""
-        if urgent:
-            return 1, 1
+        if urgent or not api.rests:
+            return 1 if urgent else api.tries, 1
         now = self._real.now()
         with Session(self._engine) as session, session.begin():
             own, host = platform.holds(session, self._app_id, api.name)
@@ -131,7 +134,7 @@ class Attempts:
 
     def _refuse(self, api: Api, refusal: Refusal) -> Refusal:
         result = refusal.result
-        if result.retry_at:
+        if result.retry_at and api.rests:
             self.hold_back(api, result, result.retry_at)
         log.warning(
             "platform.refused", api=api.name, outcome=result.outcome.value, errcode=result.errcode, detail=result.detail

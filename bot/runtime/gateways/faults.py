@@ -6,6 +6,7 @@ the caller's address, both checked by shape, because the rest may repeat what we
 
 import ipaddress
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -80,25 +81,67 @@ OUTCOMES: dict[int, Outcome] = {
     50002: Outcome.CONFIG,   # account limited
     89503: Outcome.CONFIG,   # an administrator must confirm our address
 }
-"""Every code with a remedy of its own; any other is our own fault: REJECTED."""
+"""Every code of the Official Account with a remedy of its own; any other is our own fault: REJECTED."""
 
 TRANSIENT_WAIT = timedelta(seconds=10)
 """How long an api rests after the tries of one call were used up by transport faults or -1."""
 
-_RID = re.compile(r"\brid: ?([0-9a-f]{4,16}(?:-[0-9a-f]{4,16}){1,5})\b")
+_RID = re.compile(r"\b(?:rid: ?([0-9a-f]{4,16}(?:-[0-9a-f]{4,16}){1,5})\b|hint: ?\[([0-9_]{1,40})\])")
 _ADDRESS = re.compile(r"[0-9A-Fa-f:.]{3,45}")
-_ADDRESS_CODES = frozenset({40164, 89503})
 
 
-def from_errcode(errcode: int, errmsg: object) -> Fault:
-    """The fault behind an error code; ``errmsg`` gives the request id and, for 40164, our address."""
-    kind = Kind.TOKEN if errcode in TOKEN_CODES else Kind.BUSY if errcode == BUSY else Kind.ANSWERED
+@dataclass(frozen=True, slots=True)
+class Codes:
+    """How a platform's error codes are read: the same number says other things on the other platform.
+
+    ``tokens``: the access token is refused; ``busy``: refused for load and surely not done; ``addresses``: the caller's
+    address is refused. ``quota_rest``: how long an api rests after 45009; None: until midnight in Shanghai.
+    """
+
+    outcomes: Mapping[int, Outcome]
+    tokens: frozenset[int]
+    busy: frozenset[int]
+    addresses: frozenset[int]
+    quota_rest: timedelta | None = None
+
+
+OFFICIAL_ACCOUNT = Codes(OUTCOMES, TOKEN_CODES, frozenset({BUSY}), frozenset({40164, 89503}))
+
+WECOM = Codes(
+    outcomes={
+        BUSY: Outcome.BACK_OFF,
+        45033: Outcome.BACK_OFF,         # too many calls at a time
+        41096: Outcome.BACK_OFF,         # another app is welcoming this customer
+        DAILY_QUOTA: Outcome.BACK_OFF,
+        84061: Outcome.UNFOLLOWED,       # employee and customer are no friends
+        **dict.fromkeys((40014, EXPIRED_TOKEN), Outcome.CONFIG),
+        40001: Outcome.CONFIG,           # the secret, and not the token as at the Official Account
+        40013: Outcome.CONFIG,           # corp id
+        40056: Outcome.CONFIG,           # agent id
+        40058: Outcome.REJECTED,
+        48002: Outcome.CONFIG,           # the app may not call this: customer contact is not opened for it
+        60011: Outcome.CONFIG,           # outside of what the app may see
+        60020: Outcome.CONFIG,           # our address is not on the list
+        81013: Outcome.CONFIG,           # none of the employees can be reached by the app
+        701008: Outcome.CONFIG,          # licence
+    },
+    tokens=frozenset({40014, EXPIRED_TOKEN}),
+    busy=frozenset({BUSY, 45033}),
+    addresses=frozenset({60020}),
+    quota_rest=timedelta(minutes=1),
+)
+"""WeCom counts calls by the minute, the hour and the day and does not say which was full: wait for the shortest."""
+
+
+def from_errcode(errcode: int, errmsg: object, codes: Codes = OFFICIAL_ACCOUNT) -> Fault:
+    """The fault behind an error code; ``errmsg`` gives the request id and, where that is the trouble, our address."""
+    kind = Kind.TOKEN if errcode in codes.tokens else Kind.BUSY if errcode in codes.busy else Kind.ANSWERED
     words = errmsg[:1000] if isinstance(errmsg, str) else ""
     parts = []
-    if errcode in _ADDRESS_CODES and (address := _address_in(words)):
+    if errcode in codes.addresses and (address := _address_in(words)):
         parts.append(f"ip {address}")
     if rid := _RID.search(words):
-        parts.append(f"rid {rid[1]}")
+        parts.append(f"rid {rid[1]}" if rid[1] else f"hint {rid[2]}")
     return Fault(kind, errcode, " ".join(parts))
 
 
@@ -112,24 +155,25 @@ def from_status(status: int) -> Fault:
     return Fault(Kind.ANSWERED, detail=detail)
 
 
-def judge(fault: Fault, sends: bool, now: datetime, daily_rest: timedelta | None = None) -> Refusal:
+def judge(fault: Fault, sends: bool, now: datetime, daily_rest: timedelta | None = None,
+          codes: Codes = OFFICIAL_ACCOUNT) -> Refusal:
     """What the caller is told. ``sends``: the call delivers a message, so it is never repeated blindly.
 
     ``now`` is real time; ``daily_rest`` as in ``AccountConfig``.
     """
-    outcome = _outcome(fault, sends)
-    retry_at = _retry_at(fault, now, daily_rest) if outcome is Outcome.BACK_OFF else None
+    outcome = _outcome(fault, sends, codes)
+    retry_at = _retry_at(fault, now, daily_rest or codes.quota_rest) if outcome is Outcome.BACK_OFF else None
     return Refusal(fault.kind, SendResult(outcome, fault.errcode, fault.detail, retry_at))
 
 
-def _outcome(fault: Fault, sends: bool) -> Outcome:
+def _outcome(fault: Fault, sends: bool, codes: Codes) -> Outcome:
     if fault.kind is Kind.UNCERTAIN:
         return Outcome.UNKNOWN if sends else Outcome.BACK_OFF
     if fault.kind in (Kind.UNSENT, Kind.SERVER):
         return Outcome.BACK_OFF
     if fault.errcode == OK:
         return Outcome.CONFIG  # an HTTP 3xx or 4xx: not the platform's api at that address
-    return OUTCOMES.get(fault.errcode, Outcome.REJECTED)
+    return codes.outcomes.get(fault.errcode, Outcome.REJECTED)
 
 
 def _retry_at(fault: Fault, now: datetime, daily_rest: timedelta | None) -> datetime:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
@@ -51,14 +52,52 @@ class _Opened:
     row: StoredToken
 
 
+class Grant(Protocol):
+    """How an app asks its platform for a token. ``forced``: the api that kills the token in use, None if there is none.
+    """
+
+    @property
+    def api(self) -> Api: ...
+
+    @property
+    def forced(self) -> Api | None: ...
+
+    def asking(self, force: bool) -> Act: ...
+
+
+class StableToken:
+    """The Official Account's way."""
+
+    api, forced = STABLE_TOKEN, FORCED_TOKEN
+
+    def __init__(self, app_id: str, secret: str) -> None:
+        self._app_id, self._secret = app_id, secret
+
+    def asking(self, force: bool) -> Act:
+        body = {
+            "grant_type": "client_credential",
+            "appid": self._app_id,
+            "secret": self._secret,
+            "force_refresh": force,
+        }
+
+        def ask(client: PlatformClient) -> Answer:
+            # Parameters that are no dict keep the SDK from adding a token to this call.
+            answer: Answer = client.post("stable_token", params=(), data=body)
+            return answer
+
+        return ask
+
+
 class TokenHolder:
     """Reads, refreshes and replaces the token of one app. Times are real time."""
 
     def __init__(
-        self, config: AccountConfig, engine: Engine, vault: Vault, attempts: Attempts, locks: Locks, real: RealTime
+        self, config: AccountConfig, engine: Engine, vault: Vault, attempts: Attempts, locks: Locks, real: RealTime,
+        grant: Grant | None = None,
     ) -> None:
         self._app_id = config.app_id
-        self._secret = config.app_secret
+        self._grant: Grant = grant or StableToken(config.app_id, config.app_secret)
         self._engine = engine
         self._vault = vault
         self._attempts = attempts
@@ -93,7 +132,7 @@ class TokenHolder:
         asked = self._locked(lambda: self._fetch(self._read(), urgent=True))
         if isinstance(asked, Refusal):
             return asked
-        self._attempts.release(STABLE_TOKEN)
+        self._attempts.release(self._grant.api)
         return TokenHealth(asked.row.expires_at, self._attempts.skew_seconds)
 
     def _locked(self, work: Callable[[], _Opened | Refusal]) -> _Opened | Refusal:
@@ -116,7 +155,8 @@ class TokenHolder:
         if stored and stored.token != failing and now < stored.row.expires_at:
             return stored
         refused = stored if stored and stored.token == failing else None
-        force = refused is not None and errcode != EXPIRED_TOKEN and _may_force(refused.row, now)
+        force = (refused is not None and self._grant.forced is not None and errcode != EXPIRED_TOKEN
+                 and _may_force(refused.row, now))
         fetched = self._fetch(stored, force=force)
         if isinstance(fetched, Refusal) or fetched.token != failing:
             return fetched
@@ -128,8 +168,8 @@ class TokenHolder:
         asked_at = self._real.now()
         if force and stored:
             stored = self._spend_force(stored, asked_at)
-        api = FORCED_TOKEN if force else STABLE_TOKEN
-        answer = self._attempts.run(api, self._asking(force), "", urgent=urgent)
+        api = self._grant.forced if force and self._grant.forced else self._grant.api
+        answer = self._attempts.run(api, self._grant.asking(force), "", urgent=urgent)
         if isinstance(answer, Refusal):
             return self._explain(answer)
         row = self._row_of(answer, asked_at, stored)
@@ -138,21 +178,6 @@ class TokenHolder:
             return Refusal(Kind.UNCERTAIN, SendResult(Outcome.BACK_OFF, 0, "unreadable token", retry_at))
         self._keep(row.row)
         return row
-
-    def _asking(self, force: bool) -> Act:
-        body = {
-            "grant_type": "client_credential",
-            "appid": self._app_id,
-            "secret": self._secret,
-            "force_refresh": force,
-        }
-
-        def ask(client: PlatformClient) -> Answer:
-            # Parameters that are no dict keep the SDK from adding a token to this call.
-            answer: Answer = client.post("stable_token", params=(), data=body)
-            return answer
-
-        return ask
 
     def _row_of(self, answer: Answer, asked_at: datetime, stored: _Opened | None) -> _Opened | None:
         token, seconds = answer.get("access_token"), answer.get("expires_in")
@@ -181,7 +206,7 @@ class TokenHolder:
         if refusal.kind is Kind.HELD or result.outcome not in (Outcome.CONFIG, Outcome.REJECTED):
             return refusal
         result = replace(result, outcome=Outcome.CONFIG)
-        self._attempts.hold_back(STABLE_TOKEN, result, self._real.now() + CONFIG_REST)
+        self._attempts.hold_back(self._grant.api, result, self._real.now() + CONFIG_REST)
         # Not Kind.TOKEN: 40001 here means the secret, and another token will not help.
         return Refusal(Kind.ANSWERED, result)
 

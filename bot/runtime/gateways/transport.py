@@ -29,7 +29,7 @@ from wechatpy import WeChatClient
 from wechatpy.exceptions import WeChatClientException
 
 from bot.runtime.gateways.account import RealTime
-from bot.runtime.gateways.faults import Answer, Fault, Kind, from_errcode, from_status
+from bot.runtime.gateways.faults import OFFICIAL_ACCOUNT, Answer, Codes, Fault, Kind, from_errcode, from_status
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,8 +170,10 @@ class Transport:
     After a fork (a worker's job) the child opens connections of its own.
     """
 
-    def __init__(self, app_id: str, api_base: str, real: RealTime, timeouts: Timeouts) -> None:
+    def __init__(self, app_id: str, api_base: str, real: RealTime, timeouts: Timeouts,
+                 codes: Codes = OFFICIAL_ACCOUNT) -> None:
         self._app_id = app_id
+        self._codes = codes
         self._api_base = api_base
         self._real = real
         self._timeouts = timeouts
@@ -187,7 +189,7 @@ class Transport:
         client.token = token
         asked_at = self._real.now()
         try:
-            outcome = _run(act, client)
+            outcome = _run(act, client, self._codes)
         finally:
             client.token = ""
         if date := client.take_date():
@@ -212,7 +214,7 @@ class Transport:
         return client
 
 
-def _run(act: Act, client: PlatformClient) -> Answer | Fault:
+def _run(act: Act, client: PlatformClient, codes: Codes) -> Answer | Fault:
     """Every way a try can end. The foreign exceptions die here, with the URLs they hold."""
     try:
         answer = act(client)
@@ -220,7 +222,7 @@ def _run(act: Act, client: PlatformClient) -> Answer | Fault:
         return unreadable.fault
     except WeChatClientException as refused:
         if refused.errcode is not None:
-            return from_errcode(refused.errcode, refused.errmsg)
+            return from_errcode(refused.errcode, refused.errmsg, codes)
         status = refused.response.status_code
         refused.response.close()
         return from_status(status)
@@ -267,8 +269,9 @@ def _date_of(res: requests.Response) -> datetime | None:
 
 
 def _has_no_token(record: logging.LogRecord) -> bool:
-    return "access_token=" not in record.getMessage()
+    said = record.getMessage()
+    return "access_token=" not in said and "corpsecret=" not in said
 
 
 logging.getLogger("urllib3.connectionpool").addFilter(_has_no_token)
-"""At debug level urllib3 writes request lines, and the platform wants its token in the query."""
+"""At debug level urllib3 writes request lines, and the platforms want token and secret in the query."""
