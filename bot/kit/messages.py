@@ -44,7 +44,7 @@ def _shallow(message: "Incoming | Reply") -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What leaves as the passive reply of the same HTTP response. ``kind``: text, image, or nothing."""
+    """What leaves as the passive reply of the same HTTP response. ``kind``: text, image, nothing, or transfer."""
 
     kind: str
     text: str = ""
@@ -56,6 +56,9 @@ class Reply:
 
 NOTHING = Reply("nothing")
 """Acknowledge and stay silent."""
+
+TRANSFER = Reply("transfer")
+"""Hand the person over to the platform's own customer service, where it has one (Official Accounts)."""
 
 
 def text(content: str) -> Reply:

@@ -157,6 +157,8 @@ class Shop:
 
     name: _Text
     timezone: Annotated[ZoneInfo, _zone] = ZoneInfo("Asia/Shanghai")  # noqa: RUF009 - a constant
+    helpdesk: Annotated[str, _one_of("queue", "wechat")] = "queue"
+    """Who answers 人工: the shop's operators here, or WeChat's own customer service."""
 
 
 @dataclass(frozen=True, slots=True)

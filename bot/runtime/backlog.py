@@ -10,6 +10,8 @@ from bot.runtime.findings import REMEDIES, Finding
 OLD_BACKLOG = timedelta(minutes=5)
 LONG_PARKED = timedelta(hours=1)
 """An event may come before its order; one that waits for longer is worth a look."""
+LONG_WAIT = timedelta(days=1)
+"""Nobody who asked for a human should wait longer, whatever the opening hours."""
 NO_RIGHT = "no_right"
 MANY_UNSEEN = 5_000
 """New orders that wait to be looked at: more than a minute's work."""
@@ -18,8 +20,8 @@ MANY_UNSEEN = 5_000
 def findings(db: Connection, accounts: Mapping[str, str], now: datetime, real_now: datetime) -> Iterator[Finding]:
     """Everything that lies about. ``accounts``: app id -> our name; ``now`` is business time."""
     told = [
-        *_late(db, now), *_events(db, now), *_dead(db), *_review(db, now), *_rewards(db), *_waiting(db),
-        *_holds(db, accounts, real_now),
+        *_late(db, now), *_events(db, now), *_dead(db), *_review(db, now), *_tickets(db, now), *_rewards(db),
+        *_waiting(db), *_holds(db, accounts, real_now),
     ]
     if all(finding.state == "green" for finding in told):
         yield Finding("backlog", "green", "nothing waits too long, nothing was given up")
@@ -60,6 +62,16 @@ def _review(db: Connection, now: datetime) -> Iterator[Finding]:
     if unseen == MANY_UNSEEN:
         yield Finding("risk", "yellow", f"{MANY_UNSEEN} orders or more were not looked at",
                       "check that workers run; see: select * from chore where name like 'risk.%'")
+
+
+def _tickets(db: Connection, now: datetime) -> Iterator[Finding]:
+    """People who asked for a human and were left alone."""
+    row = db.execute(text("select count(*) as people, min(waits_since) as since from ticket where state = 'open'"
+                          " and waits_for = 'shop' and waits_since < :before"), {"before": now - LONG_WAIT}).one()
+    if row.people:
+        hours = int((now - row.since).total_seconds() // 3_600)
+        yield Finding("helpdesk", "yellow", f"{row.people} people wait for a human for over a day, one {hours} hours",
+                      "python -m bot helpdesk list, then helpdesk answer or helpdesk close")
 
 
 def _rewards(db: Connection) -> Iterator[Finding]:

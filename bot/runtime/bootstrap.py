@@ -11,6 +11,7 @@ from time import monotonic
 from time import time as real_time
 from typing import Any, TypeVar
 
+from msgspec import structs
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import InvalidatePoolError
@@ -49,6 +50,8 @@ from domain.commissions import service as commissions
 from domain.commissions.plans import Plan
 from domain.feedback import rules as feedback
 from domain.feedback.rules import FeedbackRules
+from domain.helpdesk import rules as helpdesk
+from domain.helpdesk.rules import HelpdeskRules
 from domain.insight import rules as insight
 from domain.journeys.checking import Vocabulary
 from domain.journeys.library import Library
@@ -177,6 +180,8 @@ def build(
         insight.Segmentation: segments, Library: library, **_leaving(settings),
         OccasionRules: _rules(voice, "occasions.toml", calendar.load),
         FeedbackRules: _rules(voice, "feedback.toml", feedback.load),
+        HelpdeskRules: structs.replace(_rules(voice, "helpdesk.toml", helpdesk.load),
+                                       by_wechat=settings.shop.helpdesk == "wechat"),
         Studio: studio, Photos: Photos(), Certificates: certificates or shop_certificates(),
         Policy: load_policy(ASSETS / "notices.toml"),
         Catalogue: catalogue, Budgets: budgets, Platform: Platform(catalogue, budgets, app_ids),

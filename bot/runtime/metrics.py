@@ -102,6 +102,13 @@ _STATE = {
     "huitou_pay_incidents": (
         "What the payment channel and the books differ in; while one is open, nothing is paid.", "kind",
         "select kind, count(*) from pay_incident where closed_at is null group by kind"),
+    "huitou_tickets_open": (
+        "People who talk with a human, by whose turn it is.", "waits_for",
+        "select waits_for, count(*) from ticket where state = 'open' group by waits_for"),
+    "huitou_ticket_oldest_seconds": (
+        "How long the oldest open ticket has waited, by whose turn it is.", "waits_for",
+        "select waits_for, extract(epoch from now() - min(waits_since)) from ticket where state = 'open' "
+        "group by waits_for"),
     "huitou_platform_used_today": (
         "Calls of an interface counted today (Beijing).", "api",
         "select api, sum(used) from platform_budget "

@@ -71,6 +71,13 @@ _OWN: tuple[tuple[str, str], ...] = (
     ("feedback", """
         update feedback set words = '…', photos = '[]', outcome = '', answer = ''
          where person_id = any (:ids) and (words <> '…' or photos <> '[]')"""),
+    ("ticket_answer", """
+        update ticket_answer a set words = '…' from ticket t
+         where t.id = a.ticket_id and t.person_id = any (:ids) and a.words <> '…'"""),
+    ("ticket", """
+        update ticket set question = '…', closed_at = coalesce(closed_at, :now),
+               closed_why = case when state = 'open' then 'left' else closed_why end, state = 'closed'
+         where person_id = any (:ids) and question <> '…'"""),
     ("fulfilment", "update fulfilment set note = '' where person_id = any (:ids) and note <> ''"),
     ("risk_step", """
         update risk_step s set words = '' from risk_case k

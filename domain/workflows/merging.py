@@ -5,6 +5,7 @@ from domain.draws import service as draws
 from domain.experiments import service as experiments
 from domain.feedback import service as feedback
 from domain.fulfilment import service as fulfilment
+from domain.helpdesk import service as helpdesk
 from domain.inbox import service as inbox
 from domain.insight import service as insight
 from domain.journeys import occasions
@@ -39,6 +40,7 @@ MOVERS: tuple[Mover, ...] = (
     mall.move,
     fulfilment.move,
     feedback.move,
+    helpdesk.move,
     inbox.move,
     notices.move,
     materials.move,

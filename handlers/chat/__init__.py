@@ -5,6 +5,7 @@ from handlers.chat import (
     draws,
     fallback,
     feedback,
+    helpdesk,
     leaving,
     mall,
     membership,
@@ -30,6 +31,7 @@ TREE.include(
     withdrawals.router,  # early: an answer about a name must not be taken for a word that happens to stand in it
     risk.router,  # so are these: 佣金 in an appeal or in feedback asks for no balance
     feedback.router,
+    helpdesk.router,
     posters.router,
     wallet.router,
     why.router,
@@ -43,6 +45,7 @@ TREE.include(
     mall.router,
     roles.router,
     notices.router,
+    helpdesk.overheard,
     smalltalk.router,
     fallback.router,
 )

@@ -20,7 +20,6 @@ NOT_OPEN = (
     "tasks.show",
     "materials.show",
     "vote.show",
-    "human",
 )
 """Words that are understood, but whose service this shop has not opened."""
 
@@ -86,9 +85,6 @@ def quiet_event(ctx: Context) -> Answer:
 
 
 def _closed(ctx: Context) -> Answer:
-    """Who asks for a human is told where to find one: many of our texts lead here."""
-    if ctx.intent == "human":
-        return ctx.say("chat.no_human")
     return ctx.say("chat.not_open", what=ctx.copy.render(f"intent.{ctx.intent}"))
 
 

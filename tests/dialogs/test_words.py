@@ -67,8 +67,6 @@ def test_what_cannot_be_read_is_not_met_with_silence(shop: Shop) -> None:
     li.sees("打字告诉我")
 
 
-def test_who_asks_for_a_human_is_told_where_to_find_one(shop: Shop) -> None:
+def test_a_word_that_is_not_open_says_so(shop: Shop) -> None:
     li = shop.person("李姐")
-    for words in ("人工", "我要退货"):
-        li.says(words).sees("商城的订单页联系店家", "「申诉」")
     li.says("投票").sees("暂未开通")

@@ -185,6 +185,8 @@ class Person:
     openid: str
     heard: list[str | bytes] = field(default_factory=list)
     acted_at: int = 0
+    transfers: int = 0
+    """How often they were handed over to the platform's own customer service."""
 
     @property
     def identity(self) -> dict[str, str]:
@@ -253,7 +255,11 @@ class Person:
         if answer.data != b"success":
             sealed = xmltodict.parse(answer.data)["xml"]
             opened = crypto.decrypt_message(answer.data, sealed["MsgSignature"], sealed["TimeStamp"], sealed["Nonce"])
-            self.heard.append(xmltodict.parse(opened)["xml"].get("Content", ""))
+            said = xmltodict.parse(opened)["xml"]
+            if said["MsgType"] == "transfer_customer_service":
+                self.transfers += 1
+            else:
+                self.heard.append(said.get("Content", ""))
         self.shop.work()
         return self
 

@@ -6,7 +6,7 @@ document is taken care of here before they see it.
 
 import re
 
-from wechatpy.replies import ImageReply, TextReply
+from wechatpy.replies import ImageReply, TextReply, TransferCustomerServiceReply
 
 from bot.kit.messages import Reply
 
@@ -31,6 +31,8 @@ def render(reply: Reply, *, source: str, target: str, now_ts: int) -> str:
     if reply.kind == "image":
         media_id = _NOT_XML.sub("", reply.media_id)
         return str(ImageReply(media_id=_cdata(media_id), **addressed).render()) if media_id else ""
+    if reply.kind == "transfer":
+        return str(TransferCustomerServiceReply(**addressed).render())
     if reply.kind == "nothing":
         return ""
     raise ValueError(f"there is no passive reply of kind {reply.kind!r}")

@@ -35,3 +35,49 @@ end $$;
 create trigger feedback_thanked_once before update of thanked_at on feedback for each row
     when (old.thanked_at is not null and new.thanked_at is distinct from old.thanked_at)
     execute function feedback_thanked_once();
+
+-- ---- Helpdesk ---------------------------------------------------------------------------------------------------------
+
+create table ticket (
+    id bigint generated always as identity constraint pk_ticket primary key,
+    person_id bigint not null constraint fk_ticket_person_id references person (id),
+    account text not null,
+    question text not null default '',
+    state text not null default 'open',
+    opened_at timestamptz not null,
+    waits_for text not null default 'shop',
+    waits_since timestamptz not null,
+    told_at timestamptz not null,
+    taken_by text not null default '',
+    taken_at timestamptz,
+    closed_at timestamptz,
+    closed_why text not null default '',
+    closed_by text not null default '',
+    constraint ck_ticket_state check (state in ('open', 'closed')),
+    constraint ck_ticket_waits_for check (waits_for in ('shop', 'person')),
+    constraint ck_ticket_closed check ((state = 'open') = (closed_at is null) and (state = 'open') = (closed_why = '')),
+    constraint ck_ticket_closed_why check (closed_why in ('', 'person', 'shop', 'silence', 'left', 'merged')),
+    constraint ck_ticket_closed_by check ((closed_why = 'shop') = (closed_by <> '')),
+    constraint ck_ticket_taken check ((taken_by = '') = (taken_at is null)),
+    constraint ck_ticket_question check (char_length(question) <= 500)
+);
+create unique index uq_ticket_open on ticket (person_id) where state = 'open';
+create index ix_ticket_waiting on ticket (waits_for, waits_since) where state = 'open';
+create index ix_ticket_person_id_id on ticket (person_id, id);
+
+create table ticket_answer (
+    id bigint generated always as identity constraint pk_ticket_answer primary key,
+    ticket_id bigint not null constraint fk_ticket_answer_ticket_id references ticket (id),
+    actor text not null,
+    words text not null,
+    at timestamptz not null,
+    constraint ck_ticket_answer_words check (char_length(words) between 1 and 600 and actor <> '')
+);
+create index ix_ticket_answer_ticket_id_id on ticket_answer (ticket_id, id);
+
+create function ticket_stays_closed() returns trigger language plpgsql as $$
+begin
+    raise exception 'ticket % was closed at %', old.id, old.closed_at using errcode = 'HT403';
+end $$;
+create trigger ticket_stays_closed before update of state on ticket for each row
+    when (old.state = 'closed' and new.state <> 'closed') execute function ticket_stays_closed();

@@ -50,13 +50,13 @@ class Adoption(Struct):
     outcome: Annotated[str, Meta(max_length=service.MOST_WORDS)] = ""
 
 
-class TakeBack(Struct):
+class FeedbackTakeBack(Struct):
     """Why; kept in the log, the author does not read it."""
 
     reason: Words
 
 
-class Say(Struct):
+class FeedbackWords(Struct):
     """What the author reads."""
 
     words: Words
@@ -115,8 +115,8 @@ OPERATIONS = (
                  body=(Adoption,), read_body=shaped(Adoption), places=_PLACES, refusals=_WRONG),
     OpsOperation("POST", "/feedback/<int:number>/withdraw", "withdrawFeedback", "Feedback", "It is not done after all",
                  "An author who was not thanked yet hears nothing; what was given stays theirs.", Feedback, withdraw,
-                 body=(TakeBack,), read_body=shaped(TakeBack), places=_PLACES, refusals=_WRONG),
+                 body=(FeedbackTakeBack,), read_body=shaped(FeedbackTakeBack), places=_PLACES, refusals=_WRONG),
     OpsOperation("POST", "/feedback/<int:number>/answer", "answerFeedback", "Feedback", "Write to its author",
-                 "It leaves when the platform lets us write to them, within 30 days.", Feedback, answer, body=(Say,),
-                 read_body=shaped(Say), places=_PLACES, refusals=_WRONG),
+                 "It leaves when the platform lets us write to them, within 30 days.", Feedback, answer,
+                 body=(FeedbackWords,), read_body=shaped(FeedbackWords), places=_PLACES, refusals=_WRONG),
 )
