@@ -178,10 +178,8 @@ def build(
     tools = {
         **rewards.tools(settings),
         insight.Segmentation: segments, Library: library, **_leaving(settings),
+        **_care(voice, settings),
         OccasionRules: _rules(voice, "occasions.toml", calendar.load),
-        FeedbackRules: _rules(voice, "feedback.toml", feedback.load),
-        HelpdeskRules: structs.replace(_rules(voice, "helpdesk.toml", helpdesk.load),
-                                       by_wechat=settings.shop.helpdesk == "wechat"),
         Studio: studio, Photos: Photos(), Certificates: certificates or shop_certificates(),
         Policy: load_policy(ASSETS / "notices.toml"),
         Catalogue: catalogue, Budgets: budgets, Platform: Platform(catalogue, budgets, app_ids),
@@ -234,6 +232,13 @@ def _leaving(settings: Settings) -> dict[type[Any], Any]:
     """When people who left are erased, and how they are known again."""
     return {Leaving: Leaving.load((ASSETS / "leaving.toml").read_text("utf-8")),
             Memory: Memory(Seal(settings.key("erased identities")))}
+
+
+def _care(voice: Voice, settings: Settings) -> dict[type[Any], Any]:
+    """How feedback is taken in, and who talks with customers when."""
+    desk = structs.replace(_rules(voice, "helpdesk.toml", helpdesk.load),
+                           by_wechat=settings.shop.helpdesk == "wechat")
+    return {FeedbackRules: _rules(voice, "feedback.toml", feedback.load), HelpdeskRules: desk}
 
 
 def _rules(voice: Voice, name: str, load: Callable[[str], Rulebook]) -> Rulebook:
