@@ -3,7 +3,7 @@
 import re
 from dataclasses import replace
 
-from bot.kit.messages import Incoming
+from bot.kit.messages import Incoming, Reply
 
 _ID_NUMBER = re.compile(r"(?<![0-9A-Za-z])([1-9][0-9]{3})[0-9]{10}([0-9]{3}[0-9Xx])(?![0-9A-Za-z])")
 
@@ -22,3 +22,14 @@ def discreet(message: Incoming) -> Incoming:
 def without_text(message: Incoming) -> Incoming:
     """What is kept of an answer to a question for something private: that there was one."""
     return replace(message, text="", data={})
+
+
+def as_kept(message: Incoming, *, secret: bool) -> Incoming:
+    """The message as it is kept after it was handled; ``secret``: it was said at a secret place."""
+    return without_text(message) if secret and message.kind == "text" else discreet(message)
+
+
+def reply_as_kept(reply: Reply) -> Reply:
+    """The reply as it is kept."""
+    hidden = hide_numbers(reply.text)
+    return reply if hidden == reply.text else replace(reply, text=hidden)

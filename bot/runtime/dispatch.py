@@ -1,11 +1,11 @@
-"""One message, one transaction: inbox row, person, dialogue, handler, stored reply; then the bells.
+"""One message, one transaction: person, dialogue, handler, inbox row with the reply; then the bells.
 
 A retry finds the stored reply. A fault of a handler rolls its work back, keeps the message as failed for the
 sweeper, and tells the person that it will be looked after.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -24,7 +24,7 @@ from bot.runtime.understanding import understand
 from domain.inbox import service as inbox
 from domain.ledger.service import retrying
 from domain.notices import service as notices
-from domain.shared import outbox
+from domain.shared import outbox, trips
 
 log = structlog.get_logger(__name__)
 
@@ -110,14 +110,18 @@ class Dispatcher:
         self, session: Session, account: Account, message: Incoming, now: datetime
     ) -> tuple[Reply, frozenset[str]]:
         """The reply, and the bells to ring once it is committed."""
-        opened = account.desk.open_message(session, message, account.app_id, now)
-        if opened.guest is None:
+        heard = account.desk.hear(session, message, account.app_id, now)
+        if heard.guest is None:
             metrics.inbox("retry")
-            return Reply(**opened.reply) if opened.reply else NOTHING, frozenset()
-        reply = self._run(session, account, message, opened.guest, now)
-        self._close(session, opened.message_id, message, opened.guest, reply, now)
+            return Reply(**heard.reply) if heard.reply else NOTHING, frozenset()
+        reply = self._run(session, account, message, heard.guest, now)
+        bells = outbox.rung(session)
+        kept = discretion.as_kept(message, secret=heard.guest.place.secret)
+        trips.close(session, inbox.handled(
+            message.account, message.dedupe_key, message.event or message.kind, kept.to_json(),
+            heard.guest.speaker.id or None, discretion.reply_as_kept(reply).to_json(), now))
         metrics.inbox("done")
-        return reply, outbox.rung(session)
+        return reply, bells
 
     def _run(
         self, session: Session, account: Account, message: Incoming, guest: reception.Guest, now: datetime
@@ -134,7 +138,7 @@ class Dispatcher:
                now: datetime) -> None:
         if guest.place.secret and message.kind == "text":
             inbox.forget_text(session, message_id, discretion.without_text(message).to_json())
-        kept = replace(reply, text=discretion.hide_numbers(reply.text))
+        kept = discretion.reply_as_kept(reply)
         inbox.close_message(session, message_id, guest.speaker.id or None, kept.to_json(), now)
 
     def _understand(self, ctx: Context) -> None:

@@ -1,10 +1,9 @@
-"""Taking a message in: inbox row, sender, their right to be answered and the place of their dialogue, in one call.
+"""Taking a message in: its sender, their right to be answered and the place of their dialogue, in one call.
 
-The functions of migration 0007 do the work; what they replace took five statements, and a statement's way through the
-ORM costs more than its work. So these go to the driver directly (a third of the cost).
+``hear_message`` of migration 0031 does the work, and travels with BEGIN. The message itself is written once, with its
+reply, by the last statement (``domain.inbox``): its sender's lock is what a retry waits for while the first try runs.
 """
 
-import json
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -15,12 +14,10 @@ from sqlalchemy.orm import Session
 from bot.kit.context import Speaker
 from bot.kit.conversation import Place
 from bot.kit.messages import Incoming
-from bot.runtime.discretion import discreet
 from domain.platform import service as platform
 from domain.shared import outbox, trips
 
-_OPEN = "select * from open_message(%s, %s, %s, %s::jsonb, %s, %s, %s, %s, %s, %s, %s)"
-_MEET = "select * from meet_sender(%s, %s, %s, %s, %s, %s, %s, %s)"
+_HEAR = "select * from hear_message(%s, %s, %s, %s, %s, %s, %s, %s, %s)"
 _SECRET = text("""
     select exists (select from identity i join conversation c using (person_id)
                     where i.kind = 'openid' and i.scope = :app_id and i.value = :openid and c.account = :account
@@ -38,10 +35,9 @@ class Guest:
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class Heard:
     """``guest`` is None for a retry; then ``reply`` is what the first try answered (None: it did not succeed)."""
 
-    message_id: int
     guest: Guest | None
     reply: dict[str, Any] | None = None
 
@@ -50,25 +46,26 @@ class Desk(Protocol):
     """Who is met at an account: this module for the followers of an Official Account. ``scope`` is its app or corp id.
     Speaker 0 is nobody whom the shop knows as a person."""
 
-    def open_message(self, session: Session, message: Incoming, scope: str, now: datetime, /) -> Opened: ...
+    def hear(self, session: Session, message: Incoming, scope: str, now: datetime, /) -> Heard: ...
 
     def meet(self, session: Session, message: Incoming, scope: str, now: datetime, /) -> Guest: ...
 
 
-def open_message(session: Session, message: Incoming, app_id: str, now: datetime) -> Opened:
-    """Take the message in, or learn that it was here before (waits while its first try still runs)."""
-    payload = json.dumps(discreet(message).to_json(), ensure_ascii=False)
-    facts = (message.account, message.dedupe_key, message.event or message.kind, payload, app_id, message.sender)
-    row, = trips.rows(session, _OPEN, (*facts, *_circumstances(message, now)))
-    if row.message_id is None:
-        return Opened(0, None, row.reply)
-    return Opened(row.message_id, _guest(session, row))
+def hear(session: Session, message: Incoming, app_id: str, now: datetime) -> Heard:
+    """Meet the sender of a new message, or learn that it was here before (waits while its first try still runs)."""
+    row = _hear(session, message, message.dedupe_key, app_id, now)
+    return Heard(None, row.reply) if row.known else Heard(_guest(session, row))
 
 
 def meet(session: Session, message: Incoming, app_id: str, now: datetime) -> Guest:
     """The sender of a message that was taken in earlier."""
-    facts = (message.account, app_id, message.sender, *_circumstances(message, now))
-    return _guest(session, session.connection().exec_driver_sql(_MEET, facts).one())
+    return _guest(session, _hear(session, message, None, app_id, now))
+
+
+def _hear(session: Session, message: Incoming, key: str | None, app_id: str, now: datetime) -> Any:
+    facts = (message.account, key, app_id, message.sender, *_circumstances(message, now))
+    row, = trips.rows(session, _HEAR, facts)
+    return row
 
 
 def at_secret_place(session: Session, message: Incoming, app_id: str) -> bool:

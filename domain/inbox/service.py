@@ -1,14 +1,15 @@
-"""Close, fail and re-open inbox messages, and keep the place of a dialogue.
+"""Keep, fail and re-open inbox messages, and keep the place of a dialogue.
 
-They are opened by open_message of migration 0007: its insert happens first in the message's own transaction, so a
-retry that arrives while the first try still runs waits on the unique key and then finds the stored reply.
+A message is written once, by the last statement of its own transaction, with its reply. Its sender is locked before
+(hear_message of migration 0031), so a retry that arrives while the first try still runs waits for that lock and then
+finds the stored reply; the unique key is the last guard.
 """
 
-import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+import msgspec
 from sqlalchemy import bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session
@@ -30,10 +31,14 @@ class Failed:
     attempts: int
 
 
+_KEEP = """
+    insert into inbox_message (account, dedupe_key, person_id, kind, payload, state, reply, received_at, handled_at)
+    values (%s, %s, %s, %s, %s::jsonb, 'done', %s::jsonb, %s, %s)
+"""
 _CLOSE = """
     update inbox_message
        set state = 'done', person_id = %s, reply = %s::jsonb, error = '', due_at = null, handled_at = %s
-     where id = %s returning id
+     where id = %s
 """
 
 _FAIL = text(
@@ -50,12 +55,24 @@ _REPLY_OF = text(
 ).columns(reply=JSONB)
 
 
+def handled(
+    account: str, dedupe_key: str, kind: str, payload: dict[str, Any], person_id: int | None, reply: dict[str, Any],
+    now: datetime,
+) -> trips.Closing:
+    """The last statement of a message that was handled: it is kept with who said it and what was answered."""
+    facts = (account, dedupe_key, person_id, kind, _json(payload), _json(reply), now, now)
+    return trips.Closing(_KEEP, facts)
+
+
 def close_message(
     session: Session, message_id: int, person_id: int | None, reply: dict[str, Any], now: datetime
 ) -> None:
-    """The message was handled: keep who said it and what was answered."""
-    facts = (person_id, json.dumps(reply, ensure_ascii=False), now, message_id)
-    trips.rows(session, _CLOSE, facts)
+    """A message that had failed was handled: keep who said it and what was answered."""
+    trips.rows(session, _CLOSE, (person_id, _json(reply), now, message_id))
+
+
+def _json(value: dict[str, Any]) -> str:
+    return msgspec.json.encode(value).decode()
 
 
 def keep_failed(

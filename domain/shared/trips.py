@@ -2,18 +2,18 @@
 
 Booking one order is two short statements; beside them the driver waits for BEGIN and for COMMIT. Sent along with the
 statements (libpq's pipeline), they cost no wait of their own: two trips an order instead of four. And a short statement
-costs three times as much CPU on its way through SQLAlchemy as in the driver: the few that every message asks go through
-``rows`` (answering 佣金 takes 0.55 of the CPU then). Everything else speaks to it through SQLAlchemy as usual.
+costs three times as much CPU on its way through SQLAlchemy as in the driver, and three times as much there as in libpq
+(``domain.shared.wire``): the few that every message asks go through here. Everything else speaks to it as usual.
 """
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import psycopg
-from psycopg.rows import namedtuple_row
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
+
+from domain.shared import wire
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,42 +21,37 @@ class Closing:
     """The last statement of a transaction: it only has to be sent, and to succeed. ``sql`` in the driver's style."""
 
     sql: str
-    values: Mapping[str, Any]
+    values: wire.Values
 
 
-def opening(session: Session, sql: str, values: Mapping[str, Any]) -> Any:
+def opening(session: Session, sql: str, values: wire.Values) -> Any:
     """The one value that the first statement of a transaction gives; it travels with BEGIN. Raises DBAPIError."""
-    connection = _driver(session)
-    try:
-        with connection.pipeline():
-            answer = connection.execute(sql.encode(), values, prepare=True)
-        row = answer.fetchone()
-    except psycopg.Error as fault:
-        raise _as_always(sql, fault, connection) from fault
-    return row[0] if row else None
+    found, = together(session, (sql, values))
+    return found[0][0] if found else None
 
 
 def close(session: Session, closing: Closing) -> None:
     """Send the last statement and COMMIT together; the transaction is over then. Raises DBAPIError: nothing is
     committed, and the session is to be rolled back."""
-    connection = _driver(session)
-    try:
-        with connection.pipeline():
-            connection.execute(closing.sql.encode(), closing.values, prepare=True)
-            connection.commit()
-    except psycopg.Error as fault:
-        raise _as_always(closing.sql, fault, connection) from fault
+    together(session, (closing.sql, closing.values), commit=True)
     session.commit()
 
 
-def rows(session: Session, sql: str, values: Mapping[str, Any] | Sequence[Any]) -> list[Any]:
+def rows(session: Session, sql: str, values: wire.Values) -> list[Any]:
     """The rows of a statement by the names of their columns; ``sql`` in the driver's style. Raises DBAPIError."""
+    found, = together(session, (sql, values))
+    return found
+
+
+def together(session: Session, *questions: wire.Question, commit: bool = False) -> list[list[Any]]:
+    """The rows of several statements that travel together, and with ``commit`` the COMMIT behind them. Raises
+    DBAPIError as SQLAlchemy would: OperationalError for a database that is away, and so on."""
     session.flush()
+    driver = _driver(session)
     try:
-        with _driver(session).cursor(row_factory=namedtuple_row) as cursor:
-            return cursor.execute(sql.encode(), values, prepare=True).fetchall()
+        return wire.ask(driver, *questions, commit=commit)
     except psycopg.Error as fault:
-        raise _known(session, sql, fault) from fault
+        raise _known(session, questions[0][0], fault) from fault
 
 
 def _driver(session: Session) -> psycopg.Connection[Any]:
@@ -66,7 +61,8 @@ def _driver(session: Session) -> psycopg.Connection[Any]:
 
 
 def _known(session: Session, sql: str, fault: psycopg.Error) -> DBAPIError:
-    """The fault as SQLAlchemy would raise it; a connection that broke is given to nobody again."""
+    """The fault as SQLAlchemy would raise it; a connection that broke is given to nobody again. What was asked stays
+    out of it, as the house hides parameters everywhere."""
     connection = session.connection()
     broken = connection.dialect.is_disconnect(fault, connection.connection.driver_connection, None)  # type: ignore[arg-type]
     if broken:
@@ -75,12 +71,3 @@ def _known(session: Session, sql: str, fault: psycopg.Error) -> DBAPIError:
                                 dialect=connection.dialect)
     assert isinstance(known, DBAPIError)
     return known
-
-
-def _as_always(sql: str, fault: psycopg.Error, connection: psycopg.Connection[Any]) -> DBAPIError:
-    """The fault as SQLAlchemy raises it: OperationalError for a database that is away, and so on. What was asked stays
-    out of it, as the house hides parameters everywhere."""
-    told = DBAPIError.instance(sql, None, fault, psycopg.Error, hide_parameters=True,
-                               connection_invalidated=connection.closed)
-    assert isinstance(told, DBAPIError)
-    return told

@@ -3,9 +3,11 @@
 import threading
 import time
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine, create_engine, text
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, sessionmaker
 
 from bot.kit.messages import Incoming
@@ -13,7 +15,7 @@ from bot.runtime import bootstrap, reception
 from domain.inbox import service as inbox
 from domain.notices.service import NO_RIGHT, Notice, tell
 from domain.platform import service as platform
-from domain.shared import outbox
+from domain.shared import outbox, trips
 
 NOW = datetime(2026, 11, 20, 2, 0, tzinfo=UTC)
 APP = "wx1"
@@ -24,13 +26,19 @@ def said(number: int, sender: str = "oLi", **more: object) -> Incoming:
     return Incoming("wechat", "shop", sender, dedupe_key=f"msg:{number}", sent_at=NOW, **given)  # type: ignore[arg-type]
 
 
-def opened(session: Session, message: Incoming) -> reception.Opened:
-    return reception.open_message(session, message, APP, NOW)
+def opened(session: Session, message: Incoming) -> reception.Heard:
+    return reception.hear(session, message, APP, NOW)
 
 
-def meanwhile(engine: Engine, message: Incoming) -> tuple[threading.Thread, list[reception.Opened]]:
+def handled(session: Session, message: Incoming, guest: reception.Guest, reply: dict[str, Any]) -> None:
+    """The message's last statement and COMMIT."""
+    trips.close(session, inbox.handled(message.account, message.dedupe_key, message.kind, message.to_json(),
+                                       guest.speaker.id, reply, NOW))
+
+
+def meanwhile(engine: Engine, message: Incoming) -> tuple[threading.Thread, list[reception.Heard]]:
     """Opens ``message`` in another transaction; returns once that one waits for a lock."""
-    found: list[reception.Opened] = []
+    found: list[reception.Heard] = []
 
     def work() -> None:
         with sessionmaker(engine).begin() as session:
@@ -64,10 +72,46 @@ def test_a_retry_waits_for_the_first_try_and_gets_its_reply(session: Session, en
     first = opened(session, said(1))
     assert first.guest
     thread, found = meanwhile(engine, said(1))
-    inbox.close_message(session, first.message_id, first.guest.speaker.id, {"kind": "text", "text": "¥1"}, NOW)
-    session.commit()
+    handled(session, said(1), first.guest, {"kind": "text", "text": "¥1"})
     thread.join()
     assert (found[0].guest, found[0].reply) == (None, {"kind": "text", "text": "¥1"})
+
+
+def test_a_stranger_who_is_heard_twice_at_once_becomes_one_person(session: Session, engine: Engine) -> None:
+    """Nobody is there to lock when the first message of a stranger comes; then the identity's own key is waited for."""
+    first = opened(session, said(1, "oNew"))
+    assert first.guest
+    thread, found = meanwhile(engine, said(1, "oNew"))
+    handled(session, said(1, "oNew"), first.guest, {"kind": "text", "text": "hello"})
+    thread.join()
+    assert (found[0].guest, found[0].reply) == (None, {"kind": "text", "text": "hello"})
+    assert session.execute(text("select count(*) from person")).scalar_one() == 1
+
+
+def test_one_key_is_kept_once_whoever_brings_it(session: Session, engine: Engine) -> None:
+    """Two senders with one key lock nothing of each other's: the unique key refuses the second, with all it did."""
+    first = opened(session, said(1)).guest
+    with pytest.raises(IntegrityError), sessionmaker(engine).begin() as other:
+        second = opened(other, said(1, "oXin")).guest
+        assert first and second
+        handled(session, said(1), first, {"kind": "text", "text": "¥1"})
+        handled(other, said(1, "oXin"), second, {"kind": "text", "text": "¥2"})
+    assert session.execute(text("select reply ->> 'text' from inbox_message")).scalars().all() == ["¥1"]
+    assert platform.left(session, "shop", "oXin", NOW).total == 0
+
+
+def test_who_was_merged_while_their_message_waited_is_met_as_who_they_are_now(session: Session, engine: Engine) -> None:
+    kept, gone = opened(session, said(1)).guest, opened(session, said(2, "oXin")).guest
+    assert kept and gone
+    session.commit()
+    session.execute(text("select 1 from person for update"))
+    thread, found = meanwhile(engine, said(3, "oXin"))
+    ids = {"kept": kept.speaker.id, "gone": gone.speaker.id}
+    session.execute(text("update identity set person_id = :kept where person_id = :gone"), ids)
+    session.execute(text("update person set merged_into = :kept where id = :gone"), ids)
+    session.commit()
+    thread.join()
+    assert found[0].guest and found[0].guest.speaker.id == kept.speaker.id
 
 
 def test_a_retry_takes_over_when_the_first_try_rolls_back(session: Session, engine: Engine) -> None:

@@ -1,1 +1,67 @@
-select 1;
+-- A message comes in with three statements where there were nine: who sent it is read and locked at once, what is known
+-- of the message and of the dialogue is read once that lock is held, and the window is refreshed. What happens rarely (a
+-- stranger, a merged person, a follow, something that waited) costs only whom it happens to.
+
+-- Meets the sender of a message: made on first sight, locked until the transaction ends, so that messages of one person
+-- are handled one after the other. ``the_key`` null: the message was taken in earlier. ``known``: it was here before;
+-- then only ``reply`` is told, and nothing else was done. ``tap`` null: what they did opens no window.
+create function hear_message(
+    the_account text, the_key text, the_app text, the_openid text, wrote boolean, at timestamptz,
+    tap boolean, rights bigint, ends timestamptz,
+    out known boolean, out reply jsonb, out person_id bigint, out nickname text, out referral_code text,
+    out identity_id bigint, out followed_before boolean, out state text, out memory jsonb, out woken bigint)
+language plpgsql as $$
+#variable_conflict use_column
+declare
+    met record;
+    place record;
+begin
+    woken := 0;
+    loop
+        select i.id, i.seen_at, p.id as person_id, p.nickname, p.referral_code into met
+          from identity i join person p on p.id = i.person_id
+         where i.kind = 'openid' and i.scope = the_app and i.value = the_openid and p.merged_into is null
+           for no key update of p;
+        exit when found;
+        perform resolve_person('openid', the_app, the_openid, at, wrote);
+    end loop;
+    -- A statement of its own: what the message before has changed must be seen by the statement after the wait.
+    select m.id, m.reply, i.followed_at, i.unfollowed_at, c.state, c.memory, c.expires_at,
+           exists (select from outbox o where o.person_id = met.person_id and o.state = 'waiting'
+                      and o.reason = 'no_right') as waits
+      into place
+      from identity i
+      left join inbox_message m on m.account = the_account and m.dedupe_key = the_key
+      left join conversation c on c.person_id = met.person_id and c.account = the_account
+     where i.id = met.id;
+    known := place.id is not null;
+    reply := place.reply;
+    if known then
+        return;
+    end if;
+    if met.seen_at < at - interval '1 hour'
+            or wrote and (place.followed_at is null or place.unfollowed_at < at) then
+        perform identity_touch(met.id, at, wrote);
+    end if;
+    if tap is not null then
+        perform grant_right(the_account, the_openid, tap, rights, ends);
+        if place.waits then
+            woken := wake_notices(met.person_id, at);
+        end if;
+    end if;
+    person_id := met.person_id;
+    nickname := met.nickname;
+    referral_code := met.referral_code;
+    identity_id := met.id;
+    followed_before := wrote or place.followed_at is not null;
+    -- A place whose name ends with '*' is secret: it is known as such (state '*') even after the dialogue has expired.
+    if place.expires_at > at then
+        state := place.state;
+        memory := place.memory;
+    elsif right(place.state, 1) = '*' then
+        state := '*';
+    end if;
+end $$;
+
+drop function open_message(text, text, text, jsonb, text, text, boolean, timestamptz, boolean, bigint, timestamptz);
+drop function meet_sender(text, text, text, boolean, timestamptz, boolean, bigint, timestamptz);

@@ -99,3 +99,27 @@ def test_a_refusal_is_told_as_sqlalchemy_would(session: Session) -> None:
     with pytest.raises(IntegrityError) as fault:
         trips.rows(session, "insert into role_grant default values returning id", ())
     assert fault.value.orig is not None and fault.value.orig.sqlstate == "23502"
+
+
+def test_what_was_prepared_is_prepared_again_after_a_rollback(session: Session) -> None:
+    """The driver drops all prepared statements of a connection then, also when only a savepoint is rolled back."""
+    ask = "select %(n)s + 1 as more"
+    for _ in range(8):
+        session.execute(text("select 1"))
+    assert trips.rows(session, ask, {"n": 1})[0].more == 2
+    savepoint = session.begin_nested()
+    savepoint.rollback()
+    assert trips.rows(session, ask, {"n": 2})[0].more == 3
+    session.rollback()
+    assert trips.opening(session, ask, {"n": 3}) == 4
+
+
+def test_several_questions_travel_together_and_none_counts_after_one_that_failed(shop: Shop) -> None:
+    with shop.sessions.begin() as session:
+        one, many = trips.together(session, ("select 1 as a, '%%' as b", ()), ("select generate_series(1, %s)", (3,)))
+        assert (tuple(one[0]), [row[0] for row in many]) == ((1, "%"), [1, 2, 3])
+    with pytest.raises(DBAPIError) as caught, shop.sessions.begin() as session:
+        trips.together(session, ("insert into risk_queue (order_id) values (7)", ()), (ADD, {"id": 7}), (COUNT, ()),
+                       commit=True)
+    assert getattr(caught.value.orig, "sqlstate", "") == "23505"
+    assert shop.rows(COUNT) == [(0,)]
