@@ -28,7 +28,7 @@ class EventKind:
 
 
 _ORDER: dict[str, FieldType] = {"order_id": "int", "channel": "text", "order_no": "text", "title": "text",
-                                "paid_fen": "int"}
+                                "category": "text", "paid_fen": "int"}
 _MONEY: dict[str, FieldType] = {"order_id": "int", "order_no": "text", "title": "text", "amount_fen": "int"}
 _ROLE: dict[str, FieldType] = {"role": "text"}
 
@@ -71,6 +71,8 @@ _KINDS = (
               {"card": "text", "title": "text", "why": "text"}, fact=True),
     EventKind("feedback.adopted", "the shop does what somebody suggested (outcome: what came of it); once for each"
               " feedback", {"number": "int", "about": "text", "outcome": "text"}),
+    EventKind("points.expiring", "points of one day will expire soon (assets/points.toml: warn_days); once for the day",
+              {"points": "int", "day": "text"}, fact=True),
     EventKind("tag.added", "a tag was put on somebody, by the rules, a journey or by hand", {"tag": "text"}, fact=True),
     EventKind("tag.removed", "a tag was taken off somebody", {"tag": "text"}, fact=True),
     EventKind("segment.changed", "somebody moved from one segment (was) to another",

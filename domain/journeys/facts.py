@@ -15,6 +15,7 @@ from typing import Any, Literal
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from domain.catalog.suggestions import SUGGESTED
 from domain.journeys.conditions import Value
 
 FactType = Literal["int", "text", "bool"]
@@ -174,7 +175,30 @@ _MEMBERSHIP = Source("membership", (
           from member_card c where c.person_id = q.person_id and c.ends_at > c.starts_at
            and c.bought_at <= :now) f""")  # noqa: S608
 
-SOURCES = (_PEOPLE, _ORDERS, _PRODUCT, _ROLES, _REFERRALS, _COUPONS, _CONSENT, _INSIGHT, _MEMBERSHIP)
+_POINTS = Source("points", (
+    Fact("points.active", "int", "points that they can spend"),
+    Fact("points.expiring_7d", "int", "those of them that expire within 7 days"),
+), f"""
+    select q.n, f.* from {_ASKED} cross join lateral (
+        select coalesce(sum(remaining), 0)::bigint as points_active,
+               coalesce(sum(remaining) filter (where expires_at <= cast(:now as timestamptz) + interval '7 days'), 0)
+                   ::bigint as points_expiring_7d
+          from point_lot where person_id = q.person_id and state = 'active' and active_at <= :now and expires_at > :now
+        ) f""")  # noqa: S608
+
+_SUGGESTION = Source("suggestion", (
+    Fact("suggestion.sku", "text", "the product they may like best; unknown when nothing can be said"),
+    Fact("suggestion.title", "text", "its title"),
+    Fact("suggestion.why", "text", "again (their own, due), similar (bought by those who bought theirs) or popular"),
+    Fact("suggestion.because", "text", "of a similar one: the title of theirs"),
+), f"""
+    select q.n, s.sku as suggestion_sku, p.title as suggestion_title, s.why as suggestion_why,
+           coalesce(b.title, '') as suggestion_because
+      from {_ASKED} left join ({SUGGESTED}) s on s.person_id = q.person_id and s.place = 1
+      left join product p on p.sku = s.sku left join product b on b.sku = s.because""")  # noqa: S608
+
+SOURCES = (_PEOPLE, _ORDERS, _PRODUCT, _ROLES, _REFERRALS, _COUPONS, _CONSENT, _INSIGHT, _MEMBERSHIP, _POINTS,
+           _SUGGESTION)
 
 FACTS: dict[str, Fact] = {fact.name: fact for source in SOURCES for fact in source.facts}
 """Every fact by name."""

@@ -14,7 +14,8 @@ from domain.journeys.events import EVENTS
 from domain.journeys.runs import Event
 
 _ORDER = """o.id as order_id, o.channel, o.order_no, o.paid_fen,
-    (select l.title from order_line l where l.order_id = o.id and l.n = 1) as title"""
+    (select l.title from order_line l where l.order_id = o.id and l.n = 1) as title,
+    (select l.category from order_line l where l.order_id = o.id and l.n = 1) as category"""
 _WHOSE = "o.buyer_id = any(:people)"
 _BETWEEN = "between :since and :until"
 _RETURNED = "(o.closed_at is not null or (o.paid_fen > 0 and o.refunded_fen = o.paid_fen))"

@@ -2,7 +2,7 @@
 templates, and the day's budget. In memory; reads the past, writes nothing.
 
 The windows and permissions are the real ones of that time, as if this journey alone had used them. A message without a
-way waits for the person's next word, as a real one does.
+way waits for the person's next word, as a real one does; one for marketing does not.
 """
 
 from bisect import bisect_left, bisect_right
@@ -91,6 +91,8 @@ class Ways:
             return Answer(way)
         if again is not None:
             return Answer(reason=OVER_BUDGET, again=again)
+        if purpose == "marketing":
+            return Answer(reason=NO_RIGHT)
         wrote = self._wrote.get(person_id, [])
         place = bisect_right(wrote, at)
         return Answer(reason=NO_RIGHT, again=wrote[place] if place < len(wrote) else None)

@@ -80,6 +80,13 @@ class Invite(Struct, frozen=True, forbid_unknown_fields=True):
     second_title: str
 
 
+class Circle(Struct, frozen=True, forbid_unknown_fields=True):
+    """Whoever wears the tag has the benefits as long as they wear it."""
+
+    tag: str
+    benefits: tuple[str, ...]
+
+
 class _SeeOrder(Struct, frozen=True, forbid_unknown_fields=True):
     step: tuple[Step, ...]
 
@@ -98,6 +105,11 @@ class Programme(Struct, frozen=True, forbid_unknown_fields=True):
     see_order: _SeeOrder
     climb: _Climb
     invite: Invite | None = None
+    circle: tuple[Circle, ...] = ()
+
+    def benefits_of(self, tags: Collection[str]) -> list[str]:
+        """What the circles of these tags bring."""
+        return [code for one in self.circle if one.tag in tags for code in one.benefits]
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -181,6 +193,9 @@ def _faults(found: Programme, offers: Collection[str]) -> Iterator[str]:
     for band in found.bands:
         if band.points < 0 or not 0 <= band.red_packet_fen <= MOST_FEN or not band.title:
             yield f"climb.band from {band.from_repurchase}: a title, no number below 0, at most {MOST_FEN} fen"
+    for circle in found.circle:
+        if not circle.tag or not circle.benefits or not all(map(_known, circle.benefits)):
+            yield f"circle {circle.tag}: a tag, and benefits that are known"
     if found.invite:
         yield from _invite(found.invite, offers)
 
@@ -198,10 +213,13 @@ def _given(place: str, one: Step | Goal, tiers: Collection[str], offers: Collect
     if (one.kind == "tier") != bool(one.tier) or (one.tier and one.tier not in tiers):
         yield f"{place}: a tier, and nothing else, names one of the tiers"
     for code in one.benefits:
-        price = code.removeprefix(DISCOUNT)
-        fine = price.isdecimal() and 1 <= int(price) < 10_000 if code.startswith(DISCOUNT) else code in BENEFITS
-        if not fine or one.kind != "tier":
+        if not _known(code) or one.kind != "tier":
             yield f"{place}: benefit {code!r} is not known (or not for a {one.kind})"
+
+
+def _known(code: str) -> bool:
+    price = code.removeprefix(DISCOUNT)
+    return price.isdecimal() and 1 <= int(price) < 10_000 if code.startswith(DISCOUNT) else code in BENEFITS
 
 
 def _invite(invite: Invite, offers: Collection[str]) -> Iterator[str]:

@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta
 from sqlalchemy import Row, select, text
 from sqlalchemy.orm import Session
 
+from domain.people.models import Person
 from domain.roles import rulebooks
 from domain.roles.models import Badge
 from domain.roles.queries import roles_of
@@ -104,6 +105,26 @@ def badges_of(
             view = BadgeView(row.key, known.title, row.period, row.awarded_at, worn)
             found.setdefault(row.person_id, []).append(view)
     return {person_id: sorted(views, key=lambda view: rank[view.key]) for person_id, views in found.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Wearer:
+    """Who wears an honour of a month; whoever shows it to others masks the name."""
+
+    title: str
+    period: str
+    nickname: str
+
+
+def stars(session: Session, now: datetime) -> list[Wearer]:
+    """Who wears the honour of a month now, for everybody to see. Whoever is looked into was passed over when it was
+    awarded."""
+    book = rulebooks.shelf(session).at(now)
+    rows = session.execute(
+        select(Badge.key, Badge.period, Person.nickname).join(Person, Person.id == Badge.person_id)
+        .where(Badge.period != "", Badge.worn_until > now).order_by(Badge.period.desc(), Badge.id)).all()
+    known = [(row, badge) for row in rows if book is not None and (badge := book.badge(row.key)) is not None]
+    return [Wearer(badge.title, row.period, row.nickname) for row, badge in known]
 
 
 def titles_of(session: Session, person_ids: Collection[int], titles: Titles, now: datetime) -> dict[int, str]:

@@ -39,7 +39,7 @@ def _of(work: Work) -> Iterable[Json]:
 
 def _event(kind: str, order: OrderState, at: datetime, part: str = "", **facts: object) -> Json:
     data = {"order_id": order.id, "channel": order.channel, "order_no": order.order_no, "title": order.lines[0].title,
-            "paid_fen": order.paid_fen, **facts}
+            "category": order.lines[0].category, "paid_fen": order.paid_fen, **facts}
     return {"kind": kind, "key": f"{kind}:{order.id}{part}", "person_id": order.buyer_id, "at": at, "data": data}
 
 

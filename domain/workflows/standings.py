@@ -1,11 +1,12 @@
 """Where somebody stands in the programme, for chat, pages and the API: the count of their orders as it is now, what
 that opened, and what is ahead."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy.orm import Session
 
+from domain.insight import queries as insight
 from domain.memberships import queries as memberships
 from domain.people import queries as people
 from domain.rewards import queries as rewards
@@ -31,12 +32,14 @@ class Progress:
 
 def member(session: Session, person_id: int, programme: Programme, now: datetime) -> Member:
     """The membership of a person now, by whatever gave it: a card that was paid for ranks above every tier that orders
-    opened; the benefits are those of all."""
+    opened; the benefits are those of all, and of the circles they are in."""
     earned = rewards.member(session, person_id, programme)
     card = memberships.of(session, person_id, now)
+    circles = programme.benefits_of(insight.of(session, person_id).tags) if programme.circle else []
+    benefits = Benefits.of([*earned.benefits, *circles, *(card.benefits if card else ())]).codes
     if card is None:
-        return earned
-    return Member(card.tier, card.title, Benefits.of([*earned.benefits, *card.benefits]).codes, card.since)
+        return replace(earned, benefits=benefits)
+    return Member(card.tier, card.title, benefits, card.since)
 
 
 def counted(session: Session, person_id: int, programme: Programme, now: datetime) -> Standing:

@@ -6,6 +6,7 @@ from bot.kit.filters import InState, Intent
 from bot.kit.links import Links
 from bot.kit.router import Router
 from domain.commissions import queries as commissions
+from domain.commissions.queries import masked
 from domain.ledger import queries as ledger
 from domain.roles import honours
 from domain.roles.rules import Titles
@@ -55,7 +56,9 @@ def show_team(ctx: Context) -> Answer:
 def show_ranking(ctx: Context) -> Answer:
     """Who sold most this month, and where I stand. Sales only: nobody is ranked by heads."""
     found = settlements.ranking(ctx.session, ctx.speaker.id, Month.of(ctx.now))
-    return ctx.say("rank.show", ranking=found)
+    stars = [{"title": one.title, "period": one.period, "name": masked(one.nickname)}
+             for one in honours.stars(ctx.session, ctx.now)]
+    return ctx.say("rank.show", ranking=found, stars=stars)
 
 
 def _statement(ctx: Context, month: Month) -> Answer:

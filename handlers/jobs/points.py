@@ -4,6 +4,7 @@ from datetime import time, timedelta
 
 from bot.kit.chores import Chores
 from bot.kit.jobs import Claimed, Done, Ended, JobContext, Jobs
+from domain.journeys import occasions
 from domain.notices import service as notices
 from domain.points import service as points
 from domain.points.rules import PointRules
@@ -34,7 +35,11 @@ def warn(ctx: JobContext) -> bool:
 
 @jobs.on("points.expiring")
 def expiring(ctx: JobContext, effect: Claimed) -> Ended:
+    """A journey that listens says it in its own time; without one it is said at once: nobody loses points unwarned."""
     assert effect.person_id is not None
+    with ctx.begin() as session:
+        if occasions.wanted(session, "points.expiring"):
+            return Done()
     facts = {name: effect.payload[name] for name in ("points", "day")}
     notice = notices.Notice(effect.person_id, "service", effect.key, "points.expiring", facts)
     with ctx.begin() as session:

@@ -9,6 +9,8 @@ from bot.pictures import avatar
 from bot.pictures.photos import Photos
 from bot.pictures.studio import PosterRequest, Studio
 from domain.catalog import queries as catalog
+from domain.catalog.suggestions import suggest
+from domain.materials import service as materials
 from domain.notices import service as notices
 from domain.notices.rules import Purpose
 from domain.people import queries as people
@@ -34,10 +36,13 @@ def make_style_sheet(ctx: JobContext, effect: Claimed) -> Ended:
 
 @jobs.on("picture.poster")
 def poster_of_a_journey(ctx: JobContext, effect: Claimed) -> Ended:
-    """payload: {purpose, guard, event: {sku}}. A journey gives somebody their poster of the product that began it."""
+    """payload: {purpose, guard, event: {sku?}}. A journey gives somebody their poster: of the product that began it,
+    else of the one they shared last, else of what suits their taste."""
     assert effect.person_id is not None
     sku = effect.payload["event"].get("sku", "")
     with ctx.begin() as session:
+        sku = sku or materials.choice(session, effect.person_id)[0]
+        sku = sku or next((one.sku for one in suggest(session, [effect.person_id], ctx.now(), 1)[effect.person_id]), "")
         follows = next((name for name, app_id in sorted(ctx.app_ids.items())
                         if people.openid_of(session, effect.person_id, app_id)), "")
         known = catalog.product(session, sku) is not None

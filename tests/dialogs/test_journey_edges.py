@@ -88,7 +88,7 @@ def test_who_earns_a_third_less_hears_of_that_and_not_of_silence(shop: Shop) -> 
         shop.wait(days=5)
         li.says("帮助")
     awake(shop, li, days=4)
-    li.saw("最近一个月的推荐比之前少了些")
+    li.saw("最近一个月的推荐比之前少了些", "这款最近挺受欢迎")
     assert count(li, "有几天没见您啦") == 0
     with shop.runtime.sessions() as session:
         seen = session.execute(text("select data ->> 'why' as why, (data ->> 'earned_fen')::int as earned,"

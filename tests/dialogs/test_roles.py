@@ -197,6 +197,7 @@ def test_L10_the_star_of_the_month_wears_the_title(shop: Shop) -> None:
     li.says("在吗").saw("2026年11月的「推荐之星」就是您")
     assert (role(shop, li), role(shop, wang)) == (("promoter", "推荐之星"), ("promoter", "生活推荐官"))
     li.says("团队").sees("推荐之星·我的团队")
+    wang.says("排行").sees("🌟 2026年11月「推荐之星」：李*")
     shop.wait(days=35)
     assert role(shop, li) == ("promoter", "生活推荐官")
     li.says("等级").sees("荣誉：推荐之星 2026年11月")

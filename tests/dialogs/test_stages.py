@@ -1,0 +1,106 @@
+"""What each stage of a customer brings by itself: tastes, segments, points that run out, friends who stayed."""
+
+from tests.dialogs.test_journeys import count
+from tests.dialogs.test_shipped_journeys import awake, coupons
+from tests.fakes.shop import Person, Shop
+
+
+def tags(shop: Shop, who: Person, what: str = "tags") -> list[str]:
+    found = shop.get(f"/people?openid={who.openid}&app_id={who.identity['app_id']}")
+    return list(found[what])
+
+
+def test_P17_tastes_are_told_by_those_who_bought_the_same(shop: Shop) -> None:
+    li = shop.person("李姐")
+    li.says("猜你喜欢").sees("过几天再来看看")
+    for number, who in enumerate(("甲", "乙", "丙")):
+        person = shop.person(who)
+        shop.paid(f"R{number}", by=person, fen=5_980)
+        shop.paid(f"M{number}", by=person, fen=6_980, sku="MILK-12")
+    shop.paid("T1", by=shop.person("丁"), fen=12_800, sku="TEA-250")
+    li.says("有什么好推荐的").sees("最近很多人在买")
+    shop.paid("L1", by=li, fen=5_980)
+    li.says("猜你喜欢").sees("买过「五常有机大米 5kg」的人也常买")
+    assert "高原牧场纯牛奶" in li.heard[-1].split("也常买")[0], "milk before tea"
+    shop.wait(days=31)
+    shop.paid("L2", by=li, fen=5_980)
+    shop.wait(days=61)
+    li.says("猜你喜欢").sees("您常买的，差不多该补了")
+
+
+def test_P17_a_taste_is_mentioned_once_a_month_and_a_purchase_ends_it(shop: Shop) -> None:
+    shop.journeys("you_may_like")
+    li, wang = shop.person("李姐"), shop.person("小王")
+    for number, who in enumerate(("甲", "乙", "丙")):
+        shop.paid(f"R{number}", by=shop.person(who), fen=5_980)
+        shop.paid(f"M{number}", by=shop.person(who), fen=6_980, sku="MILK-12")
+    for number, person in enumerate((li, wang)):
+        shop.paid(f"A{number}", by=person, fen=5_980)
+        shop.received(f"A{number}")
+    awake(shop, li, wang, days=4)
+    shop.paid("B1", by=wang, fen=6_980, sku="MILK-12")
+    awake(shop, li, wang, days=6)
+    li.saw("买过「五常有机大米 5kg」的人，不少也带了")
+    assert (count(li, "不少也带了"), count(wang, "不少也带了")) == (1, 0)
+
+
+def test_P15_segments_are_treated_in_their_own_way(shop: Shop) -> None:
+    shop.journeys("vip", "potential")
+    li, wang = shop.person("李姐"), shop.person("小王")
+    for number in range(2):
+        shop.paid(f"W{number}", by=wang, fen=5_980)
+    for number in range(8):
+        shop.paid(f"L{number}", by=li, fen=29_800)
+        shop.wait(hours=1)
+    li.says("帮助")
+    awake(shop, li, days=2)
+    li.saw("您已经是我们的高价值客户")
+    assert "专属服务" in tags(shop, li) and count(wang, "高价值客户") == 0
+    shop.wait(days=21)
+    awake(shop, li, wang, days=4)
+    wang.saw("天没下单啦").says("优惠券").sees("常客券 满40减6")
+    assert (coupons(shop, "wake"), count(li, "天没下单啦")) == (1, 0)
+    shop.wait(days=40)
+    assert "专属服务" not in tags(shop, li), "who is no high-value customer any more wears no tag of it"
+
+
+def test_P19_points_that_run_out_are_told_of_twice_and_spent_ones_once(shop: Shop) -> None:
+    shop.journeys("points_expiring")
+    li = shop.person("李姐")
+    li.says("签到")
+    shop.wait(days=1)
+    li.says("签到")
+    shop.wait(days=357)
+    li.says("帮助")
+    awake(shop, li, days=1)
+    li.saw("您有 1 积分将在")
+    awake(shop, li, days=6)
+    assert (count(li, "将在"), count(li, "这两天就要到期")) == (2, 2), "each day's points by themselves"
+    assert count(li, "记得用掉") == 0, "the journey says it: nothing is said twice"
+
+
+def test_P19_friends_who_stayed_bring_points_and_heads_bring_none(shop: Shop) -> None:
+    shop.journeys("friends_points", "friends_three")
+    li = shop.person("李姐")
+    shop.paid("L1", by=li, fen=5_980)
+    shop.received("L1")
+    for number in range(4):
+        friend = shop.person(f"友{number}", invited_by="李姐")
+        if number:
+            shop.paid(f"A{number}", by=friend, fen=5_980)
+            shop.received(f"A{number}")
+    li.says("帮助")
+    awake(shop, li, days=9)
+    li.says("积分").sees("我的积分 30", "+10 活动赠送")
+    assert (count(li, "已经是第"), count(li, "安心妈妈团")) == (2, 1), "the third has words of its own"
+    assert "安心妈妈团" in tags(shop, li) and tags(shop, li, "benefits") == ["priority_shipping"], "the mall reads it"
+
+
+def test_P16_the_tutorial_suits_the_product(shop: Shop) -> None:
+    shop.journeys("care")
+    li = shop.person("李姐")
+    shop.paid("A1", by=li, fen=29_900, sku="PLUG-4", category="digital")
+    shop.event("order.shipped", {"order_id": "A1", "channel": "mall", "shipped_at": shop.clock.now().isoformat()})
+    shop.received("A1")
+    awake(shop, li, days=1)
+    li.saw("第一次用前先充满电")
