@@ -84,13 +84,13 @@ def _by_poster(
     assert sharer is not None
     if sharer.id == person_id:
         return Arrival("own" if kind == "scan" else kind, "", False, None, scene.sku)
-    touch = Touch(referee_id=person_id, sharer_id=sharer.id, at=_touched_at(scanned_at, now), source="poster",
+    touch = Touch(referee_id=person_id, sharer_id=sharer.id, at=touched_at(scanned_at, now), source="poster",
                   scene=scene.token)
     outcome = referrals.bind(session, touch, binding_policy(session, now), now)
     return Arrival(kind, sharer.nickname, outcome.kind in _BOUND, None, scene.sku, by_poster=True)
 
 
-def _touched_at(scanned_at: datetime, now: datetime) -> datetime:
+def touched_at(scanned_at: datetime, now: datetime) -> datetime:
     """When the scan counts: at the platform's date of it, if that is plausible, so that a late callback costs nobody an
     order. To the second, as shops date orders: whoever scans and buys within one second was bound before."""
     return (scanned_at if now - LATE_CALLBACK <= scanned_at <= now else now).replace(microsecond=0)

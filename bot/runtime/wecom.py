@@ -6,13 +6,13 @@ from sqlalchemy import Engine
 
 from bot.kit.context import Shop
 from bot.kit.wecom import WeComs
-from bot.runtime import wecom_reception
 from bot.runtime.accounts import WeComAccount
 from bot.runtime.channels.wecom import AppKeys, inbox_of
 from bot.runtime.dispatch import Account
 from bot.runtime.gateways.attempts import Observe
 from bot.runtime.gateways.wecom import AppConfig, WeComGateway
 from bot.runtime.settings import Settings
+from bot.runtime.wecom_reception import WeComDesk
 from handlers.staff import STAFF
 
 
@@ -25,9 +25,10 @@ def keys(name: str, account: WeComAccount) -> AppKeys:
 
 def accounts(settings: Settings) -> dict[str, Account]:
     """What the dispatcher is told of every application, by its name in the inbox."""
+    desk = WeComDesk(only_corp=len({one.corp_id for one in settings.wecom.values()}) == 1)
     return {
         inbox_of(name): Account(inbox_of(name), one.corp_id, Shop(settings.shop.name, settings.public_url, one.corp_id),
-                                wecom_reception, STAFF)
+                                desk, STAFF)
         for name, one in settings.wecom.items()
     }
 

@@ -1,6 +1,7 @@
 """Who is met at a WeCom application: customers whom something happened to, and employees, who are not the shop's
 customers and have no person."""
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import text
@@ -13,6 +14,7 @@ from bot.runtime.channels.wecom_incoming import CONTACT_CHANGES
 from bot.runtime.reception import Guest, Heard
 from domain.people import service as people
 from domain.people.rules import IdentityRef
+from domain.workflows.merging import MOVERS
 
 NOBODY = Speaker(0, "", "")
 _OF_CONTACTS = frozenset(CONTACT_CHANGES.values())
@@ -22,20 +24,28 @@ _KNOWN = text("select reply from inbox_message where account = :account and dedu
 _LOCK = text("select nickname, referral_code from person where id = :person for no key update")
 
 
-def hear(session: Session, message: Incoming, corp_id: str, now: datetime) -> Heard:
-    """Meet who a new message is about, or learn that it was here before (waits while its first try still runs: for the
-    message's own lock, because there may be nobody to lock)."""
-    asked = {"account": message.account, "key": message.dedupe_key}
-    session.execute(_TAKE, asked)
-    known = session.execute(_KNOWN, asked).first()
-    return Heard(None, known.reply) if known else Heard(meet(session, message, corp_id, now))
+@dataclass(frozen=True, slots=True)
+class WeComDesk:
+    """Implements ``reception.Desk``. ``only_corp``: there is no other corp here, so a customer is also who the shop's
+    systems mean when they name an external_userid without a corp."""
 
+    only_corp: bool = True
 
-def meet(session: Session, message: Incoming, corp_id: str, now: datetime) -> Guest:
-    """The customer behind a contact's event, made on first sight and locked until the transaction ends, so that what
-    happens to one customer is handled one after the other; nobody for what employees do."""
-    if message.event not in _OF_CONTACTS:
-        return Guest(NOBODY, Place())
-    person_id = people.resolve(session, [IdentityRef("external_userid", message.sender, corp_id)], now, pepper=b"")
-    row = session.execute(_LOCK, {"person": person_id}).one()
-    return Guest(Speaker(person_id, row.nickname, row.referral_code), Place())
+    def hear(self, session: Session, message: Incoming, corp_id: str, now: datetime) -> Heard:
+        """Meet who a new message is about, or learn that it was here before (waits while its first try still runs: for
+        the message's own lock, because there may be nobody to lock)."""
+        asked = {"account": message.account, "key": message.dedupe_key}
+        session.execute(_TAKE, asked)
+        known = session.execute(_KNOWN, asked).first()
+        return Heard(None, known.reply) if known else Heard(self.meet(session, message, corp_id, now))
+
+    def meet(self, session: Session, message: Incoming, corp_id: str, now: datetime) -> Guest:
+        """The customer behind a contact's event, made on first sight and locked until the transaction ends, so that
+        what happens to one customer is handled one after the other; nobody for what employees do."""
+        if message.event not in _OF_CONTACTS:
+            return Guest(NOBODY, Place())
+        refs = [IdentityRef("external_userid", message.sender, corp_id)]
+        refs += [IdentityRef("external_userid", message.sender)] if self.only_corp else []
+        person_id = people.resolve_many(session, [refs], now, pepper=b"", movers=MOVERS)[0]
+        row = session.execute(_LOCK, {"person": person_id}).one()
+        return Guest(Speaker(person_id, row.nickname, row.referral_code), Place())

@@ -47,6 +47,12 @@ _KINDS = (
               {"first": "bool", "by_poster": "bool", "sharer": "text", "sku": "text"}),
     EventKind("person.scanned", "a follower scanned a poster", {"sharer": "text", "sku": "text"}),
     EventKind("person.unfollowed", "somebody left an account", {}),
+    EventKind("contact.added", "somebody added an employee in WeCom; first: they never followed anything of ours;"
+              " by_way: by the code or link of a sharer",
+              {"first": "bool", "by_way": "bool", "sharer": "text", "sku": "text", "category": "text",
+               "userid": "text"}),
+    EventKind("contact.ended", "an employee and a customer parted (by: customer, staff, transfer); alone: no other has"
+              " them", {"by": "text", "alone": "bool", "userid": "text"}),
     EventKind("consent.stopped", "somebody wants no more of a purpose ('*': of anything)", {"purpose": "text"}),
     EventKind("consent.resumed", "somebody wants to hear from the shop again", {}),
     EventKind("order.first_completed", "the first order ever that counts as received", _ORDER, fact=True),

@@ -44,6 +44,16 @@ class StuckEvent:
     received_at: datetime
 
 
+def first_category(session: Session, person_id: int) -> str:
+    """The category of a person's first order that holds, '' without one or where the shop gave none."""
+    found = session.scalar(
+        select(OrderLine.category).join(CustomerOrder, CustomerOrder.id == OrderLine.order_id)
+        .where(CustomerOrder.buyer_id == person_id, CustomerOrder.completed_at.is_not(None),
+               CustomerOrder.closed_at.is_(None))
+        .order_by(CustomerOrder.paid_at, CustomerOrder.id, OrderLine.n).limit(1))
+    return found or ""
+
+
 def of_buyer(session: Session, person_id: int, limit: int) -> list[OrderView]:
     """A person's orders, newest first."""
     orders = session.scalars(

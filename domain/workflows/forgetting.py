@@ -21,6 +21,7 @@ KEPT = {
     "certificate": "numbers and titles; the holder's name is read from the person",
     "check_in": "a day",
     "commission_boost": "the cause's key", "commission_line": "rules by key",
+    "contact_way": "random tokens and addresses of the platform's codes",
     "consent": "what was agreed to and how: the shop must be able to prove it",
     "consent_word": "what was agreed to and how: the shop must be able to prove it",
     "coupon": "codes and titles", "draw": "codes of the draw", "draw_ticket": "the cause's key",
@@ -56,6 +57,8 @@ _OWN: tuple[tuple[str, str], ...] = (
                state = case when state in ('waiting', 'running') then 'refused' else state end,
                ended_at = coalesce(ended_at, :now), lease_until = null
          where person_id = any (:ids)"""),
+    ("contact_tag", "delete from contact_tag t using contact c where c.id = t.contact_id and c.person_id = any (:ids)"),
+    ("contact", "delete from contact where person_id = any (:ids)"),
     ("journey_event", "update journey_event set data = '{}' where person_id = any (:ids)"),
     # Who is forgotten walks no journey any more: there is nobody to tell, and nothing left to tell about.
     ("enrolment", """
@@ -133,6 +136,12 @@ _NAMED: tuple[tuple[str, str], ...] = (
     ("others' events", """
         update journey_event set data = replace(data::text, :quoted, '""')::jsonb
          where person_id = any (:others) and strpos(data::text, :quoted) > 0"""),
+    ("others' contacts", """
+        update contact set arrival = replace(arrival::text, :quoted, '""')::jsonb
+         where person_id = any (:others) and strpos(arrival::text, :quoted) > 0"""),
+    ("others' tags", """
+        update contact_tag t set name = '' from contact c
+         where c.id = t.contact_id and c.person_id = any (:others) and strpos(t.name, :name) > 0"""),
     ("others' walks", """
         update enrolment set ctx = replace(ctx::text, :quoted, '""')::jsonb
          where person_id = any (:others) and strpos(ctx::text, :quoted) > 0"""),

@@ -1,6 +1,7 @@
 """When two people turn out to be one, their orders, deals and money follow. Passed to the people room as movers."""
 
 from domain.commissions import service as commissions
+from domain.contacts import service as contacts
 from domain.draws import service as draws
 from domain.experiments import service as experiments
 from domain.feedback import service as feedback
@@ -44,6 +45,7 @@ MOVERS: tuple[Mover, ...] = (
     inbox.move,
     notices.move,
     materials.move,
+    contacts.move,
     vault.move,
     experiments.move,
     insight.move,

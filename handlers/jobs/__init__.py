@@ -7,6 +7,8 @@ from handlers.jobs import (
     books,
     certificates,
     commissions,
+    contact_tags,
+    contacts,
     draws,
     experiments,
     feedback,
@@ -34,6 +36,8 @@ JOBS = Jobs()
 for _jobs in (
     certificates.jobs,
     commissions.jobs,
+    contact_tags.jobs,
+    contacts.jobs,
     draws.jobs,
     feedback.jobs,
     grants.jobs,

@@ -56,6 +56,12 @@ def without_templates(config: settings.Settings) -> settings.Settings:
     return replace(config, accounts=replace(config.accounts, wechat=wechat))
 
 
+def wecom_at(config: settings.Settings, base: str) -> settings.Settings:
+    """The same shop whose WeCom is at ``base``."""
+    wecom = {name: replace(one, api_base=base) for name, one in config.accounts.wecom.items()}
+    return replace(config, accounts=replace(config.accounts, wecom=wecom))
+
+
 @dataclass
 class Shop:
     """The shop under test. ``work()`` does what the workers would have done by now."""
@@ -70,9 +76,9 @@ class Shop:
 
     @classmethod
     def open(cls, home: Path, database_url: str, clock: FixedClock, *, pay_port: int = 0, port: int = 0,
-             cards: bool = False) -> "Shop":
+             cards: bool = False, wecom: str = "") -> "Shop":
         """``port``: where a test serves this shop. ``pay_port``: the same, paid by the simulator's WeChat Pay.
-        ``cards``: the account has templates, so that some notices leave without a window."""
+        ``cards``: the account has templates, so that some notices leave without a window. ``wecom``: where WeCom is."""
         given = {"HUITOU_HOME": str(home), "DATABASE_URL": database_url, "HUITOU_DEMO": "1"}
         if pay_port or port:
             given["PORT"] = str(pay_port or port)
@@ -81,6 +87,8 @@ class Shop:
         config = settings.load(given, home)
         if not cards:
             config = without_templates(config)
+        if wecom:
+            config = wecom_at(config, wecom)
         gateway = FakeGateway(ACCOUNT)
         pay = FakePay(clock, "main", config.wechat[ACCOUNT].app_id)
         runtime = bootstrap.build(config, clock=clock, bell=SilentBell(), gateways={ACCOUNT: gateway}, studio=studio(),

@@ -23,7 +23,8 @@ from bot.runtime.gateways.transport import Act, PlatformClient, Timeouts, Transp
 from bot.runtime.gateways.vault import Vault
 
 GET_TOKEN = Api("gettoken")
-CONTACT = Api("externalcontact/get")
+CONTACT = Api("externalcontact/get", tries=2)
+"""Somebody waits to be welcomed meanwhile."""
 WELCOME = Api("externalcontact/send_welcome_msg", tries=1, rests=False)
 """Lives for twenty seconds: its caller repeats it, and nobody's trouble holds another customer's welcome back."""
 TAGS = Api("externalcontact/get_corp_tag_list")

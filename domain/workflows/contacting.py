@@ -1,0 +1,198 @@
+"""Use cases of WeCom contacts: a customer adds an employee, leaves, turns out to be somebody; what tags they carry.
+
+Two steps, because WeCom's event does not say who somebody is. The event's own transaction keeps the relation and binds
+the customer to whoever brought them; then a worker asks the platform who they are, makes one person of them and their
+other names (``learn``), and only then decides what a newcomer gets (``arrive``). So nobody is a newcomer twice.
+docs/adr/0033.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from domain.catalog import queries as catalog
+from domain.contacts import queries
+from domain.contacts import service as contacts
+from domain.contacts.queries import ContactView
+from domain.contacts.rules import EndedBy
+from domain.contacts.service import Pair, Wish
+from domain.insight import queries as insight
+from domain.journeys import service as journeys
+from domain.journeys.runs import Event
+from domain.orders import queries as orders
+from domain.people import queries as people_queries
+from domain.people import service as people
+from domain.people.leaving import Memory
+from domain.people.rules import IdentityRef
+from domain.referrals import service as referrals
+from domain.referrals.rules import Touch
+from domain.rewards import service as rewards
+from domain.rewards.rules import NEWCOMER, Offers
+from domain.shared import outbox
+from domain.welcome import binding_policy, touched_at
+from domain.workflows import leaving
+from domain.workflows.merging import MOVERS
+
+MEET, WELCOME, TAG = "contact.meet", "contact.welcome", "contact.tag"
+
+
+@dataclass(frozen=True, slots=True)
+class Adding:
+    """A customer added an employee at ``at``, the platform's date. ``welcome_code`` '' when no welcome may be sent."""
+
+    pair: Pair
+    state: str
+    at: datetime
+    half: bool = False
+    welcome_code: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """By whom and for what somebody came; ``sharer_id`` None: by nobody, names '' when not known."""
+
+    sharer_id: int | None = None
+    sharer: str = ""
+    sku: str = ""
+    category: str = ""
+
+
+def added(session: Session, memory: Memory, adding: Adding, now: datetime) -> None:
+    """Keep the relation, bind the customer to who brought them, and have them met, welcomed and tagged."""
+    ref = _ref(adding.pair)
+    person_id = leaving.recall(session, memory, ref, now) or people.resolve(session, [ref], now, pepper=b"")
+    one, change = contacts.added(session, adding.pair, person_id, adding.state, adding.at, now, half=adding.half)
+    if change.fresh:
+        contacts.forget_tags(session, one.id)
+        _bind(session, one, adding.at, now)
+        outbox.put(session, [_effect(one, MEET, f"{one.id}:{one.stint}", "notice")], now)
+    elif change.completed and one.arrival is not None:
+        _wish_all(session, one, now)
+    if adding.welcome_code and one.open:
+        facts = {"code": adding.welcome_code, "at": adding.at.isoformat()}
+        outbox.put(session, [_effect(one, WELCOME, f"{one.corp_id}:{adding.welcome_code}", "notice", **facts)], now)
+
+
+def left(session: Session, person_id: int, pair: Pair, at: datetime, by: EndedBy, now: datetime) -> None:
+    """The two parted at ``at``. Who has no employee left is not reached by WeCom any more; bindings and money stay."""
+    one, alone = contacts.ended(session, pair, person_id, at, by, now)
+    if one.open:
+        return
+    if alone:
+        people.unfollow(session, _ref(pair), now)
+    _tell(session, "contact.ended", one, now, by=by, alone=alone)
+
+
+def learn(
+    session: Session, contact_id: int, unionid: str, nickname: str, avatar_url: str, now: datetime
+) -> int:
+    """What the platform tells of a customer: one person with whoever has the same unionid. Returns that person.
+
+    A name that another channel told stays.
+    """
+    one = queries.contact(session, contact_id)
+    assert one is not None
+    refs = [_ref(_pair(one))] + ([IdentityRef("unionid", unionid)] if unionid else [])
+    person_id = people.resolve_many(session, [refs], now, pepper=b"", movers=MOVERS)[0]
+    known = people_queries.person(session, person_id)
+    assert known is not None
+    people.set_profile(session, person_id, nickname=None if known.nickname else nickname,
+                       avatar_url=None if known.avatar_url else avatar_url)
+    return person_id
+
+
+def arrive(session: Session, contact_id: int, offers: Offers, now: datetime) -> ContactView:
+    """Decide, once a stint, what somebody is who has just come: a newcomer gets the pack, journeys hear of them, and
+    their tags are wanted. Repeating it changes nothing."""
+    seen = queries.contact(session, contact_id)
+    assert seen is not None
+    # The person before the contact, as every event and every merge takes them.
+    people.resolve(session, [_ref(_pair(seen))], now, pepper=b"")
+    one = contacts.lock(session, contact_id)
+    if one.arrival is not None or not one.open:
+        return one
+    follow = people.follow(session, _ref(_pair(one)), now)
+    origin = origin_of(session, one)
+    coupon = rewards.welcome(session, follow.person_id, offers.of(NEWCOMER), now) if follow.first else None
+    contacts.arrived(session, one.id, {
+        "kind": "newcomer" if follow.first else "known", "by_way": origin.sharer_id is not None,
+        "sharer": origin.sharer, "sku": origin.sku, "category": origin.category,
+        "coupon": {"title": coupon.title, "code": coupon.code, "valid_until": coupon.valid_until.isoformat()}
+        if coupon else None})
+    _tell(session, "contact.added", one, now, first=follow.first, by_way=origin.sharer_id is not None,
+          sharer=origin.sharer, sku=origin.sku, category=origin.category)
+    if not one.half:
+        _wish_all(session, one, now)
+    return contacts.lock(session, contact_id)
+
+
+def interested(session: Session, person_id: int, category: str, now: datetime) -> None:
+    """Somebody bought of a category for the first time: every employee who has them should see it."""
+    if category:
+        for one in queries.open_of(session, person_id):
+            _wish(session, one, [Wish("interest", category)], now)
+
+
+def tagged(session: Session, person_id: int, tag: str, on: bool, now: datetime) -> None:
+    """One of our own tags came or went: it should in WeCom, too."""
+    for one in queries.open_of(session, person_id):
+        _wish(session, one, [Wish("insight", tag, on)], now)
+
+
+def origin_of(session: Session, one: ContactView) -> Origin:
+    """By whose code, or with whose referral code as the channel of a link, somebody came."""
+    way = queries.way(session, one.way_id) if one.way_id is not None else None
+    sharer_id = way.sharer_id if way is not None else people_queries.by_codes(session, [one.state]).get(one.state)
+    sharer = people_queries.person(session, sharer_id) if sharer_id is not None else None
+    sku = way.sku if way is not None else ""
+    product = catalog.product(session, sku) if sku else None
+    return Origin(sharer.id if sharer else None, sharer.nickname if sharer else "", sku,
+                  product.category if product else "")
+
+
+def _bind(session: Session, one: ContactView, at: datetime, now: datetime) -> None:
+    origin = origin_of(session, one)
+    if origin.sharer_id is not None and origin.sharer_id != one.person_id:
+        touch = Touch(referee_id=one.person_id, sharer_id=origin.sharer_id, at=touched_at(at, now), source="wecom",
+                      scene=one.state)
+        referrals.bind(session, touch, binding_policy(session, now), now)
+
+
+def _wish_all(session: Session, one: ContactView, now: datetime) -> None:
+    """Everything that an employee should see at once of a customer who has come."""
+    origin = origin_of(session, one)
+    bought = orders.first_category(session, one.person_id)
+    wishes = [Wish("sharer", str(origin.sharer_id))] if origin.sharer_id not in (None, one.person_id) else []
+    wishes += [Wish("interest", each) for each in dict.fromkeys((origin.category, bought)) if each]
+    wishes += [Wish("insight", tag) for tag in insight.of(session, one.person_id).tags]
+    _wish(session, one, wishes, now)
+
+
+def _wish(session: Session, one: ContactView, wishes: Sequence[Wish], now: datetime) -> None:
+    """Have tags written into WeCom. Half friends cannot be tagged: theirs wait until they are whole ones."""
+    turns = [(each, contacts.wish(session, one.id, each, now)) for each in wishes if not one.half]
+    outbox.put(session, [
+        _effect(one, TAG, f"{one.id}:{one.stint}:{each.kind}:{each.value}:{turn}", "slow", tag=each.kind,
+                value=each.value) for each, turn in turns if turn], now)
+
+
+def _effect(one: ContactView, kind: str, key: str, queue: outbox.Queue, **facts: Any) -> outbox.Effect:
+    return outbox.Effect(queue, kind, f"{kind}:{key}", one.person_id,
+                         {"contact": one.id, "account": one.account, "purpose": "answer", **facts})
+
+
+def _tell(session: Session, kind: str, one: ContactView, now: datetime, **facts: object) -> None:
+    """What journeys hear of it, once a stint."""
+    event = Event(kind, f"{kind}:{one.id}:{one.stint}", one.person_id, now, {"userid": one.userid, **facts})
+    journeys.happened(session, [event], now)
+
+
+def _ref(pair: Pair) -> IdentityRef:
+    return IdentityRef("external_userid", pair.external_userid, pair.corp_id)
+
+
+def _pair(one: ContactView) -> Pair:
+    return Pair(one.corp_id, one.account, one.userid, one.external_userid)

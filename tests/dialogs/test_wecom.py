@@ -1,0 +1,246 @@
+"""L3: a customer adds an employee. They are welcomed at once, tagged in WeCom itself, and nurtured; whatever is told
+twice, late or in the wrong order ends the same."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from domain.insight import service as insight
+from domain.people import leaving
+from domain.shared.clock import FixedClock
+from domain.workflows.forgetting import Leaver, forget
+from tests.fakes.corp import Corp, external
+from tests.fakes.shop import Shop
+from tests.fakes.wechat_api import EMPTY, Code, Raw, Reset
+from tests.fakes.wecom_api import WeComApi
+
+WELCOME, MARK, GET = ("externalcontact/" + name for name in ("send_welcome_msg", "mark_tag", "get"))
+
+
+@pytest.fixture
+def corp(tmp_path: Path, database_url: str, clock: FixedClock) -> Iterator[Corp]:
+    with WeComApi("wwde300000000000d1", "", ["seller01", "seller02"]) as api:
+        shop = Shop.open(tmp_path, database_url, clock, wecom=api.base)
+        api.secret = shop.runtime.settings.wecom["main"].secret.reveal()
+        yield Corp(shop, api)
+        shop.close()
+
+
+def coupons(corp: Corp) -> int:
+    """Newcomers' coupons that were ever given and not taken back."""
+    return corp.rows("select count(*) from coupon where kind = 'newcomer' and state <> 'revoked'")[0][0]
+
+
+def inside(corp: Corp) -> list[str]:
+    """The journeys that customers are in."""
+    return [row[0] for row in corp.rows("select j.key from enrolment e join journey j on j.id = e.journey_id"
+                                        " where e.state <> 'ended' order by 1")]
+
+
+def states(corp: Corp, kind: str) -> list[tuple[str, str]]:
+    return corp.rows(f"select state, reason from outbox where kind = '{kind}' order by id")
+
+
+def test_the_story(corp: Corp) -> None:
+    li = corp.shop.person("李姐")
+    corp.shop.journeys("nurture", "welcome")
+    corp.adds("小新", corp.way(sharer="李姐", sku="RICE-5KG"))
+    welcome, = corp.welcome("小新")
+    assert "来自@李姐的推荐" in welcome
+    assert "新人礼包" in welcome
+    assert corp.tags("小新") == {"李姐推荐", "兴趣-日用食品"}
+    assert corp.contact("小新").welcome == "sent"
+    new = corp.person("小新")
+    assert (new["nickname"], new["referrer_id"]) == ("小新", corp.of(li)["id"])
+    li.says("团队").sees("1 位客户", "小*")
+    assert (inside(corp), coupons(corp)) == (["nurture"], 2)
+    # What they buy is 李姐's, and the goal of the journey.
+    corp.shop.wait(minutes=1)
+    corp.shop.event("order.paid", {
+        "order_id": "W1", "channel": "mall", "currency": "CNY", "paid_at": corp.shop.clock.now().isoformat(),
+        "buyer": {"external_userid": external("小新")}, "paid_fen": 10_000, "shipping_fen": 0, "lines": [
+            {"line_id": "1", "sku": "LAMP", "title": "台灯", "category": "digital", "quantity": 1,
+             "paid_fen": 10_000}]})
+    li.says("佣金").sees("待结算 ¥")
+    assert inside(corp) == []
+    corp.shop.received("W1")
+    assert corp.tags("小新") >= {"李姐推荐", "兴趣-日用食品", "兴趣-数码家电"}
+
+
+def test_told_twice_late_and_in_one_second(corp: Corp) -> None:
+    corp.shop.person("李姐")
+    state = corp.way(sharer="李姐")
+    # Two customers of one second, and each event told three times.
+    events = [corp.adds(name, state, work=False) for name in ("甲", "乙")]
+    for event in events * 2:
+        corp.tells(event, work=False)
+    corp.shop.work()
+    assert [len(corp.welcome(name)) for name in ("甲", "乙")] == [1, 1]
+    assert corp.api.count(WELCOME) == 2
+    # Added again, without having parted: nobody is welcomed as a newcomer twice.
+    corp.second += 60
+    corp.adds("甲", state, code=False)
+    assert (corp.contact("甲").stint, coupons(corp), corp.api.count(WELCOME)) == (1, 3, 2)
+    # The end is told before the beginning: they have parted.
+    corp.second += 60
+    corp.leaves("丙")
+    corp.second -= 30
+    corp.adds("丙", state)
+    assert (corp.contact("丙").ended_by, corp.welcome("丙"), corp.contact("丙").stint) == ("customer", [], 1)
+    assert corp.rows("select count(*) from identity where kind = 'external_userid' and followed_at is not null"
+                     " and unfollowed_at is null") == [(2,)]
+
+
+def test_parting_and_coming_back(corp: Corp) -> None:
+    corp.shop.person("李姐")
+    corp.shop.journeys("nurture")
+    corp.adds("小新", corp.way(sharer="李姐"))
+    corp.adds("小新", userid="seller02", code=False)
+    corp.second += 10
+    corp.leaves("小新", by="staff", Source="DELETE_BY_TRANSFER")
+    assert (corp.contact("小新").ended_by, inside(corp)) == ("transfer", ["nurture"])
+    corp.leaves("小新", userid="seller02")
+    assert inside(corp) == []
+    gone = corp.rows("select unfollowed_at is not null from identity where kind = 'external_userid' and scope <> ''")
+    assert gone == [(True,)]
+    corp.second += 10
+    corp.adds("小新")
+    one = corp.contact("小新")
+    assert (one.stint, one.arrival["kind"], one.ended_at, coupons(corp)) == (2, "known", None, 2)
+    corp.tells(corp.event("edit_external_contact", "老客"))
+    corp.tells(corp.event("transfer_fail", "老客", FailReason="customer_refused"))
+    assert (corp.contact("老客").arrival, corp.contact("老客").transfer_fault) == (
+        {"kind": "noticed"}, "customer_refused")
+    assert corp.api.count(WELCOME) == 2
+
+
+def test_half_a_friend_is_welcomed_at_once_and_tagged_when_whole(corp: Corp) -> None:
+    corp.shop.person("李姐")
+    state = corp.way(sharer="李姐")
+    corp.adds("小新", state, half=True)
+    assert (len(corp.welcome("小新")), corp.tags("小新"), corp.api.count(MARK)) == (1, set(), 0)
+    corp.second += 5
+    corp.adds("小新", state, code=False)
+    assert (len(corp.welcome("小新")), corp.tags("小新"), coupons(corp)) == (1, {"李姐推荐"}, 2)
+    # The half one without a code, the whole one with it.
+    corp.adds("小白", state, half=True, code=False)
+    corp.second += 5
+    corp.adds("小白", state)
+    assert "来自@李姐的推荐" in corp.welcome("小白")[0]
+
+
+def test_a_follower_who_adds_an_employee_is_one_person(corp: Corp) -> None:
+    corp.shop.journeys("nurture", "welcome")
+    li, wang = corp.shop.person("李姐"), corp.shop.person("王姐")
+    corp.shop.event("customer.upserted", {"identities": wang.identity | {"unionid": "oU1"}})
+    corp.adds("王", corp.way(sharer="李姐"), unionid="oU1")
+    assert corp.person("王")["id"] == corp.of(wang)["id"]
+    assert (corp.person("王")["nickname"], coupons(corp), inside(corp)) == ("王姐", 2, ["welcome", "welcome"])
+    assert "来自@李姐的推荐" in corp.welcome("王")[0]
+    assert "新人礼包" not in corp.welcome("王")[0]
+    wang.says("客户归属").sees("李")
+    # The other way round: first the employee, then the account.
+    corp.adds("新", unionid="oU2")
+    new = corp.shop.person("小新", follows=False)
+    corp.shop.event("customer.upserted", {"identities": new.identity | {"unionid": "oU2"}})
+    new.happens("subscribe").sees("欢迎回来")
+    assert (coupons(corp), inside(corp)) == (3, ["nurture", "welcome", "welcome"])
+    # Nobody brings themselves, not even by a name that is only known later.
+    corp.shop.event("customer.upserted", {"identities": li.identity | {"unionid": "oU3"}})
+    corp.adds("李", corp.way(sharer="李姐"), unionid="oU3")
+    assert (corp.person("李")["referrer_id"], corp.tags("李")) == (None, set())
+
+
+def test_a_platform_in_trouble_holds_up_no_newcomer(corp: Corp) -> None:
+    wang = corp.shop.person("王姐")
+    corp.shop.event("customer.upserted", {"identities": wang.identity | {"unionid": "oU1"}})
+    corp.api.fail_always(GET, Code(-1))
+    corp.adds("王", unionid="oU1")
+    assert len(corp.welcome("王")) == 1
+    assert corp.person("王")["id"] != corp.of(wang)["id"]
+    corp.api.fail_always(GET, None)
+    corp.rest()
+    corp.shop.wait(seconds=15)
+    assert corp.person("王")["id"] == corp.of(wang)["id"]
+    assert states(corp, "contact.learn") == [("done", "")]
+    assert coupons(corp) == 1
+
+
+def test_a_welcome_is_tried_again_and_arrives_once(corp: Corp) -> None:
+    troubles = (Code(-1), Code(45033), Code(41096), Raw(502, b"x"), Reset(acted=False), Reset(acted=True), EMPTY)
+    for number, trouble in enumerate(troubles):
+        corp.api.fail(WELCOME, trouble)
+        corp.adds(f"客{number}")
+        corp.shop.wait(seconds=1)
+        assert len(corp.welcome(f"客{number}")) == 1, trouble
+    assert states(corp, "contact.welcome") == [("done", "")] * len(troubles)
+
+
+def test_a_welcome_that_is_too_late_is_an_outcome(corp: Corp) -> None:
+    refused = (("甲", 41050, "too_late"), ("乙", 45009, "back_off:45009"), ("丙", 48002, "config:48002"))
+    for name, code, reason in refused:
+        corp.api.fail(WELCOME, Code(code))
+        corp.adds(name)
+        assert corp.contact(name).welcome == reason
+    corp.api.fail(WELCOME, Code(41051))
+    corp.adds("丁")
+    assert corp.contact("丁").welcome == "welcomed"
+    corp.second -= 16
+    calls = corp.api.count(WELCOME)
+    corp.adds("戊")
+    assert (corp.contact("戊").welcome, corp.api.count(WELCOME), coupons(corp)) == ("too_late", calls, 5)
+    assert states(corp, "contact.welcome")[-1] == ("refused", "too_late")
+
+
+def test_tags_are_made_once_and_what_cannot_be_is_an_outcome(corp: Corp) -> None:
+    corp.shop.person("李" * 40)
+    state = corp.way(sharer="李" * 40)
+    corp.api.fail(MARK, Code(45033))
+    corp.adds("甲", state)
+    assert corp.tags("甲") == {"李" * 28 + "推荐"}
+    corp.adds("乙", state)
+    assert corp.api.count("externalcontact/add_corp_tag") == 1
+    corp.api.groups["推荐人"].clear()  # somebody deleted it in WeCom
+    corp.adds("丙", state)
+    assert corp.tags("丙") == {"李" * 28 + "推荐"}
+    corp.api.groups |= {"推荐人": {}, "满": {f"t{n}": f"etFULL{n}" for n in range(3_000)}}
+    corp.adds("丁", state)
+    corp.api.fail(MARK, Code(84061))
+    corp.api.groups = {"推荐人": {"李" * 28 + "推荐": "etX"}}
+    corp.adds("戊", state)
+    assert corp.rows("select state, reason from contact_tag order by contact_id") == [
+        ("done", ""), ("done", ""), ("done", ""), ("refused", "tags_full"), ("refused", "unfollowed:84061")]
+    assert states(corp, "contact.tag")[3:] == [("refused", "tags_full"), ("refused", "unfollowed:84061")]
+
+
+def test_our_own_tags_are_seen_in_wecom_too(corp: Corp) -> None:
+    corp.adds("小新")
+    person = corp.person("小新")["id"]
+    with corp.shop.runtime.sessions.begin() as session:
+        insight.tag(session, person, "social", "operator", corp.shop.clock.now())
+    corp.shop.work()
+    assert corp.tags("小新") == {"社交活跃"}
+    corp.adds("小新", userid="seller02")
+    assert corp.tags("小新", "seller02") == {"社交活跃"}
+    with corp.shop.runtime.sessions.begin() as session:
+        insight.untag(session, person, "social", "operator", corp.shop.clock.now())
+    corp.shop.work()
+    assert corp.tags("小新") == corp.tags("小新", "seller02") == set()
+
+
+def test_a_referral_code_as_the_channel_of_a_link_names_the_sharer_and_who_leaves_is_forgotten(corp: Corp) -> None:
+    li = corp.shop.person("李姐")
+    corp.adds("小新", corp.of(li)["referral_code"])
+    assert corp.person("小新")["referrer_id"] == corp.of(li)["id"]
+    assert corp.tags("小新") == {"李姐推荐"}
+    corp.adds("小白", "somebody-elses-state")
+    assert (corp.person("小白")["referrer_id"], corp.tags("小白")) == (None, set())
+    ids = tuple(row[0] for row in corp.rows("select person_id from contact order by id"))
+    with corp.shop.runtime.sessions.begin() as session:
+        names = leaving.names(session, [corp.of(li)["id"]])
+        forget(session, Leaver((corp.of(li)["id"],), tuple(names), "李姐"), corp.shop.clock.now())
+        forget(session, Leaver(ids[1:], (), ""), corp.shop.clock.now())
+    told = "select arrival ->> 'sharer', t.name from contact c join contact_tag t on t.contact_id = c.id"
+    assert corp.rows(told) == [("", "")]
+    assert corp.rows("select count(*) from contact") == [(1,)]
