@@ -53,8 +53,8 @@ _TEAM = text("""
         select r.referee_id, min(r.bound_at) as bound_at from referral r
          where r.referrer_id = :person and r.ended_at is null group by r.referee_id
     ), bought as (
-        select o.buyer_id, count(*) filter (where o.closed_at is null and o.refunded_fen < o.paid_fen) as orders,
-               sum(case when o.closed_at is null then o.paid_fen - o.refunded_fen else 0 end) as net_fen,
+        select o.buyer_id, count(*) filter (where o.closed_at is null and o.goods_fen > 0) as orders,
+               sum(case when o.closed_at is null then o.goods_fen else 0 end) as net_fen,
                max(o.paid_at) as paid_at
           from customer_order o join mine m on m.referee_id = o.buyer_id
          where exists (select from commission_line c where c.order_id = o.id and c.beneficiary_id = :person)

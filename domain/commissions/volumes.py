@@ -26,15 +26,15 @@ SOLD = f"""
            sum(orders)::bigint as orders, sum(own_held_fen)::bigint as own_held_fen,
            sum(team_held_fen)::bigint as team_held_fen
       from (select o.seller_id as person_id,
-                   case when d.gone is null then o.paid_fen - o.refunded_fen else 0 end as own_fen, 0 as team_fen,
-                   (d.gone is null and o.refunded_fen < o.paid_fen)::int as orders,
-                   case when not d.gone then o.paid_fen - o.refunded_fen else 0 end as own_held_fen, 0 as team_held_fen
+                   case when d.gone is null then o.goods_fen else 0 end as own_fen, 0 as team_fen,
+                   (d.gone is null and o.goods_fen > 0)::int as orders,
+                   case when not d.gone then o.goods_fen else 0 end as own_held_fen, 0 as team_held_fen
               from customer_order o {SELLERS_DOUBT}
              where o.seller_id = any(%(people)s) and o.paid_at >= %(since)s and o.paid_at < %(until)s
                and o.closed_at is null
             union all
-            select o.leader_id, 0, case when d.gone is null then o.paid_fen - o.refunded_fen else 0 end, 0, 0,
-                   case when not d.gone then o.paid_fen - o.refunded_fen else 0 end
+            select o.leader_id, 0, case when d.gone is null then o.goods_fen else 0 end, 0, 0,
+                   case when not d.gone then o.goods_fen else 0 end
               from customer_order o {LEADERS_DOUBT}
              where o.leader_id = any(%(people)s) and o.paid_at >= %(since)s and o.paid_at < %(until)s
                and o.closed_at is null) as s

@@ -19,6 +19,9 @@ class CustomerOrder(Base):
     ``completed_at``: when it counts as received, by confirmation or because ``receive_due_at`` passed.
     ``seller_id``: to whom the sale counts, ``leader_id``: who had brought the seller, both as of payment.
     ``signals``: keyed hashes of who paid, from which device, to which address, as far as the mall tells.
+    ``card_paid_fen``: what was paid in it for membership cards, ``card_fen`` what is left of that; None without one.
+    The database keeps both, and knows ``o.goods_fen``, what is left beside: a card is no purchase of goods
+    (``domain.orders.rules.CARD``).
     """
 
     __tablename__ = "customer_order"
@@ -45,6 +48,8 @@ class CustomerOrder(Base):
     paid_fen: Mapped[int]
     shipping_fen: Mapped[int]
     refunded_fen: Mapped[int] = mapped_column(server_default="0")
+    card_fen: Mapped[int | None]
+    card_paid_fen: Mapped[int | None]
     region: Mapped[str] = mapped_column(server_default="")
     share_code: Mapped[str] = mapped_column(server_default="")
     digest: Mapped[str]

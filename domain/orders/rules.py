@@ -36,6 +36,11 @@ class Verdict:
     reason: str = ""
 
 
+CARD = "membership"
+"""The category of the paid membership card. Nobody comes back by buying one: its money is in no volume and no count of
+orders, it is nobody's first order, and it brings commission only by a plan that says so (docs/adr/0037)."""
+
+
 @dataclass(slots=True)
 class Line:
     n: int
@@ -97,6 +102,12 @@ class OrderState:
     def returned(self) -> bool:
         """Nothing of it is left: closed, or every fen of a paid order went back."""
         return self.closed_at is not None or (self.paid_fen > 0 and self.refunded_fen == self.paid_fen)
+
+    @property
+    def goods(self) -> list[Line]:
+        """What is left of it beside membership cards."""
+        return [line for line in self.lines
+                if line.category != CARD and (not line.paid_fen or line.refunded_fen < line.paid_fen)]
 
 
 @dataclass(slots=True)

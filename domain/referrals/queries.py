@@ -33,7 +33,7 @@ _INVITEES = text("""
     ) t on true
     left join lateral (
         select array_agg(c.paid_at order by c.paid_at, c.id) as paid from customer_order c
-        where c.buyer_id = mine.referee_id and c.paid_at >= mine.bound_at and c.refunded_fen < c.paid_fen
+        where c.buyer_id = mine.referee_id and c.paid_at >= mine.bound_at and c.goods_fen > 0
     ) o on true
     order by mine.bound_at desc, mine.referee_id desc
 """)

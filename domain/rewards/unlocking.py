@@ -49,7 +49,7 @@ _ORDERS = text("""
            exists (select from commerce_event e where e.subject = 'order:' || o.channel || '/' || o.order_no
                       and e.state <> 'done' and e.type in ('order.refunded', 'order.closed')) as disputed
       from customer_order o
-     where o.buyer_id = any(:ids) and o.closed_at is null and o.paid_fen - o.refunded_fen >= :kept""")
+     where o.buyer_id = any(:ids) and o.closed_at is null and o.goods_fen >= :kept""")
 _VERIFIED = text("select id from person where id = any(:ids) and phone_verified_at is not null")
 
 AGAIN = timedelta(hours=1)

@@ -30,7 +30,7 @@ _STARS = text("""
               join customer_order o on o.id = c.order_id
               join order_line l on l.order_id = c.order_id and l.n = c.n
              where c.accrued_at >= :since and c.accrued_at < :until and c.level = 1 and c.kind = 'base'
-               and o.closed_at is null and c.held_at is null and c.confiscated_at is null
+               and l.category <> 'membership' and o.closed_at is null and c.held_at is null and c.confiscated_at is null
                and exists (select from role_grant g where g.person_id = c.beneficiary_id and g.revoked_at is null)
              group by 1) s
      where s.place <= :top and s.fen >= :least""" + _AWARD)  # noqa: S608 - constants
@@ -43,7 +43,7 @@ _CIRCLES = text("""
              where r.ended_at is null and exists (
                    select from customer_order o
                     where o.buyer_id = r.referee_id and o.completed_at <= :closed and o.closed_at is null
-                      and o.paid_fen > o.refunded_fen and o.paid_at >= r.bound_at)
+                      and o.goods_fen > 0 and o.paid_at >= r.bound_at)
              group by 1 having count(distinct r.referee_id) >= :least) s
      where not exists (select from badge b where b.person_id = s.referrer_id and b.key = :key)""" + _AWARD)  # noqa: S608
 

@@ -30,12 +30,16 @@ _REGULARS_COMING = "select role_regulars_coming(%(ids)s::bigint[], %(coming)s::b
 _PURCHASES = text("""
     select o.buyer_id, o.id, o.paid_at, o.completed_at, least(
                o.closed_at,
-               case when o.paid_fen < :kept then o.paid_at end,
+               case when o.paid_fen - coalesce(o.card_paid_fen, 0) < :kept then o.paid_at end,
                (select min(r.refunded_at)
-                  from (select refunded_at, sum(amount_fen) over (order by refunded_at, refund_no) as back
-                          from refund where order_id = o.id) r
-                 where o.paid_fen - r.back < :kept)) as lost_at,
-           o.closed_at is null and o.paid_fen - o.refunded_fen >= :kept as counts
+                  from (select f.refunded_at, sum(f.amount_fen - coalesce((
+                                   select sum(p.refund_fen) from refund_line p join order_line l using (order_id, n)
+                                    where o.card_paid_fen is not null and p.order_id = f.order_id
+                                      and p.refund_no = f.refund_no and l.category = 'membership'), 0))
+                               over (order by f.refunded_at, f.refund_no) as back
+                          from refund f where f.order_id = o.id) r
+                 where o.paid_fen - coalesce(o.card_paid_fen, 0) - r.back < :kept)) as lost_at,
+           o.closed_at is null and o.goods_fen >= :kept as counts
       from customer_order o where o.buyer_id = any (:ids) order by o.buyer_id, o.id
 """)
 
@@ -45,7 +49,7 @@ _RIPE = text("""
      where g.revoked_at is null and g.confirmed_at is null and g.cause_kind = :kind and g.granted_at <= :now
        and (select count(*) from customer_order o
              where o.buyer_id = g.person_id and o.completed_at <= :closed and o.closed_at is null
-               and o.paid_fen - o.refunded_fen >= :kept) > cast(g.evidence ->> 'needed' as bigint)
+               and o.goods_fen >= :kept) > cast(g.evidence ->> 'needed' as bigint)
      order by g.id limit :limit
 """)
 

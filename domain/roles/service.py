@@ -26,6 +26,7 @@ from domain.shared import outbox
 from domain.shared.errors import DomainError, NotFound
 from domain.shared.outbox import Effect
 
+CARDS = func.coalesce(CustomerOrder.card_fen, 0)
 OrderFact = tuple[int, int, datetime]
 """(person_id, order_id, when)"""
 
@@ -50,7 +51,7 @@ def order_completed_many(session: Session, facts: Sequence[OrderFact], now: date
     alive = survivors(session, [person_id for person_id, _, _ in facts])
     returned = set(session.scalars(
         select(CustomerOrder.id).where(CustomerOrder.id.in_([order_id for _, order_id, _ in facts]),
-                                       CustomerOrder.refunded_fen >= CustomerOrder.paid_fen)
+                                       CustomerOrder.refunded_fen + CARDS >= CustomerOrder.paid_fen)
     ))
     first: dict[int, tuple[datetime, int]] = {}
     for person_id, order_id, at in facts:
@@ -71,7 +72,7 @@ def order_revoked_many(session: Session, facts: Sequence[OrderFact], now: dateti
     ended = [order_id for _, order_id, _ in facts]
     remaining = exists().where(
         CustomerOrder.buyer_id == RoleGrant.person_id, CustomerOrder.completed_at.is_not(None),
-        CustomerOrder.closed_at.is_(None), CustomerOrder.refunded_fen < CustomerOrder.paid_fen,
+        CustomerOrder.closed_at.is_(None), CustomerOrder.refunded_fen + CARDS < CustomerOrder.paid_fen,
         CustomerOrder.id.not_in(ended),
     )
     last = {person_id: max(at for one, _, at in facts if alive.get(one) == person_id) for person_id in alive.values()}

@@ -16,6 +16,7 @@ _VOLUMES = text("""
       join customer_order o on o.id = c.order_id
       join order_line l on l.order_id = c.order_id and l.n = c.n
      where c.beneficiary_id = any (:ids) and c.level = 1 and c.kind = 'base'
+       and l.category <> 'membership'
        and c.accrued_at >= :since and c.accrued_at < :until and c.confiscated_at is null
      group by 1, 2
 """)

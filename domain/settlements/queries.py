@@ -235,10 +235,10 @@ def untold(session: Session, limit: int) -> list[Result]:
 
 _RANKING = text(f"""
     with sold as (
-        select o.seller_id as person_id, sum(o.paid_fen - o.refunded_fen)::bigint as fen
+        select o.seller_id as person_id, sum(o.goods_fen)::bigint as fen
           from customer_order o {SELLERS_DOUBT}
          where o.paid_at >= :since and o.paid_at < :until and o.seller_id is not null and o.closed_at is null
-           and o.refunded_fen < o.paid_fen and d.gone is null
+           and o.goods_fen > 0 and d.gone is null
          group by o.seller_id
     ), ranked as (
         select person_id, fen, rank() over (order by fen desc) as place,

@@ -93,9 +93,9 @@ class ServiceWhy:
 
 
 _SOURCES = """
-    select p.nickname, sum(o.paid_fen - o.refunded_fen)::bigint as fen,
-           count(*) filter (where o.refunded_fen < o.paid_fen) as orders,
-           sum((sum(o.paid_fen - o.refunded_fen) > 0)::int) over () as brought,
+    select p.nickname, sum(o.goods_fen)::bigint as fen,
+           count(*) filter (where o.goods_fen > 0) as orders,
+           sum((sum(o.goods_fen) > 0)::int) over () as brought,
            coalesce(sum(sum(o.refunded_fen)) over (), 0)::bigint as refunded
       from customer_order o join person p on p.id = o.{other} {doubt}
      where o.{mine} = :person and o.paid_at >= :since and o.paid_at < :until and o.closed_at is null and d.gone is null
@@ -150,7 +150,7 @@ def month_of_settlement(session: Session, settlement_id: int) -> tuple[Month, st
 
 _SALES = text(f"""
     select p.id, p.nickname, o.paid_at from customer_order o join person p on p.id = o.buyer_id {SELLERS_DOUBT}
-     where o.seller_id = :person and o.paid_at <= :reached and o.closed_at is null and o.refunded_fen < o.paid_fen
+     where o.seller_id = :person and o.paid_at <= :reached and o.closed_at is null and o.goods_fen > 0
        and d.gone is not true
        and exists (select from role_grant g where g.person_id = o.seller_id and g.granted_at <= o.paid_at
                       and (g.revoked_at is null or g.revoked_at > o.paid_at))

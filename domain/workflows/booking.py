@@ -321,7 +321,8 @@ def tell_roles(session: Session, works: Sequence[Work], regulars: set[int], now:
     come back (``regulars``) are recounted."""
     completed = [
         work.order for work in works
-        if work.order.completed_at and not work.order.returned and not (work.was_completed and not work.was_returned)
+        if work.order.completed_at and work.order.goods and not work.order.returned
+        and not (work.was_completed and not work.was_returned)
     ]
     revoked = [
         (work.order.buyer_id, work.order.id, _returned_at(work, now)) for work in works

@@ -115,7 +115,7 @@ _REACHED = text("""
         select r.referrer_id, least(count(distinct r.referee_id), :most) as friends from referral r
          where r.ended_at is null
            and exists (select from customer_order o where o.buyer_id = r.referee_id and o.completed_at <= :before
-                          and o.closed_at is null and o.paid_fen > 0 and o.refunded_fen < o.paid_fen)
+                          and o.closed_at is null and o.paid_fen > 0 and o.goods_fen > 0)
          group by r.referrer_id) k
      cross join generate_series(1, k.friends) as n
      where not exists (select from occasion o where o.person_id = k.referrer_id and o.kind = 'referrals.reached'
@@ -172,10 +172,10 @@ def at_risk(session: Session, rules: OccasionRules, now: datetime, limit: int) -
 
 
 _STAR = text(f"""
-    select o.seller_id, sum(o.paid_fen - o.refunded_fen)::bigint as fen, count(*) as orders
+    select o.seller_id, sum(o.goods_fen)::bigint as fen, count(*) as orders
       from customer_order o {SELLERS_DOUBT}
      where o.seller_id is not null and o.paid_at >= :since and o.paid_at < :until and o.closed_at is null
-       and o.refunded_fen < o.paid_fen and d.gone is null
+       and o.goods_fen > 0 and d.gone is null
      group by o.seller_id order by 2 desc, 3 desc, 1 limit 1
 """)  # noqa: S608 - a constant
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from domain.orders.models import CustomerOrder
@@ -81,19 +81,22 @@ def released(work: Work, beneficiary: int, first_deal: int, amount_fen: int, rep
 
 
 def first_completed(session: Session, orders: Sequence[OrderState]) -> list[Effect]:
-    """``order.first_completed``: for buyers of whom no earlier order counts as received. The key makes it once ever."""
+    """``order.first_completed``: for buyers of whom no earlier order of goods counts as received; ``orders`` hold some.
+    The key makes it once ever."""
     buyers = {order.buyer_id for order in orders}
     now_done = {order.id for order in orders}
     before = set(session.scalars(
         select(CustomerOrder.buyer_id).where(
             CustomerOrder.buyer_id.in_(buyers), CustomerOrder.completed_at.is_not(None),
-            CustomerOrder.id.not_in(now_done),
+            CustomerOrder.id.not_in(now_done), or_(
+                CustomerOrder.card_fen.is_(None),
+                CustomerOrder.refunded_fen + CustomerOrder.card_fen < CustomerOrder.paid_fen),
         )
     ))
     return [
         Effect("fact", "order.first_completed", f"order.first_completed:{order.buyer_id}", order.buyer_id, {
             "order_id": order.id, "channel": order.channel, "order_no": order.order_no, "buyer_id": order.buyer_id,
-            "title": order.lines[0].title, "sku": order.lines[0].sku, "category": order.lines[0].category,
+            "title": order.goods[0].title, "sku": order.goods[0].sku, "category": order.goods[0].category,
             "paid_fen": order.paid_fen,
         })
         for order in sorted(orders, key=lambda order: (order.paid_at, order.id)) if order.buyer_id not in before

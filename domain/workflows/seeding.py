@@ -24,12 +24,12 @@ from domain.shared.money import BPS
 
 # Whom we could not reach, or who wants no offers, is not invited: the one invitation would be lost.
 _CANDIDATES = text("""
-    select o.buyer_id, count(*) as orders, (sum(o.paid_fen - o.refunded_fen) / count(*))::bigint as average_fen
+    select o.buyer_id, count(*) as orders, (sum(o.goods_fen) / count(*))::bigint as average_fen
       from customer_order o
-     where o.paid_at > :since and o.paid_at <= :now and o.closed_at is null and o.paid_fen > o.refunded_fen
+     where o.paid_at > :since and o.paid_at <= :now and o.closed_at is null and o.goods_fen > 0
        and not exists (select from invitation i where i.person_id = o.buyer_id)
      group by o.buyer_id
-    having count(*) >= :orders and sum(o.paid_fen - o.refunded_fen) > :average * count(*)
+    having count(*) >= :orders and sum(o.goods_fen) > :average * count(*)
        and exists (select from identity i where i.person_id = o.buyer_id and i.followed_at is not null
                       and i.unfollowed_at is null)
        and not exists (select from consent c where c.person_id = o.buyer_id and not c.given

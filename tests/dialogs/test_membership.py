@@ -94,3 +94,59 @@ def test_a_refund_takes_days_in_proportion_and_the_rest_with_the_rest(shop: Shop
     li.saw("会员费已退款，年度会员随之停用")
     li.says("会员").sees("还不是付费会员")
     assert as_the_mall_sees(shop, li) == (None, [])
+
+
+def pays(shop: Shop, who: Person, order: str, *parts: tuple[str, str, int]) -> None:
+    """An order of (sku, category, fen) lines, received at once."""
+    shop.event("order.paid", {
+        "order_id": order, "channel": "mall", "currency": "CNY", "paid_at": shop.clock.now().isoformat(),
+        "buyer": who.identity, "share_code": "", "paid_fen": sum(fen for _, _, fen in parts), "shipping_fen": 0,
+        "lines": [{"line_id": str(n), "sku": sku, "title": sku, "category": category, "quantity": 1, "paid_fen": fen}
+                  for n, (sku, category, fen) in enumerate(parts, 1)]})
+    shop.received(order)
+    shop.wait(seconds=5)
+
+
+def progress(shop: Shop, who: Person) -> int:
+    return int(shop.get(f"/people/{person_id(who)}/progress")["repurchases"])
+
+
+def test_a_card_is_no_order_of_goods(shop: Shop) -> None:
+    """Not a first order, no repurchase, in no volume, alone or beside goods; and so is what is left of it (ADR 37)."""
+    card, rice = (CARD, "membership", FEN), ("RICE-5KG", "fmcg", 10_000)
+    li = shop.person("李姐")
+    xin = shop.person("新客", invited_by="李姐")
+    pays(shop, xin, "V1", card)
+    assert "再买一单" not in str(xin.heard)
+    xin.says("等级").sees("会员\n完成第一笔订单")
+    li.says("排行").sees("还没有人开单")
+    li.says("团队").sees("0 单")
+    pays(shop, xin, "A1", rice)
+    xin.saw("再买一单")
+    pays(shop, xin, "V2", card)
+    assert progress(shop, xin) == 0
+    pays(shop, xin, "A2", rice, card)
+    assert progress(shop, xin) == 1
+    li.says("佣金").sees("本月直销 ¥200.00")
+    li.says("排行").sees("¥200.00")
+    shop.event("order.refunded", {
+        "order_id": "A2", "channel": "mall", "refund_id": "card back", "refunded_at": shop.clock.now().isoformat(),
+        "lines": [{"line_id": "2", "refund_fen": FEN, "quantity": 1}]})
+    shop.wait(seconds=5)
+    assert progress(shop, xin) == 1
+    shop.refunded("A2", fen=10_000)
+    shop.wait(seconds=5)
+    assert progress(shop, xin) == 0
+    li.says("佣金").sees("本月直销 ¥100.00")
+
+
+def test_three_cards_make_nobody_gold(shop: Shop) -> None:
+    xin = shop.person("新客")
+    pays(shop, xin, "A1", ("RICE-5KG", "fmcg", 10_000))
+    for n in range(4):
+        pays(shop, xin, f"V{n}", (CARD, "membership", FEN))
+    xin.says("等级").sees("已复购 0 次")
+    for n in (2, 3, 4):
+        pays(shop, xin, f"A{n}", ("RICE-5KG", "fmcg", 10_000), (CARD, "membership", FEN))
+    shop.refunded("A4", fen=10_000)
+    xin.says("等级").sees("已复购 2 次")

@@ -144,7 +144,7 @@ def test_M9_who_buys_often_and_well_is_invited_once_and_earns_more_after_a_yes(s
     shop.wait(days=2)                                     # the dialogue of half an hour is long over
     assert role(shop, li)[0] == "member"
     li.says("等级").sees("您有一份生活推荐官邀请", "12月5日前")
-    li.says("是").sees("没太听懂")
+    li.says("是").sees("没有要您确认的事")
     li.says("接受邀请").sees("欢迎加入", "2月23日前", "上浮 20%")
     assert role(shop, li) == ("promoter", "生活推荐官")
     li.says("接受邀请").sees("没有待答复的邀请")
