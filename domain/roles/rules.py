@@ -91,14 +91,16 @@ def repurchase_periods(
 
     A payment that makes it ``needed(then)`` repurchases begins a period; None: nobody could earn it then. Until so
     many repurchases are final the period is provisional and a return that takes the count below ends it. Afterwards
-    only an ending does. What happens at one moment is weighed together.
+    only an ending does, or the return of the last repurchase: a role that rests on nothing ends with it. What happens
+    at one moment is weighed together.
     """
     periods: list[Period] = []
     held: Period | None = None
     cut: datetime | None = None
-    last_ending = max((ending.at for ending in endings), default=None)
+    losses = [one.lost_at for one in purchases if one.lost_at is not None]
+    last_end = max([ending.at for ending in endings] + losses, default=None)
     for at, group in groupby(sorted(_moments(purchases, endings), key=lambda m: m.at), key=lambda m: m.at):
-        settled = held is not None and held.confirmed_at is not None and (last_ending is None or last_ending < at)
+        settled = held is not None and held.confirmed_at is not None and (last_end is None or last_end < at)
         if at > now or settled:
             break
         moments = list(group)
@@ -113,7 +115,7 @@ def repurchase_periods(
             if bought and wanted is not None and repurchases(counting, at) >= wanted:
                 held = Period(max(bought), at, wanted)
                 periods.append(held)
-        elif held.confirmed_at is None and repurchases(counting, at) < held.needed:
+        elif repurchases(counting, at) < (held.needed if held.confirmed_at is None else 1):
             held.until, held.reason, held = at, RETURNED, None
         if held is not None and held.confirmed_at is None and final_repurchases(counting, at) >= held.needed:
             held.confirmed_at = at

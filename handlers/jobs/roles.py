@@ -66,6 +66,8 @@ def _lost_text(payload: dict[str, Any]) -> str:
         return "role.demoted"
     if payload.get("reason") == "operator":
         return "role.taken"
+    if payload.get("cause_kind") == "repurchase" and not payload.get("provisional", True):
+        return "role.all_returned"
     return _LOST.get(payload["cause_kind"], "role.revoked")
 
 

@@ -1,6 +1,7 @@
 """Roles as people live them: earned by coming back and by selling, said, kept, lost, and explained."""
 
 import io
+from urllib.parse import urlsplit
 
 import zxingcpp
 from PIL import Image
@@ -78,6 +79,23 @@ def test_confirmed_gold_stays_until_it_was_warned_and_assessed(shop: Shop) -> No
     shop.wait(days=2)
     li.says("在吗").saw("由金牌推荐官调整为生活推荐官")
     assert role(shop, li)[0] == "promoter"
+
+
+def test_F7_confirmed_gold_that_rests_on_nothing_ends_with_the_last_return(shop: Shop) -> None:
+    li = shop.person("李姐")
+    buys(shop, li, "A1", "A2", "A3", "A4")
+    shop.wait(days=7, hours=2)
+    li.says("证书")
+    page = urlsplit(scanned([one for one in li.heard if isinstance(one, bytes)][-1])).path
+    assert "已失效" not in shop.client.get(page).text
+    for order in ("A4", "A3"):
+        shop.refunded(order, fen=RICE, quantity=3)
+    assert role(shop, li)[0] == "gold", "one repurchase is left: the assessment judges"
+    shop.refunded("A2", fen=RICE, quantity=3)
+    li.says("你好").saw("复购订单已全部退货，金牌推荐官随之取消", "您现在是生活推荐官")
+    assert role(shop, li) == ("promoter", "生活推荐官")
+    assert "已失效" in shop.client.get(page).text
+    li.says("等级").sees("生活推荐官", "已复购 0 次", "再复购 3 单")
 
 
 def test_a_warned_gold_promoter_who_buys_again_stays(shop: Shop) -> None:

@@ -55,7 +55,7 @@ def naive(purchases: list[Purchase], endings: list[Ending], needed: int) -> list
         if not inside and any(p.paid_at == now for p in mine) and len(kept) - 1 >= needed:
             periods.append([tick, None, None])
             inside, sure = True, False
-        elif inside and not sure and max(0, len(kept) - 1) < needed:
+        elif inside and max(0, len(kept) - 1) < (1 if sure else needed):
             periods[-1][1], inside = tick, False
         if inside and not sure and len(final) - 1 >= needed:
             periods[-1][2], sure = tick, True
@@ -83,14 +83,15 @@ def _periods_agree(orders, ended, needed, dice) -> None:
 
 def test_periods_of_coming_back_are_those_of_the_naive_reading() -> None:
     _periods_agree()
-    for path in ("two periods", "confirmed", "returned while provisional", "demoted", "afresh"):
+    for path in ("two periods", "confirmed", "returned while provisional", "all returned", "demoted", "afresh"):
         assert REACHED[path], path
 
 
 def _count(found: list[Period], endings: list[Ending]) -> None:
     REACHED["two periods"] += len(found) > 1
     REACHED["confirmed"] += any(p.confirmed_at for p in found)
-    REACHED["returned while provisional"] += any(p.reason == "returned" for p in found)
+    REACHED["returned while provisional"] += any(p.reason == "returned" and not p.confirmed_at for p in found)
+    REACHED["all returned"] += any(p.reason == "returned" and bool(p.confirmed_at) for p in found)
     REACHED["demoted"] += any(p.reason == "operator" for p in found)
     REACHED["afresh"] += any(e.afresh for e in endings) and len(found) > 1
 
