@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 import structlog
-from sqlalchemy import Engine, create_engine, text
+from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.orm import Session
 
 from bot.runtime import embedded
 from domain import migrations
 from domain.shared.clock import FixedClock
-from tests import scratch
+from tests import engines, scratch
 
 MORNING = datetime(2026, 11, 20, 2, 0, tzinfo=UTC)
 """Ten o'clock in Shanghai, a Friday: outside quiet hours."""
@@ -84,20 +84,25 @@ def database_url(postgres: embedded.Server) -> Iterator[str]:
 def fresh_database(postgres: embedded.Server) -> Iterator[str]:
     """What ``database_url`` gives, for tests that need many."""
     name = f"t{os.getpid()}_{next(_numbers)}"
-    admin = create_engine(postgres.url.replace("/huitou?", "/postgres?"), isolation_level="AUTOCOMMIT")
-    with admin.connect() as db:
+    with administrator(postgres) as db:
         db.execute(text(f"create database {name} template huitou strategy file_copy"))
     yield postgres.url.replace("/huitou?", f"/{name}?")
-    with admin.connect() as db:
+    with administrator(postgres) as db:
         db.execute(text(f"drop database {name} with (force)"))
-    admin.dispose()
+
+
+@contextmanager
+def administrator(postgres: embedded.Server) -> Iterator[Connection]:
+    """Whoever makes and drops databases."""
+    url = postgres.url.replace("/huitou?", "/postgres?")
+    with engines.lent(url, engines.administrator) as engine, engine.connect() as db:
+        yield db
 
 
 @pytest.fixture
 def engine(database_url: str) -> Iterator[Engine]:
-    engine = create_engine(database_url, pool_size=20, max_overflow=40)
-    yield engine
-    engine.dispose()
+    with engines.lent(database_url) as engine:
+        yield engine
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from bot.kit.pay import PayGateways
 from bot.runtime import bootstrap, health, logs, metrics, pay_notify, webhook
 from bot.runtime.demo import mount_simulator
 from bot.runtime.express import ExpressLane
+from bot.runtime.routes import LazyRule
 from bot.runtime.settings import Settings, from_environment
 from bot.runtime.voice import FILTERS
 from handlers.web import api, certificates, h5, landing, ops
@@ -25,6 +26,7 @@ def create_app(settings: Settings | None = None, runtime: bootstrap.Runtime | No
     settings = settings or (runtime.settings if runtime else from_environment())
     runtime = runtime or bootstrap.build(settings)
     app = Flask("huitou", static_folder=None, template_folder=str(bootstrap.ASSETS / "templates"))
+    app.url_rule_class = LazyRule
     app.config["MAX_CONTENT_LENGTH"] = MAX_CONTENT_BYTES
     app.extensions["huitou"] = runtime
     door = webhook.Door(runtime.keys(), runtime.dispatcher, runtime.sessions)

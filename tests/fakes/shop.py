@@ -32,6 +32,7 @@ from bot.runtime.demo import seed_runtime
 from bot.runtime.pem import make_demo_pairs
 from bot.runtime.voice import Voice
 from domain.shared.clock import FixedClock
+from tests import engines
 from tests.fakes.gateway import FakeGateway
 from tests.fakes.pay import FakePay
 
@@ -91,13 +92,14 @@ class Shop:
             config = wecom_at(config, wecom)
         gateway = FakeGateway(ACCOUNT)
         pay = FakePay(clock, "main", config.wechat[ACCOUNT].app_id)
-        runtime = bootstrap.build(config, clock=clock, bell=SilentBell(), gateways={ACCOUNT: gateway}, studio=studio(),
-                                  voice=voice(), pay=None if pay_port else PayGateways({"main": pay}))
+        engine = engines.lend(database_url, engines.house)
+        runtime = bootstrap.build(config, engine=engine, clock=clock, bell=SilentBell(), gateways={ACCOUNT: gateway},
+                                  studio=studio(), voice=voice(), pay=None if pay_port else PayGateways({"main": pay}))
         seed_runtime(runtime)
         return cls(runtime, create_app(runtime=runtime).test_client(), gateway, clock, pay=pay)
 
     def close(self) -> None:
-        self.runtime.close()
+        engines.take_back(self.runtime.engine, engines.house)
 
     def person(self, name: str, invited_by: str = "", follows: bool = True) -> "Person":
         """Somebody by name; on first mention they follow (by scanning ``invited_by``'s poster) and get their name."""

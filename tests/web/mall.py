@@ -17,6 +17,7 @@ from sqlalchemy.orm import sessionmaker
 from werkzeug.test import TestResponse
 
 from bot.runtime import demo_team
+from bot.runtime.routes import LazyRule
 from domain import workflows
 from domain.commissions import plans
 from domain.commissions import service as commissions
@@ -62,6 +63,7 @@ class Mall:
         sources = {"mall": api.Source("mall", (SECRET, OLD_SECRET), API_KEY),
                    "other": api.Source("other", (OLD_SECRET,), "another key")}
         app = Flask("test", static_folder=None, template_folder=str(ASSETS / "templates"))
+        app.url_rule_class = LazyRule
         context = api.ApiContext(sessionmaker(engine, expire_on_commit=False), clock.now, rings.append, PEPPER, sources)
         app.register_blueprint(api.blueprint(context))
         return cls(app, app.test_client(), engine, clock, rings)

@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from bot.kit.context import Shop
 from bot.kit.gateway import Outcome, SceneCode, SendResult
 from bot.runtime.context import ProcessContext
+from bot.runtime.routes import LazyRule
 from bot.runtime.voice import Voice
 from domain.catalog.models import Product
 from domain.people import service as people
@@ -40,6 +41,7 @@ class Landing:
         sessions = sessionmaker(engine, expire_on_commit=False)
         jobs = ProcessContext(sessions, clock, COPY, SHOP, {"demo": "wx1"}, {"demo": gateway}, {}, lambda bells: None)
         self.app = Flask("test", static_folder=None, template_folder=str(ASSETS / "templates"))
+        self.app.url_rule_class = LazyRule
         context = landing.LandingContext(sessions, clock.now, jobs, SHOP, patience)
         self.app.register_blueprint(landing.blueprint(context))
         self.client = self.app.test_client()
