@@ -1,5 +1,7 @@
 """The Flask application: every door of the service, and nothing behind them."""
 
+from collections.abc import Callable
+
 import structlog
 from flask import Flask, Response, jsonify, request
 from sqlalchemy.exc import OperationalError
@@ -8,6 +10,8 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from bot.kit.pay import PayGateways
 from bot.runtime import bootstrap, health, logs, metrics, pay_notify, webhook
+from bot.runtime.bell import Doorbell
+from bot.runtime.courier import Courier
 from bot.runtime.demo import mount_simulator
 from bot.runtime.express import ExpressLane
 from bot.runtime.routes import LazyRule
@@ -32,7 +36,7 @@ def create_app(settings: Settings | None = None, runtime: bootstrap.Runtime | No
     door = webhook.Door(runtime.keys(), runtime.dispatcher, runtime.sessions)
     app.register_blueprint(webhook.blueprint("wechat", door))
     app.register_blueprint(webhook.blueprint("wecom", webhook.Door(runtime.wecom_keys(), runtime.dispatcher,
-                                                                   runtime.sessions)))
+                                                                   runtime.sessions, _hurry(runtime))))
     app.register_blueprint(pay_notify.blueprint(runtime.context.tool(PayGateways), runtime.sessions,
                                                 runtime.clock.now, runtime.bell.ring))
     app.register_blueprint(health.blueprint(settings, runtime.engine))
@@ -52,6 +56,11 @@ def create_app(settings: Settings | None = None, runtime: bootstrap.Runtime | No
     app.register_error_handler(Exception, _unexpected)
     app.wsgi_app = ExpressLane(door, app.wsgi_app)  # type: ignore[method-assign]
     return app
+
+
+def _hurry(runtime: bootstrap.Runtime) -> Callable[[], object] | None:
+    """What is in a hurry is done here; where nobody hears the bell (a shop that stands still), not even that."""
+    return Courier(runtime.outbox).hurry if isinstance(runtime.bell, Doorbell) else None
 
 
 def _api_context(runtime: bootstrap.Runtime) -> api.ApiContext:

@@ -23,7 +23,8 @@ from sqlalchemy.pool import NullPool
 
 from bot.kit.gateway import GatewayError
 from bot.kit.pay import PayGateways
-from bot.runtime import backlog, books, cards, health, pay_doctor
+from bot.kit.wecom import WeComs
+from bot.runtime import backlog, books, cards, health, pay_doctor, wecom_doctor
 from bot.runtime.accounts import WeChatAccount
 from bot.runtime.findings import REMEDIES, Finding, State
 from bot.runtime.settings import Settings, SettingsError
@@ -92,6 +93,10 @@ class _Patient:
     def pay_gateway(self, account: str) -> Any:
         """The gateway of a merchant account."""
         return self._built().context.tool(PayGateways).by_account[account]
+
+    def wecom(self, account: str) -> Any:
+        """The gateway of a WeCom application."""
+        return self._built().context.tool(WeComs).by_account[account]
 
     def _built(self) -> Any:
         """Gateways need the whole application, so it is built late."""
@@ -335,6 +340,11 @@ def _pay(patient: _Patient) -> Iterator[Finding]:
     yield from pay_doctor.findings(settings, patient.engine, patient.pay_gateway, clock.now())
 
 
+def _wecom(patient: _Patient) -> Iterator[Finding]:
+    """Keys, callback, token and rights of every WeCom application."""
+    yield from wecom_doctor.findings(patient.settings, patient.engine, patient.wecom)
+
+
 def _milliseconds(call: Callable[[], object]) -> float:
     began = time.perf_counter()
     call()
@@ -347,4 +357,4 @@ def _short(error: SQLAlchemyError) -> str:
 
 
 _CHECKS = (_keys, _secret_key, _exposure, _disk, _fonts, _database, _cache, _clock, _callback, _token, _cards, _backlog,
-           _books, _pay)
+           _books, _pay, _wecom)

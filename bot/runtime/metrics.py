@@ -119,6 +119,17 @@ _STATE = {
     "huitou_subscriptions_banked": (
         "Subscription notices that people have allowed and that are not used up.", "account",
         "select account, count(*) from subscription_token where spent_at is null and lost_at is null group by account"),
+    "huitou_wecom_contacts": (
+        "Customers whom employees have in WeCom: friends, half (not yet accepted).", "state",
+        "select case when half then 'half' else 'friends' end, count(*) from contact where ended_at is null "
+        "group by 1"),
+    "huitou_wecom_welcomes": (
+        "Welcomes of the last day by how they ended.", "outcome",
+        "select welcome, count(*) from contact where welcome <> '' and welcomed_at > now() - interval '1 day' "
+        "group by 1"),
+    "huitou_wecom_tags": (
+        "Tags in WeCom that wait or were refused.", "state",
+        "select state, count(*) from contact_tag where state <> 'done' group by 1"),
     "huitou_platform_held": (
         "Interfaces of the platform that are not called for now, by the answer that said so.", "errcode",
         "select errcode, count(*) from platform_hold where until > now() group by errcode"),

@@ -6,7 +6,7 @@ nothing: when the lease runs out another worker takes the effect again. Jobs are
 
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any
@@ -39,6 +39,7 @@ _CLAIM = """
     returning outbox.id, queue, kind, key, person_id, payload, attempts, created_at, expires_at, result
 """
 _ANY = text(_CLAIM.format(also=""))
+_THESE = text(_CLAIM.format(also="and kind = any(:kinds)"))
 _URGENT = text(_CLAIM.format(also="and queue = 'notice' and payload ->> 'purpose' in ('answer', 'money', 'service')"))
 _MONEY = text(_CLAIM.format(also="and queue = 'notice' and payload ->> 'purpose' in ('answer', 'money', 'service')"
                                  " and payload ->> 'purpose' <> 'service'"))
@@ -64,10 +65,13 @@ FAR = timedelta(days=3650)
 """When an effect without an expiry is looked at again if nothing wakes it before."""
 
 
-def _claim(session: Session, queue: str, now: datetime, limit: int) -> list[Row[Any]]:
-    """What is due. Of notices what people wait for comes first, and while that is late nothing else is claimed at all:
-    marketing stops when it waits longer than MARKETING_STOPS, everything but answers and money after ALL_BUT_MONEY."""
+def _claim(session: Session, queue: str, now: datetime, limit: int, kinds: Sequence[str]) -> list[Row[Any]]:
+    """What is due; of ``kinds`` only, if any are named. Of notices what people wait for comes first, and while that is
+    late nothing else is claimed at all: marketing stops when it waits longer than MARKETING_STOPS, everything but
+    answers and money after ALL_BUT_MONEY."""
     asked = {"queue": queue, "now": now, "limit": limit, "lease": LEASE_SECONDS}
+    if kinds:
+        return list(session.execute(_THESE, asked | {"kinds": list(kinds)}))
     if queue != "notice":
         return list(session.execute(_ANY, asked))
     late = backpressure.late(session, now)
@@ -89,14 +93,15 @@ class OutboxRunner:
         self._context = context
         self._now = now
 
-    def run(self, queue: str, limit: int = 64, threads: int = 1) -> int:
-        """Claim up to ``limit`` due effects and execute them; returns how many were claimed.
+    def run(self, queue: str, limit: int = 64, threads: int = 1, kinds: Sequence[str] = ()) -> int:
+        """Claim up to ``limit`` due effects (of ``kinds`` only, if any are named) and execute them; returns how many
+        were claimed.
 
         With ``threads`` several people are served at once; the effects of one person keep their order.
         """
         started = time.monotonic()
         with self._sessions.begin() as session:
-            rows = _claim(session, queue, self._now(), limit)
+            rows = _claim(session, queue, self._now(), limit, kinds)
         groups: dict[int, list[Claimed]] = defaultdict(list)
         for row in sorted(rows, key=lambda row: row.id):
             groups[row.person_id or -row.id].append(Claimed(**row._mapping))

@@ -5,7 +5,7 @@
 
 import hashlib
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -79,11 +79,13 @@ FAULT = "huitou.fault"
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """Who may speak to which account, and what they are answered. ``keys``: the accounts; others are 404."""
+    """Who may speak to which account, and what they are answered. ``keys``: the accounts; others are 404. ``after`` is
+    called when a message was handled: what it set off may be in a hurry."""
 
     keys: Mapping[str, Keys]
     dispatcher: Dispatcher
     sessions: sessionmaker[Session]
+    after: Callable[[], object] | None = None
 
     def verify(self, account: str, query: Mapping[str, str]) -> Said:
         """The platform asks whether the address is ours."""
@@ -113,6 +115,8 @@ class Door:
             return _refused(account, Refused("replayed"))
         answer = Said(opened.seal(self.dispatcher.handle(opened.incoming)))
         metrics.ack(keys.channel, time.perf_counter() - started)
+        if self.after is not None:
+            self.after()
         return answer
 
     def _fresh_nonce(self, account: str, unsigned: tuple[str, str], now: datetime) -> bool:

@@ -138,6 +138,15 @@ def tags_of(session: Session, contact_ids: Sequence[int]) -> dict[int, list[TagV
     return found
 
 
+def open_tags(session: Session, *, limit: int) -> list[TagView]:
+    """Tags of present contacts that are not as wanted: those that wait, then those that were refused, newest first."""
+    rows = session.scalars(
+        select(ContactTag).join(Contact, Contact.id == ContactTag.contact_id)
+        .where(ContactTag.state != "done", Contact.ended_at.is_(None))
+        .order_by(ContactTag.state.desc(), ContactTag.changed_at.desc(), ContactTag.contact_id).limit(limit))
+    return [TagView(**{name: getattr(row, name) for name in TagView.__slots__}) for row in rows]
+
+
 def listed(session: Session, *, userid: str = "", ended: bool = False, limit: int = 200) -> list[ListedContact]:
     """Contacts, the newest first; without ``ended`` only those who are there."""
     asked = select(Contact, Person.nickname).join(Person, Person.id == Contact.person_id)

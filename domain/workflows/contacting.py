@@ -13,10 +13,12 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from domain.audit import service as audit
+from domain.audit.rules import Actor, Role
 from domain.catalog import queries as catalog
 from domain.contacts import queries
 from domain.contacts import service as contacts
-from domain.contacts.queries import ContactView
+from domain.contacts.queries import ContactView, WayView
 from domain.contacts.rules import EndedBy
 from domain.contacts.service import Pair, Wish
 from domain.insight import queries as insight
@@ -32,11 +34,16 @@ from domain.referrals.rules import Touch
 from domain.rewards import service as rewards
 from domain.rewards.rules import NEWCOMER, Offers
 from domain.shared import outbox
+from domain.shared.errors import DomainError, NotFound
 from domain.welcome import binding_policy, touched_at
 from domain.workflows import leaving
 from domain.workflows.merging import MOVERS
 
 MEET, WELCOME, TAG = "contact.meet", "contact.welcome", "contact.tag"
+
+
+MAY: frozenset[Role] = frozenset({"operator"})
+"""Who may make codes, beside owners."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +134,24 @@ def arrive(session: Session, contact_id: int, offers: Offers, now: datetime) -> 
     if not one.half:
         _wish_all(session, one, now)
     return contacts.lock(session, contact_id)
+
+
+def new_way(
+    session: Session, corp_id: str, userid: str, sharer_id: int | None, sku: str, actor: Actor, now: datetime
+) -> WayView:
+    """An operator wants a code. Raises NotFound("person_unknown" | "contact.sku_unknown"),
+    DomainError("contact.userid" | "not_permitted")."""
+    if not actor.may(MAY):
+        raise DomainError("not_permitted", act="wecom.way")
+    sharer = people_queries.person(session, sharer_id) if sharer_id is not None else None
+    if sharer_id is not None and sharer is None:
+        raise NotFound("person_unknown", id=sharer_id)
+    if sku and catalog.product(session, sku) is None:
+        raise NotFound("contact.sku_unknown", sku=sku)
+    way = contacts.new_way(session, corp_id, userid, sharer.id if sharer else None, sku, now)
+    audit.record(session, actor, "wecom.way", f"contact_way:{way.id}",
+                 {"userid": way.userid, "sharer_id": way.sharer_id, "sku": sku}, now)
+    return way
 
 
 def interested(session: Session, person_id: int, category: str, now: datetime) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.runtime.courier import Courier
 from domain.insight import service as insight
 from domain.people import leaving
 from domain.shared.clock import FixedClock
@@ -191,6 +192,23 @@ def test_a_welcome_that_is_too_late_is_an_outcome(corp: Corp) -> None:
     corp.adds("戊")
     assert (corp.contact("戊").welcome, corp.api.count(WELCOME), coupons(corp)) == ("too_late", calls, 5)
     assert states(corp, "contact.welcome")[-1] == ("refused", "too_late")
+
+
+def test_the_process_that_heard_of_it_welcomes_at_once_and_two_of_them_only_once(corp: Corp) -> None:
+    corp.shop.person("李姐")
+    state, couriers = corp.way(sharer="李姐"), [Courier(corp.shop.runtime.outbox) for _ in range(2)]
+    names = [f"客{number}" for number in range(12)]
+    for number, name in enumerate(names):
+        corp.adds(name, state, work=False)
+        for one in couriers[: 1 + number % 2]:
+            one.hurry()
+    for one in couriers:
+        one.hurry()
+        one.close()
+    assert [len(corp.welcome(name)) for name in names] == [1] * 12  # and no worker has done anything yet
+    assert all("来自@李姐的推荐" in corp.welcome(name)[0] for name in names)
+    corp.shop.work()
+    assert (corp.api.count(WELCOME), coupons(corp)) == (12, 13)
 
 
 def test_tags_are_made_once_and_what_cannot_be_is_an_outcome(corp: Corp) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import text
 
 from bot.kit.wecom import WeComs
+from domain.audit.rules import Actor
 from handlers.jobs.contact_ways import make
 from tests.fakes.shop import Person, Shop
 from tests.fakes.wecom_api import WeComApi
@@ -32,7 +33,7 @@ class Corp:
     def way(self, userid: str = "seller01", sharer: str = "", sku: str = "") -> str:
         """The state of a code that the shop has made."""
         found = self.of(self.shop.people[sharer])["id"] if sharer else None
-        return make(self.shop.runtime.context, "main", userid, found, sku).token
+        return make(self.shop.runtime.context, "main", userid, found, sku, Actor("wu", "owner")).token
 
     def adds(self, name: str, state: str = "", userid: str = "seller01", unionid: str = "", half: bool = False,
              code: bool = True, work: bool = True) -> str:

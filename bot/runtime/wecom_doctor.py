@@ -1,0 +1,135 @@
+"""What the doctor looks at of WeCom: keys, callback, token and address, the right to customers, what has stopped."""
+
+import secrets
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import requests
+from sqlalchemy import Engine, text
+
+from bot.kit.gateway import GatewayError
+from bot.runtime.accounts import WeComAccount
+from bot.runtime.channels.crypto import Envelope, signature
+from bot.runtime.findings import Finding
+from bot.runtime.settings import Settings
+
+TIMEOUT = (3.0, 8.0)
+VERIFIED_WITHIN = 1.0
+"""Seconds that the platform gives the answer to its verification."""
+
+REMEDIES: Mapping[int, str] = {
+    40001: "核对 secret：企业微信管理后台 → 应用管理 → 该应用 → Secret",
+    40013: "核对 corp_id：管理后台 → 我的企业 → 企业ID",
+    40056: "核对 agent_id：管理后台 → 应用管理 → 该应用 → AgentId",
+    48002: "管理后台 → 客户联系 → 客户 → API → 可调用接口的应用，勾选本应用；并确认员工在应用可见范围内",
+    60011: "把员工加入应用的可见范围（应用管理 → 可见范围），并开通其客户联系功能",
+    60020: "把这个出口IP加到应用的「企业可信IP」，约1分钟后生效",
+    81013: "员工不在应用的可见范围内",
+    701008: "没有互通账号许可：联系企业微信销售",
+    41054: "该员工未激活或未实名",
+    40003: "没有这个 userid，或其不在应用的可见范围内",
+}
+"""Error code of WeCom -> what a person can mend."""
+
+
+def remedy(errcode: int) -> str:
+    """What to do about an error code, '' when only the platform's documentation knows."""
+    return REMEDIES.get(errcode, "")
+
+
+def findings(settings: Settings, engine: Engine, gateway: Any) -> Iterator[Finding]:
+    """Every check for every application. ``gateway(account)`` gives its ``WeComGateway``."""
+    for name, account in settings.wecom.items():
+        yield from _keys(name, account)
+        yield _callback(name, account, f"{settings.public_url}/wecom/{name}")
+        yield from _rights(name, gateway(name))
+    if settings.wecom:
+        yield from _stopped(engine)
+
+
+def _keys(name: str, account: WeComAccount) -> Iterator[Finding]:
+    """Lengths as the platform hands them out."""
+    wanted = (("corp_id", len(account.corp_id), 18), ("secret", len(account.secret.reveal()), 43))
+    odd = [f"{key} 有 {length} 位，应为 {right} 位" for key, length, right in wanted if length != right]
+    key = account.encoding_aes_key.reveal()
+    odd += [] if key.isalnum() else ["encoding_aes_key 只含英文字母和数字"]
+    token = account.token.reveal()
+    odd += [] if token.isalnum() and len(token) <= 32 else ["token 为 1–32 位字母数字"]
+    if odd:
+        yield Finding(f"keys (wecom.{name})", "yellow", "；".join(odd), "从管理后台重新复制，不带空格和引号")
+    else:
+        yield Finding(f"keys (wecom.{name})", "green", "lengths are right")
+
+
+def _callback(name: str, account: WeComAccount, url: str) -> Finding:
+    """The platform's own verification, from here to PUBLIC_URL and back."""
+    label = f"callback (wecom.{name})"
+    echo = secrets.token_hex(10)
+    sealed = Envelope(account.encoding_aes_key.reveal(), account.corp_id).seal(echo.encode())
+    stamp, nonce = str(int(time.time())), secrets.token_hex(6)
+    signed = signature((account.token.reveal().encode(), stamp.encode(), nonce.encode(), sealed))
+    query = {"msg_signature": signed, "timestamp": stamp, "nonce": nonce, "echostr": sealed.decode()}
+    began = time.monotonic()
+    try:
+        answer = requests.get(url, query, timeout=TIMEOUT, allow_redirects=False)
+    except requests.RequestException as error:
+        return Finding(label, "red", f"{url} does not answer ({type(error).__name__})",
+                       "start the service; check PUBLIC_URL, DNS, proxy and firewall")
+    seconds = time.monotonic() - began
+    if answer.status_code == 403:
+        return Finding(label, "red", "the instance that answers has another token or key",
+                       "PUBLIC_URL leads to another instance, or it was not restarted after a change")
+    if answer.status_code != 200 or answer.text != echo:
+        return Finding(label, "red", f"status {answer.status_code} instead of the echo",
+                       "the proxy must pass path and query unchanged, without redirect or login")
+    if seconds > VERIFIED_WITHIN:
+        return Finding(label, "yellow", f"answers after {seconds:.1f} s; the platform waits 1 s when it is saved",
+                       "save the address again at a quiet moment, or run the service nearer")
+    return Finding(label, "green", f"{url} answers as the platform expects")
+
+
+def _rights(name: str, app: Any) -> Iterator[Finding]:
+    """A token proves corp id, secret and address; the list of employees proves the right to customers."""
+    try:
+        app.ping_token()
+    except GatewayError as error:
+        yield _trouble(f"token (wecom.{name})", error, "核对 corp_id、secret、api_base 与网络")
+        return
+    yield Finding(f"token (wecom.{name})", "green", "the platform gives one")
+    try:
+        staff = app.staff()
+    except GatewayError as error:
+        yield _trouble(f"customer contact (wecom.{name})", error, "见企业微信文档中该错误码的说明")
+        return
+    yield (Finding(f"customer contact (wecom.{name})", "green", f"{len(staff)} employees may have customers") if staff
+           else Finding(f"customer contact (wecom.{name})", "yellow", "没有员工开通客户联系",
+                        "管理后台 → 客户联系 → 权限配置 → 使用范围，加入员工，并把他们加入应用可见范围"))
+
+
+def _trouble(label: str, error: GatewayError, otherwise: str) -> Finding:
+    code = error.result.errcode
+    return Finding(label, "red", f"{code or error.result.outcome}: {error.result.detail}".strip(": "),
+                   remedy(code) or otherwise)
+
+
+def _stopped(engine: Engine) -> Iterator[Finding]:
+    """Welcomes and tags that did not come about in the last days, by reason."""
+    with engine.connect() as db:
+        rows = db.execute(text("""
+            select kind, reason, count(*) as number from outbox
+             where kind in ('contact.welcome', 'contact.tag') and state in ('refused', 'dead')
+               and reason not in ('ended', 'unfollowed:84061') and ended_at > now() - interval '3 days'
+             group by 1, 2 order by 3 desc limit 5""")).all()
+    for row in rows:
+        code = row.reason.rpartition(":")[2]
+        yield Finding(f"wecom {row.kind.partition('.')[2]}", "yellow", f"{row.number}× {row.reason} in the last 3 days",
+                      remedy(int(code)) if code.isdecimal() else _ADVICE.get(row.reason, ""))
+    if not rows:
+        yield Finding("wecom effects", "green", "welcomes and tags went through")
+
+
+_ADVICE = {
+    "tags_full": "企业标签已满 3000 个：在管理后台删除不用的标签",
+    "too_late": "欢迎语错过了 20 秒：查看进程负载与到企业微信的网络；若后台已配置欢迎语，二者只能用其一",
+}
