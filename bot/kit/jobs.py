@@ -1,6 +1,6 @@
 """What job handlers speak: an effect was claimed from the outbox; do it, and say what became of it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -87,7 +87,16 @@ class JobContext(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """Decided and recorded: ``act`` does the rest, which takes its time, on whatever thread."""
+
+    act: Callable[[], Ended]
+
+
 JobHandler = Callable[[JobContext, Claimed], Ended]
+Planner = Callable[[JobContext, Sequence[Claimed]], Mapping[int, Ended | Ready]]
+"""Decides about many effects of different people at once, by their ids. What it leaves out goes to the handler."""
 Listener = Callable[[JobContext, Claimed], None]
 """Takes note of a fact, whoever handles it. May be told twice: it goes by the effect's key."""
 
@@ -97,6 +106,7 @@ class Jobs:
 
     def __init__(self) -> None:
         self._handlers: dict[str, JobHandler] = {}
+        self._planners: dict[str, Planner] = {}
         self.listeners: list[Listener] = []
 
     def on(self, kind: str) -> Callable[[JobHandler], JobHandler]:
@@ -110,6 +120,15 @@ class Jobs:
 
         return register
 
+    def together(self, kind: str) -> Callable[[Planner], Planner]:
+        """Register the decorated function to decide about many effects of ``kind`` at once, before their handler."""
+
+        def register(planner: Planner) -> Planner:
+            self._planners[kind] = planner
+            return planner
+
+        return register
+
     def on_every_fact(self, listener: Listener) -> Listener:
         """Register the decorated function for every effect of the queue ``fact``, before its handler."""
         self.listeners.append(listener)
@@ -119,6 +138,10 @@ class Jobs:
         self.listeners += other.listeners
         for kind, handler in other._handlers.items():
             self.on(kind)(handler)
+        self._planners |= other._planners
+
+    def planner(self, kind: str) -> Planner | None:
+        return self._planners.get(kind)
 
     def get(self, kind: str) -> JobHandler | None:
         return self._handlers.get(kind)

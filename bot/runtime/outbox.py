@@ -7,22 +7,20 @@ nothing: when the lease runs out another worker takes the effect again. Jobs are
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
+import msgspec
 import structlog
-from sqlalchemy import Row, bindparam, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import Row, text
 from sqlalchemy.orm import Session, sessionmaker
 
-from bot.kit.jobs import LAST_ATTEMPT, Claimed, Done, Ended, JobContext, JobHandler, Jobs, Later, Refused
+from bot.kit.jobs import LAST_ATTEMPT, Claimed, Done, Ended, JobContext, JobHandler, Jobs, Later, Ready, Refused
 from bot.runtime import metrics
+from bot.runtime.drain import LEASE_SECONDS, SAFETY_SECONDS, Drain
 from domain.notices import backpressure
-
-LEASE_SECONDS = 40
-SAFETY_SECONDS = 25
-"""No effect is started this close to the end of its lease: a call may take two tries of eight seconds."""
+from domain.shared import trips
 
 log = structlog.get_logger(__name__)
 
@@ -45,21 +43,14 @@ _MONEY = text(_CLAIM.format(also="and queue = 'notice' and payload ->> 'purpose'
                                  " and payload ->> 'purpose' <> 'service'"))
 """The words of the index for what is urgent stand in them as they stand there, so that it is used."""
 
-_END = text(
-    """
-    update outbox set state = :state, reason = :reason, ended_at = :now, lease_until = null,
-                      result = result || :result
-     where id = :id and state = 'running'
-    """
-).bindparams(bindparam("result", type_=JSONB))
-
-_LATER = text(
-    """
-    update outbox set state = 'waiting', reason = :reason, due_at = :at, lease_until = null,
-                      attempts = :attempts
-     where id = :id and state = 'running'
-    """
-)
+_ENDS = """
+    update outbox o
+       set state = e.state, reason = e.reason, ended_at = e.ended_at, lease_until = null, result = o.result || e.result,
+           due_at = coalesce(e.due_at, o.due_at), attempts = e.attempts
+      from jsonb_to_recordset(%(ends)s::jsonb) as e (id bigint, state text, reason text, due_at timestamptz,
+                                                     ended_at timestamptz, attempts bigint, result jsonb)
+     where o.id = e.id and o.state = 'running'
+"""
 
 FAR = timedelta(days=3650)
 """When an effect without an expiry is looked at again if nothing wakes it before."""
@@ -97,40 +88,61 @@ class OutboxRunner:
         """Claim up to ``limit`` due effects (of ``kinds`` only, if any are named) and execute them; returns how many
         were claimed.
 
-        With ``threads`` several people are served at once; the effects of one person keep their order.
+        With ``threads`` several people are served at once (``bot.runtime.drain``), and what a planner decides together
+        is; the effects of one person keep their order.
         """
+        groups: dict[int, list[Claimed]] = defaultdict(list)
         started = time.monotonic()
+        claimed = self.claim(queue, limit, kinds)
+        if threads > 1 and len({effect.person_id or -effect.id for effect in claimed}) > 1:
+            return Drain(self, partial(self.claim, queue, limit, kinds), limit, threads).run(claimed)
+        for effect in claimed:
+            groups[effect.person_id or -effect.id].append(effect)
+        for group in groups.values():
+            for effect in group:
+                if time.monotonic() - started > LEASE_SECONDS - SAFETY_SECONDS:
+                    break  # the lease may lapse while we work: whoever claims next does the rest
+                self.execute(effect)
+        return len(claimed)
+
+    def claim(self, queue: str, limit: int, kinds: Sequence[str] = ()) -> list[Claimed]:
+        """Take up to ``limit`` due effects for LEASE_SECONDS, in the order in which they were put."""
         with self._sessions.begin() as session:
             rows = _claim(session, queue, self._now(), limit, kinds)
-        groups: dict[int, list[Claimed]] = defaultdict(list)
-        for row in sorted(rows, key=lambda row: row.id):
-            groups[row.person_id or -row.id].append(Claimed(**row._mapping))
-        if threads == 1 or len(groups) < 2:
-            for group in groups.values():
-                self._serve(group, started)
-        else:
-            with ThreadPoolExecutor(min(threads, len(groups))) as pool:
-                list(pool.map(lambda group: self._serve(group, started), groups.values()))
-        return len(rows)
+        return [Claimed(**row._mapping) for row in sorted(rows, key=lambda row: row.id)]
 
-    def _serve(self, effects: list[Claimed], started: float) -> None:
+    def plan(self, effects: Sequence[Claimed]) -> dict[int, Ended | Ready]:
+        """What their planners decide together about effects of different people; without those to execute alone."""
+        kinds: dict[str, list[Claimed]] = defaultdict(list)
         for effect in effects:
-            if time.monotonic() - started > LEASE_SECONDS - SAFETY_SECONDS:
-                return  # the lease may lapse while we work: whoever claims next does the rest
-            self._execute(effect)
+            if effect.expires_at is None or effect.expires_at > self._now():
+                kinds[effect.kind].append(effect)
+        found: dict[int, Ended | Ready] = {}
+        for kind, group in kinds.items():
+            if (planner := self._jobs.planner(kind)) is not None:
+                try:
+                    found |= planner(self._context, group)
+                except Exception:  # the edge: one by one the others are executed, and the fault is told to whom it hits
+                    log.exception("outbox.not_planned", kind=kind, effects=len(group))
+        return found
 
-    def _execute(self, effect: Claimed) -> None:
-        handler = self._jobs.get(effect.kind)
+    def execute(self, effect: Claimed, act: Callable[[], Ended] | None = None) -> Ended | Exception:
+        """Do one effect (or what is left of it, ``act``) and record its end."""
+        ended = self.attempt(effect, act)
+        self.record([(effect, ended)])
+        return ended
+
+    def attempt(self, effect: Claimed, act: Callable[[], Ended] | None = None) -> Ended | Exception:
+        """Do one effect (or what is left of it, ``act``); its end is still to be recorded."""
         started = time.monotonic()
         try:
-            ended = self._call(handler, effect)
-        except Exception as fault:  # the edge of a job: one effect's fault must not stop the others
+            ended = act() if act is not None else self._call(self._jobs.get(effect.kind), effect)
+        except Exception as fault:
             log.exception("outbox.failed", effect=effect.id, kind=effect.kind, attempts=effect.attempts)
-            self._fail(effect, f"{type(fault).__name__}: {fault}"[:500])
-            return
+            return fault
         if effect.kind.startswith("poster."):
             metrics.poster(time.monotonic() - started)
-        self._record(effect, ended)
+        return ended
 
     def _call(self, handler: JobHandler | None, effect: Claimed) -> Ended:
         if effect.queue == "fact":
@@ -144,32 +156,34 @@ class OutboxRunner:
             return Refused("expired")
         return handler(self._context, effect)
 
-    def _record(self, effect: Claimed, ended: Ended) -> None:
+    def record(self, ends: Sequence[tuple[Claimed, Ended | Exception]]) -> None:
+        """Keep what became of effects, in one transaction."""
+        if not ends:
+            return
         now = self._now()
+        told = [_told(effect, ended, now) for effect, ended in ends]
+        rows = msgspec.json.encode([facts for facts, _ in told]).decode()
         with self._sessions.begin() as session:
-            if isinstance(ended, Later):
-                at = ended.at or effect.expires_at or now + FAR
-                session.execute(_LATER, {"id": effect.id, "reason": ended.reason, "at": at,
-                                         "attempts": effect.attempts - 1})
-                name = "later"
-            else:
-                doubt = "maybe_sent" if ended.result.get("maybe_sent") else ""
-                state, reason = ("done", doubt) if isinstance(ended, Done) else ("refused", ended.reason)
-                self._end(session, effect, state, reason, ended.result, now)
-                name = state
-        metrics.outbox(effect.queue, effect.kind, name)
+            trips.close(session, trips.Closing(_ENDS, {"ends": rows}))
+        for (effect, _), (_, name) in zip(ends, told, strict=True):
+            metrics.outbox(effect.queue, effect.kind, name)
 
-    def _fail(self, effect: Claimed, reason: str) -> None:
-        now = self._now()
-        with self._sessions.begin() as session:
-            if effect.attempts >= LAST_ATTEMPT:
-                self._end(session, effect, "dead", reason, {}, now)
-            else:
-                at = now + timedelta(seconds=2**effect.attempts)
-                session.execute(_LATER, {"id": effect.id, "reason": reason, "at": at, "attempts": effect.attempts})
-        metrics.outbox(effect.queue, effect.kind, "dead" if effect.attempts >= LAST_ATTEMPT else "failed")
 
-    @staticmethod
-    def _end(session: Session, effect: Claimed, state: str, reason: str, result: dict[str, Any],
-             now: datetime) -> None:
-        session.execute(_END, {"id": effect.id, "state": state, "reason": reason, "now": now, "result": result})
+def _told(effect: Claimed, ended: Ended | Exception, now: datetime) -> tuple[dict[str, Any], str]:
+    """The row's new facts, and the name under which the end is counted."""
+    facts: dict[str, Any] = {"id": effect.id, "due_at": None, "ended_at": now, "result": {},
+                             "attempts": effect.attempts}
+    match ended:
+        case Done(result):
+            reason = "maybe_sent" if result.get("maybe_sent") else ""
+            return facts | {"state": "done", "reason": reason, "result": result}, "done"
+        case Refused(reason, result):
+            return facts | {"state": "refused", "reason": reason, "result": result}, "refused"
+        case Later(reason, at):
+            facts |= {"due_at": at or effect.expires_at or now + FAR, "attempts": effect.attempts - 1}
+            return facts | {"state": "waiting", "reason": reason, "ended_at": None}, "later"
+    reason = f"{type(ended).__name__}: {ended}"[:500]
+    if effect.attempts >= LAST_ATTEMPT:
+        return facts | {"state": "dead", "reason": reason}, "dead"
+    return facts | {"state": "waiting", "reason": reason, "ended_at": None,
+                    "due_at": now + timedelta(seconds=2**effect.attempts)}, "failed"

@@ -213,21 +213,6 @@ def leave(session: Session, person_id: int, account: str) -> None:
     )
 
 
-def last_heard(session: Session, person_id: int, since: datetime) -> datetime | None:
-    """When the person last wrote or tapped, if that was after ``since``. Their phone's own reports do not count."""
-    found = session.execute(
-        text(
-            """
-            select max(received_at) from inbox_message
-             where person_id = :person_id and received_at >= :since
-               and kind not in ('unfollow', 'location_report', 'view', 'other')
-            """
-        ),
-        {"person_id": person_id, "since": since},
-    ).scalar_one()
-    return found if found is None or isinstance(found, datetime) else None
-
-
 def _pause(attempts: int) -> timedelta:
     """1, 4, 16, 64 s: a fault that lasts costs little, a short one is over at once."""
     return timedelta(seconds=4 ** (attempts - 1))

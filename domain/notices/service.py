@@ -1,11 +1,10 @@
 """Notices: put one into the outbox, judge it when it is about to leave, and keep what people allow us to send."""
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from hashlib import sha256
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import insert
@@ -13,12 +12,11 @@ from sqlalchemy.orm import Session
 
 from domain.audit import service as audit
 from domain.audit.rules import Actor
-from domain.inbox import service as inbox
+from domain.notices.departures import Leaving, facts_of, take_slots
 from domain.notices.hours import Hours
 from domain.notices.models import NoticePreference
-from domain.notices.rules import Facts, Policy, Purpose, Verdict, caps, judge, place_of
+from domain.notices.rules import Facts, Policy, Purpose, Verdict, caps, judge
 from domain.shared import outbox
-from domain.shared.clock import SHANGHAI
 
 LIFETIME = {
     "answer": timedelta(hours=1),
@@ -70,114 +68,18 @@ def tell(session: Session, notice: Notice, now: datetime) -> bool:
     return outbox.put(session, [effect(notice, now)], now) == 1
 
 
-@dataclass(frozen=True, slots=True)
-class Leaving:
-    """A notice that is about to leave. ``reachable``: the person follows an account that we can write through.
-    ``planned``: a journey planned it; whatever its purpose, it is not said twice in a day."""
-
-    effect_id: int
-    person_id: int
-    purpose: Purpose
-    expires_at: datetime | None
-    reachable: bool
-    digest: str = ""
-    priority: int = 0
-    planned: bool = False
-
-
-_LOCK = text("select pg_advisory_xact_lock(1853582435, cast(:person % 2147483647 as int))")
-"""One person's capped messages are decided one after the other, on however many workers: counting and taking a slot
-happen under this lock. The first key is this room's own."""
-
-_FACTS = text("""
-    select coalesce((select bool_and(c.given) from consent c
-                      where c.person_id = :person and c.purpose in (:purpose, '*')), true) as consented,
-           exists (select from notice_switch w where w.purpose = :purpose) as switched_off,
-           (select u.until from notice_pause u where u.person_id = :person and u.purpose = :purpose) as paused_until,
-           p.less, p.zone, p.quiet_from, p.quiet_until
-      from (select 1) one left join notice_preference p on p.person_id = :person""")
-
-_CAPS = text("""
-    select count(*) filter (where s.taken_at >= :today) as sent_today,
-           count(*) filter (where s.taken_at > :week_ago) as sent_this_week, count(*) as sent_this_month,
-           count(*) filter (where s.taken_at > coalesce(h.at, '-infinity')) as unanswered,
-           coalesce(bool_or(s.digest = :digest and s.taken_at > :day_ago), false) as repeated
-      from notice_slot s
-      cross join (select max(m.received_at) as at from inbox_message m
-                   where m.person_id = :person and m.received_at > :month_ago
-                     and m.kind not in ('unfollow', 'location_report', 'view', 'other')) h
-     where s.person_id = :person and s.purpose = :purpose and s.taken_at > :month_ago and s.effect_id <> :effect""")
-
-_BETTER = text("""
-    select exists (
-        select from outbox o
-         where o.person_id = :person and o.queue = 'notice' and o.state in ('waiting', 'running') and o.id <> :effect
-           and o.payload ->> 'purpose' = :purpose and o.due_at <= :soon and o.reason not in ('no_right', 'yields')
-           and (o.expires_at is null or o.expires_at > :now)
-           and (-coalesce((o.payload ->> 'priority')::bigint, 0), coalesce(o.expires_at, 'infinity'), o.id)
-             < (-cast(:priority as bigint), coalesce(cast(:expires as timestamptz), 'infinity'),
-                cast(:effect as bigint)))""")
-
-_BEHIND = text("""
-    select exists (select from outbox o where o.queue = 'notice' and o.state in ('waiting', 'running')
-                      and o.due_at <= :since and o.payload ->> 'purpose' in ('answer', 'money', 'service'))""")
-
-_REPEATED = text("""
-    select exists (select from notice_slot s where s.person_id = :person and s.digest = :digest and s.digest <> ''
-                      and s.taken_at > :day_ago and s.effect_id <> :effect)""")
-
-_TAKE = text("""
-    insert into notice_slot (effect_id, person_id, purpose, digest, taken_at)
-    values (:effect, :person, :purpose, :digest, :now)
-        on conflict (effect_id) do update set taken_at = excluded.taken_at""")
-
-
 def decide(session: Session, one: Leaving, policy: Policy, now: datetime) -> Verdict:
     """Judge a notice that is about to leave. ``send`` for a capped purpose, or of a journey, takes a slot in this
     transaction; give it back with ``release`` when the message surely did not arrive."""
-    found = facts(session, one, policy, now)
-    verdict = judge(found, policy)
-    if verdict.what == "send" and (one.purpose == "marketing" or one.planned):
-        session.execute(_TAKE, {"effect": one.effect_id, "person": one.person_id, "purpose": one.purpose,
-                                "digest": one.digest, "now": now})
+    verdict = judge(facts(session, one, policy, now), policy)
+    if verdict.what == "send":
+        take_slots(session, [one], now)
     return verdict
 
 
 def facts(session: Session, one: Leaving, policy: Policy, now: datetime) -> Facts:
     """Everything that the policy asks about a notice. Locks the person's capped messages until the transaction ends."""
-    asked = {"person": one.person_id, "purpose": one.purpose}
-    row = session.execute(_FACTS, asked).one()
-    zone = ZoneInfo(row.zone) if row.zone else SHANGHAI
-    known = Facts(
-        one.purpose, now, zone, one.expires_at, one.reachable, row.consented,
-        inbox.last_heard(session, one.person_id, now - timedelta(minutes=policy.awake_minutes)),
-        less=bool(row.less), switched_off=row.switched_off, paused_until=row.paused_until,
-        quiet=(row.quiet_from, row.quiet_until) if row.quiet_from else None, spread=place_of(one.person_id),
-    )
-    if one.purpose == "marketing":
-        return _capped(session, one, known, policy)
-    return known if not one.planned else replace(known, repeated=_repeated(session, one, now))
-
-
-def _repeated(session: Session, one: Leaving, now: datetime) -> bool:
-    """Whether the person heard the very same within a day: two parcels of one product bring one set of advice."""
-    session.execute(_LOCK, {"person": one.person_id})
-    return bool(session.execute(_REPEATED, {"person": one.person_id, "digest": one.digest, "effect": one.effect_id,
-                                            "day_ago": now - timedelta(days=1)}).scalar())
-
-
-def _capped(session: Session, one: Leaving, known: Facts, policy: Policy) -> Facts:
-    now = known.now
-    session.execute(_LOCK, {"person": one.person_id})
-    asked = {"person": one.person_id, "purpose": one.purpose, "effect": one.effect_id, "now": now}
-    counts = session.execute(_CAPS, asked | {
-        "today": now.astimezone(known.zone).replace(hour=0, minute=0, second=0, microsecond=0),
-        "week_ago": now - timedelta(days=7), "month_ago": now - timedelta(days=30), "day_ago": now - timedelta(days=1),
-        "digest": one.digest or None}).one()
-    better = session.execute(_BETTER, asked | {
-        "soon": now + timedelta(minutes=policy.plan_minutes), "priority": one.priority, "expires": one.expires_at})
-    behind = session.execute(_BEHIND, {"since": now - timedelta(minutes=policy.behind_minutes)})
-    return replace(known, **counts._mapping, better=bool(better.scalar()), behind=bool(behind.scalar()))
+    return facts_of(session, [one], policy, now)[one.effect_id]
 
 
 def because(found: Facts, policy: Policy) -> str:

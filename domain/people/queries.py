@@ -1,6 +1,6 @@
 """Reading people. A merged person's id answers with the survivor everywhere."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session, aliased
 from domain.people import rules
 from domain.people.models import Identity, Person, PersonMergeConflict
 from domain.people.rules import IdentityRef
+from domain.shared import trips
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,21 @@ def find(session: Session, ref: IdentityRef, *, pepper: bytes) -> int | None:
 def openid_of(session: Session, person_id: int, app_id: str) -> str | None:
     """The openid that follows the account ``app_id``, the latest follower if there are several; None: not following."""
     return _follower(session, person_id, "openid", app_id)
+
+
+def openids_of(session: Session, person_ids: Sequence[int], app_ids: Sequence[str]) -> dict[tuple[int, str], str]:
+    """As ``openid_of`` for many: by person and app id, without those who do not follow."""
+    rows = trips.rows(session, _OPENIDS, {"people": list(person_ids), "apps": list(app_ids)})
+    return {(row.person, row.scope): row.value for row in rows}
+
+
+_OPENIDS = """
+    select distinct on (w.person, i.scope) w.person, i.scope, i.value
+      from unnest(%(people)s::bigint[]) as w (person) join person p on p.id = w.person
+      join identity i on i.person_id = coalesce(p.merged_into, p.id) and i.kind = 'openid'
+       and i.scope = any (%(apps)s::text[]) and i.followed_at is not null and i.unfollowed_at is null
+     order by w.person, i.scope, i.followed_at desc, i.id desc
+"""
 
 
 def external_userid_of(session: Session, person_id: int, corp_id: str) -> str | None:

@@ -14,9 +14,15 @@ from typing import Self
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from domain.shared import trips
 from domain.shared.clock import SHANGHAI
 
 _TAKE = text("select * from budget_take(:app, :api, :marketing, :at, :day, :share, :minute, :burst)")
+
+_TAKE_SOME = """
+    select budget_take_some(%(app)s, %(api)s, %(marketing)s, %(wanted)s, %(at)s, %(day)s, %(share)s, %(minute)s,
+                            %(burst)s)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +65,15 @@ def take(session: Session, app_id: str, api: str, limits: Limits, *, marketing: 
         "app": app_id, "api": api, "marketing": marketing, "at": at, "day": limits.per_day,
         "share": limits.marketing_share, "minute": limits.per_minute, "burst": limits.burst}).one()
     return Refused(row.why, timedelta(seconds=row.wait)) if row.why else None
+
+
+def take_some(session: Session, app_id: str, api: str, limits: Limits, wanted: int, *, marketing: bool,
+              at: datetime) -> int:
+    """Count up to ``wanted`` calls that leave together; returns how many may. In the caller's transaction, which holds
+    the row until its end: ask last."""
+    asked = {"app": app_id, "api": api, "marketing": marketing, "wanted": wanted, "at": at, "day": limits.per_day,
+             "share": limits.marketing_share, "minute": limits.per_minute, "burst": limits.burst}
+    return int(trips.opening(session, _TAKE_SOME, asked))
 
 
 def close_marketing(session: Session, app_id: str, api: str, at: datetime, until: datetime) -> None:

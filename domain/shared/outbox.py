@@ -95,6 +95,14 @@ def put(session: Session, effects: Sequence[Effect], now: datetime) -> int:
     return done.rowcount
 
 
+def note(session: Session, effect_ids: Sequence[int], **facts: object) -> None:
+    """Record facts on the rows of effects."""
+    if effect_ids:
+        session.connection().exec_driver_sql(
+            "update outbox set result = result || %s::jsonb where id = any (%s)",
+            (msgspec.json.encode(facts).decode(), list(effect_ids)))
+
+
 def ring(session: Session, queue: Queue) -> None:
     """Ask for this queue's bell to be rung once the session's transaction is committed (see ``rung``)."""
     session.info.setdefault("bells", set()).add(queue)

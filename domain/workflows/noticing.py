@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from domain.journeys.ways import Platform
 from domain.notices import queries, service
+from domain.notices.departures import Leaving
 from domain.notices.rules import Policy, Purpose, judge
 from domain.people import queries as people
 from domain.platform import service as platform
@@ -55,7 +56,7 @@ def explain(session: Session, person_id: int, policy: Policy, outside: Platform,
                if (openid := people.openid_of(session, person_id, app_id))}
     answers: dict[str, Now] = {}
     for purpose in UNASKED:
-        facts = service.facts(session, service.Leaving(0, person_id, purpose, None, bool(openids)), policy, now)
+        facts = service.facts(session, Leaving(0, person_id, purpose, None, bool(openids)), policy, now)
         verdict = judge(facts, policy)
         answers[purpose] = Now(verdict.what, verdict.reason, verdict.at, service.because(facts, policy))
     ways = {name: _ways(session, name, openid, outside.catalogue, now) for name, openid in openids.items()}

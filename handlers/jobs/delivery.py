@@ -16,6 +16,7 @@ from domain.journeys import guard as journeys
 from domain.journeys.library import Library
 from domain.notices import broadcasts
 from domain.notices import service as notices
+from domain.notices.departures import Leaving
 from domain.notices.rules import Policy, Purpose, Verdict, place_of
 from domain.people import queries as people
 from domain.people import service as people_service
@@ -58,7 +59,20 @@ def deliver(ctx: JobContext, effect: Claimed, purpose: Purpose, account: str, se
     ``says`` lets it leave as a card where no window is open and its kind is allowed."""
     if effect.result.get("sending_at"):
         return Done({"maybe_sent": True})
+    return _by_any_way(ctx, effect, purpose, account, send, says, Tried())
+
+
+def depart(ctx: JobContext, errand: Errand, way: Way, send: Send) -> Ended:
+    """Send what was judged, paid for and recorded as leaving already (``handlers.jobs.together``)."""
     tried = Tried()
+    ended = _ended(ctx, errand, way, tried, _call(ctx.gateway(errand.account), errand, way, send))
+    if ended is not None:
+        return ended
+    return _by_any_way(ctx, errand.effect, errand.purpose, errand.account, send, errand.says, tried)
+
+
+def _by_any_way(ctx: JobContext, effect: Claimed, purpose: Purpose, account: str, send: Send, says: Says | None,
+                tried: Tried) -> Ended:
     for _ in CHANNELS:
         found = _find(ctx, effect, purpose, account, says, tried)
         if not isinstance(found, tuple):
@@ -74,15 +88,13 @@ def _find(ctx: JobContext, effect: Claimed, purpose: Purpose, account: str, says
     """Judge the message and take what its way needs, in one transaction."""
     assert effect.person_id is not None
     with ctx.begin() as session:
-        if (objection := _objection(ctx, session, effect)) is not None:
-            return objection
+        if (stopped := objection(ctx, session, effect)) is not None:
+            return stopped
         name, openid = _address(ctx, session, effect.person_id, account)
-        leaving = notices.Leaving(effect.id, effect.person_id, purpose, effect.expires_at, bool(openid),
-                                  _says(effect), effect.payload.get("priority", 0), bool(effect.payload.get("guard")))
-        verdict = notices.decide(session, leaving, ctx.tool(Policy), ctx.now())
+        verdict = notices.decide(session, leaving(effect, purpose, bool(openid)), ctx.tool(Policy), ctx.now())
         if verdict.what != "send":
-            return _not_now(verdict)
-        errand = Errand(effect, purpose, name, openid, _reserve(effect, purpose), says)
+            return not_now(verdict)
+        errand = Errand(effect, purpose, name, openid, reserve(effect, purpose), says)
         way = ways.choose(ctx, session, errand, tried)
         if way is not None:
             return errand, way
@@ -132,18 +144,25 @@ def _nothing_open(ctx: JobContext, effect: Claimed, purpose: Purpose, tried: Tri
     return Refused(KIND_NOT_ALLOWED if KIND_NOT_ALLOWED in tried.refused.values() else notices.NO_RIGHT)
 
 
-def _reserve(effect: Claimed, purpose: Purpose) -> int:
+def reserve(effect: Claimed, purpose: Purpose) -> int:
     if purpose == "answer":
         return 0
     return PICTURES_RESERVE if effect.queue == "slow" else ANSWERS_RESERVE
 
 
-def _says(effect: Claimed) -> str:
+def leaving(effect: Claimed, purpose: Purpose, reachable: bool) -> Leaving:
+    """The message as the policy sees it."""
+    assert effect.person_id is not None
+    return Leaving(effect.id, effect.person_id, purpose, effect.expires_at, reachable, digest(effect),
+                   effect.payload.get("priority", 0), bool(effect.payload.get("guard")))
+
+
+def digest(effect: Claimed) -> str:
     """What it says, for messages of text."""
     return notices.said(effect.payload["key"], effect.payload["facts"]) if "key" in effect.payload else ""
 
 
-def _objection(ctx: JobContext, session: Any, effect: Claimed) -> Ended | None:
+def objection(ctx: JobContext, session: Any, effect: Claimed) -> Ended | None:
     """What a journey planned is asked once more: its goal may have been reached since."""
     if number := effect.payload.get("broadcast"):
         halted = broadcasts.objection(session, number)
@@ -165,7 +184,7 @@ def _address(ctx: JobContext, session: Any, person_id: int, account: str) -> tup
     return account, ""
 
 
-def _not_now(verdict: Verdict) -> Ended:
+def not_now(verdict: Verdict) -> Ended:
     return Later(verdict.reason, verdict.at) if verdict.what == "hold" else Refused(verdict.reason)
 
 

@@ -1,13 +1,15 @@
 """Text notices leave here: rendered at the last moment, so that they speak in the shop's present voice."""
 
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
 from bot.kit.chores import Chores
-from bot.kit.jobs import Claimed, Ended, JobContext, Jobs, Refused
+from bot.kit.jobs import Claimed, Ended, JobContext, Jobs, Ready, Refused
 from domain.notices import broadcasts
 from domain.notices import service as notices
 from domain.platform import budgets
+from handlers.jobs import together
 from handlers.jobs.delivery import deliver
 from handlers.jobs.ways import API, Says
 
@@ -43,6 +45,12 @@ def send_text(ctx: JobContext, effect: Claimed) -> Ended:
     content = ctx.copy.render(key, **facts)
     return deliver(ctx, effect, payload["purpose"], payload["account"],
                    lambda gateway, openid: gateway.send_text(openid, content), Says(key, facts))
+
+
+@jobs.together("notice.text")
+def send_texts(ctx: JobContext, effects: Sequence[Claimed]) -> Mapping[int, Ended | Ready]:
+    """Those that stand alone leave together; what may have to become one text is looked at one by one."""
+    return together.plan(ctx, [effect for effect in effects if effect.payload["key"] not in DIGESTS.keys() | JOINED])
 
 
 def _join(ctx: JobContext, effect: Claimed) -> dict[str, Any] | None:

@@ -65,3 +65,36 @@ end $$;
 
 drop function open_message(text, text, text, jsonb, text, text, boolean, timestamptz, boolean, bigint, timestamptz);
 drop function meet_sender(text, text, text, boolean, timestamptz, boolean, bigint, timestamptz);
+
+-- How many of ``wanted`` calls may leave together, counted at once by the rules of budget_take: as many as one call after
+-- the other would be let out. In the caller's transaction, which also writes what leaves.
+create function budget_take_some(the_app text, the_api text, marketing boolean, wanted bigint, at timestamptz,
+                                 per_day bigint, marketing_share bigint, per_minute bigint, burst bigint)
+returns bigint language plpgsql as $$
+declare
+    today date := (at at time zone 'Asia/Shanghai')::date;
+    seconds double precision := 60.0 / per_minute;
+    budget platform_budget;
+    taken bigint;
+begin
+    insert into platform_budget (app_id, api, day, next_at) values (the_app, the_api, today, at) on conflict do nothing;
+    select * into budget from platform_budget b where b.app_id = the_app and b.api = the_api for no key update;
+    if budget.day < today then
+        budget.day := today;
+        budget.used := 0;
+    end if;
+    if marketing and budget.marketing_until > at then
+        return 0;
+    end if;
+    budget.next_at := greatest(budget.next_at, at);
+    taken := least(wanted, (case when marketing then marketing_share else per_day end) - budget.used,
+                   burst + 1 - ceil(extract(epoch from budget.next_at - at) / seconds)::bigint);
+    if taken <= 0 then
+        return 0;
+    end if;
+    update platform_budget b
+       set day = budget.day, used = budget.used + taken,
+           next_at = budget.next_at + make_interval(secs => seconds * taken)
+     where b.app_id = the_app and b.api = the_api;
+    return taken;
+end $$;
