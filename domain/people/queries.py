@@ -92,12 +92,15 @@ def openids_of(session: Session, person_ids: Sequence[int], app_ids: Sequence[st
 
 
 _OPENIDS = """
-    select distinct on (w.person, i.scope) w.person, i.scope, i.value
+    select w.person, a.scope, f.value
       from unnest(%(people)s::bigint[]) as w (person) join person p on p.id = w.person
-      join identity i on i.person_id = coalesce(p.merged_into, p.id) and i.kind = 'openid'
-       and i.scope = any (%(apps)s::text[]) and i.followed_at is not null and i.unfollowed_at is null
-     order by w.person, i.scope, i.followed_at desc, i.id desc
+      cross join unnest(%(apps)s::text[]) as a (scope)
+      cross join lateral (
+          select i.value from (select * from identity where person_id = coalesce(p.merged_into, p.id) offset 0) i
+           where i.kind = 'openid' and i.scope = a.scope and i.followed_at is not null and i.unfollowed_at is null
+           order by i.followed_at desc, i.id desc limit 1) f
 """
+"""``offset 0``: by the person's few identities, never by the account's thousands, whatever the planner thinks of both."""
 
 
 def external_userid_of(session: Session, person_id: int, corp_id: str) -> str | None:
