@@ -100,7 +100,7 @@ _OPENIDS = """
            where i.kind = 'openid' and i.scope = a.scope and i.followed_at is not null and i.unfollowed_at is null
            order by i.followed_at desc, i.id desc limit 1) f
 """
-"""``offset 0``: by the person's few identities, never by the account's thousands, whatever the planner thinks of both."""
+"""``offset 0``: by the person's few identities, never by the account's thousands, whatever the planner thinks."""
 
 
 def external_userid_of(session: Session, person_id: int, corp_id: str) -> str | None:

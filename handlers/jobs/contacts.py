@@ -15,6 +15,7 @@ from domain.contacts import queries
 from domain.contacts import service as contacts
 from domain.contacts.queries import ContactView
 from domain.notices import service as notices
+from domain.notices.departures import Leaving
 from domain.notices.rules import Policy
 from domain.rewards.rules import Offers
 from domain.shared import outbox
@@ -71,7 +72,7 @@ def welcome(ctx: JobContext, effect: Claimed) -> Ended:
     if one.arrival is None and left > PATIENCE - MEETING:
         return Later("meeting", ctx.now() + PAUSE)
     with ctx.begin() as session:
-        leaving = notices.Leaving(effect.id, one.person_id, "answer", None, reachable=one.open)
+        leaving = Leaving(effect.id, one.person_id, "answer", None, reachable=one.open)
         verdict = notices.decide(session, leaving, ctx.tool(Policy), ctx.now())
     if verdict.what != "send":
         return _unsaid(ctx, one, verdict.reason)
