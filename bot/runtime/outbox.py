@@ -56,7 +56,7 @@ FAR = timedelta(days=3650)
 """When an effect without an expiry is looked at again if nothing wakes it before."""
 
 
-def _claim(session: Session, queue: str, now: datetime, limit: int, kinds: Sequence[str]) -> list[Row[Any]]:
+def _claim(session: Session, queue: str, now: datetime, limit: int, kinds: Sequence[str] = ()) -> list[Row[Any]]:
     """What is due; of ``kinds`` only, if any are named. Of notices what people wait for comes first, and while that is
     late nothing else is claimed at all: marketing stops when it waits longer than MARKETING_STOPS, everything but
     answers and money after ALL_BUT_MONEY."""
