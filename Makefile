@@ -42,7 +42,7 @@ bench: setup $(VENV)-bench/stamp ## Measure ours against floors and peers; print
 
 TORTURE := $(PY) -m pytest -q -s -p no:randomly --timeout 7200
 torture: setup ## An hour and a half of kills and random histories; HUITOU_EXAMPLES sets how many of each
-	@HUITOU_TORTURE=1 $(TORTURE) tests/e2e/test_kills.py tests/e2e/test_payout_kills.py
+	@HUITOU_TORTURE=1 $(TORTURE) tests/e2e/test_kills.py tests/e2e/test_payout_kills.py tests/e2e/test_journey_torture.py
 	@HUITOU_EXAMPLES=$${HUITOU_EXAMPLES:-4400} $(TORTURE) tests/integration/money/test_machine.py
 	@HUITOU_EXAMPLES=$${HUITOU_EXAMPLES:-3000} $(TORTURE) tests/integration/money/test_properties.py
 	@HUITOU_EXAMPLES=$${HUITOU_EXAMPLES:-1000} $(TORTURE) tests/integration/people

@@ -260,12 +260,40 @@ def runs(shop: Shop) -> int:
         return int(session.execute(text("select count(*) from enrolment")).scalar_one())
 
 
+INSIDE = ("你们能不能别发了，太多了", "我上次说过退订了呀", "朋友让我回退订试试")
+
+
 def test_an_opt_out_inside_a_sentence_is_asked_about_and_not_guessed(shop: Shop) -> None:
+    """Nothing is taken from a sentence: it is asked back, the number of the question is a clear word and ends the
+    journey at once; whoever says anything else is left as they were, and hears the next message."""
     shop.journeys("restock")
-    li = shop.person("李姐")
-    li.says("你们能不能别发了，太多了")
+    everybody = [shop.person(name) for name in ("李姐", "小王", "老赵")]
+    for number, (person, words) in enumerate(zip(everybody, INSIDE, strict=True)):
+        shop.paid(f"A{number}", by=person, fen=5_980, sku="MILK-12")
+        person.says(words).sees("您是不是想", "1. 退订")
+        assert len(person.heard[person.acted_at:]) == 1, "one question, and nothing else is said or done"
+    assert refused(shop) == []
+    yes, no, _ = everybody
+    yes.says("1").sees("已退订")
+    no.says("帮助").sees("能为您做这些")
+    assert refused(shop) == [("*", yes.openid)], "who was asked and did not say yes refused nothing"
+    assert ends_of(shop) == {yes.openid: "opted_out"}, "at once, in mid-run"
+    for days in (6, 1, 1, 1):
+        shop.wait(days=days)
+        for person in everybody:
+            person.says("订单")
+    assert [count(person, "快用完了") for person in everybody] == [0, 1, 1]
+
+
+def refused(shop: Shop) -> list[tuple[str, str]]:
     with shop.runtime.sessions() as session:
-        assert session.execute(text("select count(*) from consent where not given")).scalar() == 0
-    assert any(isinstance(said, str) and "退订" in said for said in li.heard[li.acted_at:]), li.heard[-1]
+        rows = session.execute(text("select c.purpose, i.value from consent c join identity i"
+                                    " on i.person_id = c.person_id and i.kind = 'openid' where not c.given"))
+        return [tuple(row) for row in rows]
 
 
+def ends_of(shop: Shop) -> dict[str, str]:
+    with shop.runtime.sessions() as session:
+        rows = session.execute(text("select i.value, e.end_reason from enrolment e join identity i"
+                                    " on i.person_id = e.person_id and i.kind = 'openid' where e.state = 'ended'"))
+        return {row[0]: row[1] for row in rows}

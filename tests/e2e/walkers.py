@@ -27,7 +27,7 @@ holdout = "0%"
 [[step]]
 id = "one"
 say = "journey.care.tutorial"
-with = { title = "{event.order_no}" }
+with = { title = "{event.order_no}", category = "{event.category}" }
 [[step]]
 id = "parcel"
 wait_for = "order.shipped"

@@ -11,7 +11,7 @@ from bot.runtime.cli.common import complain, json_option, print_json
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bot.runtime.replay.year import Year
+    from bot.runtime.replay.state import Year
 
 
 @click.command()
@@ -40,7 +40,7 @@ def rehearse(customers: int, orders: int, days: int, seed: int, path: Path | Non
     import structlog
 
     from bot.runtime.replay import figures, pages
-    from bot.runtime.replay.year import Plan
+    from bot.runtime.replay.state import Plan
     from bot.runtime.replay.year import rehearse as play
 
     if path is not None and path.suffix not in pages.FORMS:

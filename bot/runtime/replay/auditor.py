@@ -7,7 +7,7 @@ What a text is for is known by comparing it with the shop's copy and the files o
 
 import re
 from bisect import bisect_left, bisect_right
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
@@ -16,7 +16,7 @@ from typing import Any
 
 from jinja2 import Environment, nodes
 
-from bot.runtime.replay.phones import ACTS, NO_RIGHT, PUSHES, USED_UP, Line
+from bot.runtime.replay.phones import ACTS, CARDS, NO_RIGHT, NOT_ALLOWED, PUSHES, USED_UP, Line
 from domain.shared.clock import SHANGHAI
 
 _JINJA = Environment(autoescape=True)  # only parses
@@ -30,6 +30,11 @@ PROMPT = timedelta(minutes=30)
 SAME_FACT = timedelta(minutes=10)
 """What a journey says need not be heard twice in a day; other news that sound the same may be of two orders, but hardly
 of the same minutes."""
+
+CARD_PURPOSES = {"earned": "money", "withdrawal": "money", "restock": "marketing"}
+"""What the shop's cards are for, by the template's name; the others are service."""
+SORRY = "系统打了个盹"
+"""What the shop says when it could not answer."""
 
 ONCE: Mapping[str, timedelta | None] = {
     "journey.welcome.guide": None, "journey.welcome.coupon": None, "journey.friends.three": None,
@@ -65,21 +70,24 @@ class Texts:
 
     def __init__(self, written: Mapping[str, str], purposes: Mapping[str, str]) -> None:
         self._purposes = dict(purposes)
-        keys = sorted((key for key in written if key in purposes or key.startswith("money.")),
+        keys = sorted((key for key in written if key in purposes or key.startswith(("money.", "payout.told."))),
                       key=lambda key: -len(written[key]))
         self._patterns = [(key, _pattern(written[key])) for key in keys]
         self._known: dict[str, tuple[str, str]] = {}
 
     def meaning(self, line: Line) -> tuple[str, str]:
-        """(key, purpose). Pictures have the key 'picture'; what neither a journey nor money says is 'other'.
-        """
+        """(key, purpose). Pictures have the key 'picture', cards 'card.' and the template's name; what neither a
+        journey nor money says is 'other'."""
         if line.what == "picture":
             return "picture", "service"
+        if line.what in CARDS:
+            name = line.content.partition(" ")[0]
+            return f"card.{name}", CARD_PURPOSES.get(name, "service")
         if line.content not in self._known:
             said = _SPACE.sub("", line.content)
             key = next((key for key, wanted in self._patterns if wanted.fullmatch(said)), "other")
-            self._known[line.content] = (key, self._purposes.get(key, "money" if key.startswith("money.") else
-                                                                 "service"))
+            self._known[line.content] = (key, self._purposes.get(key, "money" if key.startswith(("money.", "payout."))
+                                                                 else "service"))
         return self._known[line.content]
 
 
@@ -164,8 +172,10 @@ def _phone(phone: Phone, manners: Manners) -> Iterable[Finding]:
             if purpose == "marketing":
                 rules += _caps(phone, line.at, manners, wishes.less)
                 phone.marketing.append(line.at)
-        elif line.what == "refused" and line.code in (NO_RIGHT, USED_UP):
+        elif line.what == "refused" and line.code in (NO_RIGHT, USED_UP, NOT_ALLOWED):
             key, rules = phone.texts.meaning(line)[0], ["asked without a right"]
+        elif line.what == "reply" and SORRY in line.content:
+            key, rules = "reply", ["an answer failed"]
         else:
             continue
         yield from (Finding(rule, line.at, line.openid, key, line.content) for rule in rules if rule)
@@ -202,7 +212,7 @@ def _wish(phone: Phone, line: Line, purpose: str, wishes: "_Wishes") -> Iterable
 
 def _repeats(line: Line, key: str, said: dict[str, datetime], once: dict[str, datetime]) -> Iterable[str]:
     near = DAY if key.startswith("journey.") else SAME_FACT
-    if line.content in said and line.at - said[line.content] < near and line.what == "text":
+    if line.content in said and line.at - said[line.content] < near and line.what != "picture":
         yield "said twice"
     said[line.content] = line.at
     if key in ONCE:
@@ -240,6 +250,7 @@ class _Rights:
     message_until: datetime | None = None
     tap: int = 0
     tap_until: datetime | None = None
+    allowed: Counter[str] = field(default_factory=Counter)
 
     def hear(self, line: Line) -> str:
         """What a push broke, or ''."""
@@ -250,9 +261,23 @@ class _Rights:
         elif line.what in ACTS:
             self.follows |= line.what == "followed"
             self.tap, self.tap_until = 3, line.at + timedelta(minutes=1)
+        elif line.what == "allowed":
+            self.allowed[line.content] += 1
+        elif line.what in CARDS:
+            return self._card(line)
         elif line.what in PUSHES:
             return self._use(line.at)
         return ""
+
+    def _card(self, line: Line) -> str:
+        """A template needs a follower and may sell nothing; a subscription needs a yes of its own."""
+        name = line.content.partition(" ")[0]
+        if not self.follows:
+            return "left before"
+        if line.what == "template":
+            return "a template that sells" if CARD_PURPOSES.get(name) == "marketing" else ""
+        self.allowed[name] -= 1
+        return "without a permission" if self.allowed[name] < 0 else ""
 
     def _use(self, at: datetime) -> str:
         if not self.follows:

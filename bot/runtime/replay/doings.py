@@ -1,15 +1,17 @@
 """How each act of the script is done at the shop's doors, with the faults of a real shop system mixed in: events that
 come twice, late, or in the wrong order."""
 
-from __future__ import annotations
-
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from sqlalchemy import text
+
+from bot.runtime.replay import talks
 from bot.runtime.replay.script import LATE, REVERSED, TWICE, WITH_COUPON, Act, Human, purchase
-
-if TYPE_CHECKING:
-    from bot.runtime.replay.year import Year
+from bot.runtime.replay.state import Year
+from domain.audit.rules import SYSTEM
+from domain.feedback import service as feedback
+from domain.feedback.rules import FeedbackRules
 
 CARRIERS = ("顺丰", "中通", "京东", "")
 
@@ -26,6 +28,13 @@ def do(year: Year, act: Act) -> None:
         case "tap":
             if year.house.phones.follows(act.who.openid):
                 year.house.taps(act.who.openid, act.what)
+        case "withdraw" | "draw" | "exchange" | "feedback" | "allow":
+            if year.house.phones.follows(act.who.openid):
+                TALKS[act.kind](year, act.who)
+        case "confirm":
+            year.counts["bills.confirmed"] += year.house.bank.confirms(act.who.openid)
+        case "adopt":
+            _adopt(year)
         case "leave":
             if year.house.phones.follows(act.who.openid):
                 year.house.leaves(act.who.openid)
@@ -40,6 +49,20 @@ def do(year: Year, act: Act) -> None:
             _buy(year, act)
         case _:
             _later(year, act)
+
+
+TALKS = {"withdraw": talks.withdraw, "draw": talks.draw, "exchange": talks.exchange, "feedback": talks.feedback,
+         "allow": talks.allow}
+
+
+def _adopt(year: Year) -> None:
+    """The shop does what somebody suggested: the oldest that nobody looked at."""
+    runtime = year.house.runtime
+    with runtime.sessions.begin() as session:
+        number = session.scalar(text("select min(id) from feedback where state = 'new'"))
+        if number is not None:
+            feedback.adopt(session, number, "下个月起照办", runtime.context.tool(FeedbackRules), SYSTEM, year.now)
+            year.counts["feedback.adopted"] += 1
 
 
 def _identity(year: Year, who: Human) -> dict[str, str]:

@@ -13,8 +13,10 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from bot.runtime.replay.auditor import Finding, audit
+from bot.runtime.replay.auditor_of_money import audit_money
 from bot.runtime.replay.phones import PUSHES, Line
-from bot.runtime.replay.year import EXPERIMENT, Year
+from bot.runtime.replay.state import Year
+from bot.runtime.replay.year import EXPERIMENT
 from domain.experiments import queries as experiments
 from domain.insight.rules import Segmentation
 from domain.journeys import queries as journeys
@@ -48,6 +50,7 @@ class Report:
     rewards: Rows
     points: dict[str, int]
     money: Rows
+    withdrawals: Rows
     segments: dict[str, int]
     experiment: dict[str, Any]
     findings: tuple[Finding, ...]
@@ -66,7 +69,8 @@ class Report:
 def gather(year: Year, cpu_seconds: float) -> Report:
     """Everything about ``year``, while its shop is still there."""
     log = year.house.phones.log
-    findings = tuple(audit(log, year.texts, year.manners))
+    findings = tuple(audit(log, year.texts, year.manners) + audit_money(log, year.house.bank.receipts, year.texts,
+                                                                        year.now))
     with year.house.runtime.sessions() as session:
         books = ledger.check(session)
         plan = year.plan
@@ -76,7 +80,8 @@ def gather(year: Year, cpu_seconds: float) -> Report:
             _months(session, year), _texts(session),
             _pairs(session, _REFUSED), _pairs(session, _WAITED), _platform(log), _journeys(session, year),
             _rows(session, _GRANTS), _rows(session, _COUPONS), _rows(session, _REWARDS), _points(session),
-            _rows(session, _MONEY), _segments(session, year), _experiment(session, year), findings, books.faults,
+            _rows(session, _MONEY), _rows(session, _WITHDRAWALS), _segments(session, year), _experiment(session, year),
+            findings, books.faults,
             _left(session, year),
         )
 
@@ -89,7 +94,7 @@ def _pairs(session: Session, statement: str, **asked: Any) -> dict[str, int]:
     return {str(row[0]): int(row[1]) for row in session.execute(text(statement), asked)}
 
 
-_MESSAGES = "queue in ('notice', 'slow') and kind <> 'menu.push'"
+_MESSAGES = "queue in ('notice', 'slow') and kind not in ('menu.push', 'withdrawal.drive')"
 _REFUSED = f"""
     select split_part(reason, ':', 1), count(*) from outbox where {_MESSAGES} and state = 'refused'
      group by 1 order by 2 desc"""  # noqa: S608 - only constants
@@ -116,6 +121,9 @@ _REWARDS = """
 _MONEY = """
     select j.kind, count(distinct j.id) as journals, sum(p.amount)::bigint as amount
       from journal j join posting p on p.journal_id = j.id where p.currency = 'CNY' group by 1 order by 3 desc"""
+_WITHDRAWALS = """
+    select state, count(*) as number, sum(gross_fen)::bigint as gross_fen, sum(paid_gross_fen)::bigint as paid_fen
+      from withdrawal group by 1 order by 2 desc, 1"""
 _POINTS = """
     select (select coalesce(sum(amount), 0) from point_lot)::bigint as earned,
            (select coalesce(-sum(delta), 0) from point_move where kind = 'expire')::bigint as expired,
@@ -218,14 +226,29 @@ _LEFT = """
            (select count(*) from enrolment where state = 'parked') as parked_runs,
            (select count(*) from enrolment where state in ('open', 'held') and due_at < :before) as stuck_runs,
            (select count(*) from journey_event where state = 'new' and due_at < :before) as unheard_events,
-           (select count(*) from chore where fault <> '') as faulty_chores"""
+           (select count(*) from chore where fault <> '') as faulty_chores,
+           (select count(*) from pay_incident where closed_at is null) as open_differences,
+           (select count(*) from withdrawal where state in ('approved', 'paying') and asked_at < :long_ago)
+               as stuck_withdrawals"""
 
 
 def _left(session: Session, year: Year) -> dict[str, int]:
     """What must not be there; and the shop's count of what it sent against the phones'."""
-    found = {name: int(value) for name, value in session.execute(
-        text(_LEFT), {"before": year.now - timedelta(hours=4)}).one()._mapping.items()}
+    times = {"before": year.now - timedelta(hours=4), "long_ago": year.now - timedelta(days=3)}
+    found = {name: int(value) for name, value in session.execute(text(_LEFT), times).one()._mapping.items()}
     done = _pairs(session, f"select reason, count(*) from outbox where {_MESSAGES} and state = 'done' group by 1")  # noqa: S608
     heard = sum(line.what in PUSHES for line in year.house.phones.log)
     sure, maybe = done.get("", 0), done.get("maybe_sent", 0)
-    return found | {"sent_but_unheard": max(0, sure - heard), "heard_but_unsent": max(0, heard - sure - maybe)}
+    return found | _bank(session, year) | {"sent_but_unheard": max(0, sure - heard),
+                                           "heard_but_unsent": max(0, heard - sure - maybe)}
+
+
+def _bank(session: Session, year: Year) -> dict[str, int]:
+    """The bank's own account of who has which money against the shop's bills; the last two days may not be heard of."""
+    booked = {row.out_bill_no: row.amount_fen for row in session.execute(
+        text("select out_bill_no, amount_fen from transfer_bill where state = 'SUCCESS'"))}
+    receipts = year.house.bank.receipts
+    paid = {one.out_bill_no: one.fen for one in receipts}
+    known = {one.out_bill_no for one in receipts if one.at < year.now - timedelta(days=2)}
+    return {"paid_twice": len(receipts) - len(paid), "paid_but_unbooked": len(known - set(booked)),
+            "booked_otherwise": sum(paid.get(number) != fen for number, fen in booked.items())}

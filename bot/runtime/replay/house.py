@@ -1,7 +1,7 @@
 """The rehearsed shop: the real application behind its real doors, on a database of its own that is gone afterwards.
 
 People's messages come as encrypted callbacks, orders as signed events, coupons are burnt through the API. Only the
-platform (``phones``), the pictures and the clock are played.
+platform (``phones``, ``bank``), the pictures and the clock are played.
 """
 
 import json
@@ -27,6 +27,7 @@ from bot.runtime.app import create_app
 from bot.runtime.bell import SilentBell
 from bot.runtime.chores import ChoreRunner
 from bot.runtime.demo import seed_runtime
+from bot.runtime.replay.bank import Bank
 from bot.runtime.replay.phones import Phones
 from bot.runtime.replay.sketches import sketches
 from bot.simulator.crypto import CallbackCipher, signature, webhook_headers
@@ -49,12 +50,14 @@ class House:
     runtime: bootstrap.Runtime
     client: FlaskClient
     phones: Phones
+    bank: Bank
     clock: FixedClock
     numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
     def __post_init__(self) -> None:
         config = self.runtime.settings.wechat[ACCOUNT]
         assert config.encoding_aes_key is not None
+        self.subscriptions = dict(config.subscriptions)
         self.app_id, self._token, self._original = config.app_id, config.token.reveal(), config.original_id
         self._cipher = CallbackCipher(config.encoding_aes_key.reveal(), config.app_id)
         source = self.runtime.settings.api[SOURCE]
@@ -73,6 +76,24 @@ class House:
         """They follow, by scanning a poster when there is a ``scene``."""
         self.phones.acts(openid, "followed", scene)
         self._event(openid, "subscribe", f"qrscene_{scene}" if scene else "")
+
+    def allows(self, openid: str, names: list[str]) -> None:
+        """The sheet of the platform is answered with yes to these notices: one message each."""
+        items = []
+        for name in names:
+            self.phones.allows(openid, self.subscriptions[name])
+            items.append({"TemplateId": self.subscriptions[name], "SubscribeStatusString": "accept", "PopupScene": "1"})
+        self._call_back(openid, {"MsgType": "event", "Event": "subscribe_msg_popup_event"},
+                        {"SubscribeMsgPopupEvent": items})
+
+    def bank_tells(self, luck: random.Random) -> None:
+        """What became of bills reaches the shop's door; one of ten never does, some come twice."""
+        while self.bank.told < len(self.bank.notices):
+            number, self.bank.told = self.bank.told, self.bank.told + 1
+            for _ in range(luck.choice((0, 1, 1, 1, 1, 1, 1, 1, 1, 2))):
+                answer = self.client.post(f"/pay/{self.bank.account}/notify", data=str(number))
+                if answer.status_code != 200:
+                    raise RehearsalFault(f"notification: {answer.status_code} {answer.text[:500]}")
 
     def leaves(self, openid: str) -> None:
         self.phones.acts(openid, "left", "")
@@ -102,7 +123,8 @@ class House:
     def _event(self, openid: str, event: str, key: str) -> None:
         self._call_back(openid, {"MsgType": "event", "Event": event, "EventKey": key})
 
-    def _call_back(self, openid: str, fields: dict[str, str]) -> None:
+    def _call_back(self, openid: str, fields: dict[str, str],
+                   lists: dict[str, list[dict[str, str]]] | None = None) -> None:
         """One encrypted callback, answered within the call as the platform wants it."""
         stamp, nonce = str(int(time.time())), secrets.token_hex(8)
         sent_at = str(int(self.clock.now().timestamp()) + next(self.numbers) % 60)
@@ -110,6 +132,12 @@ class House:
         inner = Xml.Element("xml")
         for name, value in tags.items():
             Xml.SubElement(inner, name).text = value
+        for name, items in (lists or {}).items():
+            branch = Xml.SubElement(inner, name)
+            for item in items:
+                leaf = Xml.SubElement(branch, "List")
+                for part, value in item.items():
+                    Xml.SubElement(leaf, part).text = value
         sealed = self._cipher.encrypt(Xml.tostring(inner, encoding="unicode"))
         answer = self.client.post(
             f"/wechat/{ACCOUNT}",
@@ -168,21 +196,24 @@ def opened(start: datetime, luck: random.Random, wanted: list[Journey] | None = 
 def _open(home: Path, url: str, start: datetime, luck: random.Random, wanted: list[Journey] | None) -> House:
     config = settings.load({"HUITOU_HOME": str(home), "DATABASE_URL": url, "HUITOU_DEMO": "1"}, home)
     clock = FixedClock(start)
-    phones = Phones(ACCOUNT, clock, luck)
+    account = config.wechat[ACCOUNT]
+    phones = Phones(ACCOUNT, clock, luck, templates={code: name for name, code in account.templates.items()},
+                    subscriptions={code: name for name, code in account.subscriptions.items()})
+    bank = Bank(clock, random.Random(luck.random()), account.app_id)
     studio, certificates = sketches(bootstrap.ASSETS)
     runtime = bootstrap.build(config, clock=clock, bell=SilentBell(), gateways={ACCOUNT: phones}, studio=studio,
-                              certificates=certificates, pay=PayGateways({}))
+                              certificates=certificates, pay=PayGateways({bank.account: bank}))
     runtime = paced(runtime)
     seed_runtime(runtime)
     with runtime.sessions.begin() as session:
         journeys.install(session, journeys.shipped() if wanted is None else wanted, runtime.voice, start, live=True)
         session.execute(text(_WATCH))
-    return House(runtime, create_app(runtime=runtime).test_client(), phones, clock)
+    return House(runtime, create_app(runtime=runtime).test_client(), phones, bank, clock)
 
 
 REST, LONG_REST = timedelta(hours=4), timedelta(hours=24)
-TECHNICAL = frozenset({"audit.seal", "books.recent", "payouts.drive", "pay.reconcile", "approvals.expire", "month.tell",
-                       "experiments.tend", "journeys.settle"})
+TECHNICAL = frozenset({"audit.seal", "books.recent", "approvals.expire", "month.tell", "experiments.tend",
+                       "journeys.settle"})
 """Chores that nobody's message waits for."""
 
 

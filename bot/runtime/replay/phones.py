@@ -16,15 +16,18 @@ from typing import Any, Literal
 from bot.kit.gateway import Card, GatewayError, Outcome, SceneCode, SendResult
 from domain.shared.clock import Clock, business_date, day_starts
 
-What = Literal["said", "tapped", "followed", "scanned", "left", "reply", "text", "picture", "refused"]
+What = Literal["said", "tapped", "followed", "scanned", "left", "allowed", "reply", "text", "picture", "template",
+               "subscription", "refused"]
 ACTS: frozenset[What] = frozenset({"said", "tapped", "followed", "scanned"})
 """What people do that shows them awake and opens a right."""
-PUSHES: frozenset[What] = frozenset({"text", "picture"})
+CARDS: frozenset[What] = frozenset({"template", "subscription"})
+"""Notices that need no open window: the content is the template's name and, behind a space, the values."""
+PUSHES: frozenset[What] = CARDS.union({"text", "picture"})
 """What the shop sent by itself, outside the answer to a callback."""
 
 MESSAGE_RIGHTS, MESSAGE_SPAN = 5, timedelta(hours=48)
 TAP_RIGHTS, TAP_SPAN = 3, timedelta(minutes=1)
-NO_RIGHT, USED_UP, GONE, BUSY, QUOTA = 45015, 45047, 43004, -1, 45009
+NO_RIGHT, USED_UP, GONE, BUSY, QUOTA, NOT_ALLOWED, NO_TEMPLATE = 45015, 45047, 43004, -1, 45009, 43101, 40037
 
 URL = re.compile(rb"http://weixin\.qq\.com/q/\S+")
 
@@ -63,7 +66,12 @@ class Phones:
     quotas: dict[Any, int] = field(default_factory=dict)
     log: list[Line] = field(default_factory=list)
     scenes: dict[str, str] = field(default_factory=dict)
+    templates: dict[str, str] = field(default_factory=dict)
+    subscriptions: dict[str, str] = field(default_factory=dict)
+    """What the account has added on the platform: id → name, apart for the two kinds of cards."""
     _chats: dict[str, _Chat] = field(default_factory=lambda: defaultdict(_Chat))
+    _allowed: dict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))
+    _cards: set[str] = field(default_factory=set)
     _today: dict[Any, int] = field(default_factory=lambda: defaultdict(int))
     _lock: Lock = field(default_factory=Lock)
 
@@ -101,12 +109,48 @@ class Phones:
             self._chats[openid].picture = jpeg
         return result
 
+    def allows(self, openid: str, template_id: str) -> None:
+        """Yes on the platform's sheet: one subscription notice more. It opens no window."""
+        self._allowed[openid, template_id] += 1
+        self.log.append(Line(self.clock.now(), openid, "allowed", self.subscriptions[template_id]))
+
+    def last_reply(self, openid: str) -> str:
+        """The last answer in the chat; '' when the last word was not answered."""
+        for line in reversed(self.log):
+            if line.openid == openid and line.what in ("reply", "said"):
+                return line.content if line.what == "reply" else ""
+        return ""
+
     def send_template(self, openid: str, card: Card, client_id: str) -> SendResult:
-        """The rehearsed account was not granted cards: what has no window waits for the person."""
-        return SendResult(Outcome.CONFIG, 48001)
+        """Whoever follows gets it; the same ``client_id`` again is taken and dropped."""
+        with self._lock:
+            if client_id in self._cards:
+                return SendResult(Outcome.SENT, message_id=client_id)
+            result = self._card(openid, "template", self.templates.get(card.template_id, ""), card)
+            if result.outcome is Outcome.SENT:
+                self._cards.add(client_id)
+            return result
 
     def send_subscription(self, openid: str, card: Card) -> SendResult:
-        return SendResult(Outcome.CONFIG, 48001)
+        """Uses up one permission; without any the platform refuses."""
+        with self._lock:
+            name = self.subscriptions.get(card.template_id, "")
+            if name and not self._allowed[openid, card.template_id]:
+                self.log.append(Line(self.clock.now(), openid, "refused", name, NOT_ALLOWED))
+                return SendResult(Outcome.NOT_ALLOWED, NOT_ALLOWED)
+            result = self._card(openid, "subscription", name, card)
+            if result.outcome is Outcome.SENT:
+                self._allowed[openid, card.template_id] -= 1
+            return result
+
+    def _card(self, openid: str, what: What, name: str, card: Card) -> SendResult:
+        now, content = self.clock.now(), " ".join((name, *card.values.values()))
+        if not name or not self._chats[openid].follows:
+            code = GONE if name else NO_TEMPLATE
+            self.log.append(Line(now, openid, "refused", content, code))
+            return SendResult(Outcome.UNFOLLOWED if name else Outcome.BAD_TEMPLATE, code)
+        self.log.append(Line(now, openid, what, content))
+        return SendResult(Outcome.SENT, message_id=f"{len(self.log)}")
 
     def upload_image(self, jpeg: bytes) -> str:
         return f"media-{len(jpeg)}"

@@ -10,6 +10,9 @@ BUYS = {"journey.restock.soon": 0.10, "journey.restock.soon_plain": 0.07, "journ
         "journey.recall.missed": 0.08, "journey.second_order.gift": 0.08, "journey.welcome.coupon": 0.12,
         "journey.regular.thanks": 0.08}
 """Share of the people who buy within two days because of a text; nobody knows these numbers of a real shop."""
+CONFIRM = ("payout.told.confirm", "card.withdrawal")
+CONFIRMS = 0.9
+"""Of those who hear that money waits; a few of them too late."""
 ANSWERS = {"marketing": 0.18, "service": 0.12, "money": 0.15}
 LESS, STOP, LEAVE, OFFENDED = 0.012, 0.005, 0.004, 0.02
 
@@ -24,6 +27,8 @@ def react(script: Script, lines: list[Line], people: dict[str, Human], texts: Te
 def _one(script: Script, one: Human, key: str, purpose: str, now: datetime) -> None:
     one.heard += 1
     luck = one.luck
+    if key in CONFIRM and luck.random() < CONFIRMS:
+        script.add(now + timedelta(hours=luck.triangular(0.1, 30, 1)), Act("confirm", one))
     soon = now + timedelta(minutes=luck.choice((5, 10, 20, 45, 90, 240)))
     dice = luck.random()
     if purpose == "marketing":

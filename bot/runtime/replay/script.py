@@ -13,7 +13,8 @@ from typing import Any, Literal
 
 from domain.shared.clock import SHANGHAI
 
-Kind = Literal["join", "say", "tap", "leave", "back", "told", "buy", "ship", "receive", "refund", "close", "again"]
+Kind = Literal["join", "say", "tap", "leave", "back", "told", "buy", "ship", "receive", "refund", "close", "again",
+               "withdraw", "confirm", "draw", "exchange", "feedback", "adopt", "allow"]
 
 GRID = timedelta(minutes=10)
 """The clock of a rehearsal stands still in between."""
@@ -21,7 +22,12 @@ GRID = timedelta(minutes=10)
 SHARERS, INVITED, TELL_BIRTHDAY, BORN_29_FEBRUARY, CHANGE_BIRTHDAY = 0.12, 0.45, 0.65, 40, 0.03
 RETURNED, PARTLY, CLOSED, TWICE, LATE, REVERSED, NEVER_CONFIRMED, WITH_COUPON = (
     0.05, 0.03, 0.01, 0.03, 0.03, 0.01, 0.12, 0.5)
-SMALL_TALK = ("帮助", "优惠券", "订单", "积分", "进度", "佣金", "明细", "规则", "你好呀", "这个怎么保存", "团队")
+SMALL_TALK = ("帮助", "优惠券", "订单", "积分", "进度", "佣金", "明细", "规则", "你好呀", "这个怎么保存", "团队",
+              "会员", "抽奖", "兑换", "猜你喜欢", "排行", "提现进度", "等级", "订阅")
+TALKS: tuple[tuple[Kind, float], ...] = (("draw", 0.12), ("exchange", 0.05), ("feedback", 0.05), ("allow", 0.15))
+"""Talks of more than one message, each so often a month for everybody."""
+CARD = {"sku": "VIP-YEAR", "title": "年度会员", "category": "other", "price_fen": 19_900}
+BUYS_CARD, WITHDRAWS_EVERY, ADOPTS_EVERY = 0.02, 21, 9
 CHECK_IN = "签到"
 
 
@@ -94,6 +100,8 @@ def write(seed: int, start: datetime, days: int, customers: int, orders: int, sh
     for one in script.people:
         _live(script, one, luck)
     _shop(script, luck, orders)
+    for day in range(ADOPTS_EVERY, days, ADOPTS_EVERY):
+        script.add(start + timedelta(days=day, hours=10), Act("adopt", script.people[0]))
     return script
 
 
@@ -130,7 +138,12 @@ def _live(script: Script, one: Human, luck: random.Random) -> None:
             script.add(at, Act("tap", one, luck.choice(("coupons.show", "help", "wallet.balance"))))
         else:
             script.add(at, Act("say", one, luck.choice(SMALL_TALK)))
+    for kind, rate in TALKS:
+        for _ in range(int(rate * left / 30 + luck.random())):
+            script.add(some_time(luck, one.joined_at, luck.uniform(0, left)), Act(kind, one))
     if one.shares:
+        for day in range(WITHDRAWS_EVERY, left, WITHDRAWS_EVERY):
+            script.add(some_time(luck, one.joined_at, day), Act("withdraw", one))
         for _ in range(left // 60):
             script.add(some_time(luck, one.joined_at, luck.uniform(0, left)), Act("say", one, "海报"))
     if luck.random() < 0.03:
@@ -167,6 +180,9 @@ def purchase(script: Script, one: Human, now: datetime, number: str, shelf: list
         goods, pieces = shelf[item], luck.choice((1, 1, 2))
         lines.append({"line_id": str(place), "sku": goods["sku"], "title": goods["title"],
                       "category": goods["category"], "quantity": pieces, "paid_fen": goods["price_fen"] * pieces})
+    if luck.random() < BUYS_CARD:
+        lines.append({"line_id": str(len(lines) + 1), "sku": CARD["sku"], "title": CARD["title"],
+                      "category": CARD["category"], "quantity": 1, "paid_fen": CARD["price_fen"]})
     data = {"order_id": number, "channel": "mall", "currency": "CNY", "paid_at": now.isoformat(), "lines": lines,
             "paid_fen": sum(line["paid_fen"] for line in lines), "shipping_fen": 0}
     _fate(script, one, now, data)

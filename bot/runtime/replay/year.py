@@ -7,10 +7,8 @@ every few seconds or minutes, rest for hours here (``pace``); the daily ones kee
 import random
 import time as real
 import tomllib
-from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from heapq import heappop
 from typing import Any
 
@@ -23,7 +21,8 @@ from bot.runtime.replay.auditor import Manners, Texts
 from bot.runtime.replay.doings import do
 from bot.runtime.replay.house import House, opened
 from bot.runtime.replay.reactions import react
-from bot.runtime.replay.script import Act, Human, Script, on_grid, write
+from bot.runtime.replay.script import Act, on_grid, write
+from bot.runtime.replay.state import Plan, Year
 from domain import workflows
 from domain.experiments import rules as experiment_rules
 from domain.experiments import service as experiments
@@ -32,54 +31,8 @@ from domain.journeys.document import Journey, Say
 from domain.journeys.reading import read
 from domain.shared.clock import SHANGHAI
 
-START = datetime(2027, 3, 1, 16, tzinfo=UTC)
-"""2 March 2027, midnight in Shanghai: a year from here holds a 29 February and a New Year."""
 EXPERIMENT = "restock-copy"
 MAX_ROUNDS = 100
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What to rehearse. ``quota_days``: days of the year on which the platform takes few messages."""
-
-    customers: int = 400
-    orders: int = 2_000
-    days: int = 365
-    seed: int = 1
-    start: datetime = START
-    busy: float = 0.004
-    lost: float = 0.001
-    quota_days: tuple[int, ...] = (100, 200)
-    quota: int = 5
-
-
-@dataclass
-class Year:
-    """A rehearsed year while it is played, and after."""
-
-    plan: Plan
-    house: House
-    script: Script
-    texts: Texts
-    manners: Manners
-    watch: Session
-    """Asks again and again what is due, each time anew: without transactions."""
-    shelf: list[dict[str, Any]]
-    people: dict[str, Human] = field(default_factory=dict)
-    told: list[tuple[datetime, dict[str, Any]]] = field(default_factory=list)
-    """Events of orders since the last stop, to be told in this order."""
-    orders: dict[str, dict[str, Any]] = field(default_factory=dict)
-    returned: set[str] = field(default_factory=set)
-    """Orders that went back whole before they were told."""
-    counts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
-    read: int = 0
-    """How far the log of the phones was looked at."""
-    stops: int = 0
-    seconds: float = 0.0
-
-    @property
-    def now(self) -> datetime:
-        return self.house.clock.now()
 
 
 def tried_out() -> list[Journey]:
@@ -135,7 +88,7 @@ def _prepare(plan: Plan, house: House, wanted: list[Journey]) -> Year:
         experiments.start(session, EXPERIMENT, plan.start)
     texts = Texts(house.runtime.voice.written(), purposes(wanted))
     watch = Session(house.runtime.engine.connect().execution_options(isolation_level="AUTOCOMMIT"))
-    year = Year(plan, house, script, texts, Manners.of(raw), watch, shelf)
+    year = Year(plan, house, script, texts, Manners.of(raw), watch, shelf, random.Random(f"{plan.seed}:shop"))
     year.people = {one.openid: one for one in script.people}
     return year
 
@@ -162,6 +115,7 @@ def stop(year: Year) -> datetime:
         do(year, act)
     year.house.tell([event for _, event in year.told])
     year.told.clear()
+    year.house.bank_tells(year.luck)
     due = work_off(year)
     heard, year.read = year.house.phones.log[year.read:], len(year.house.phones.log)
     react(year.script, heard, year.people, year.texts, year.now)

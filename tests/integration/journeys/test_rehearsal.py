@@ -14,7 +14,8 @@ from click.testing import CliRunner
 from bot.runtime.cli import main
 from bot.runtime.replay import figures, pages
 from bot.runtime.replay.figures import Report
-from bot.runtime.replay.year import Plan, rehearse
+from bot.runtime.replay.state import Plan
+from bot.runtime.replay.year import rehearse
 
 torture = pytest.mark.skipif(not os.environ.get("HUITOU_TORTURE"), reason="minutes: HUITOU_TORTURE=1")
 

@@ -6,14 +6,20 @@ from datetime import UTC, datetime, time, timedelta
 import pytest
 
 from bot.kit.gateway import Outcome
+from bot.kit.pay import Bill, PayOutcome, PayState
 from bot.runtime.bootstrap import ASSETS
 from bot.runtime.journeys import shipped
 from bot.runtime.replay.auditor import Manners, Texts, audit
+from bot.runtime.replay.auditor_of_money import audit_money
+from bot.runtime.replay.bank import Bank, Receipt
 from bot.runtime.replay.phones import Line, Phones, What
 from bot.runtime.replay.script import write
-from bot.runtime.replay.year import START, purposes, tried_out
+from bot.runtime.replay.state import START
+from bot.runtime.replay.talks import id_number
+from bot.runtime.replay.year import purposes, tried_out
 from bot.runtime.voice import Voice
-from domain.shared.clock import SHANGHAI, FixedClock
+from domain.shared.clock import SHANGHAI, FixedClock, business_date
+from domain.vault.rules import checked
 
 MANNERS = Manners(time(21, 30), time(8, 30), 30, 1, 3, 6, 5)
 MORNING = datetime(2027, 5, 4, 10, tzinfo=SHANGHAI).astimezone(UTC)
@@ -67,9 +73,60 @@ def test_a_log_that_keeps_every_promise() -> None:
     ([line(-HOUR / 30, "tapped", "help"), line(timedelta(0), "text", "发货了")], "without a right"),
     ([*talk(0), line(-HOUR / 2, "left"), line(timedelta(0), "text", "发货了")], "left before"),
     ([line(timedelta(0), "refused", "发货了", 45015)], "asked without a right"),
+    ([line(timedelta(0), "refused", "restock", 43101)], "asked without a right"),
+    ([line(timedelta(0), "template", "restock 米")], "a template that sells"),
+    ([line(-DAY, "allowed", "shipped"), line(-HOUR, "subscription", "shipped 茶"),
+      line(timedelta(0), "subscription", "shipped 米")], "without a permission"),
+    ([line(-DAY, "left"), line(timedelta(0), "template", "shipped 米")], "left before"),
+    ([line(14 * HOUR, "template", "earned ¥1.00")], "quiet hours"),
+    ([line(-HOUR, "said", "退订"), line(timedelta(0), "template", "shipped 米")], "after 退订"),
+    ([line(timedelta(0), "template", "shipped 米 SF1"), line(HOUR / 10, "template", "shipped 米 SF1")], "said twice"),
+    ([*talk(0), soon(0, "米"), line(HOUR, "allowed", "restock"), line(2 * HOUR, "subscription", "restock 奶")],
+     "day cap"),
+    ([line(timedelta(0), "reply", "刚刚系统打了个盹，没有记下您的信息。请再发一次。")], "an answer failed"),
 ])
 def test_each_broken_promise_is_found(lines: list[Line], rule: str) -> None:
     assert rules(*lines) == [rule]
+
+
+def test_a_card_needs_no_window_and_each_permission_is_one_message() -> None:
+    assert rules(line(-40 * DAY, "template", "earned ¥8.00 大米"), line(-DAY, "allowed", "shipped"),
+                 line(timedelta(0), "subscription", "shipped 米 SF1")) == []
+
+
+def test_money_is_told_as_it_came() -> None:
+    texts = Texts({"payout.told.paid": "提现到账 {{ net_fen | yuan }}"}, {})
+    until = MORNING + 9 * DAY
+    receipt = Receipt(MORNING, "o1", "b1", 1_234_50)
+    said = line(HOUR, "text", "提现到账 ¥1,234.50")
+    card = line(HOUR, "template", "withdrawal ¥1,234.50 已经到账 请查看")
+    assert audit_money([said], [receipt], texts, until) == audit_money([card], [receipt], texts, until) == []
+    assert [one.rule for one in audit_money([], [receipt], texts, until)] == ["money came and was not told"]
+    assert [one.rule for one in audit_money([said, card], [receipt], texts, until)] == ["told of money that never came"]
+    assert audit_money([line(HOUR, "left")], [receipt], texts, until) == [], "whoever left is told nothing"
+    assert audit_money([], [receipt], texts, MORNING + DAY) == [], "there is still time"
+
+
+def test_the_bank_pays_a_number_once_and_gives_back_what_nobody_confirms() -> None:
+    clock = FixedClock(MORNING)
+    bank = Bank(clock, random.Random(4), "wx", lost=0.0)
+    bill = Bill("N1", "o1", 10_000, "佣金")
+    assert bank.transfer(bill).outcome is PayOutcome.ANSWERED and bank.transfer(bill).view is not None
+    assert bank.confirms("o1") == 1 and bank.confirms("o1") == 0
+    assert [(one.openid, one.fen) for one in bank.receipts] == [("o1", 10_000)]
+    assert bank.transfer(Bill("N1", "o2", 10_000, "佣金")).outcome is PayOutcome.REFUSED
+    bank.transfer(Bill("N2", "o2", 5_000, "佣金"))
+    clock.advance(25 * 3_600)
+    seen = bank.query("N2").view
+    assert seen is not None and (seen.state, seen.fail_reason) == (PayState.FAIL, "OVERDUE_CLOSE")
+    assert bank.confirms("o2") == 0 and bank.funds_fen == 50_000_000 - 10_000
+    assert [line.income for day in (MORNING, clock.now()) for line in bank.fund_bill(business_date(day))] == [
+        False, False, True]
+    assert bank.query("N9").outcome is PayOutcome.NOT_FOUND
+
+
+def test_nobodys_id_numbers_are_well_formed() -> None:
+    assert len({checked("id_number", id_number(n), START.date()) for n in range(50)}) == 50
 
 
 def test_who_was_silent_for_five_messages_gets_half() -> None:
