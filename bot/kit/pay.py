@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import Literal, Protocol
+
+Purpose = Literal["commission", "gift"]
 
 
 class PayState(StrEnum):
@@ -135,6 +137,8 @@ class PayGateway(Protocol):
     """The app whose openids this account pays to."""
     mch_id: str
     """The merchant's number, which the confirmation page wants to know."""
+    purpose: Purpose
+    """What the provider allowed this account to pay for: each has one purpose only."""
 
     def transfer(self, bill: Bill) -> PayResult:
         """Make the bill, or repeat it: the same number never pays twice. The answer's state is rarely final."""
@@ -164,5 +168,10 @@ class PayGateways:
     by_account: Mapping[str, PayGateway]
 
     def paying(self, app_id: str) -> PayGateway | None:
-        """The merchant account that pays to the openids of ``app_id``, or None."""
-        return next((one for one in self.by_account.values() if one.app_id == app_id), None)
+        """The merchant account that pays commissions to the openids of ``app_id``, or None."""
+        return next((one for one in self.by_account.values() if one.app_id == app_id and one.purpose == "commission"),
+                    None)
+
+    def giving(self) -> list[PayGateway]:
+        """The merchant accounts for red packets."""
+        return [one for one in self.by_account.values() if one.purpose == "gift"]

@@ -147,7 +147,7 @@ _BaseUrl = Annotated[str, base_url]
 _Digits = Annotated[str, _pattern(r"[0-9]{6,32}", "copy the merchant number, digits only")]
 _Serial = Annotated[str, _pattern(r"[0-9A-Fa-f]{8,64}", "copy the serial number of the merchant certificate")]
 _ApiV3Key = Annotated[Secret, _secret(r"[!-~]{32}", "write the 32 characters set in the merchant platform")]
-_ReportText = Annotated[str, _pattern(r"\S(.{0,30}\S)?", "write 1 to 32 characters as approved for the scene")]
+_report_text = _pattern(r"\S(.{0,30}\S)?", "write 1 to 32 characters as approved for the scene")
 _ApiKey = Annotated[Secret, _secret(r"[!-~]{4,256}", "write 32 or more random characters")]
 
 
@@ -209,9 +209,9 @@ class PayAccount:
     api_v3_key: _ApiV3Key
     public_key: Annotated[str | None, _public_key] = None
     public_key_id: Annotated[str | None, _pattern(r"PUB_KEY_ID_[0-9A-Za-z]{8,64}", "copy the whole id")] = None
-    scene: Annotated[str, _pattern(r"[0-9]{4}", "copy the number of the approved scene, 1005 is 佣金报酬")] = "1005"
-    scene_job: _ReportText = "推广员"
-    scene_reward: _ReportText = "推广商品的佣金"
+    scene: Annotated[str, _pattern(r"[0-9]{4}", "its number: 1005 佣金报酬, 1000 现金营销")] = "1005"
+    scene_job: Annotated[str | None, _report_text] = None
+    scene_reward: Annotated[str | None, _report_text] = None
     fund_account: Annotated[str, _one_of("OPERATION", "BASIC", "FEES")] = "OPERATION"
     api_base: _BaseUrl = "https://api.mch.weixin.qq.com"
 

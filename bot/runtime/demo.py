@@ -145,7 +145,8 @@ def _merchants(settings: Settings) -> Iterator[SimMerchant]:
         people = next((name for name, account in settings.wechat.items() if account.app_id == one.app_id), "")
         yield SimMerchant(
             one.mch_id, one.app_id, people, one.serial_no, public_pem(one.private_key.reveal()),
-            one.api_v3_key.reveal(), pairs[1].key, pairs[1].certificate, pairs[1].serial, one.public_key_id or "")
+            one.api_v3_key.reveal(), pairs[1].key, pairs[1].certificate, pairs[1].serial, one.public_key_id or "",
+            one.scene)
 
 
 def _templates(runtime: bootstrap.Runtime) -> Iterator[SimTemplate]:

@@ -15,6 +15,7 @@ from domain.draws import service as drawing
 from domain.mall import rules as mall
 from domain.mall import service as shelf
 from domain.memberships import rules as memberships
+from domain.payouts import rules as payouts
 from domain.points import rules as points
 from domain.rewards import programme
 from domain.rewards.rules import Offers
@@ -28,6 +29,7 @@ def tools(settings: Settings) -> dict[type[Any], Any]:
     campaigns = draws.load(_text("draws.toml"), offers.by_kind)
     return {
         Offers: offers,
+        payouts.PacketRules: payouts.load_packets(_text("red_packets.toml")),
         programme.Programme: programme.load(_text("ladders.toml"), offers.by_kind),
         points.PointRules: points.load(_text("points.toml")),
         memberships.Cards: memberships.load(_text("membership.toml"), programme.BENEFITS),

@@ -56,6 +56,8 @@ class SimMerchant:
     platform_certificate: str
     platform_serial: str
     public_key_id: str = ""
+    scene: str = "1005"
+    """The one scene that the merchant may pay for."""
 
     @property
     def signs_as(self) -> str:

@@ -200,10 +200,10 @@ def _bills(scope: Scope) -> str:
 select b.withdrawal_id, format('bill %s: paid %s and withheld %s, journal says %s and %s', b.out_bill_no, b.amount_fen,
                                b.tax_fen, coalesce(p.net, 0), coalesce(p.tax, 0))
   from transfer_bill b
-  left join journal j on j.idem = 'bill:' || b.id || ':' || 'paid' and j.kind = 'withdrawal.paid'
+  left join journal j on j.idem = 'bill:' || b.id || ':' || 'paid' and j.kind in ('withdrawal.paid', 'packet.paid')
   left join lateral (
     select sum(p.amount) filter (where c.kind = 'clearing.wechat') as net,
-           sum(p.amount) filter (where c.kind = 'tax.payable') as tax
+           sum(p.amount) filter (where c.kind in ('tax.payable', 'tax.incidental')) as tax
       from posting p join account c on c.id = p.credit where p.journal_id = j.id) p on true
  where b.state = 'SUCCESS' and {scope.where('b.withdrawal_id')}
    and (coalesce(p.net, 0) <> b.amount_fen or coalesce(p.tax, 0) <> b.tax_fen)"""
@@ -213,7 +213,7 @@ def _leaks(scope: Scope) -> str:
     """no clearing entry without a paid bill"""
     return f"""
 select j.source_id, format('journal %s: money left without a paid bill', j.idem) from journal j
- where j.source_type = 'withdrawal' and j.kind = 'withdrawal.paid' and {scope.where('j.source_id')}
+ where j.source_type = 'withdrawal' and j.kind in ('withdrawal.paid', 'packet.paid') and {scope.where('j.source_id')}
    and not exists (select from transfer_bill b where b.withdrawal_id = j.source_id and b.state = 'SUCCESS'
                       and j.idem = 'bill:' || b.id || ':' || 'paid')"""
 

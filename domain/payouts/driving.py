@@ -104,7 +104,8 @@ def _may_leave(session: Session, withdrawal: Withdrawal, bill: TransferBill, now
         return True
     sent = session.scalar(
         select(func.coalesce(func.sum(TransferBill.amount_fen), 0)).join(Withdrawal).where(
-            Withdrawal.openid == withdrawal.openid, TransferBill.first_called_at >= queries.midnight(today),
+            Withdrawal.account == withdrawal.account, Withdrawal.openid == withdrawal.openid,
+            TransferBill.first_called_at >= queries.midnight(today),
             TransferBill.state.not_in((rules.FAILED, rules.CANCELLED, rules.DROPPED)))) or 0
     limit = queries.plan_of(session, withdrawal.plan_version).withdrawal.per_day_fen
     if sent and sent + bill.amount_fen > limit:

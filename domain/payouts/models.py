@@ -26,7 +26,8 @@ class Payee(Base):
 
 
 class Withdrawal(Base):
-    """One request. ``state``: asked → approved → paying → paid | partly_paid | failed | expired | cancelled, or
+    """One request, or (``kind`` red_packet) a gift on its way to somebody's change, asked for by nobody: ``cause`` is
+    the gift. ``state``: asked → approved → paying → paid | partly_paid | failed | expired | cancelled, or
     rejected. ``gross_fen`` is held from asking to the end; ``tax_fen`` is what is reserved of it, ``paid_…`` what was
     really paid. ``openid`` is frozen at asking. ``review`` says why a person must look ('' nobody must)."""
 
@@ -37,19 +38,28 @@ class Withdrawal(Base):
         CheckConstraint("gross_fen > 0 and tax_fen >= 0 and tax_fen < gross_fen", name="amounts"),
         CheckConstraint("paid_gross_fen >= 0 and paid_tax_fen between 0 and paid_gross_fen"
                         " and (paid_gross_fen > 0) = (state in ('paid', 'partly_paid'))", name="paid"),
-        CheckConstraint("tax_method in ('per_month', 'cumulative', 'none')", name="tax_method"),
+        CheckConstraint("kind in ('withdrawal', 'red_packet')", name="kind"),
+        CheckConstraint("(kind = 'red_packet') = (cause <> '')", name="cause"),
+        CheckConstraint("kind = 'withdrawal' or not two_people and state <> 'partly_paid'", name="packet"),
+        CheckConstraint("tax_method in ('per_month', 'cumulative', 'none', 'incidental')"
+                        " and (tax_method = 'incidental') = (kind = 'red_packet')", name="tax_method"),
         CheckConstraint("(ended_at is not null) = (state not in ('asked', 'approved', 'paying'))", name="ended"),
         CheckConstraint("not two_people or state in ('asked', 'rejected', 'cancelled')"
                         " or (proposed_by <> '' and decided_by <> '' and proposed_by <> decided_by)",
                         name="two_people"),
         Index("uq_withdrawal_open", "person_id", unique=True,
-              postgresql_where=text("state in ('asked', 'approved', 'paying')")),
+              postgresql_where=text("state in ('asked', 'approved', 'paying') and kind = 'withdrawal'")),
+        Index("uq_withdrawal_cause", "cause", unique=True, postgresql_where=text("cause <> ''")),
+        Index("ix_withdrawal_packets", "person_id",
+              postgresql_where=text("kind = 'red_packet' and ended_at is null")),
         Index(None, "person_id", "id"),
         Index("ix_withdrawal_asked", "id", postgresql_where=text("state = 'asked'")),
     )
 
     id: Mapped[RowId]
     no: Mapped[str] = mapped_column(unique=True)
+    kind: Mapped[str] = mapped_column(server_default="withdrawal")
+    cause: Mapped[str] = mapped_column(server_default="")
     person_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
     account: Mapped[str]
     app_id: Mapped[str]

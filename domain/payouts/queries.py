@@ -43,6 +43,7 @@ class WithdrawalView:
 
     id: int
     no: str
+    kind: str
     person_id: int
     account: str
     app_id: str
@@ -144,7 +145,8 @@ def taxed(session: Session, person_id: int, method: str, day: date) -> tuple[Tab
     rows = session.execute(
         select(month, func.sum(TransferBill.gross_fen), func.sum(TransferBill.tax_fen))
         .join(Withdrawal, Withdrawal.id == TransferBill.withdrawal_id)
-        .where(Withdrawal.person_id == person_id, TransferBill.state == rules.PAID,
+        .where(Withdrawal.person_id == person_id, Withdrawal.kind == rules.WITHDRAWAL,
+               TransferBill.state == rules.PAID,
                TransferBill.paid_at >= midnight(first), TransferBill.paid_at < midnight(date(day.year + 1, 1, 1)))
         .group_by(month)
     )
@@ -166,17 +168,30 @@ def plan_of(session: Session, version: int) -> Plan:
 
 
 def open_of(session: Session, person_id: int) -> WithdrawalView | None:
-    """The request that holds money of this person now."""
+    """The request that holds money of this person now; a red packet is none."""
+    return _one(session, Withdrawal.person_id == person_id, Withdrawal.state.in_(OPEN),
+                Withdrawal.kind == rules.WITHDRAWAL)
+
+
+def on_its_way(session: Session, person_id: int) -> WithdrawalView | None:
+    """Anything of this person that has not ended: a request or a red packet."""
     return _one(session, Withdrawal.person_id == person_id, Withdrawal.state.in_(OPEN))
+
+
+def packets_of(session: Session, person_id: int, limit: int) -> list[WithdrawalView]:
+    """Red packets that have not ended, newest first."""
+    rows = select(Withdrawal).where(Withdrawal.person_id == person_id, Withdrawal.kind == rules.RED_PACKET,
+                                    Withdrawal.ended_at.is_(None)).order_by(Withdrawal.id.desc()).limit(limit)
+    return _views(session, session.scalars(rows, execution_options={"populate_existing": True}).all())
 
 
 def latest_of(session: Session, person_id: int) -> WithdrawalView | None:
     """The newest request of a person, whatever became of it."""
-    return _one(session, Withdrawal.person_id == person_id)
+    return _one(session, Withdrawal.person_id == person_id, Withdrawal.kind == rules.WITHDRAWAL)
 
 
 def of_person(session: Session, person_id: int, limit: int) -> list[WithdrawalView]:
-    """The requests of a person, newest first."""
+    """The requests of a person and the red packets that left for their change, newest first."""
     rows = select(Withdrawal).where(Withdrawal.person_id == person_id).order_by(Withdrawal.id.desc()).limit(limit)
     return _views(session, session.scalars(rows, execution_options={"populate_existing": True}).all())
 
@@ -247,14 +262,15 @@ class Withheld:
         return self.gross_fen - self.tax_fen
 
 
-def withheld(session: Session, month: date) -> list[Withheld]:
-    """Everybody who was paid in the Shanghai month of ``month``, by the time of payment."""
+def withheld(session: Session, month: date, kind: str = rules.WITHDRAWAL) -> list[Withheld]:
+    """Everybody who was paid in the Shanghai month of ``month``, by the time of payment: for labour, or gifts."""
     first, following = rules.month_bounds(month)
     rows = session.execute(
         select(Withdrawal.person_id, func.count(), func.sum(TransferBill.gross_fen), func.sum(TransferBill.tax_fen),
                func.min(TransferBill.paid_at), func.max(TransferBill.paid_at))
         .join(Withdrawal, Withdrawal.id == TransferBill.withdrawal_id)
-        .where(TransferBill.paid_at >= midnight(first), TransferBill.paid_at < midnight(following))
+        .where(Withdrawal.kind == kind, TransferBill.paid_at >= midnight(first),
+               TransferBill.paid_at < midnight(following))
         .group_by(Withdrawal.person_id).order_by(Withdrawal.person_id)
     )
     return [Withheld(person, count, int(gross), int(taken), began, ended)

@@ -191,7 +191,8 @@ _CLEARED = text("""
              where state = 'SUCCESS' and paid_at >= :since and paid_at < :until) as bills,
            (select coalesce(sum(p.amount), 0)::bigint from journal j join posting p on p.journal_id = j.id
               join account c on c.id = p.credit and c.kind = 'clearing.wechat'
-             where j.kind = 'withdrawal.paid' and j.effective_at >= :since and j.effective_at < :until) as journal
+             where j.kind in ('withdrawal.paid', 'packet.paid') and j.effective_at >= :since
+               and j.effective_at < :until) as journal
 """)
 
 

@@ -4,8 +4,12 @@ The states of a bill are the provider's own words (see ``bot.kit.pay``), and two
 been taken) and 'dropped' (never sent, or surely never taken).
 """
 
+import tomllib
 from datetime import date, datetime, timedelta
 from typing import Literal, Protocol
+
+import msgspec
+from msgspec import Struct
 
 from domain.shared.errors import DomainError
 
@@ -37,6 +41,11 @@ BLIND = timedelta(days=29)
 GRACE = timedelta(minutes=30)
 """The provider closes unconfirmed bills late; after this we call them back ourselves."""
 
+WITHDRAWAL, RED_PACKET = "withdrawal", "red_packet"
+"""Kinds of what leaves: asked for, or given."""
+TAX_ACCOUNTS = {WITHDRAWAL: "tax.payable", RED_PACKET: "tax.incidental"}
+"""Where what is withheld is booked. Tax on labour and tax on gifts are declared apart."""
+
 OVERDUE_CLOSE = "OVERDUE_CLOSE"
 """The provider's word for: not confirmed in time."""
 
@@ -60,6 +69,32 @@ class View(Protocol):
     def fail_reason(self) -> str: ...
     @property
     def at(self) -> datetime | None: ...
+
+
+class PacketRules(Struct, frozen=True, forbid_unknown_fields=True):
+    """Red packets (assets/red_packets.toml). ``to``: change (WeChat change, where a merchant account for gifts is
+    there) or wallet. ``stays``: ladders whose packets stay in the wallet: paid for bringing buyers, they are income of
+    labour like commission. ``tax_bps``: withheld from a gift as incidental income."""
+
+    to: Literal["change", "wallet"] = "change"
+    stays: tuple[str, ...] = ("invite",)
+    tax_bps: int = 0
+
+
+def load_packets(toml: str) -> PacketRules:
+    """Raises DomainError("packet_rules", faults=[…])."""
+    try:
+        found = msgspec.convert(tomllib.loads(toml), PacketRules, strict=True)
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as fault:
+        raise DomainError("packet_rules", faults=[str(fault)]) from fault
+    if not 0 <= found.tax_bps <= 5_000:
+        raise DomainError("packet_rules", faults=["tax_bps: 0 to 5000"])
+    return found
+
+
+def word_of(kind: str) -> str:
+    """How journals and facts of a kind begin: ``withdrawal.paid``, ``packet.paid``."""
+    return "packet" if kind == RED_PACKET else "withdrawal"
 
 
 def split(net_fen: int, smallest: int, largest: int) -> list[int]:

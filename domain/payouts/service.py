@@ -39,7 +39,7 @@ __all__ = [
 ACT = "withdrawal.approve"
 """The act that needs two people above the plan's limit."""
 _MAY_DECIDE: frozenset[Role] = frozenset({"owner", "finance"})
-_HOLDS = text("state in ('asked', 'approved', 'paying')")
+_HOLDS = text("state in ('asked', 'approved', 'paying') and kind = 'withdrawal'")
 NUMBER_LENGTH = 24
 """Random characters of a bill number (139 bits). Random, not counted: a database restored from a backup counts again,
 and the provider would take the second payment for the first."""

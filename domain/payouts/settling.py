@@ -13,7 +13,7 @@ from domain.ledger import service as ledger
 from domain.ledger.rules import Entry, Move, Purse, person, platform
 from domain.payouts import queries, rules, tax
 from domain.payouts.models import PayoutSwitch, TransferBill, Withdrawal
-from domain.payouts.rules import View
+from domain.payouts.rules import View, word_of
 from domain.shared import outbox
 from domain.shared.clock import business_date
 from domain.shared.outbox import Effect
@@ -100,7 +100,7 @@ def _move(
         session.flush()
         if view.state == "WAIT_USER_CONFIRM":
             key = f"withdrawal.confirm:{withdrawal.id}:{business_date(now).isoformat()}"
-            outbox.put(session, [Effect("fact", "withdrawal.confirm", key, withdrawal.person_id,
+            outbox.put(session, [Effect("fact", f"{word_of(withdrawal.kind)}.confirm", key, withdrawal.person_id,
                                         {"withdrawal_id": withdrawal.id})], now)
         return "moved"
     bill.due_at = None
@@ -127,19 +127,26 @@ def _pay(session: Session, withdrawal: Withdrawal, bill: TransferBill, paid_at: 
     is missing is taken from what they have, and becomes a debt beyond that."""
     owner = withdrawal.person_id
     purse = ledger.lock(session, [owner])[owner]
-    table, basis = queries.taxed(session, owner, withdrawal.tax_method, business_date(paid_at))
-    gross = tax.gross_of(lambda fen: tax.due(table, basis, fen), bill.amount_fen, bill.share_fen)
+    gross = _gross(session, withdrawal, bill, paid_at)
     tax_fen = gross - bill.amount_fen
     moves = [*_add_to_held(purse, max(gross - bill.share_fen, 0)),
              Move(person(owner, "held"), platform("clearing.wechat"), bill.amount_fen)]
     if tax_fen:
-        moves.append(Move(person(owner, "held"), platform("tax.payable"), tax_fen))
+        moves.append(Move(person(owner, "held"), platform(rules.TAX_ACCOUNTS[withdrawal.kind]), tax_fen))
     moves += _out_of_held(purse, max(bill.share_fen - gross, 0))
     bill.state, bill.paid_at, bill.gross_fen, bill.tax_fen = rules.PAID, paid_at, gross, tax_fen
     session.flush()
-    entry = Entry(f"bill:{bill.id}:paid", "withdrawal.paid", paid_at, "withdrawal", withdrawal.id, withdrawal.no,
-                  tuple(moves))
+    entry = Entry(f"bill:{bill.id}:paid", f"{word_of(withdrawal.kind)}.paid", paid_at, "withdrawal", withdrawal.id,
+                  withdrawal.no, tuple(moves))
     ledger.post(session, [entry], now)
+
+
+def _gross(session: Session, withdrawal: Withdrawal, bill: TransferBill, paid_at: datetime) -> int:
+    """What a bill is, tax included. A gift is taxed by itself, at the rate that was reserved."""
+    if withdrawal.kind == rules.RED_PACKET:
+        return bill.share_fen
+    table, basis = queries.taxed(session, withdrawal.person_id, withdrawal.tax_method, business_date(paid_at))
+    return tax.gross_of(lambda fen: tax.due(table, basis, fen), bill.amount_fen, bill.share_fen)
 
 
 def _add_to_held(purse: Purse, amount: int) -> list[Move]:
@@ -162,7 +169,7 @@ def _out_of_held(purse: Purse, amount: int) -> list[Move]:
 def give_back(session: Session, withdrawal: Withdrawal, amount: int, idem: str, now: datetime) -> None:
     """Held money that is not paid out is the person's again."""
     purse = ledger.lock(session, [withdrawal.person_id])[withdrawal.person_id]
-    entry = Entry(idem, "withdrawal.returned", now, "withdrawal", withdrawal.id, withdrawal.no,
+    entry = Entry(idem, f"{word_of(withdrawal.kind)}.returned", now, "withdrawal", withdrawal.id, withdrawal.no,
                   tuple(_out_of_held(purse, amount)))
     ledger.post(session, [entry], now)
 
@@ -186,7 +193,7 @@ def close(session: Session, withdrawal: Withdrawal, state: str, now: datetime) -
     """The end of a withdrawal, and the fact that tells the person."""
     withdrawal.state, withdrawal.ended_at = state, now
     session.flush()
-    outbox.put(session, [Effect("fact", f"withdrawal.{state}", f"withdrawal.ended:{withdrawal.id}",
+    outbox.put(session, [Effect("fact", f"{word_of(withdrawal.kind)}.{state}", f"withdrawal.ended:{withdrawal.id}",
                                 withdrawal.person_id, {"withdrawal_id": withdrawal.id})], now)
 
 

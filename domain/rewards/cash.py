@@ -1,5 +1,8 @@
 """Money that is given, not earned by a sale: red packets. Booked at the expense of ``expense.redpacket``; the people's
-side is their wallet, from where it is withdrawn like everything else (docs/adr/0020). Never commits."""
+side is their wallet, from where it goes on into WeChat change (domain/workflows/giving.py, docs/adr/0034), or is
+withdrawn like everything else. Never commits.
+
+Facts for subscribers (queue ``fact``): ``packet.send`` {gifts: [["gift", journal key]]}."""
 
 from datetime import datetime
 
@@ -10,6 +13,7 @@ from domain.ledger import service as ledger
 from domain.ledger.rules import Entry, Purse, platform
 from domain.people.queries import survivors
 from domain.shared.errors import NotFound
+from domain.shared.outbox import Effect, put
 
 EXPENSE = platform("expense.redpacket")
 
@@ -33,4 +37,5 @@ def give(
     purse = ledger.lock(session, [alive]).get(alive) or Purse(alive)
     moves = tuple(purse.give(fen, EXPENSE))
     ledger.post(session, [Entry(idem, "reward.given", now, "grant", source_id, title, moves)], now)
+    put(session, [Effect("fact", "packet.send", f"packet.send:{idem}", alive, {"gifts": [["gift", idem]]})], now)
     return True

@@ -116,4 +116,4 @@ def _part(fen: int, other: str, other_owner: int | None) -> Part:
         return "other"
     if other.startswith("expense."):
         return "earned" if fen > 0 else "taken_back"
-    return "tax" if other == "tax.payable" else "paid" if other.startswith("clearing.") else "other"
+    return "tax" if other in ("tax.payable", "tax.incidental") else "paid" if other.startswith("clearing.") else "other"

@@ -18,7 +18,7 @@ def erase(session: Session, person_id: int, actor: Actor, reason: str, now: date
     """
     if not actor.may(frozenset({"finance", "reviewer"})) and actor.role != "system":
         raise DomainError("not_permitted", act="vault.erase")
-    current = queries.open_of(session, person_id)
+    current = queries.on_its_way(session, person_id)
     if current is not None:
         raise DomainError("payout.erase_open", no=current.no)
     return vault.erase(session, person_id, actor, reason, now)

@@ -93,6 +93,7 @@ def recount(
     planned = {_lot(row): row.final_at for row in changes.planned if row.what == "points" and row.final_at}
     points.plan(session, planned, life)
     _finish(session, due, offers, life, now)
+    put(session, _to_pass_on(due), now)
     done = {row.id for row in due}
     returned = [row for row in changes.lost if row.reason != unlocking.MERGED]
     put(session, [*_facts("reward.unlocked", [row for row in changes.gained if row.id not in done]),
@@ -171,6 +172,17 @@ def _facts(kind: str, rows: Sequence[Row]) -> list[Effect]:
         facts.append(Effect("fact", kind, f"{kind}:{mine[0].key}", person_id,
                             {"items": items, "until": until.isoformat() if until else None}))
     return facts
+
+
+def _to_pass_on(rows: Sequence[Row]) -> list[Effect]:
+    """Red packets that became somebody's for good go on together (domain/workflows/giving.py)."""
+    of_whom: dict[int, list[Row]] = defaultdict(list)
+    for row in sorted(rows, key=lambda row: row.id):
+        if row.what == "red_packet":
+            of_whom[row.person_id].append(row)
+    return [Effect("fact", "packet.send", f"packet.send:{mine[0].key}", person_id,
+                   {"gifts": [[row.ladder, f"{row.key}:released"] for row in mine]})
+            for person_id, mine in of_whom.items()]
 
 
 _BIRTHDAYS = text("""

@@ -14,6 +14,7 @@ from domain.audit import service as audit
 from domain.audit.rules import Actor
 from domain.payouts import queries
 from domain.payouts.queries import Withheld
+from domain.payouts.rules import WITHDRAWAL
 from domain.shared.errors import DomainError
 from domain.vault import service as vault
 from domain.vault.seal import Vault
@@ -29,15 +30,16 @@ class Line:
 
 
 def declaration(
-    session: Session, keys: Vault, month: date, actor: Actor, now: datetime
+    session: Session, keys: Vault, month: date, actor: Actor, now: datetime, kind: str = WITHDRAWAL
 ) -> Iterator[Line]:
-    """The lines of a Shanghai month (any day of it), by person. Raises DomainError("not_permitted")."""
+    """The lines of a Shanghai month (any day of it), by person: of labour, or of gifts (``kind`` red_packet; their
+    people were not asked for a name, so it may be missing). Raises DomainError("not_permitted")."""
     if not actor.may(frozenset({"owner", "finance"})):
         raise DomainError("not_permitted", act="tax.export")
-    found = queries.withheld(session, month)
+    found = queries.withheld(session, month, kind)
     name = f"{month:%Y-%m}"
     audit.record(session, actor, "tax.export", f"month:{name}", {
-        "people": len(found), "gross_fen": sum(one.gross_fen for one in found),
+        "kind": kind, "people": len(found), "gross_fen": sum(one.gross_fen for one in found),
         "tax_fen": sum(one.tax_fen for one in found)}, now)
     for one in found:
         known = vault.reveal(session, keys, one.person_id, ["real_name", "id_number"], actor,

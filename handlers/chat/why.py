@@ -5,6 +5,7 @@ from bot.kit.conversation import Answer, State
 from bot.kit.filters import InState, Intent
 from bot.kit.router import Router
 from domain.payouts.queries import WithdrawalView
+from domain.payouts.rules import RED_PACKET
 from domain.roles.rules import Titles
 from domain.settlements.why import MilestoneWhy, MonthWhy, ServiceWhy
 from domain.workflows import explaining
@@ -50,6 +51,8 @@ def _texts(ctx: Context, found: Explained) -> list[str]:
 
 
 def _key(part: Part) -> str:
+    if isinstance(part, WithdrawalView) and part.kind == RED_PACKET:
+        return "why.packet"
     return f"why.{part.kind}" if isinstance(part, MonthWhy) else TEXTS[type(part)]
 
 

@@ -12,7 +12,18 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from bot.kit.pay import FINAL, BadNotification, Bill, BillView, FundLine, Notification, PayOutcome, PayResult, PayState
+from bot.kit.pay import (
+    FINAL,
+    BadNotification,
+    Bill,
+    BillView,
+    FundLine,
+    Notification,
+    PayOutcome,
+    PayResult,
+    PayState,
+    Purpose,
+)
 from domain.shared.clock import Clock
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -46,6 +57,7 @@ class FakePay:
     account: str = "demo"
     app_id: str = ""
     mch_id: str = "1900000109"
+    purpose: Purpose = "commission"
     funds_fen: int = 100_000_000
     single_max_fen: int = 20_000
     auto_confirm: bool = False

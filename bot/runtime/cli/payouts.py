@@ -229,9 +229,11 @@ def tax() -> None:
 
 @tax.command("export")
 @click.option("--month", type=MONTH, required=True, help="Month of payment in Shanghai, as 2026-11.")
+@click.option("--income", type=click.Choice(("labour", "gifts")), default="labour", show_default=True,
+              help="Withdrawals, or red packets that went to WeChat change.")
 @click.option("-o", "--output", default="-", show_default=True, help="File to write (readable by you only); - prints.")
 @as_option
-def export(month: datetime, output: str, as_name: str) -> None:
+def export(month: datetime, income: str, output: str, as_name: str) -> None:
     """Write a month's payments and withheld tax by person, with names and ID numbers, as CSV for the declaration.
 
     Every person whose data it opens is noted in the log under your name.
@@ -239,13 +241,15 @@ def export(month: datetime, output: str, as_name: str) -> None:
     \b
     Example:  python -m bot tax export --month 2026-11 --as lin -o tax-2026-11.csv
     """
+    from domain.payouts.rules import RED_PACKET, WITHDRAWAL
     from domain.vault.seal import Vault
     from domain.workflows import withholding
 
     with shop() as runtime, runtime.sessions.begin() as session:
         lines = list(withholding.declaration(session, runtime.context.tool(Vault), month.date(),
-                                             acting(session, as_name), runtime.clock.now()))
-    rows = [(one.real_name, "居民身份证" if one.id_number else "", one.id_number, "劳务报酬所得", f"{month:%Y-%m}",
+                                             acting(session, as_name), runtime.clock.now(),
+                                             RED_PACKET if income == "gifts" else WITHDRAWAL))
+    rows = [(one.real_name, "居民身份证" if one.id_number else "", one.id_number, "偶然所得" if income == "gifts" else "劳务报酬所得", f"{month:%Y-%m}",
              one.sums.payments, _plain(one.sums.gross_fen), _plain(one.sums.tax_fen), _plain(one.sums.net_fen),
              one.sums.person_id) for one in lines]
     if output == "-":

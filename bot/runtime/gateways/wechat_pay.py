@@ -1,4 +1,5 @@
-"""WeChat Pay's merchant transfer behind the port ``bot.kit.pay.PayGateway``: scene 1005, one bill a call.
+"""WeChat Pay's merchant transfer behind the port ``bot.kit.pay.PayGateway``: one bill a call, of the one scene that the
+merchant account was approved for (1005 commissions, 1000 cash marketing).
 
 Checks everything that the platform would refuse before calling, so that a refusal never leaves a number half used;
 believes what is signed, fresh and about our bill; and calls all else UNKNOWN, which asks for a query of the same
@@ -13,6 +14,7 @@ import json
 import re
 import zlib
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -29,6 +31,7 @@ from bot.kit.pay import (
     Notification,
     PayOutcome,
     PayResult,
+    Purpose,
 )
 from bot.runtime.accounts import PayAccount
 from bot.runtime.gateways import fund_bill
@@ -45,13 +48,32 @@ _OPENID = re.compile(r"[0-9A-Za-z_-]{1,64}")
 _DOWNLOAD = "/v3/billdownload/file"
 
 
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What the platform wants to read with each bill of a scene: its two items, and what we say when nobody did."""
+
+    items: tuple[str, str]
+    said: tuple[str, str]
+    purpose: Purpose
+
+
+GIFTS = "1000"
+COMMISSIONS = Scene(("岗位类型", "报酬说明"), ("推广员", "推广商品的佣金"), "commission")
+SCENES = {GIFTS: Scene(("活动名称", "奖励说明"), ("老客回馈", "复购奖励红包"), "gift")}
+
+
+def scene_of(number: str) -> Scene:
+    return SCENES.get(number, COMMISSIONS)
+
+
 def merchant_of(account: PayAccount, public_url: str, demo: bool) -> Merchant:
     """What the gateway needs of the settings. Only an https address is given for notifications, but in the demo any."""
     notify_url = f"{public_url}/pay/{account.account}/notify"
     return Merchant(
         account.account, account.mch_id, account.app_id, account.serial_no, account.private_key.reveal(),
-        account.api_v3_key.reveal(), account.public_key, account.public_key_id, account.scene, account.scene_job,
-        account.scene_reward, account.fund_account, account.api_base,
+        account.api_v3_key.reveal(), account.public_key, account.public_key_id, account.scene,
+        account.scene_job or scene_of(account.scene).said[0], account.scene_reward or scene_of(account.scene).said[1],
+        account.fund_account, account.api_base,
         notify_url if demo or notify_url.startswith("https://") else "")
 
 
@@ -67,6 +89,8 @@ class WeChatPay:
                  observe: Callable[[str, str], None] = lambda call, code: None) -> None:
         self.account, self.app_id, self.mch_id = merchant.account, merchant.app_id, merchant.mch_id
         self._merchant, self._now, self._observe = merchant, now, observe
+        self._scene = scene_of(merchant.scene)
+        self.purpose = self._scene.purpose
         self.keys = PublicKey(merchant) if merchant.public_key else Certificates(merchant, engine, real_now)
         self._core = PayCore(merchant, self.keys.held, patience or Patience(), real_now)
         self._client = PayClient(merchant, self._core)
@@ -78,8 +102,9 @@ class WeChatPay:
         """See the port. Whoever retries must query first; the same number with another body is UNKNOWN, never paid."""
         if problem := problem_of(bill):
             return self._seen("transfer", PayResult(PayOutcome.REFUSED, code="NOT_SENT", detail=problem))
-        infos = [{"info_type": "岗位类型", "info_content": self._merchant.scene_job},
-                 {"info_type": "报酬说明", "info_content": self._merchant.scene_reward}]
+        said = (self._merchant.scene_job, self._merchant.scene_reward)
+        infos = [{"info_type": item, "info_content": words}
+                 for item, words in zip(self._scene.items, said, strict=True)]
         return self._ask("transfer", bill.out_bill_no, lambda: self._client.mch_transfer_bills(
             out_bill_no=bill.out_bill_no, transfer_scene_id=self._merchant.scene, openid=bill.openid,
             transfer_amount=bill.amount_fen, transfer_remark=bill.remark, user_name=bill.user_name or None,

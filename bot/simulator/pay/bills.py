@@ -24,7 +24,7 @@ FIRST_BALANCE_FEN = 1_000_000
 MIN_FEN, MAX_FEN, NAME_FROM_FEN, NAME_ALLOWED_FEN = 10, 20_000_000, 200_000, 30
 OPEN_FOR = timedelta(hours=24)
 FORGOTTEN_AFTER = timedelta(days=30)
-SCENE, REPORT_TYPES = "1005", ["岗位类型", "报酬说明"]
+SCENES = {"1005": ["岗位类型", "报酬说明"], "1000": ["活动名称", "奖励说明"]}
 FINAL = ("SUCCESS", "FAIL", "CANCELLED")
 _NUMBER = re.compile(r"[0-9A-Za-z]{1,32}")
 _NEEDED = {"appid": str, "out_bill_no": str, "transfer_scene_id": str, "openid": str, "transfer_amount": int,
@@ -66,14 +66,14 @@ def _checked(connection: Connection, merchant: SimMerchant, body: Any) -> dict[s
         "user_name": (amount >= NAME_FROM_FEN) > ("user_name" in body) or (
             "user_name" in body and amount < NAME_ALLOWED_FEN),
         "notify_url": "notify_url" in body and not _is_address(body["notify_url"]),
-        "transfer_scene_report_infos": [one.get("info_type") for one in infos] != REPORT_TYPES or any(
+        "transfer_scene_report_infos": [one.get("info_type") for one in infos] != SCENES[merchant.scene] or any(
             set(one) != {"info_type", "info_content"} or not 1 <= len(str(one["info_content"])) <= 32 for one in infos),
     }
+    if body["transfer_scene_id"] != merchant.scene:
+        raise PayError(403, "NO_AUTH", "未开通该转账场景")
     for name, wrong in faults.items():
         if wrong:
             raise PayError(400, "PARAM_ERROR", f"参数错误：{name}")
-    if body["transfer_scene_id"] != SCENE:
-        raise PayError(403, "NO_AUTH", "未开通该转账场景")
     if body["appid"] != merchant.app_id:
         raise PayError(400, "APPID_MCHID_NOT_MATCH", "商户号与appid不匹配")
     if people.find(connection, body["openid"], account=merchant.account_of_people) is None:

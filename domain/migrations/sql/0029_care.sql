@@ -81,3 +81,28 @@ begin
 end $$;
 create trigger ticket_stays_closed before update of state on ticket for each row
     when (old.state = 'closed' and new.state <> 'closed') execute function ticket_stays_closed();
+
+-- ---- Red packets into WeChat change -----------------------------------------------------------------------------------
+
+-- A gift that was booked into the wallet goes on to its person's change: a withdrawal that nobody asked for, of another
+-- merchant account and another tax, and otherwise under the very same rules. ``cause`` is the gift: it leaves once.
+alter table withdrawal
+    add column kind text not null default 'withdrawal',
+    add column cause text not null default '';
+alter table withdrawal
+    add constraint ck_withdrawal_kind check (kind in ('withdrawal', 'red_packet')),
+    add constraint ck_withdrawal_cause check ((kind = 'red_packet') = (cause <> '')),
+    add constraint ck_withdrawal_packet check (kind = 'withdrawal' or not two_people and state <> 'partly_paid'),
+    drop constraint ck_withdrawal_tax_method,
+    add constraint ck_withdrawal_tax_method check (tax_method in ('per_month', 'cumulative', 'none', 'incidental')
+        and (tax_method = 'incidental') = (kind = 'red_packet'));
+drop index uq_withdrawal_open;
+create unique index uq_withdrawal_open on withdrawal (person_id)
+    where state in ('asked', 'approved', 'paying') and kind = 'withdrawal';
+create unique index uq_withdrawal_cause on withdrawal (cause) where cause <> '';
+create index ix_withdrawal_packets on withdrawal (person_id) where kind = 'red_packet' and ended_at is null;
+create trigger withdrawal_kind_fixed before update of kind, cause on withdrawal
+    for each statement execute function refuse_change();
+
+-- Tax on gifts is not tax on labour: declared apart, so booked apart.
+insert into account (id, owner_id, kind, currency, normal) values (24, null, 'tax.incidental', 'CNY', 'credit');

@@ -1,7 +1,7 @@
 """Withdrawals through the operator API: what waits, what became of it, approve, reject, retry, and the switch."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -37,6 +37,7 @@ class Withdrawal(Struct):
 
     id: int
     no: str
+    kind: Annotated[Literal["withdrawal", "red_packet"], Meta(description="Asked for, or a gift on its way to change.")]
     person_id: int
     state: str
     gross_fen: int

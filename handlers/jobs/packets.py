@@ -1,0 +1,63 @@
+"""Red packets: gifts go on into WeChat change, and their people are told what to tap or where the money is."""
+
+from bot.kit.jobs import Claimed, Done, Ended, JobContext, Jobs, Refused
+from bot.kit.links import Links
+from bot.kit.pay import PayGateways
+from domain.notices import service as notices
+from domain.payouts import queries
+from domain.payouts.queries import WithdrawalView
+from domain.payouts.rules import PacketRules
+from domain.workflows import giving
+from handlers.jobs.payouts import LINK_LASTS
+
+jobs = Jobs()
+
+
+@jobs.on("packet.send")
+def send(ctx: JobContext, effect: Claimed) -> Ended:
+    """payload: {gifts: [[ladder, journal key]]}. What cannot go on stays in the wallet, and the outcome says why."""
+    assert effect.person_id is not None
+    doors = [(one.account, one.app_id) for one in ctx.tool(PayGateways).giving()]
+    with ctx.begin() as session:
+        done = giving.pass_on(session, effect.person_id, effect.key, effect.payload["gifts"], doors,
+                              ctx.tool(PacketRules), lambda: ctx.copy.render("packet.remark", shop=ctx.shop.name),
+                              ctx.now())
+    return Refused(done) if isinstance(done, str) else Done({"withdrawal_id": done})
+
+
+@jobs.on("packet.confirm")
+def waits(ctx: JobContext, effect: Claimed) -> Ended:
+    """It can be received now. Worth saying as long as it can."""
+    found = _of(ctx, effect)
+    if not found.waiting_fen:
+        return Refused("not_waiting")
+    page = ctx.tool(Links).to("withdrawals", found.person_id, str(found.id), int(LINK_LASTS.total_seconds()))
+    with ctx.begin() as session:
+        notices.tell(session, notices.Notice(found.person_id, "money", effect.key, "packet.confirm",
+                                             {"fen": found.waiting_fen, "page": page},
+                                             expires_at=effect.created_at + LINK_LASTS), ctx.now())
+    return Done()
+
+
+@jobs.on("packet.paid")
+def received(ctx: JobContext, effect: Claimed) -> Ended:
+    """WeChat itself tells them, under their thumb: a word of ours would be one too many."""
+    return Done()
+
+
+@jobs.on("packet.expired")
+@jobs.on("packet.failed")
+@jobs.on("packet.cancelled")
+def back(ctx: JobContext, effect: Claimed) -> Ended:
+    found = _of(ctx, effect)
+    with ctx.begin() as session:
+        notices.tell(session, notices.Notice(found.person_id, "money", effect.key, "packet.back",
+                                             {"fen": found.gross_fen}), ctx.now())
+    return Done()
+
+
+def _of(ctx: JobContext, effect: Claimed) -> WithdrawalView:
+    with ctx.begin() as session:
+        found = queries.by_id(session, effect.payload["withdrawal_id"])
+    assert found is not None
+    return found

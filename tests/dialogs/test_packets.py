@@ -1,0 +1,97 @@
+"""Red packets go on into WeChat change where a merchant account for gifts is there; what is not received comes back."""
+
+import pytest
+
+from bot.kit.pay import PayGateways
+from domain.ledger import service as books
+from domain.payouts import queries, service
+from tests.dialogs.test_grants import granted, person_id
+from tests.fakes.pay import FakePay
+from tests.fakes.shop import Person, Shop
+
+
+@pytest.fixture
+def gifts(shop: Shop) -> FakePay:
+    """The shop's second merchant account, for cash marketing."""
+    pay = FakePay(shop.clock, "gift", shop.pay.app_id, mch_id="1900000110", purpose="gift")
+    shop.runtime.context.tool(PayGateways).by_account["gift"] = pay  # type: ignore[index]
+    return pay
+
+
+def wallet(shop: Shop, who: Person) -> tuple[int, int, int]:
+    """Available, withdrawing and paid, in fen."""
+    found = shop.get(f"/people/{person_id(shop, who)}/wallet")
+    assert shop.get("/ledger/check")["balanced"]
+    with shop.runtime.sessions() as session:
+        assert books.check(session).faults == ()
+    return found["available_fen"], found["withdrawing_fen"], found["paid_fen"]
+
+
+def test_a_present_is_tapped_and_in_the_change(shop: Shop, gifts: FakePay) -> None:
+    li = shop.person("李姐")
+    assert granted(shop, li, "red_packet", 888) == "done"
+    li.saw("🧧 送您的红包 ¥8.88 到了", "/me/withdrawals/", "不会丢")
+    assert wallet(shop, li) == (0, 888, 0)
+    li.says("红包").sees("¥8.88　http", "收进微信零钱")
+    li.says("提现").sees("现在没有可提现")
+    li.says("提现进度").sees("还没有")
+    page = next(said for said in reversed(li.heard) if "/me/withdrawals/" in str(said))
+    shown = shop.client.get(str(page).split("¥8.88　")[1].split()[0].split("8000", 1)[1]).get_data(as_text=True)
+    assert 'data-merchant="1900000110"' in shown and "红包等您领取" in shown and "红包 H" in shown
+    (number,) = gifts.waiting()
+    gifts.confirms(number)
+    shop.wait(minutes=2)
+    assert wallet(shop, li) == (0, 0, 888) and gifts.paid_to(li.openid) == 888
+    assert shop.pay.calls["transfer"] == 0, "the account for commissions pays none"
+    li.says("明细").sees("红包已收进微信零钱", "红包发往微信零钱", "+¥8.88 红包")
+    li.says("为什么 8.88").sees("🧧 红包 H", "已收进您的微信零钱")
+    li.says("红包").sees("优惠券")
+    assert granted(shop, li, "red_packet", 888, key="the same cause again") == "done"
+    assert gifts.paid_to(li.openid) == 888 and len(gifts.bills) == 1
+
+
+def test_not_tapped_it_comes_back_and_is_withdrawn_like_income(shop: Shop, gifts: FakePay) -> None:
+    li = shop.person("李姐")
+    granted(shop, li, "red_packet", 888)
+    shop.wait(hours=25)
+    shop.wait(hours=2)
+    assert wallet(shop, li) == (888, 0, 0) and gifts.paid_to(li.openid) == 0
+    li.says("佣金").saw("红包 ¥8.88 没有收进微信零钱，已放回您的「可提现」")
+    li.says("明细").sees("红包未领，退回可提现")
+    li.says("为什么 8.88").sees("已退回「可提现」")
+
+
+def test_repurchase_packets_leave_together_when_they_are_final_and_invites_stay(shop: Shop, gifts: FakePay) -> None:
+    li = shop.person("李姐")
+    for n in range(2):
+        shop.paid(f"A{n}", by=li, fen=9_900)
+        shop.received(f"A{n}")
+    assert gifts.bills == {}
+    shop.wait(days=8)
+    shop.wait(hours=1)
+    with shop.runtime.sessions() as session:
+        (packet,) = queries.packets_of(session, person_id(shop, li), 9)
+    assert (packet.gross_fen, packet.state) == (500, "paying")
+    (number,) = gifts.waiting()
+    gifts.confirms(number)
+    shop.wait(minutes=5)
+    assert gifts.paid_to(li.openid) == 500
+    shop.refunded("A1", fen=9_900, quantity=3)
+    shop.wait(minutes=1)
+    assert shop.get(f"/people/{person_id(shop, li)}/wallet")["debt_fen"] == 500, "asked back although it was received"
+
+
+def test_what_speaks_against_it_leaves_it_in_the_wallet(shop: Shop, gifts: FakePay) -> None:
+    li = shop.person("李姐")
+    li.happens("unsubscribe")
+    granted(shop, li, "red_packet", 888)
+    assert wallet(shop, li) == (888, 0, 0), "who does not follow cannot be paid"
+    wang = shop.person("小王")
+    with shop.runtime.sessions.begin() as session:
+        service.stop(session, "test", "lin", shop.clock.now())
+    granted(shop, wang, "red_packet", 888, "stopped")
+    assert wallet(shop, wang) == (888, 0, 0)
+    zhao = shop.person("老赵")
+    granted(shop, zhao, "red_packet", 9, "small")
+    assert wallet(shop, zhao) == (9, 0, 0), "WeChat sends nothing below 0.10 yuan"
+    assert gifts.bills == {}
