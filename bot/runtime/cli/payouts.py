@@ -249,9 +249,10 @@ def export(month: datetime, income: str, output: str, as_name: str) -> None:
         lines = list(withholding.declaration(session, runtime.context.tool(Vault), month.date(),
                                              acting(session, as_name), runtime.clock.now(),
                                              RED_PACKET if income == "gifts" else WITHDRAWAL))
-    rows = [(one.real_name, "居民身份证" if one.id_number else "", one.id_number, "偶然所得" if income == "gifts" else "劳务报酬所得", f"{month:%Y-%m}",
-             one.sums.payments, _plain(one.sums.gross_fen), _plain(one.sums.tax_fen), _plain(one.sums.net_fen),
-             one.sums.person_id) for one in lines]
+    item = "偶然所得" if income == "gifts" else "劳务报酬所得"
+    rows = [(one.real_name, "居民身份证" if one.id_number else "", one.id_number, item, f"{month:%Y-%m}",
+             one.sums.payments, _plain(one.sums.gross_fen), _plain(one.sums.tax_fen),
+             _plain(one.sums.net_fen), one.sums.person_id) for one in lines]
     if output == "-":
         csv.writer(sys.stdout).writerows([COLUMNS, *rows])
         return

@@ -3,6 +3,7 @@
 import os
 import random
 import threading
+from contextlib import suppress
 from datetime import date
 
 import pytest
@@ -78,7 +79,8 @@ def test_a_gift_and_a_withdrawal_at_once_never_spend_one_fen_twice(till: Till, g
 
     def withdraws() -> None:
         start.wait()
-        till.ask(10_500, who)
+        with suppress(DomainError):  # the gift was quicker
+            till.ask(10_500, who)
 
     def works() -> None:
         start.wait()
