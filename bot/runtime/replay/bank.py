@@ -10,7 +10,18 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from threading import Lock
 
-from bot.kit.pay import FINAL, BadNotification, Bill, BillView, FundLine, Notification, PayOutcome, PayResult, PayState
+from bot.kit.pay import (
+    FINAL,
+    BadNotification,
+    Bill,
+    BillView,
+    FundLine,
+    Notification,
+    PayOutcome,
+    PayResult,
+    PayState,
+    Purpose,
+)
 from domain.shared.clock import Clock, business_date
 
 LEAST_FEN, MOST_FEN = 10, 20_000
@@ -51,6 +62,7 @@ class Bank:
     app_id: str
     account: str = "main"
     mch_id: str = "1900000109"
+    purpose: Purpose = "commission"
     funds_fen: int = 50_000_000
     lost: float = 0.02
     receipts: list[Receipt] = field(default_factory=list)
