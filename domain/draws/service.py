@@ -259,6 +259,13 @@ def _gaps(session: Session, campaign: CampaignView) -> list[str]:
     return list(rows.scalars())
 
 
+def forfeit(session: Session, person_id: int, now: datetime) -> int:
+    """Unused tickets of somebody are void; how many."""
+    return len(session.execute(text("update draw_ticket set used_at = greatest(:now, given_at)"
+                                    " where person_id = :person and used_at is null returning id"),
+                               {"person": person_id, "now": now}).all())
+
+
 def move(session: Session, kept_id: int, gone_id: int, now: datetime) -> dict[str, int]:
     """A merge's part: draws and tickets follow; codes stay with their draws, so every proof still holds."""
     ends = {"kept": kept_id, "gone": gone_id}

@@ -237,6 +237,19 @@ def expire(session: Session, now: datetime, limit: int = 500) -> int:
     return len(old)
 
 
+def forfeit(session: Session, person_id: int, idem: str, now: datetime) -> int:
+    """All points of somebody go, those that wait as well; how many lots. A debt stays."""
+    lots = _lots(session, person_id)
+    active = [lot for lot in lots if lot.state == "active"]
+    waiting = [lot for lot in lots if lot.state == "pending"]
+    gone = sum(lot.remaining for lot in active)
+    _apply(session, [Change(lot.id, "expire", -lot.remaining, idem) for lot in active],
+           [{"lot_id": lot.id, "back": lot.amount - lot.reversed} for lot in waiting],
+           [_entry(idem, "points.expired", now, active[0].id, ((Side(person_id, POINTS), EXPIRED, gone),))]
+           if active else [], now)
+    return len(lots)
+
+
 def check_in(session: Session, person_id: int, rule: CheckInRule, life: Life, now: datetime) -> Visit | None:
     """Today's check-in, None when today is done. The points can be spent at once."""
     today = business_date(now)

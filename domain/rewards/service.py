@@ -118,6 +118,18 @@ def revoke(session: Session, key: str, reason: str, now: datetime) -> bool:
     return True
 
 
+def forfeit(session: Session, person_id: int, reason: str, now: datetime) -> int:
+    """Every unused coupon of somebody is revoked, and the tiers that orders opened end; how many coupons."""
+    session.flush()
+    done = session.execute(
+        update(Coupon).where(Coupon.person_id == person_id, Coupon.state == "issued")
+        .values(state="revoked", reason=reason).returning(Coupon.id),
+        execution_options={"synchronize_session": False}).all()
+    session.execute(text("update membership set until = greatest(:now, since)"
+                         " where person_id = :person and until is null"), {"person": person_id, "now": now})
+    return len(done)
+
+
 def expire(session: Session, now: datetime) -> int:
     """Write down which coupons have run out by ``now``; how many. Reading and redeeming judge by the time anyway."""
     done = session.execute(

@@ -23,6 +23,7 @@ from domain.people.leaving import ErasureView, Memory
 from domain.people.rules import IdentityRef
 from domain.shared.errors import DomainError, NotFound
 from domain.vault import service as vault
+from domain.workflows.forfeiting import forfeit
 from domain.workflows.forgetting import Leaver, forget
 from domain.workflows.merging import MOVERS
 
@@ -185,7 +186,9 @@ def _erase(session: Session, one: ErasureView, memory: Memory, now: datetime) ->
                                 {"id": one.person_id}))
     nickname = session.execute(text("select nickname from person where id = :id"), {"id": one.person_id}).scalar_one()
     names = leaving.names(session, ids)
+    taken = forfeit(session, one.person_id, one.id, now, asked=one.cause == "asked")
     counts = forget(session, Leaver(ids, tuple(names), nickname), now)
+    counts |= {f"{name} forfeited": count for name, count in taken.items()}
     for each in ids:
         if vault.erase(session, each, SYSTEM, f"erasure:{one.id}", now):
             counts["vault_key"] = counts.get("vault_key", 0) + 1

@@ -5,7 +5,7 @@ from bot.kit.conversation import Answer, State
 from bot.kit.filters import InState, Intent
 from bot.kit.router import Router
 from domain.people import leaving as rows
-from domain.workflows import leaving
+from domain.workflows import forfeiting, leaving
 from domain.workflows.leaving import Leaving
 
 router = Router(__name__)
@@ -40,7 +40,8 @@ def ask_first(ctx: Context) -> Answer:
     waiting = rows.erasures(ctx.session, "waiting", person_id=ctx.speaker.id)
     if waiting:
         return ctx.say("leaving.waiting", one=waiting[0], why=_why(ctx, waiting[0].waits_for))
-    return ctx.ask("leaving.confirm", CONFIRM, open=_open(ctx), hours=ctx.tool(Leaving).asked_hours)
+    return ctx.ask("leaving.confirm", CONFIRM, open=_open(ctx), hours=ctx.tool(Leaving).asked_hours,
+                   loses=forfeiting.holdings(ctx.session, ctx.speaker.id, ctx.now))
 
 
 @router.on(Intent("people.stay"))

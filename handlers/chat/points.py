@@ -6,6 +6,7 @@ from bot.kit.filters import Intent
 from bot.kit.router import Router
 from domain.points import queries, service
 from domain.points.rules import PointRules
+from domain.workflows.leaving import Leaving
 
 router = Router(__name__)
 
@@ -17,7 +18,8 @@ LINES = 5
 def show_points(ctx: Context) -> Answer:
     points = queries.of(ctx.session, ctx.speaker.id, ctx.now)
     lines = queries.history(ctx.session, ctx.speaker.id, LINES)
-    return ctx.say("points.show", points=points, lines=lines, names={line: _name(ctx, line) for line in lines})
+    return ctx.say("points.show", points=points, lines=lines, names={line: _name(ctx, line) for line in lines},
+                   grace=ctx.tool(Leaving).grace_days)
 
 
 @router.on(Intent("checkin"))

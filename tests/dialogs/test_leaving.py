@@ -12,6 +12,7 @@ from domain.shared.errors import DomainError
 from domain.workflows import acts, forgetting, freezing, leaving
 from domain.workflows.leaving import Leaving
 from tests.dialogs.test_grants import granted, person_id
+from tests.dialogs.test_membership import pays
 from tests.fakes.shop import Person, Shop
 
 NAME, AVATAR, PHONE = "夏侯独一", "https://img.example/xiahou.jpg", "13977665544"
@@ -213,3 +214,35 @@ def test_every_table_that_names_somebody_is_thought_of(shop: Shop) -> None:
                               and d.data_type in ('text', 'jsonb', 'ARRAY'))""")))
     thought: dict[str, Any] = dict.fromkeys(forgetting.tables(), "emptied") | forgetting.KEPT
     assert found - set(thought) == set(), "new tables that say something of people: erase it or say why it stays"
+
+
+def test_what_could_be_spent_is_forfeited_and_stays_so(shop: Shop) -> None:
+    """Said before, gone with the data; who comes back is known, but has none of it."""
+    xia = shop.person(NAME)
+    one = person_id(shop, xia)
+    xia.says("签到")
+    pays(shop, xia, "V1", ("VIP-YEAR", "membership", 19_900))
+    shop.wait(days=31)
+    xia.says("注销").sees("注销后清零", "积分、", "会员权益", "以后再关注也不会恢复")
+    xia.says("确认注销").sees("已登记注销")
+    shop.wait(days=1, hours=2)
+    done = erasure(shop, one)
+    assert done.state == "done" and {"point_lot forfeited", "member_card forfeited"} <= set(done.counts)
+    xia.happens("subscribe")
+    xia.sees("欢迎回来")
+    assert person_id(shop, xia) == one
+    assert (shop.get(f"/people/{one}/wallet")["points"], shop.get(f"/people/{one}")["tier"]) == (0, None)
+    assert {coupon["state"] for coupon in shop.get(f"/people/{one}/coupons")["coupons"]} <= {"revoked", "expired"}
+    assert shop.get("/ledger/check")["balanced"]
+
+
+def test_who_only_unfollowed_keeps_the_card_that_was_paid_for(shop: Shop) -> None:
+    xia = shop.person(NAME)
+    one = person_id(shop, xia)
+    xia.says("签到")
+    pays(shop, xia, "V1", ("VIP-YEAR", "membership", 19_900))
+    xia.happens("unsubscribe")
+    shop.wait(days=32)
+    shop.wait(days=1, hours=1)
+    assert erasure(shop, one).state == "done"
+    assert (shop.get(f"/people/{one}/wallet")["points"], shop.get(f"/people/{one}")["tier"]) == (0, "annual")
