@@ -85,10 +85,11 @@ def order_poster(
 def give_poster(
     session: Session, person_id: int, account: str, sku: str, style: str, cause: str, now: datetime
 ) -> bool:
-    """Put the making of a poster that nobody asked for into the outbox: sent as a service, when it disturbs nobody."""
+    """Put the making of a poster that nobody asked for into the outbox: sent as a service, when it disturbs nobody; it
+    was promised, so a right is kept for it."""
     effect = outbox.Effect(
         queue="slow", kind="poster.make", key=f"poster.make:{cause}", person_id=person_id,
-        payload={"sku": sku, "style": style, "account": account, "openid": "", "purpose": "service"},
+        payload={"sku": sku, "style": style, "account": account, "openid": "", "purpose": "service", "promised": True},
         expires_at=now + GIVEN)
     return outbox.put(session, [effect], now) == 1
 

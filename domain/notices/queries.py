@@ -1,5 +1,6 @@
 """What became of a person's notices, and what the policy would say now: for whoever asks why nothing came."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -58,3 +59,14 @@ def words(session: Session, person_id: int) -> list[dict[str, Any]]:
 def switched_off(session: Session) -> list[Off]:
     rows = session.execute(text("select purpose, stopped_at, stopped_by, why from notice_switch order by purpose"))
     return [Off(**row._mapping) for row in rows]
+
+
+_PROMISED = text("""
+    select distinct o.person_id from outbox o
+     where o.person_id = any(:people) and o.queue = 'slow' and o.state in ('waiting', 'running')
+       and o.payload ? 'promised' and o.expires_at > :now""")
+
+
+def promised(session: Session, people: Collection[int], now: datetime) -> set[int]:
+    """Who of some people waits for a picture that they were told would come."""
+    return set(session.scalars(_PROMISED, {"people": sorted(people), "now": now})) if people else set()

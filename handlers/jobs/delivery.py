@@ -15,6 +15,7 @@ from bot.kit.jobs import Claimed, Done, Ended, JobContext, Later, Refused
 from domain.journeys import guard as journeys
 from domain.journeys.library import Library
 from domain.notices import broadcasts
+from domain.notices import queries as awaited
 from domain.notices import service as notices
 from domain.notices.departures import Leaving
 from domain.notices.rules import Policy, Purpose, Verdict, place_of
@@ -47,6 +48,9 @@ ANSWERS_RESERVE = 1
 
 PICTURES_RESERVE = 3
 """Rights that pictures nobody asked for leave alone: news of money and orders goes before a certificate."""
+
+OFFERED: frozenset[Purpose] = frozenset({"service", "marketing"})
+"""What gives way to a picture that was promised."""
 
 DAILY_QUOTA = 45009
 
@@ -94,7 +98,8 @@ def _find(ctx: JobContext, effect: Claimed, purpose: Purpose, account: str, says
         verdict = notices.decide(session, leaving(effect, purpose, bool(openid)), ctx.tool(Policy), ctx.now())
         if verdict.what != "send":
             return not_now(verdict)
-        errand = Errand(effect, purpose, name, openid, reserve(effect, purpose), says)
+        owed = purpose in OFFERED and bool(awaited.promised(session, [effect.person_id], ctx.now()))
+        errand = Errand(effect, purpose, name, openid, reserve(effect, purpose, owed), says)
         way = ways.choose(ctx, session, errand, tried)
         if way is not None:
             return errand, way
@@ -144,10 +149,14 @@ def _nothing_open(ctx: JobContext, effect: Claimed, purpose: Purpose, tried: Tri
     return Refused(KIND_NOT_ALLOWED if KIND_NOT_ALLOWED in tried.refused.values() else notices.NO_RIGHT)
 
 
-def reserve(effect: Claimed, purpose: Purpose) -> int:
+def reserve(effect: Claimed, purpose: Purpose, owed: bool) -> int:
+    """How many rights are left alone. ``owed``: the person waits for a picture that was promised, which comes before
+    everything else that nobody asked for, but not before news of money."""
     if purpose == "answer":
         return 0
-    return PICTURES_RESERVE if effect.queue == "slow" else ANSWERS_RESERVE
+    if effect.payload.get("promised"):
+        return ANSWERS_RESERVE
+    return int(owed and purpose in OFFERED) + (PICTURES_RESERVE if effect.queue == "slow" else ANSWERS_RESERVE)
 
 
 def leaving(effect: Claimed, purpose: Purpose, reachable: bool) -> Leaving:

@@ -17,6 +17,7 @@ import structlog
 from bot.kit.gateway import Gateway, SendResult
 from bot.kit.jobs import Claimed, Ended, JobContext, Ready
 from domain.notices import departures
+from domain.notices import queries as awaited
 from domain.notices.rules import Policy, judge
 from domain.people import queries as people
 from domain.platform import budgets, rights
@@ -86,13 +87,16 @@ def _judge(ctx: JobContext, session: Any, messages: Sequence[Message], found: di
     known = departures.facts_of(
         session, [delivery.leaving(message.effect, message.purpose, bool(openid)) for message, _, openid in addressed],
         ctx.tool(Policy), ctx.now())
+    owed = awaited.promised(session, {message.effect.person_id or 0 for message in asked
+                                      if message.purpose in delivery.OFFERED}, ctx.now())
     errands = []
     for message, account, openid in addressed:
         effect, verdict = message.effect, judge(known[message.effect.id], ctx.tool(Policy))
         if verdict.what != "send":
             found[effect.id] = delivery.not_now(verdict)
             continue
-        errands.append(Errand(effect, message.purpose, account, openid, delivery.reserve(effect, message.purpose),
+        errands.append(Errand(effect, message.purpose, account, openid,
+                              delivery.reserve(effect, message.purpose, effect.person_id in owed),
                               Says(effect.payload["key"], effect.payload["facts"])))
     return errands
 

@@ -1,8 +1,12 @@
 """When the shop keeps quiet, and when it speaks all the same."""
 
+from datetime import timedelta
+
 from sqlalchemy import text
 
 from bot.kit.gateway import Outcome, SendResult
+from domain.notices import service as notices
+from tests.dialogs.test_rules import person_id
 from tests.fakes.shop import Person, Shop
 
 
@@ -113,3 +117,22 @@ def test_unknown_words_end_in_help(shop: Shop) -> None:
 def refusals(shop: Shop) -> set[str]:
     with shop.runtime.sessions() as session:
         return set(session.scalars(text("select reason from outbox where state = 'refused'")))
+
+
+def test_what_was_promised_comes_before_what_we_only_want_to_tell(shop: Shop) -> None:
+    """A poster that is given keeps a right, which nothing else unasked takes; nor does the text that promises it."""
+    li, wang = shop.person("李姐").says("佣金"), shop.person("王姐").says("佣金")
+    shop.wait(minutes=2)  # five rights are left, of this message
+    for one, nudges in ((li, 1), (wang, 4)):
+        shop.paid(f"A{nudges}", by=one, fen=9_900)
+        with shop.runtime.sessions.begin() as session:
+            for n in range(nudges):
+                notices.tell(session, notices.Notice(person_id(one), "service", f"nudge:{one.name}:{n}", "role.calmed",
+                                                     {"title": f"第{n}"}), shop.clock.now() + timedelta(seconds=1))
+    shop.clock.advance(2)
+    shop.events([{"id": f"evt_{order}", "type": "order.received", "occurred_at": shop.clock.now().isoformat(), "data": {
+        "order_id": order, "channel": "mall", "received_at": shop.clock.now().isoformat()}} for order in ("A1", "A4")])
+    li.saw("专属海报随后送到")
+    assert pictures(li) == 1
+    assert pictures(wang) == 1
+    wang.says("你好").saw("专属海报随后送到")
