@@ -22,6 +22,10 @@ class Copy(Protocol):
         ``facts`` that it names; {} when there are none. Raises CopyError when a fact is missing."""
         ...
 
+    def part(self, key: str, facts: Mapping[str, object]) -> str:
+        """The text of ``key``, filled with those of ``facts`` that it names. Raises CopyError."""
+        ...
+
     def explain(self, code: str, facts: Mapping[str, object]) -> str:
         """What an operator reads when a rule refused: the text ``error.<code>`` with those of ``facts`` that it names,
         or a general one with the code."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from bot.kit.gateway import SendResult
+from bot.kit.mass import MassMessages
 
 TAG_LETTERS, STATE_LETTERS, REMARK_LETTERS = 30, 30, 30
 """What the platform allows in the name of a tag, and in state and remark of a contact way."""
@@ -57,7 +58,7 @@ class ContactWay:
     url: str
 
 
-class WeCom(Protocol):
+class WeCom(MassMessages, Protocol):
     """One application. Methods block for seconds; those without a SendResult raise ``gateway.GatewayError``."""
 
     account: str

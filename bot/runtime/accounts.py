@@ -95,10 +95,13 @@ def _is_near(host: str) -> bool:
     return address.is_loopback or address.is_private
 
 
-def _agent_id(raw: Any) -> int:
-    if isinstance(raw, bool) or not isinstance(raw, int) or raw <= 0:
-        raise Faulty("is not a positive whole number", "copy the AgentId of the application")
-    return raw
+def _whole(low: int, high: int, remedy: str) -> Callable[[Any], int]:
+    def check(raw: Any) -> int:
+        if isinstance(raw, bool) or not isinstance(raw, int) or not low <= raw <= high:
+            raise Faulty(f"is not a whole number from {low} to {high}", remedy)
+        return raw
+
+    return check
 
 
 def _zone(raw: Any) -> ZoneInfo:
@@ -181,16 +184,18 @@ class WeChatAccount:
 
 @dataclass(frozen=True, slots=True)
 class WeComAccount:
-    """A WeCom application; its webhook is ``/wecom/<account>``."""
+    """A WeCom application; its webhook is ``/wecom/<account>``. ``staff_messages``: how many messages a month a
+    customer may get through an employee who confirms them (群发助手); 0: none."""
 
     account: str
     corp_id: _CorpId
-    agent_id: Annotated[int, _agent_id]
+    agent_id: Annotated[int, _whole(1, 2**31 - 1, "copy the AgentId of the application")]
     secret: _AppSecret
     token: _Token
     encoding_aes_key: Annotated[Secret, aes_key]
     previous_encoding_aes_key: Annotated[Secret | None, aes_key] = None
     api_base: _BaseUrl = "https://qyapi.weixin.qq.com"
+    staff_messages: Annotated[int, _whole(0, 31, "write how many a month, 4 is one a week; 0: none")] = 0
 
 
 @dataclass(frozen=True, slots=True)

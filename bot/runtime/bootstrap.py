@@ -28,7 +28,7 @@ from bot.pictures.certificate import Certificates
 from bot.pictures.photos import Photos
 from bot.pictures.studio import Studio
 from bot.runtime import bell as bells
-from bot.runtime import cards, journeys, metrics, rewards, understanding, wecom
+from bot.runtime import cards, journeys, metrics, rewards, staffway, understanding, wecom
 from bot.runtime.channels.wechat import AccountKeys
 from bot.runtime.channels.wecom import AppKeys
 from bot.runtime.chores import ChoreRunner
@@ -67,6 +67,7 @@ from domain.shared.clock import Clock, OffsetClock, SystemClock
 from domain.shared.errors import DomainError
 from domain.shared.seal import Seal
 from domain.shared.wording import Wording
+from domain.stafftasks.rules import StaffWay
 from domain.subscriptions.rules import Catalogue
 from domain.vault.seal import Vault
 from domain.workflows import calendar
@@ -187,7 +188,7 @@ def build(
         Wording: Wording.load((ASSETS / "sensitive_words.toml").read_text("utf-8")),
         Links: Links(settings.key("personal links"), settings.public_url, real_time),
         Seal: Seal(pepper), Rules: Rules.load((ASSETS / "risk.toml").read_text("utf-8")),
-        WeComs: wecom.gateways(settings, engine, _observer),
+        StaffWay: staffway.load(settings, voice), WeComs: wecom.gateways(settings, engine, _observer),
         PayGateways: pay if pay is not None else pay_gateways(settings, engine, clock),
         Kits: Kits.load((ASSETS / "share_kits.toml").read_text("utf-8")),
         Titles: Titles.load((ASSETS / "roles.toml").read_text("utf-8")), SealKey: SealKey(settings.key("audit seals")),

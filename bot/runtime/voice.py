@@ -56,11 +56,15 @@ class Voice:
     def parts(self, prefix: str, facts: Mapping[str, object]) -> dict[str, str]:
         """The texts right below ``prefix``, filled."""
         own = [key for key in self._texts if key.startswith(f"{prefix}.") and "." not in key[len(prefix) + 1:]]
-        for key in own:
-            if missing := self._texts[key][1] - facts.keys():
-                raise CopyError(f"{key}: needs {', '.join(sorted(missing))}")
-        return {key[len(prefix) + 1:]: self.render(key, **{name: facts[name] for name in self._texts[key][1]})
-                for key in own}
+        return {key[len(prefix) + 1:]: self.part(key, facts) for key in own}
+
+    def part(self, key: str, facts: Mapping[str, object]) -> str:
+        """The text of ``key`` with those of ``facts`` that it names."""
+        if key not in self._texts:
+            raise CopyError(f"no text for {key}")
+        if missing := self._texts[key][1] - facts.keys():
+            raise CopyError(f"{key}: needs {', '.join(sorted(missing))}")
+        return self.render(key, **{name: facts[name] for name in self._texts[key][1]})
 
     def explain(self, code: str, facts: Mapping[str, object]) -> str:
         """What an operator reads when a rule refused: ``error.<code>``, or ``error.other`` when there is none."""

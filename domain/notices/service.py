@@ -143,6 +143,12 @@ def release(session: Session, effect_id: int) -> None:
     session.execute(text("delete from notice_slot where effect_id = :effect"), {"effect": effect_id})
 
 
+def received(session: Session, effect_id: int, at: datetime) -> None:
+    """The message arrived only then: from that moment on it counts."""
+    session.execute(text("update notice_slot set taken_at = :at where effect_id = :effect"),
+                    {"effect": effect_id, "at": at})
+
+
 def muted(session: Session, person_id: int, policy: Policy, now: datetime) -> None:
     """The platform says that the person muted us: the shop's own messages rest for a while."""
     session.execute(text("""

@@ -14,9 +14,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
-Channel = Literal["custom", "subscription", "template"]
-CHANNELS: tuple[Channel, ...] = ("custom", "subscription", "template")
-"""Customer message within a window; one-time subscription; template message."""
+Channel = Literal["custom", "subscription", "template", "staff"]
+CHANNELS: tuple[Channel, ...] = ("custom", "subscription", "template", "staff")
+"""Customer message within a window; one-time subscription; template message; a task of an employee (WeCom)."""
 CARDS: tuple[Channel, ...] = ("subscription", "template")
 
 Kind = Literal["order", "earnings", "service", "reminder"]
@@ -24,6 +24,9 @@ KINDS: Mapping[Kind, tuple[Channel, ...]] = {
     "order": CARDS, "earnings": CARDS, "service": CARDS, "reminder": ("subscription",),
 }
 """Kind of notice -> the cards that it may leave as."""
+
+BY_STAFF = ("service", "marketing")
+"""Purposes that may go through an employee's hands: answers are waited for, and money is nobody's business."""
 
 PURPOSES = ("answer", "money", "service", "marketing")
 PREFIX = "card."
@@ -144,6 +147,9 @@ def _read(raw: Mapping[str, Any]) -> tuple[dict[str, Template], dict[str, Templa
     order = {purpose: tuple(raw.get("order", {}).get(purpose, ("custom",))) for purpose in PURPOSES}
     faults += [f"order.{purpose}: {', '.join(ways)} is not an order of {', '.join(CHANNELS)}"
                for purpose, ways in order.items() if len(set(ways)) < len(ways) or not set(ways) <= set(CHANNELS)]
+    faults += [f"order.{purpose}: staff is the last way, and only of {' and '.join(BY_STAFF)}"
+               for purpose, ways in order.items()
+               if "staff" in ways and (purpose not in BY_STAFF or ways[-1] != "staff")]
     if faults:
         raise BadCatalogue(faults)
     return templates, notices, order

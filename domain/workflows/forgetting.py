@@ -59,6 +59,8 @@ _OWN: tuple[tuple[str, str], ...] = (
          where person_id = any (:ids)"""),
     ("contact_tag", "delete from contact_tag t using contact c where c.id = t.contact_id and c.person_id = any (:ids)"),
     ("contact", "delete from contact where person_id = any (:ids)"),
+    ("staff_task_person", """
+        update staff_task_person set external_userid = 'erased:' || effect_id where person_id = any (:ids)"""),
     ("journey_event", "update journey_event set data = '{}' where person_id = any (:ids)"),
     # Who is forgotten walks no journey any more: there is nobody to tell, and nothing left to tell about.
     ("enrolment", """

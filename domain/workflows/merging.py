@@ -27,6 +27,7 @@ from domain.risk import service as risk
 from domain.roles import service as roles
 from domain.settlements import milestones
 from domain.settlements import service as settlements
+from domain.stafftasks import service as stafftasks
 from domain.vault import service as vault
 
 MOVERS: tuple[Mover, ...] = (
@@ -57,5 +58,6 @@ MOVERS: tuple[Mover, ...] = (
     journeys.move,
     occasions.move,
     leaving.move,
+    stafftasks.move,
 )
 """What every caller of ``people.service.resolve_many`` and ``merge`` passes, so that nothing is left behind."""

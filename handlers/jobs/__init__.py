@@ -31,6 +31,7 @@ from handlers.jobs import (
     risk,
     roles,
     settlements,
+    stafftasks,
 )
 
 JOBS = Jobs()
@@ -77,5 +78,6 @@ for _chores in (
     risk.chores,
     roles.chores,
     settlements.chores,
+    stafftasks.chores,
 ):
     CHORES.include(_chores)

@@ -24,12 +24,18 @@ from domain.people import service as people_service
 from domain.people.rules import IdentityRef
 from domain.platform import budgets
 from domain.platform import service as platform
+from domain.stafftasks import service as stafftasks
+from domain.stafftasks.queries import Employee
+from domain.stafftasks.rules import WAITS_FOR_STAFF
 from domain.subscriptions import service as subscriptions
-from domain.subscriptions.rules import CHANNELS, KIND_NOT_ALLOWED
+from domain.subscriptions.rules import BY_STAFF, CHANNELS, KIND_NOT_ALLOWED
 from handlers.jobs import ways
 from handlers.jobs.ways import Errand, Says, Tried, Way
 
 log = structlog.get_logger(__name__)
+
+FOREVER = timedelta(days=3650)
+"""What an employee has is not looked at here any more: the fate of the task ends it."""
 
 CONFIG_PAUSE = timedelta(minutes=5)
 """How long to wait for a person to mend a refused account before trying again."""
@@ -63,6 +69,8 @@ def deliver(ctx: JobContext, effect: Claimed, purpose: Purpose, account: str, se
     ``says`` lets it leave as a card where no window is open and its kind is allowed."""
     if effect.result.get("sending_at"):
         return Done({"maybe_sent": True})
+    if effect.result.get("staff_task"):
+        return _with_staff(ctx, effect)
     return _by_any_way(ctx, effect, purpose, account, send, says, Tried())
 
 
@@ -95,16 +103,43 @@ def _find(ctx: JobContext, effect: Claimed, purpose: Purpose, account: str, says
         if (stopped := objection(ctx, session, effect)) is not None:
             return stopped
         name, openid = _address(ctx, session, effect.person_id, account)
-        verdict = notices.decide(session, leaving(effect, purpose, bool(openid)), ctx.tool(Policy), ctx.now())
+        reachable = bool(openid) or (purpose in BY_STAFF and says is not None
+                                     and ways.employee_of(ctx, session, effect.person_id) is not None)
+        verdict = notices.decide(session, leaving(effect, purpose, reachable), ctx.tool(Policy), ctx.now())
         if verdict.what != "send":
             return not_now(verdict)
         owed = purpose in OFFERED and bool(awaited.promised(session, [effect.person_id], ctx.now()))
         errand = Errand(effect, purpose, name, openid, reserve(effect, purpose, owed), says)
         way = ways.choose(ctx, session, errand, tried)
-        if way is not None:
+        if way is not None and way.employee is not None:
+            if (handed := _hand_over(ctx, session, errand, way.employee, tried)) is not None:
+                return handed
+        elif way is not None:
             return errand, way
         notices.release(session, effect.id)
     return _nothing_open(ctx, effect, purpose, tried)
+
+
+def _hand_over(ctx: JobContext, session: Any, errand: Errand, employee: Employee, tried: Tried) -> Ended | None:
+    """Let the employee say it, in the transaction that judged it. None: they cannot, and ``tried`` says why."""
+    effect = errand.effect
+    assert errand.says is not None and effect.person_id is not None
+    wanted = stafftasks.Wanted(effect.id, effect.person_id, errand.purpose, employee.account, employee.userid,
+                               employee.external_userid, ways.staff_words(ctx, errand.says), effect.expires_at)
+    if refused := stafftasks.join(session, wanted, ctx.now()):
+        tried.refused["staff"] = refused
+        return None
+    notices.keep(session, effect.id, ways=tried.refused)
+    return Later(WAITS_FOR_STAFF, ctx.now() + FOREVER)
+
+
+def _with_staff(ctx: JobContext, effect: Claimed) -> Ended:
+    """A notice that an employee has: what became of it there, whoever looks."""
+    with ctx.begin() as session:
+        state, reason, _ = stafftasks.fate(session, effect.id)
+    if state == "waits":
+        return Later(WAITS_FOR_STAFF, ctx.now() + FOREVER)
+    return Done({"way": "staff"}) if state == "sent" else Refused(reason)
 
 
 def _take(ctx: JobContext, errand: Errand, way: Way, tried: Tried, send: Send) -> Ended | None:

@@ -24,7 +24,8 @@ from domain.platform import budgets, rights
 from domain.platform import service as platform
 from domain.platform.rights import Wanted
 from domain.shared import outbox
-from domain.subscriptions.rules import Catalogue
+from domain.stafftasks.rules import StaffWay
+from domain.subscriptions.rules import BY_STAFF, Catalogue
 from handlers.jobs import delivery
 from handlers.jobs.ways import API, Errand, Says, Way
 
@@ -64,7 +65,7 @@ def plan(ctx: JobContext, effects: Sequence[Claimed]) -> Mapping[int, Ended | Re
 
 def _worded(ctx: JobContext, effect: Claimed) -> Message | None:
     """The message; None for one that cannot be worded: its handler says why."""
-    if effect.person_id is None or effect.result.get("sending_at"):
+    if effect.person_id is None or effect.result.get("sending_at") or effect.result.get("staff_task"):
         return None
     try:
         return Message(effect, ctx.copy.render(effect.payload["key"], **effect.payload["facts"]))
@@ -84,6 +85,8 @@ def _judge(ctx: JobContext, session: Any, messages: Sequence[Message], found: di
     openids = people.openids_of(session, [message.effect.person_id or 0 for message in asked],
                                 list(ctx.app_ids.values()))
     addressed = [(message, *_address(ctx, openids, message.effect)) for message in asked]
+    if ctx.tool(StaffWay).monthly:  # who follows no account may have an employee: that is looked at alone
+        addressed = [one for one in addressed if one[2] or one[0].purpose not in BY_STAFF]
     known = departures.facts_of(
         session, [delivery.leaving(message.effect, message.purpose, bool(openid)) for message, _, openid in addressed],
         ctx.tool(Policy), ctx.now())

@@ -1,5 +1,6 @@
 """The ways that a message may take to a person: a customer message in an open window, a permission that was banked, a
-template message. Tried in the order of its purpose; why each of the others was not taken is kept with the notice."""
+template message, a task of the employee who has them. Tried in the order of its purpose; why each of the others was not
+taken is kept with the notice."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,10 +12,15 @@ from bot.kit.jobs import Claimed, JobContext
 from domain.notices.rules import Purpose
 from domain.platform import budgets
 from domain.platform import service as platform
+from domain.stafftasks import queries as stafftasks
+from domain.stafftasks.queries import Employee
+from domain.stafftasks.rules import PREFIX as STAFF_PREFIX
+from domain.stafftasks.rules import StaffWay
+from domain.stafftasks.rules import objection as staff_objection
 from domain.subscriptions import service as subscriptions
 from domain.subscriptions.rules import NO_TOKEN, PREFIX, Catalogue, Channel, Unfit, fit
 
-NO_RIGHT = "no_right"
+NO_RIGHT, UNFOLLOWED = "no_right", "unfollowed"
 API: dict[Channel, str] = {"custom": "message/custom/send", "template": "message/template/send",
                            "subscription": "message/subscribe/bizsend"}
 
@@ -32,8 +38,8 @@ class Says:
 
 @dataclass(frozen=True, slots=True)
 class Errand:
-    """One message to one follower: through which account, for what, how many rights it must leave alone, and what it
-    says (None for a picture: those go in windows only)."""
+    """One message to one person: through which account, for what, how many rights it must leave alone, and what it
+    says (None for a picture: those go in windows only). ``openid`` '': they follow no account, an employee has them."""
 
     effect: Claimed
     purpose: Purpose
@@ -51,6 +57,7 @@ class Way:
     right: platform.Right | None = None
     token: int | None = None
     card: Card | None = None
+    employee: Employee | None = None
 
 
 @dataclass(slots=True)
@@ -69,13 +76,46 @@ class Tried:
 def choose(ctx: JobContext, session: Any, errand: Errand, tried: Tried) -> Way | None:
     """The first way that is open, with its right or permission taken in this transaction; None when there is none."""
     for channel in ctx.tool(Catalogue).order[errand.purpose]:
-        if channel in tried.refused or _rests(ctx, session, errand, channel, tried):
+        if channel in tried.refused:
             continue
-        found = _custom(ctx, session, errand) if channel == "custom" else _card(ctx, session, errand, channel)
+        if channel == "staff":
+            found: Way | str | None = _staff(ctx, session, errand)
+        elif not errand.openid:
+            found = UNFOLLOWED
+        elif _rests(ctx, session, errand, channel, tried):
+            continue
+        else:
+            found = _custom(ctx, session, errand) if channel == "custom" else _card(ctx, session, errand, channel)
         if isinstance(found, Way):
             return found
-        tried.refused[channel] = found
+        if found is not None:
+            tried.refused[channel] = found
     return None
+
+
+def employee_of(ctx: JobContext, session: Any, person_id: int) -> Employee | None:
+    """The employee who may be asked to write to the person; None where the shop does not use this way."""
+    monthly = ctx.tool(StaffWay).monthly
+    return stafftasks.employee_of(session, person_id, list(monthly)) if monthly else None
+
+
+def _staff(ctx: JobContext, session: Any, errand: Errand) -> Way | str | None:
+    """None: there is no such way to this person at all, and nothing to tell of it."""
+    way, person_id = ctx.tool(StaffWay), errand.effect.person_id
+    assert person_id is not None
+    employee = employee_of(ctx, session, person_id)
+    if employee is None or errand.says is None:
+        return None
+    had = stafftasks.had(session, person_id, ctx.now())
+    closed = staff_objection(way, errand.says.key, way.monthly[employee.account], had, errand.effect.expires_at,
+                             ctx.now())
+    return closed or Way("staff", employee=employee)
+
+
+def staff_words(ctx: JobContext, says: Says) -> str:
+    """What the employee is asked to send."""
+    key = STAFF_PREFIX + says.key
+    return ctx.copy.part(key, says.facts)
 
 
 def _rests(ctx: JobContext, session: Any, errand: Errand, channel: Channel, tried: Tried) -> bool:

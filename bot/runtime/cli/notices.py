@@ -34,13 +34,15 @@ def explain(person_id: int, limit: int, as_json: bool) -> None:
     from domain.journeys.ways import Platform
     from domain.notices.rules import Policy
     from domain.people import queries as people
+    from domain.stafftasks.rules import StaffWay
     from domain.workflows import noticing
 
     with shop() as runtime, runtime.sessions() as session:
         if people.person(session, person_id) is None:
             complain(f"there is no person {person_id}")
         tool = runtime.context.tool
-        found = noticing.explain(session, person_id, tool(Policy), tool(Platform), runtime.clock.now(), limit)
+        found = noticing.explain(session, person_id, tool(Policy), tool(Platform), runtime.clock.now(), limit,
+                                 tool(StaffWay))
     if as_json:
         print_json(asdict(found))
     else:
@@ -55,6 +57,10 @@ def _explained(found: "Explained") -> "Iterator[str]":
     for account, has in found.ways.items():
         yield (f"ways    {account}: {has.window} customer messages; allowed: {has.allowed or 'nothing'}; "
                f"templates: {', '.join(has.templates) or 'none'}")
+    if (staff := found.staff) is not None:
+        held = [f"task {one.id} ({one.state}, until {stamp(one.expires_at)})" for one in staff.tasks]
+        yield (f"staff   {staff.account}: {staff.userid} has them; {staff.had} of {staff.monthly} this month; "
+               f"waiting: {', '.join(held) or 'nothing'}")
     for one in found.notices:
         when = stamp(one.ended_at or one.due_at)
         yield f"{one.state:<8}{one.purpose or '-':<10} {when}  {one.key}  {one.reason}".rstrip()
@@ -65,6 +71,53 @@ def _explained(found: "Explained") -> "Iterator[str]":
     for word in found.consent:
         said = "yes" if word["given"] else "no"
         yield f"consent {word['purpose']:<10} {stamp(word['at'])}  {said}, by {word['source']}"
+
+
+@notice.command()
+@click.option("--open", "open_only", is_flag=True, help="Only those that still wait.")
+@click.option("--limit", type=click.IntRange(1, 1_000), default=20, show_default=True, help="Show so many tasks.")
+@json_option
+def tasks(open_only: bool, limit: int, as_json: bool) -> None:
+    """List the messages that employees were asked to send: by whom, to how many, and what became of them.
+
+    \b
+    Example:  python -m bot notice tasks --open
+    """
+    from domain.stafftasks import queries
+
+    with shop() as runtime, runtime.sessions() as session:
+        found = queries.tasks(session, limit, open_only)
+    if as_json:
+        print_json([asdict(one) for one in found])
+        return
+    for one in found:
+        lost = ", ".join(f"{number} {reason}" for reason, number in one.refused.items())
+        click.echo(f"{one.id:>6}  {one.state:<10} {one.purpose:<10} {one.account}/{one.userid}  until "
+                   f"{stamp(one.expires_at)}  sent {one.sent}, waiting {one.waits}" + (f", {lost}" if lost else ""))
+    if not found:
+        click.echo("no employee was asked to send anything")
+
+
+@notice.command()
+@click.argument("person_id", type=click.IntRange(1, 2**63 - 1))
+@click.option("--purpose", type=click.Choice(("marketing", "service", "money", "*")), default="marketing",
+              show_default=True, help="What they want no more of; * is everything unasked.")
+@click.option("--why", required=True, help="What they said and to whom, for whoever asks later.")
+@as_option
+def refuse(person_id: int, purpose: str, why: str, as_name: str) -> None:
+    """Record that the person with this ID wants no more messages: they told an employee instead of the chat.
+
+    \b
+    Example:  python -m bot notice refuse 17 --why "told xiaomei in WeCom" --as lin
+    """
+    from domain.notices import wishes
+    from domain.people import queries as people
+
+    with shop() as runtime, runtime.sessions.begin() as session:
+        if people.person(session, person_id) is None:
+            complain(f"there is no person {person_id}")
+        done = wishes.refuse(session, person_id, purpose, acting(session, as_name), why, runtime.clock.now())
+    click.echo(f"person {person_id} gets no {purpose} any more" if done else f"person {person_id} had said so already")
 
 
 @notice.command()

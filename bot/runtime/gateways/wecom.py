@@ -21,6 +21,7 @@ from bot.runtime.gateways.locks import Locks, LockTimeout
 from bot.runtime.gateways.tokens import TokenHealth, TokenHolder
 from bot.runtime.gateways.transport import Act, PlatformClient, Timeouts, Transport
 from bot.runtime.gateways.vault import Vault
+from bot.runtime.gateways.wecom_mass import MassCalls
 
 GET_TOKEN = Api("gettoken")
 CONTACT = Api("externalcontact/get", tries=2)
@@ -80,7 +81,7 @@ def _unobserved(api: str, result: SendResult) -> None:
     """Nobody counts."""
 
 
-class WeComGateway:
+class WeComGateway(MassCalls):
     """Implements ``bot.kit.wecom.WeCom``. One per application and process, used by any number of threads.
 
     As ``WeChatGateway``: call with no transaction open; ``secret_key`` seals the token in the database.

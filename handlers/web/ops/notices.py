@@ -10,6 +10,7 @@ from domain.journeys.ways import Platform
 from domain.notices import backpressure, queries, service
 from domain.notices.rules import Policy
 from domain.platform.budgets import used
+from domain.stafftasks.rules import StaffWay
 from domain.workflows import noticing
 from handlers.web.api.operations import BAD, TOO_LARGE, Parameter
 from handlers.web.api.shapes import PersonId
@@ -60,6 +61,29 @@ class ConsentWord(Struct):
     at: datetime
 
 
+class StaffTask(Struct):
+    """What an employee was asked to send and has not."""
+
+    id: int
+    purpose: str
+    state: str
+    said: str
+    created_at: datetime
+    expires_at: datetime
+    asked_at: datetime | None
+    reminded_at: datetime | None
+
+
+class ThroughStaff(Struct):
+    """The way through an employee in WeCom."""
+
+    account: str
+    userid: str
+    had: Annotated[int, Meta(description="Messages of employees this month, with those that wait.")]
+    monthly: Annotated[int, Meta(description="As many as they may get.")]
+    tasks: Annotated[list[StaffTask], Meta(description="Those that hold something for them.")]
+
+
 class NoticesExplained(Struct):
     """Everything about what one person is told."""
 
@@ -68,6 +92,7 @@ class NoticesExplained(Struct):
     ways: Annotated[dict[str, OpenWays], Meta(description="By account.")]
     notices: Annotated[list[NoticeLine], Meta(description="The newest first.")]
     consent: Annotated[list[ConsentWord], Meta(description="The oldest first.")]
+    staff: Annotated[ThroughStaff | None, Meta(description="null: no employee has them, or this way is not used.")]
 
 
 class SwitchedOff(Struct):
@@ -123,12 +148,13 @@ class NoticeSwitched(Struct):
 def explain(asked: Asked) -> NoticesExplained:
     person = known(asked)
     found = noticing.explain(asked.session, person.id, asked.tool(Policy), asked.tool(Platform), asked.now,
-                             asked.number("limit", 20, 1_000))
+                             asked.number("limit", 20, 1_000), asked.tool(StaffWay))
     return NoticesExplained(
         person.id, msgspec.convert(found.now, dict[str, PurposeNow], from_attributes=True),
         msgspec.convert(found.ways, dict[str, OpenWays], from_attributes=True),
         msgspec.convert(found.notices, list[NoticeLine], from_attributes=True),
-        msgspec.convert(found.consent, list[ConsentWord]))
+        msgspec.convert(found.consent, list[ConsentWord]),
+        msgspec.convert(found.staff, ThroughStaff | None, from_attributes=True))
 
 
 def status(asked: Asked) -> NoticeStatus:
