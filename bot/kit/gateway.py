@@ -89,6 +89,11 @@ class Gateway(Protocol):
         """Temporary string-scene QR, scene 1..64 ASCII, ttl <= 2 592 000. Raises GatewayError."""
         ...
 
+    def unionid(self, openid: str) -> str:
+        """What a follower is called on all accounts of the same open platform, '' if the platform does not tell. Raises
+        GatewayError."""
+        ...
+
     def push_menu(self, menu: dict[str, Any]) -> None:
         """Replace the menu below the chat; ``menu`` is the body of menu/create. Raises GatewayError."""
         ...

@@ -6,11 +6,13 @@ other names (``learn``), and only then decides what a newcomer gets (``arrive``)
 docs/adr/0033.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha256
 from typing import Any
 
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from domain.audit import service as audit
@@ -40,7 +42,16 @@ from domain.workflows import leaving
 from domain.workflows.merging import MOVERS
 
 MEET, WELCOME, TAG = "contact.meet", "contact.welcome", "contact.tag"
+FOLLOWER = "follower.learn"
 
+
+_UNASKED = text("""
+    select i.value, i.person_id from identity i
+     where i.kind = 'openid' and i.scope = :app and i.followed_at is not null and i.unfollowed_at is null
+       and not exists (select from identity u where u.person_id = i.person_id and u.kind = 'unionid')
+       and not exists (select from outbox o where o.key = 'follower.learn:' || :account || ':'
+                          || left(encode(sha256(convert_to(i.value, 'UTF8')), 'hex'), 32))
+     order by i.id limit :limit""")
 
 MAY: frozenset[Role] = frozenset({"operator"})
 """Who may make codes, beside owners."""
@@ -109,6 +120,34 @@ def learn(
     people.set_profile(session, person_id, nickname=None if known.nickname else nickname,
                        avatar_url=None if known.avatar_url else avatar_url)
     return person_id
+
+
+def ask_followers(session: Session, accounts: Mapping[str, str], now: datetime, limit: int) -> int:
+    """Have followers looked up whose unionid was never asked for (``accounts``: Official Account → app id): it is what
+    makes one person of them and a contact. Returns how many; each is asked for once ever."""
+    found = 0
+    for account, app_id in sorted(accounts.items()):
+        rows = session.execute(_UNASKED, {"app": app_id, "account": account, "limit": limit}).all()
+        outbox.put(session, [_asking(account, row.value, row.person_id) for row in rows], now)
+        found += len(rows)
+    return found
+
+
+def ask_follower(session: Session, person_id: int, account: str, openid: str, now: datetime) -> None:
+    """Somebody follows: have them looked up, once ever."""
+    outbox.put(session, [_asking(account, openid, person_id)], now)
+
+
+def _asking(account: str, openid: str, person_id: int) -> outbox.Effect:
+    # The key outlives the person's data, so it must not hold their name.
+    key = f"{FOLLOWER}:{account}:{sha256(openid.encode()).hexdigest()[:32]}"
+    return outbox.Effect("slow", FOLLOWER, key, person_id, {"account": account, "openid": openid})
+
+
+def follower_learnt(session: Session, app_id: str, openid: str, unionid: str, now: datetime) -> int:
+    """A follower has this unionid: one person with whoever else has it. Returns that person."""
+    refs = [IdentityRef("openid", openid, app_id), IdentityRef("unionid", unionid)]
+    return people.resolve_many(session, [refs], now, pepper=b"", movers=MOVERS)[0]
 
 
 def arrive(session: Session, contact_id: int, offers: Offers, now: datetime) -> ContactView:

@@ -4,11 +4,12 @@ from bot.kit.context import Context
 from bot.kit.conversation import Answer
 from bot.kit.filters import Event
 from bot.kit.router import Router
+from bot.kit.wecom import WeComs
 from domain import welcome
 from domain.people.leaving import Memory
 from domain.people.rules import IdentityRef
 from domain.rewards.rules import Offers
-from domain.workflows import leaving
+from domain.workflows import contacting, leaving
 
 router = Router(__name__)
 
@@ -16,8 +17,11 @@ router = Router(__name__)
 @router.on(Event("follow"))
 def followed(ctx: Context) -> Answer:
     offers, scanned_at = ctx.tool(Offers), ctx.message.sent_at
-    leaving.recall(ctx.session, ctx.tool(Memory), _openid(ctx), ctx.now)
-    return _greet(ctx, welcome.followed(ctx.session, _openid(ctx), ctx.message.key, offers, scanned_at, ctx.now))
+    back = leaving.recall(ctx.session, ctx.tool(Memory), _openid(ctx), ctx.now)
+    answer = _greet(ctx, welcome.followed(ctx.session, _openid(ctx), ctx.message.key, offers, scanned_at, ctx.now))
+    if ctx.tool(WeComs).by_account:
+        contacting.ask_follower(ctx.session, back or ctx.speaker.id, ctx.message.account, ctx.message.sender, ctx.now)
+    return answer
 
 
 @router.on(Event("scan"))

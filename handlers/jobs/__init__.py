@@ -63,6 +63,7 @@ CHORES = Chores()
 for _chores in (
     audit.chores,
     books.chores,
+    contacts.chores,
     draws.chores,
     experiments.chores,
     helpdesk.chores,

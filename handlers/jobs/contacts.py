@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from bot.kit.chores import Chores
 from bot.kit.gateway import GatewayError, Outcome, SendResult
 from bot.kit.jobs import Claimed, Done, Ended, JobContext, Jobs, Later, Refused
 from bot.kit.wecom import TOO_LATE, WELCOMED, WeCom, WeComs
@@ -22,6 +23,7 @@ from domain.shared import outbox
 from domain.workflows import contacting
 
 jobs = Jobs()
+chores = Chores()
 log = structlog.get_logger(__name__)
 
 PATIENCE = timedelta(seconds=15)
@@ -32,6 +34,7 @@ MEETING = timedelta(seconds=5)
 CONFIG_PAUSE = timedelta(minutes=5)
 LEARN_FOR = timedelta(days=1)
 RATE = 45009
+FOLLOWERS = 200
 STRANGER = {"kind": "known", "by_way": False, "sharer": "", "coupon": None}
 
 
@@ -60,6 +63,33 @@ def learn(ctx: JobContext, effect: Claimed) -> Ended:
     if trouble.outcome in (Outcome.BACK_OFF, Outcome.CONFIG):
         return Later(_named(trouble), ctx.now() + _delay(ctx, trouble))
     return Refused(_named(trouble))
+
+
+@jobs.on(contacting.FOLLOWER)
+def learn_follower(ctx: JobContext, effect: Claimed) -> Ended:
+    """payload: {account, openid}. Which unionid a follower of the Official Account has; '' when it is bound to no open
+    platform, and then nothing can be joined."""
+    account, openid = effect.payload["account"], effect.payload["openid"]
+    try:
+        unionid = ctx.gateway(account).unionid(openid)
+    except GatewayError as refusal:
+        result = refusal.result
+        if result.outcome in (Outcome.BACK_OFF, Outcome.CONFIG) and ctx.now() - effect.created_at < LEARN_FOR:
+            return Later(_named(result), ctx.now() + _delay(ctx, result))
+        return Refused(_named(result))
+    if unionid:
+        with ctx.begin() as session:
+            contacting.follower_learnt(session, ctx.app_ids[account], openid, unionid, ctx.now())
+    return Done({"known": bool(unionid)})
+
+
+@chores.every("contacts.followers", timedelta(hours=1))
+def ask_followers(ctx: JobContext) -> bool:
+    """Who followed before there was WeCom here, a piece at a time."""
+    if not ctx.tool(WeComs).by_account:
+        return False
+    with ctx.begin() as session:
+        return contacting.ask_followers(session, ctx.app_ids, ctx.now(), FOLLOWERS) >= FOLLOWERS
 
 
 @jobs.on("contact.welcome")
@@ -103,8 +133,9 @@ def _unsaid(ctx: JobContext, one: ContactView, reason: str) -> Ended:
 
 
 def _left(ctx: JobContext, effect: Claimed) -> timedelta:
-    """Real time: a moved clock of a demo gives the platform no more patience."""
-    return datetime.fromisoformat(effect.payload["at"]) + PATIENCE - ctx.real_now()
+    """By the platform's date and real time, and by our own: a demo's platform dates its events by business time."""
+    by_platform = datetime.fromisoformat(effect.payload["at"]) + PATIENCE - ctx.real_now()
+    return min(by_platform, effect.created_at + PATIENCE - ctx.now())
 
 
 def _contact(ctx: JobContext, effect: Claimed) -> ContactView:

@@ -147,6 +147,11 @@ def test_a_follower_who_adds_an_employee_is_one_person(corp: Corp) -> None:
     corp.shop.event("customer.upserted", {"identities": new.identity | {"unionid": "oU2"}})
     new.happens("subscribe").sees("欢迎回来")
     assert (coupons(corp), inside(corp)) == (3, ["nurture", "welcome", "welcome"])
+    # What the Official Account itself tells is enough.
+    corp.adds("花", unionid="oU4")
+    corp.shop.gateway.unionids[(flower := corp.shop.person("小花", follows=False)).openid] = "oU4"
+    flower.happens("subscribe")
+    assert corp.person("花")["id"] == corp.of(flower)["id"]
     # Nobody brings themselves, not even by a name that is only known later.
     corp.shop.event("customer.upserted", {"identities": li.identity | {"unionid": "oU3"}})
     corp.adds("李", corp.way(sharer="李姐"), unionid="oU3")

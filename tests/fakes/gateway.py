@@ -18,6 +18,7 @@ class FakeGateway:
     sent: list[tuple[str, str, str | bytes]] = field(default_factory=list)
     scenes: dict[str, str] = field(default_factory=dict)
     menus: list[dict[str, Any]] = field(default_factory=list)
+    unionids: dict[str, str] = field(default_factory=dict)
     refusals: deque[SendResult] = field(default_factory=deque)
     cards: list[tuple[str, str, Card]] = field(default_factory=list)
     """(openid, template or subscription, card) of every card that left."""
@@ -50,6 +51,9 @@ class FakeGateway:
         url = f"http://weixin.qq.com/q/{len(self.scenes):04d}{scene[:6]}"
         self.scenes[url] = scene
         return SceneCode(f"ticket-{scene}", url, datetime.now(UTC) + timedelta(seconds=ttl_seconds))
+
+    def unionid(self, openid: str) -> str:
+        return self.unionids.get(openid, "")
 
     def push_menu(self, menu: dict[str, Any]) -> None:
         self.menus.append(menu)

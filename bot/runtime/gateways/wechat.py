@@ -185,6 +185,10 @@ class WeChatGateway:
         answer = self._ask(USER, lambda client: client.user.get(openid))
         return UserInfo(openid, str(answer.get("unionid") or ""), answer.get("subscribe") == 1)
 
+    def unionid(self, openid: str) -> str:
+        """See the port."""
+        return self.user_info(openid).unionid
+
     def push_menu(self, menu: dict[str, Any]) -> None:
         """Replace the account's menu; ``menu`` is the platform's own JSON. Raises GatewayError."""
         self._ask(MENU_PUSH, lambda client: client.menu.create(menu))
