@@ -55,11 +55,12 @@ def _review(db: Connection, now: datetime) -> Iterator[Finding]:
     """People who were promised an answer, and orders that the risk rules have not seen."""
     overdue = text("select count(*) from risk_case where state = 'appealed' and answer_due_at < :now")
     late = db.scalar(overdue, {"now": now})
-    unseen = db.scalar(text("select count(*) from (select from risk_queue limit :many) queue"), {"many": MANY_UNSEEN})
+    unseen = db.scalar(text("select count(*) from ((select from risk_queue limit :many) union all"
+                            " (select from order_news limit :many)) queue"), {"many": MANY_UNSEEN})
     if late:
         yield Finding("appeals", "yellow", f"{late} people wait longer for an answer than they were promised",
                       "python -m bot risk cases --late, then risk release or risk confiscate")
-    if unseen == MANY_UNSEEN:
+    if (unseen or 0) >= MANY_UNSEEN:
         yield Finding("risk", "yellow", f"{MANY_UNSEEN} orders or more were not looked at",
                       "check that workers run; see: select * from chore where name like 'risk.%'")
 

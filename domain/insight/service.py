@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from domain.insight.models import Rebuild
 from domain.insight.rules import Facts, Judged, Segmentation, judge
+from domain.orders.service import spread_news
 from domain.shared.clock import SHANGHAI
 from domain.shared.outbox import Effect, put
 
@@ -84,6 +85,7 @@ _RETAG = text("""
 
 def refresh(session: Session, rules: Segmentation, now: datetime, limit: int = 500) -> int:
     """Judge people whose orders or referrals changed; returns how many marks that settled. Workers share the work."""
+    spread_news(session)
     marks = session.scalars(_TAKE, {"limit": limit}).all()
     _judge(session, sorted(set(marks)), rules, now)
     return len(marks)

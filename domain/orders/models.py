@@ -1,6 +1,6 @@
 """Tables of orders: what was bought, what came back, and the inbox of commerce events.
 
-Written by one SQL function a batch (``money_apply``, migration 0002); the classes here are for reading.
+Written by one SQL function a batch (``money_apply_and_tell``, migration 0030); the classes here are for reading.
 What was paid never changes; the triggers of the migration see to it.
 """
 
@@ -65,6 +65,16 @@ class CustomerOrder(Base):
     seller_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
     leader_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
     signals: Mapped[dict[str, Any] | None]
+
+
+class OrderNews(Base):
+    """A new order that is not yet on the lists of those who look at new orders later; see ``service.spread_news``."""
+
+    __tablename__ = "order_news"
+
+    id: Mapped[RowId]
+    order_id: Mapped[int]
+    told_at: Mapped[datetime] = mapped_column(server_default=text("clock_timestamp()"))
 
 
 class OrderLine(Base):

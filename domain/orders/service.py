@@ -1,6 +1,6 @@
 """The inbox of commerce events: taking them in, settling what needs a human. Never commits.
 
-Applying them is the workflows' business; orders themselves are stored by ``money_apply``.
+Applying them is the workflows' business; orders themselves are stored by ``money_apply_and_tell``.
 """
 
 from collections.abc import Mapping, Sequence
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import msgspec
+from psycopg.types.json import Jsonb
 from sqlalchemy import select, text, tuple_, update
 from sqlalchemy.orm import Session
 
@@ -59,7 +60,7 @@ def receive_rows(session: Session, source: str, rows: Sequence[Row], now: dateti
         return Received(0, 0)
     digests: dict[str, str] = {}
     clashing = {row.event_id for row in rows if digests.setdefault(row.event_id, row.digest) != row.digest}
-    asked = {"source": source, "now": now, "events": msgspec.json.encode(rows).decode()}
+    asked = {"source": source, "now": now, "events": Jsonb(rows, msgspec.json.encode)}
     taken = int(trips.opening(session, TAKE_IN, asked))
     if taken < len(digests):
         clashing |= _known_otherwise(session, source, digests)
@@ -109,6 +110,12 @@ def move(session: Session, kept_id: int, gone_id: int, now: datetime) -> dict[st
     session.execute(text("update customer_order set seller_id = :kept where seller_id = :gone"), ends)
     session.execute(text("update customer_order set leader_id = :kept where leader_id = :gone"), ends)
     return {"customer_order": len(moved)}
+
+
+def spread_news(session: Session, most: int = 5_000) -> int:
+    """Hand new orders on to everybody who looks at them later (risk, insight, programme, milestones); how many. Each of
+    those calls it before it looks at its own list."""
+    return int(session.execute(text("select order_news_spread(:most)"), {"most": most}).scalar_one())
 
 
 def lease(session: Session, order_ids: Sequence[int]) -> None:

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from domain.audit import service as audit
 from domain.audit.rules import Actor
+from domain.orders.service import spread_news
 from domain.people.queries import survivors
 from domain.rewards.climbing import Kept, Opened, Reach, carrying, opened, reaches_of
 from domain.rewards.models import Membership, Reward
@@ -97,6 +98,7 @@ class Changes:
 
 def take_stale(session: Session, now: datetime, limit: int) -> list[int]:
     """Whose orders changed: a mark each, taken off the list. Who is parked comes when their time has come."""
+    spread_news(session)
     return list(session.scalars(_TAKE, {"limit": limit, "now": now}))
 
 

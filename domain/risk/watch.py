@@ -12,6 +12,7 @@ from datetime import datetime
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from domain.orders.service import spread_news
 from domain.risk import rules as judge
 from domain.risk.rules import Hit, Paid, Rules, Sale, Trace
 from domain.risk.service import suspect
@@ -144,6 +145,7 @@ _RINGS = text("""
 def scan(session: Session, rules: Rules, seal: Seal, now: datetime, limit: int) -> int:
     """Look at up to ``limit`` orders that nobody looked at yet, and open the cases that they call for; returns how many
     orders were taken."""
+    spread_news(session)
     orders = list(session.scalars(_TAKE_ORDERS, {"limit": limit}))
     if not orders:
         return 0

@@ -19,6 +19,7 @@ from domain.commissions.document import Milestones, Plan
 from domain.commissions.service import PlanBook
 from domain.ledger import service as ledger
 from domain.ledger.rules import Entry, Move, Purse, person, platform
+from domain.orders.service import spread_news
 from domain.settlements.service import plans_of
 from domain.shared import outbox
 from domain.shared.outbox import Effect
@@ -56,6 +57,7 @@ def tend(session: Session, now: datetime, limit: int) -> int:
 
 
 def _waiting(session: Session, now: datetime, limit: int) -> list[int]:
+    spread_news(session)
     rows = session.execute(text("""
         with noted as (
             delete from milestone_due where id in (

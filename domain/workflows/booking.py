@@ -1,11 +1,12 @@
 """From facts to money: strikes the deals of new orders, claws back for refunds, and stores a batch in one call."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
+from psycopg.types.json import Jsonb
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
@@ -64,10 +65,11 @@ class Met:
 
 def book(
     session: Session, works: Sequence[Work], verdicts: Sequence[Verdict], plans: PlanBook, pepper: bytes, now: datetime,
-    met: Met | None = None
+    met: Met | None = None, listens: Collection[str] | None = None
 ) -> Closing | None:
     """Everything that the folded facts of a batch mean. What is left to do is one statement, which may travel with the
-    commit; None when all is written already. ``met`` saves asking for people. Raises what the database refuses."""
+    commit; None when all is written already. ``met`` saves asking for people, ``listens`` telling
+    journeys what none of them cares about. Raises what the database refuses."""
     fresh = [work for work in works if work.folded.is_new]
     if met is not None:
         regulars = met.regulars
@@ -85,7 +87,7 @@ def book(
     purses = ledger.lock(session, sorted(_clawed_people(works)))
     for work in works:
         claw_back(work, purses, out)
-    closing = store(works, verdicts, out, now)
+    closing = store(works, verdicts, out, now, listens)
     if not (regulars or any(work.order.completed_at or work.was_completed for work in works)
             or any(deal.held_at for work in works for deal in work.deals)):
         return closing
@@ -254,25 +256,28 @@ def _claw(
         out.facts += notes.clawed_back(work, key, shares)
 
 
-def store(works: Sequence[Work], verdicts: Sequence[Verdict], out: Ledgered, now: datetime) -> Closing:
+def store(
+    works: Sequence[Work], verdicts: Sequence[Verdict], out: Ledgered, now: datetime,
+    listens: Collection[str] | None = None
+) -> Closing:
     """The one SQL call for orders, deals, money, verdicts and facts."""
     doc = _document(works, verdicts, now)
     if out.entries:
         doc |= document(out.entries)
-    if heard := told_journeys(works):
+    if heard := told_journeys(works, listens):
         doc["events"] = heard
     if out.facts:
         doc["facts"] = [
             {"kind": fact.kind, "key": fact.key, "person_id": fact.person_id, "payload": fact.payload}
             for fact in out.facts
         ]
-    return Closing(_APPLY, {"doc": msgspec.json.encode(doc).decode()})
+    return Closing(_APPLY, {"doc": Jsonb(doc, msgspec.json.encode)})
 
 
 def settle(session: Session, closing: Closing) -> None:
     """Do now what ``book`` left to do. Raises what the ledger's ``post`` raises."""
     try:
-        session.connection().exec_driver_sql(closing.sql, dict(closing.values))
+        session.connection().exec_driver_sql(closing.sql, closing.values)
     except DBAPIError as fault:
         raise ledger.refusal(fault) from fault
 

@@ -1,6 +1,6 @@
 """What journeys hear of orders: one event for each fact, with a key that makes it once ever."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -9,10 +9,15 @@ from domain.workflows.desk import Work
 
 Json = dict[str, Any]
 
+_KINDS = frozenset({"order.paid", "line.paid", "order.shipped", "order.received", "order.refunded", "order.closed"})
 
-def told_journeys(works: Sequence[Work]) -> list[Json]:
-    """The events of a batch of orders, for ``journey_hear``. An order that came and went tells nothing."""
-    return [event for work in works for event in _of(work)]
+
+def told_journeys(works: Sequence[Work], listens: Collection[str] | None = None) -> list[Json]:
+    """The events of a batch of orders, for ``journey_hear``; those of the kinds that some journey cares about
+    (``listens``, None: unknown) when this transaction began. An order that came and went tells nothing."""
+    if listens is not None and _KINDS.isdisjoint(listens):
+        return []
+    return [event for work in works for event in _of(work) if listens is None or event["kind"] in listens]
 
 
 def _of(work: Work) -> Iterable[Json]:

@@ -32,7 +32,7 @@ ATTEMPTS = 5
 BACKOFF = timedelta(seconds=20)
 """Wait after the first failure; doubles with each."""
 
-_TAKE = "select intake_take(%(now)s, %(limit)s, %(seen)s)::text"
+_TAKE = "select intake_take(%(now)s, %(limit)s, %(seen)s)"
 
 Json = dict[str, Any]
 
@@ -56,6 +56,7 @@ class Known:
     plans: PlanBook
     ids: list[int]
     met: Met | None
+    listens: frozenset[str] | None
 
 
 def apply_batch(session: Session, now: datetime, limit: int, *, pepper: bytes) -> tuple[int, Closing | None]:
@@ -101,7 +102,8 @@ def _known(session: Session, loaded: Json) -> Known:
         orders[f"order:{order.channel}/{order.order_no}"] = (order, deals)
     standings = standings_in(loaded)
     met = None if standings is None else Met(standings, set(loaded["regulars"]))
-    return Known(orders, plans_in(session, loaded), list(loaded.get("ids", ())), met)
+    listens = frozenset(loaded["listens"]) if "listens" in loaded else None
+    return Known(orders, plans_in(session, loaded), list(loaded.get("ids", ())), met, listens)
 
 
 def plans_in(session: Session, loaded: Json) -> PlanBook:
@@ -118,7 +120,7 @@ def _apply(
     verdicts += _other(session, events, pepper, now)
     # News of customers may just have made one person of two: whoever was recognised before is asked for again.
     met = None if any(event.fact.type == "customer.upserted" for event in events) else known.met
-    return book(session, works, verdicts, known.plans, pepper, now, met)
+    return book(session, works, verdicts, known.plans, pepper, now, met, known.listens)
 
 
 def _fold(events: Sequence[Event], known: Known, verdicts: list[Verdict]) -> list[Work]:

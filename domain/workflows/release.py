@@ -16,7 +16,7 @@ from domain.workflows.booking import Ledgered, schedule, settle, store, tell_rol
 from domain.workflows.desk import Deal, Work, order_from
 from domain.workflows.intake import plans_in
 
-# One order is handled by one worker at a time: the same advisory lock as in intake_claim.
+# One order is handled by one worker at a time: the same advisory lock as in intake_take.
 _OVERDUE = text("""
     with due as materialized (
         select 'order:' || channel || '/' || order_no as subject from customer_order
