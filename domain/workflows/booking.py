@@ -277,7 +277,7 @@ def store(
 def settle(session: Session, closing: Closing) -> None:
     """Do now what ``book`` left to do. Raises what the ledger's ``post`` raises."""
     try:
-        session.connection().exec_driver_sql(closing.sql, closing.values)
+        session.connection().exec_driver_sql(closing.sql, dict(closing.values))
     except DBAPIError as fault:
         raise ledger.refusal(fault) from fault
 
