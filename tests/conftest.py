@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import structlog
@@ -18,6 +19,9 @@ from bot.runtime import embedded
 from domain import migrations
 from domain.shared.clock import FixedClock
 from tests import engines, scratch
+
+if TYPE_CHECKING:
+    from tests.fakes.frozen import Frozen
 
 MORNING = datetime(2026, 11, 20, 2, 0, tzinfo=UTC)
 """Ten o'clock in Shanghai, a Friday: outside quiet hours."""
@@ -81,11 +85,11 @@ def database_url(postgres: embedded.Server) -> Iterator[str]:
 
 
 @contextmanager
-def fresh_database(postgres: embedded.Server) -> Iterator[str]:
-    """What ``database_url`` gives, for tests that need many."""
+def fresh_database(postgres: embedded.Server, template: str = "huitou") -> Iterator[str]:
+    """What ``database_url`` gives, for tests that need many, or a copy of another one that nobody is using."""
     name = f"t{os.getpid()}_{next(_numbers)}"
     with administrator(postgres) as db:
-        db.execute(text(f"create database {name} template huitou strategy file_copy"))
+        db.execute(text(f"create database {name} template {template} strategy file_copy"))
     yield postgres.url.replace("/huitou?", f"/{name}?")
     with administrator(postgres) as db:
         db.execute(text(f"drop database {name} with (force)"))
@@ -115,3 +119,13 @@ def session(engine: Engine) -> Iterator[Session]:
 @pytest.fixture
 def clock() -> FixedClock:
     return FixedClock(MORNING)
+
+
+@pytest.fixture(scope="session")
+def new_shop(postgres: embedded.Server, tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Frozen]":
+    """A shop that has just been opened, whose workers have found nothing to do."""
+    from tests.fakes.frozen import frozen
+    from tests.fakes.shop import Shop
+
+    with frozen(postgres, tmp_path_factory.mktemp("opened"), Shop.work) as shop:
+        yield shop

@@ -25,9 +25,10 @@ Run = Callable[..., Result]
 
 
 @pytest.fixture
-def run(shop: Shop, tmp_path: Path, database_url: str, valkey_url: str) -> Iterator[Run]:
+def run(shop: Shop, tmp_path: Path, valkey_url: str) -> Iterator[Run]:
     """Commands of the shop's operators, at the shop's time."""
-    env = {"HUITOU_HOME": str(tmp_path), "DATABASE_URL": database_url, "REDIS_URL": valkey_url, "HUITOU_DEMO": "1"}
+    env = {"HUITOU_HOME": str(tmp_path), "DATABASE_URL": shop.runtime.settings.database_url, "REDIS_URL": valkey_url,
+           "HUITOU_DEMO": "1"}
 
     def run(*words: str) -> Result:
         offset = int((shop.clock.now() - datetime.now(UTC)).total_seconds())

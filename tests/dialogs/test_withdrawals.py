@@ -3,6 +3,8 @@
 import hashlib
 import re
 import time
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from sqlalchemy import text
@@ -10,16 +12,31 @@ from werkzeug.test import TestResponse
 
 from bot.kit.gateway import Outcome, SendResult
 from domain.people.rules import IdentityRef
+from domain.shared.clock import FixedClock
+from tests.fakes.frozen import Frozen, frozen
 from tests.fakes.gateway import TICKET
 from tests.fakes.shop import Person, Shop
 
 GOOD_ID = "11010519491231002X"
 
 
+@pytest.fixture(scope="module")
+def earned(new_shop: Frozen, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Frozen]:
+    """李姐 has 158.40 yuan to withdraw: 8 % of 1,980 yuan that a friend paid."""
+    home = tmp_path_factory.mktemp("earned")
+    with frozen(new_shop.postgres, home, lambda shop: earner(shop, "李姐", 198_000), new_shop) as shop:
+        yield shop
+
+
+@pytest.fixture
+def shop(tmp_path: Path, earned: Frozen, clock: FixedClock) -> Iterator[Shop]:
+    with earned.shop(tmp_path, clock) as shop:
+        yield shop
+
+
 @pytest.fixture
 def li(shop: Shop) -> Person:
-    """李姐 has 158.40 yuan to withdraw: 8 % of 1,980 yuan that 小王 paid."""
-    return earner(shop, "李姐", 198_000)
+    return shop.people["李姐"]
 
 
 def earner(shop: Shop, name: str, paid_fen: int) -> Person:

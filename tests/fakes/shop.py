@@ -77,9 +77,10 @@ class Shop:
 
     @classmethod
     def open(cls, home: Path, database_url: str, clock: FixedClock, *, pay_port: int = 0, port: int = 0,
-             cards: bool = False, wecom: str = "") -> "Shop":
+             cards: bool = False, wecom: str = "", seeded: bool = False) -> "Shop":
         """``port``: where a test serves this shop. ``pay_port``: the same, paid by the simulator's WeChat Pay.
-        ``cards``: the account has templates, so that some notices leave without a window. ``wecom``: where WeCom is."""
+        ``cards``: the account has templates, so that some notices leave without a window. ``wecom``: where WeCom is.
+        ``seeded``: it has been opened before, on this home and database."""
         given = {"HUITOU_HOME": str(home), "DATABASE_URL": database_url, "HUITOU_DEMO": "1"}
         if pay_port or port:
             given["PORT"] = str(pay_port or port)
@@ -95,7 +96,8 @@ class Shop:
         engine = engines.lend(database_url, engines.house)
         runtime = bootstrap.build(config, engine=engine, clock=clock, bell=SilentBell(), gateways={ACCOUNT: gateway},
                                   studio=studio(), voice=voice(), pay=None if pay_port else PayGateways({"main": pay}))
-        seed_runtime(runtime)
+        if not seeded:
+            seed_runtime(runtime)
         return cls(runtime, create_app(runtime=runtime).test_client(), gateway, clock, pay=pay)
 
     def close(self) -> None:

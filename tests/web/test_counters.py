@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from domain.shared.clock import FixedClock
+from tests.fakes.frozen import Frozen
 from tests.fakes.shop import Shop
 
 
 @pytest.fixture
-def shop(tmp_path: Path, database_url: str, clock: FixedClock) -> Iterator[Shop]:
-    shop = Shop.open(tmp_path, database_url, clock)
-    yield shop
-    shop.close()
+def shop(tmp_path: Path, new_shop: Frozen, clock: FixedClock) -> Iterator[Shop]:
+    with new_shop.shop(tmp_path, clock) as shop:
+        yield shop
 
 
 def count(shop: Shop, name: str, **labels: str) -> float:

@@ -17,6 +17,7 @@ from werkzeug.wrappers import Request
 from bot.runtime import express
 from bot.runtime.webhook import FAULT
 from domain.shared.clock import FixedClock
+from tests.fakes.frozen import Frozen
 from tests.fakes.shop import Shop
 from tests.web.test_webhook import URL, Sender, said
 
@@ -26,10 +27,9 @@ VIEW = ("<xml><ToUserName><![CDATA[gh_1]]></ToUserName><FromUserName><![CDATA[oL
 
 
 @pytest.fixture
-def shop(tmp_path: Path, database_url: str, clock: FixedClock) -> Iterator[Shop]:
-    shop = Shop.open(tmp_path, database_url, clock)
-    yield shop
-    shop.close()
+def shop(tmp_path: Path, new_shop: Frozen, clock: FixedClock) -> Iterator[Shop]:
+    with new_shop.shop(tmp_path, clock) as shop:
+        yield shop
 
 
 def ask(shop: Shop, *, flask: bool, **request: Any) -> tuple[str, bytes, str]:

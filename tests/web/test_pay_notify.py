@@ -20,6 +20,7 @@ from domain.payouts import queries
 from domain.shared.clock import FixedClock
 from tests.dialogs.test_withdrawals import earner, held
 from tests.fakes import pay_keys
+from tests.fakes.frozen import Frozen
 from tests.fakes.pay_peer import MCH_ID, notification, signature_headers
 from tests.fakes.shop import Shop
 
@@ -73,10 +74,9 @@ class Door:
 
 
 @pytest.fixture
-def door(tmp_path: Path, database_url: str, clock: FixedClock) -> Iterator[Door]:
-    shop = Shop.open(tmp_path, database_url, clock)
-    yield Door(shop)
-    shop.close()
+def door(tmp_path: Path, new_shop: Frozen, clock: FixedClock) -> Iterator[Door]:
+    with new_shop.shop(tmp_path, clock) as shop:
+        yield Door(shop)
 
 
 def test_the_end_of_a_bill_is_taken_once_however_often_it_comes(door: Door) -> None:

@@ -14,6 +14,7 @@ from sqlalchemy import text
 from wechatpy.crypto import WeChatCrypto
 
 from domain.shared.clock import FixedClock
+from tests.fakes.frozen import Frozen
 from tests.fakes.shop import ACCOUNT, Shop
 
 URL = f"/wechat/{ACCOUNT}"
@@ -23,10 +24,9 @@ TEXT = ("<xml><ToUserName><![CDATA[gh_1]]></ToUserName><FromUserName><![CDATA[oL
 
 
 @pytest.fixture
-def shop(tmp_path: Path, database_url: str, clock: FixedClock) -> Iterator[Shop]:
-    shop = Shop.open(tmp_path, database_url, clock)
-    yield shop
-    shop.close()
+def shop(tmp_path: Path, new_shop: Frozen, clock: FixedClock) -> Iterator[Shop]:
+    with new_shop.shop(tmp_path, clock) as shop:
+        yield shop
 
 
 class Sender:

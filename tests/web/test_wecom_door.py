@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from domain.shared.clock import FixedClock
+from tests.fakes.frozen import Frozen
 from tests.fakes.shop import Shop
 from tests.fakes.wecom_wire import SAMPLES, Wire
 
@@ -14,10 +15,9 @@ URL = "/wecom/main"
 
 
 @pytest.fixture
-def shop(tmp_path: Path, database_url: str, clock: FixedClock) -> Iterator[Shop]:
-    shop = Shop.open(tmp_path, database_url, clock)
-    yield shop
-    shop.close()
+def shop(tmp_path: Path, new_shop: Frozen, clock: FixedClock) -> Iterator[Shop]:
+    with new_shop.shop(tmp_path, clock) as shop:
+        yield shop
 
 
 @pytest.fixture

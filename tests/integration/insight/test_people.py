@@ -9,8 +9,10 @@ from sqlalchemy import text
 from domain.insight import queries, service
 from domain.insight.rules import Segmentation
 from domain.people import service as people
+from domain.shared.clock import FixedClock
 from domain.workflows.merging import MOVERS
 from tests.conftest import MORNING
+from tests.fakes.frozen import Frozen
 from tests.fakes.shop import Shop
 from tests.integration.people.crowd import PEPPER, at_once, crowd, mall, openid, order
 
@@ -18,10 +20,9 @@ SHIPPED = (Path(__file__).parents[3] / "assets" / "segments.toml").read_text("ut
 
 
 @pytest.fixture
-def shop(tmp_path, database_url, clock) -> Iterator[Shop]:
-    shop = Shop.open(tmp_path, database_url, clock)
-    yield shop
-    shop.close()
+def shop(tmp_path: Path, new_shop: Frozen, clock: FixedClock) -> Iterator[Shop]:
+    with new_shop.shop(tmp_path, clock) as shop:
+        yield shop
 
 
 def standing(shop: Shop, person) -> queries.Standing:

@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import Engine
 
 from domain.shared.clock import FixedClock
+from tests.fakes.frozen import Frozen
 from tests.fakes.shop import Shop
 from tests.integration.journeys.world import World
 
@@ -17,7 +18,6 @@ def world(engine: Engine, clock: FixedClock) -> World:
 
 
 @pytest.fixture
-def shop(tmp_path: Path, database_url: str, clock: FixedClock) -> Iterator[Shop]:
-    shop = Shop.open(tmp_path, database_url, clock)
-    yield shop
-    shop.close()
+def shop(tmp_path: Path, new_shop: Frozen, clock: FixedClock) -> Iterator[Shop]:
+    with new_shop.shop(tmp_path, clock) as shop:
+        yield shop

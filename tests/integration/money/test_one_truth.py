@@ -11,14 +11,14 @@ from domain.ledger import invariants
 from domain.shared.clock import FixedClock
 from domain.workflows.acts import ACTS, DECLINED
 from tests.dialogs.test_grants import granted, person_id
+from tests.fakes.frozen import Frozen
 from tests.fakes.shop import Shop
 
 
 @pytest.fixture
-def house(tmp_path: Path, database_url: str, clock: FixedClock) -> Iterator[Shop]:
-    shop = Shop.open(tmp_path, database_url, clock)
-    yield shop
-    shop.close()
+def house(tmp_path: Path, new_shop: Frozen, clock: FixedClock) -> Iterator[Shop]:
+    with new_shop.shop(tmp_path, clock) as shop:
+        yield shop
 
 
 def broken(shop: Shop) -> list[str]:
