@@ -1,4 +1,5 @@
-"""Small pictures to look at and show around: the member card, and what a draw has won. Made like certificates."""
+"""Small pictures to look at and show around: the member card, what a draw has won, and how often somebody came back.
+Made like certificates."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,9 @@ CARD: Final = Frame(1080, 680, CARD_PLACES, CARD_PLACES - {"shop", "heading"})
 """The shape of a bank card."""
 PRIZE_PLACES: Final = frozenset(("shop", "name", "heading", "prize", "number", "at", "hint"))
 PRIZE: Final = Frame(900, 600, PRIZE_PLACES, PRIZE_PLACES - {"shop", "heading", "hint"})
+SHARE_PLACES: Final = frozenset(("shop", "name", "heading", "deed", "reward", "words", "hint"))
+SHARE: Final = Frame(1080, 1440, SHARE_PLACES, SHARE_PLACES - {"shop", "heading", "hint"}, coded=True)
+"""Three to four, as pictures in a timeline are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +48,29 @@ class PrizeRequest:
     hint: str
 
 
+@dataclass(frozen=True, slots=True)
+class ShareRequest:
+    """The texts of a picture about coming back; ``url`` is the person's own link, in its QR."""
+
+    tone: str
+    shop: str
+    name: str
+    heading: str
+    deed: str
+    reward: str
+    words: str
+    hint: str
+    url: str
+
+
 class CardMaker:
-    """Makes member cards and prizes from the layouts in a directory. Safe to share between threads."""
+    """Makes these pictures from the layouts in a directory. Safe to share between threads."""
 
     def __init__(self, folder: Path) -> None:
-        """Reads ``member.toml`` and ``prize.toml``. Raises StyleError with every fault."""
+        """Reads ``member.toml``, ``prize.toml`` and ``share.toml``. Raises StyleError with every fault."""
         self._members = Papers(folder / "member.toml", CARD)
         self._prizes = Papers(folder / "prize.toml", PRIZE)
+        self._shares = Papers(folder / "share.toml", SHARE)
 
     def member_card(self, request: MemberCardRequest) -> bytes:
         """A JPEG of 1080 x 680 pixels; a tier without colours of its own has those of the first."""
@@ -62,7 +82,18 @@ class CardMaker:
         tones = self._prizes.tones()
         return self._prizes.make(_writing(request, PRIZE_PLACES, request.tone if request.tone in tones else tones[0]))
 
+    def share_tones(self) -> list[str]:
+        return self._shares.tones()
 
-def _writing(request: MemberCardRequest | PrizeRequest, places: frozenset[str], tone: str) -> Writing:
+    def share(self, request: ShareRequest) -> bytes:
+        """A JPEG of 1080 x 1440 pixels whose QR has been read back. Raises ValueError for an address that fits none,
+        PosterUnreadable if the finished picture cannot be scanned."""
+        tones = self._shares.tones()
+        tone = request.tone if request.tone in tones else tones[0]
+        return self._shares.make(_writing(request, SHARE_PLACES, tone, request.url))
+
+
+def _writing(request: MemberCardRequest | PrizeRequest | ShareRequest, places: frozenset[str], tone: str,
+             url: str = "") -> Writing:
     texts = {place: getattr(request, place) for place in places}
-    return Writing(tone, request.shop, texts | {"name": request.name if visible(request.name) else NAMELESS})
+    return Writing(tone, request.shop, texts | {"name": request.name if visible(request.name) else NAMELESS}, url)

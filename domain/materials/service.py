@@ -101,6 +101,13 @@ def order_style_sheet(
     return _put(session, "poster.sheet", person_id, account, openid, {"sku": sku}, cause, now)
 
 
+def order_share(
+    session: Session, person_id: int, account: str, openid: str, facts: dict[str, str], cause: str, now: datetime
+) -> bool:
+    """Put the making of a picture about coming back into the outbox: ``facts`` are its texts."""
+    return _put(session, "share.picture", person_id, account, openid, facts, cause, now)
+
+
 def choice(session: Session, person_id: int) -> tuple[str, str]:
     """(sku, style) that the person had last; ('', '') if none."""
     row = session.get(PosterChoice, person_id)

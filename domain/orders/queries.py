@@ -54,6 +54,17 @@ def first_category(session: Session, person_id: int) -> str:
     return found or ""
 
 
+def last_product(session: Session, person_id: int) -> tuple[str, str, str] | None:
+    """(sku, category, title) of what somebody bought last and kept; None when there is nothing."""
+    row = session.execute(
+        select(OrderLine.sku, OrderLine.category, OrderLine.title)
+        .join(CustomerOrder, CustomerOrder.id == OrderLine.order_id)
+        .where(CustomerOrder.buyer_id == person_id, CustomerOrder.closed_at.is_(None),
+               OrderLine.refunded_fen < OrderLine.paid_fen)
+        .order_by(CustomerOrder.paid_at.desc(), CustomerOrder.id.desc(), OrderLine.n).limit(1)).first()
+    return (row.sku, row.category, row.title) if row else None
+
+
 def of_buyer(session: Session, person_id: int, limit: int) -> list[OrderView]:
     """A person's orders, newest first."""
     orders = session.scalars(

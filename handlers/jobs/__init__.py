@@ -31,6 +31,7 @@ from handlers.jobs import (
     risk,
     roles,
     settlements,
+    shares,
     stafftasks,
 )
 
@@ -56,6 +57,7 @@ for _jobs in (
     risk.jobs,
     roles.jobs,
     settlements.jobs,
+    shares.jobs,
 ):
     JOBS.include(_jobs)
 

@@ -1,5 +1,11 @@
 """What each stage of a customer brings by itself: tastes, segments, points that run out, friends who stayed."""
 
+import io
+
+import zxingcpp
+from PIL import Image
+from sqlalchemy import text
+
 from tests.dialogs.test_journeys import count
 from tests.dialogs.test_shipped_journeys import awake, coupons
 from tests.fakes.shop import Person, Shop
@@ -104,3 +110,20 @@ def test_P16_the_tutorial_suits_the_product(shop: Shop) -> None:
     shop.received("A1")
     awake(shop, li, days=1)
     li.saw("第一次用前先充满电")
+
+
+def test_P7_who_came_back_shows_it_around_with_their_own_link(shop: Shop) -> None:
+    li = shop.person("李姐")
+    li.says("晒单").sees("再买一单")
+    for number in range(4):
+        shop.paid(f"A{number}", by=li, fen=5_980)
+        shop.received(f"A{number}")
+    shop.wait(days=8)
+    li.says("晒单").sees("正在为您生成晒单图", "家里这阵子在吃有机大米 5kg")
+    picture = li.heard[-1]
+    assert isinstance(picture, bytes)
+    found = zxingcpp.read_barcodes(Image.open(io.BytesIO(picture)))
+    assert "/r/" in found[0].text and "p=RICE-5KG" in found[0].text
+    with shop.runtime.sessions() as session:
+        facts = session.scalar(text("select payload from outbox where kind = 'share.picture'"))
+    assert facts["deed"] == "我已完成第 3 单复购" and facts["reward"] == "获得 ¥6.00 红包", "what is final, and no more"

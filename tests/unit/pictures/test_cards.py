@@ -3,9 +3,10 @@
 import io
 
 import pytest
+import zxingcpp
 from PIL import Image
 
-from bot.pictures.cards import CardMaker, MemberCardRequest, PrizeRequest
+from bot.pictures.cards import CardMaker, MemberCardRequest, PrizeRequest, ShareRequest
 from bot.pictures.styles import StyleError
 from bot.runtime.bootstrap import ASSETS
 
@@ -43,8 +44,20 @@ def test_prizes_of_every_kind(maker: CardMaker) -> None:
     assert maker.prize(prize("product", "一个名字特别特别长的有机礼盒套装，含大米、蜂蜜、菜籽油和明前龙井茶各一份" * 2))
 
 
+@pytest.mark.parametrize("name", ["李姐🌸", "", "欧阳𠮷美子·Alexandra von und zu Hohenstein-Waldburg"])
+def test_what_is_shown_around_can_be_scanned(maker: CardMaker, name: str) -> None:
+    link = "https://shop.example/r/4VDzCEgW?p=RICE-5KG"
+    for tone in maker.share_tones():
+        made = maker.share(ShareRequest(
+            tone, "李记有机", name, "我的回头客成绩单", "我已完成第 128 单复购", "获得 ¥12,345.00 红包",
+            "家里这阵子在吃有机大米 5kg，味道实在，老人孩子都爱吃。" * 3, "长按识别", link))
+        picture = Image.open(io.BytesIO(made))
+        assert picture.size == (1080, 1440) and len(made) < 400_000
+        assert zxingcpp.read_barcodes(picture.resize((540, 720)))[0].text == link
+
+
 def test_a_layout_without_a_colour_is_refused(tmp_path) -> None:
-    for name in ("member.toml", "prize.toml"):
+    for name in ("member.toml", "prize.toml", "share.toml"):
         (tmp_path / name).write_text((FOLDER / name).read_text("utf-8").replace("{name}", "{salary}"), "utf-8")
     with pytest.raises(StyleError, match=r"unknown place \{salary\}"):
         CardMaker(tmp_path)
