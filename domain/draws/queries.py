@@ -7,7 +7,7 @@ from datetime import date, datetime
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from domain.draws.rules import Allowance
+from domain.draws.rules import Allowance, Campaigns
 from domain.shared.clock import business_date
 
 BPS = 10_000
@@ -136,6 +136,11 @@ def campaigns(session: Session, now: datetime, key: str | None = None) -> list[C
         facts = {name: value for name, value in row._mapping.items() if name != "campaign_id"}
         mine.append(PrizeView(**facts, first=mine[-1].last + 1 if mine else 0))
     return [CampaignView(**row._mapping, prizes=tuple(prizes[row.id])) for row in rows]
+
+
+def differs(found: CampaignView, campaigns: Campaigns) -> bool:
+    """Whether the file says something else by now than what was published: that would need a new key."""
+    return any(one.key == found.key and one.digest != found.digest for one in campaigns.campaign)
 
 
 def current(session: Session, now: datetime) -> CampaignView | None:

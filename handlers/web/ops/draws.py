@@ -144,10 +144,9 @@ def _found(asked: Asked) -> CampaignView:
 
 
 def _campaign(asked: Asked, found: CampaignView) -> DrawCampaign:
-    files = {each.key: each.digest for each in asked.tool(Campaigns).campaign}
     plain = {name: getattr(found, name) for name in DrawCampaign.__struct_fields__
              if name not in ("file_differs", "prizes")}
-    return DrawCampaign(**plain, file_differs=files.get(found.key, found.digest) != found.digest, prizes=[
+    return DrawCampaign(**plain, file_differs=queries.differs(found, asked.tool(Campaigns)), prizes=[
         msgspec.convert(prize, DrawPrize, from_attributes=True) for prize in found.prizes])
 
 
