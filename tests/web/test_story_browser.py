@@ -31,6 +31,7 @@ class Demo:
     """The running demo as the page helper wants to see a server."""
 
     url: str
+    environ: dict[str, str]
 
     @property
     def server(self) -> "Demo":
@@ -39,6 +40,11 @@ class Demo:
     def get(self, path: str) -> Any:
         return requests.get(f"{self.url}/sim{path}", timeout=10).json()
 
+    def bot(self, *words: str) -> str:
+        """A command of the shop's terminal."""
+        return subprocess.run([sys.executable, "-m", "bot", *words], cwd=ROOT, env=self.environ, check=True,
+                              capture_output=True, text=True, timeout=30).stdout
+
 
 @pytest.fixture(scope="module")
 def demo() -> Iterator[Demo]:
@@ -46,12 +52,12 @@ def demo() -> Iterator[Demo]:
     port = embedded.free_port()
     clean = {name: value for name, value in os.environ.items() if not name.startswith("HUITOU_")}
     log = (home / "up.log").open("w+b")
-    running = subprocess.Popen(
-        [sys.executable, "-m", "bot", "up"], cwd=ROOT, stdout=log, stderr=subprocess.STDOUT,
-        env={**clean, "PORT": str(port), "HUITOU_HOME": str(home / "var")}, start_new_session=True)
+    environ = {**clean, "PORT": str(port), "HUITOU_HOME": str(home / "var")}
+    running = subprocess.Popen([sys.executable, "-m", "bot", "up"], cwd=ROOT, stdout=log, stderr=subprocess.STDOUT,
+                               env=environ, start_new_session=True)
     try:
         _await_ready(running, home / "up.log", port)
-        yield Demo(f"http://127.0.0.1:{port}")
+        yield Demo(f"http://127.0.0.1:{port}", environ)
     finally:
         running.send_signal(signal.SIGINT)
         running.wait(40)
@@ -127,3 +133,16 @@ def _settled(page: Page) -> bool:
     """Whether the money has become available: asked through the chat, as she would."""
     page.say("李姐", "佣金")
     return "可提现 ¥5.28" in page.find("chat", page.phone("李姐")).text
+
+
+def test_add_the_employee_by_a_friends_code(page: Page, demo: Demo) -> None:
+    requests.post(f"{demo.url}/sim/api/people", json={"name": "阿芳"}, timeout=10).raise_for_status()
+    demo.bot("wecom", "way", "xiaozhushou", "--sharer", "1", "--product", "RICE-5KG", "--as", "lin")
+    fang = page.phone("阿芳")
+    page.tap("open-wecom")
+    page.find("codes").find_element(By.TAG_NAME, "summary").click()
+    page.tap("code")
+    page.tap("scan-as", "#viewer", "阿芳")
+    page.wait(lambda: "来自@李姐🌸的推荐" in page.find("staff-chat", fang).text)
+    page.wait(lambda: {"李姐🌸推荐", "兴趣-日用食品"} <= {
+        one.text for one in page.find("staff-tags", fang).find_elements(By.CSS_SELECTOR, "[data-test=tag]")})

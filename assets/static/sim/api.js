@@ -20,4 +20,6 @@ export async function upload(path, fields) {
   return answerOf(await fetch(ROOT + path, { method: "POST", body: form }));
 }
 
+export const qrUrl = (id) => `${ROOT}/wecom/qr/${encodeURIComponent(id)}.jpg`;
+
 export const mediaUrl = (id) => `${ROOT}/api/media/${encodeURIComponent(id)}.jpg`;

@@ -19,11 +19,16 @@ async function scanAs(person, what, world) {
 
 /** The picture, full screen, with everybody who could scan it. */
 export function viewPicture(imageId, world) {
+  view(mediaUrl(imageId), { image_id: imageId }, world);
+}
+
+/** Any picture; ``what`` is what a scan of it sees. */
+export function view(source, what, world) {
   const close = () => document.getElementById("viewer").close();
   const people = world.people().map((person, index) => h("button", { type: "button", "data-test": "scan-as", "data-name": person.name,
-    onclick: () => { close(); world.show(person.openid); scanAs(person, { image_id: imageId }, world); } },
+    onclick: () => { close(); world.show(person.openid); scanAs(person, what, world); } },
   face(person.name, { size: "small", index }), person.name));
-  open("viewer", "查看图片", h("img", { src: mediaUrl(imageId), alt: "图片", "data-test": "viewer-image" }),
+  open("viewer", "查看图片", h("img", { src: source, alt: "图片", "data-test": "viewer-image" }),
     h("div.strip", {}, h("p", {}, icon("scan"), "扫一扫，用谁的手机？"), people,
       h("button.shut", { type: "button", "aria-label": "关闭", "data-test": "close", onclick: close }, icon("close"))));
 }

@@ -1,8 +1,9 @@
 // The drawer of WeCom: what the staff sees. Mass messages wait here for the employee's finger; contacts with their tags.
 
-import { get, post } from "./api.js";
+import { get, post, qrUrl } from "./api.js";
 import { face, h, heading, icon, open, toast } from "./dom.js";
 import { setFaultCount } from "./faults.js";
+import { view } from "./scan.js";
 import { staffFace } from "./staff.js";
 
 const EVERY_MS = 900;
@@ -52,10 +53,20 @@ function member(corp, staff, world, act) {
     ...staff.tasks.map((one) => task(one, who, world, act)),
     ...(staff.contacts.length ? staff.contacts.map((one) => contact(one, corp, who, world, act))
       : [h("p.empty", {}, "还没有客户。在手机的「＋」里点「添加企微」，或扫一张企微二维码。")]),
+    ...(mine(corp, staff).length ? [h("details.box", { "data-test": "codes" }, h("summary", {}, `「联系我」二维码 ${mine(corp, staff).length}`),
+      h("div.codes", {}, mine(corp, staff).map((one) => code(one, world))))] : []),
     ...(staff.notes.length ? [h("details.box", { "data-test": "notes" }, h("summary", {}, `应用消息 ${staff.notes.length}`), staff.notes.map((one) =>
       h("p.memo", {}, one.title ? h("b", {}, one.title) : null, one.content)))] : []),
   ];
 }
+
+const mine = (corp, staff) => corp.ways.filter((one) => one.userids.includes(staff.userid));
+
+/** A code as it hangs in the shop: shown large, and scanned with somebody's phone. */
+const code = (one, world) => h("button", { type: "button", "data-test": "code", onclick: () => {
+  document.getElementById("drawer").close();
+  view(qrUrl(one.config_id), { url: one.url }, world);
+} }, h("img", { src: qrUrl(one.config_id), alt: "", loading: "lazy" }), h("span", {}, one.remark || "二维码"), h("small", {}, one.state));
 
 function task(one, who, world, act) {
   const text = one.body.map((part) => part.body.content ?? part.body.articles?.[0]?.title ?? "[图片]").join("\n");

@@ -114,7 +114,7 @@ def _corp(connection: Connection, corp: SimCorp, known: list[dict[str, Any]]) ->
     tags = rows(connection, """
         select t.id, t.name, g.name as group_name from sim.corp_tags t join sim.corp_tag_groups g on g.id = t.group_id
         where t.account = :account order by g.position, t.position""", account=corp.account)
-    codes = rows(connection, "select config_id, state, remark, userids from sim.contact_ways "
+    codes = rows(connection, "select config_id, url, state, remark, userids from sim.contact_ways "
                  "where account = :account order by position desc limit :latest", account=corp.account, latest=LATEST)
     return {"account": corp.account, "name": corp.name, "tags": tags, "ways": codes,
             "staff": [_staff(connection, corp, one, known) for one in corp.staff]}

@@ -58,3 +58,18 @@ def test_the_switch(run: Run, engine: Engine) -> None:
     with engine.connect() as db:
         acts = db.execute(text("select act from audit_event where subject = 'notices:marketing' order by id")).scalars()
         assert list(acts) == ["notices.off", "notices.on"]
+
+
+def test_a_no_that_an_employee_heard(run: Run, session: Session) -> None:
+    (li,) = crowd(session, 1)
+    session.commit()
+    assert run("operator", "add", "lin", "--role", "owner").exit_code == 0
+    said = run("notice", "refuse", str(li), "--why", "told xiaomei", "--as", "lin")
+    assert "no marketing any more" in said.output
+    assert "had said so already" in run("notice", "refuse", str(li), "--why", "again", "--as", "lin").output
+    assert run("notice", "refuse", "999999", "--why", "x", "--as", "lin").exit_code == 1
+    assert json.loads(run("notice", "explain", str(li), "--json").stdout)["now"]["marketing"]["what"] == "refuse"
+    acts = session.execute(text("select act from audit_event where subject = :who"), {"who": f"person:{li}"}).scalars()
+    assert list(acts) == ["notices.refused"]
+    assert "no employee" in run("notice", "tasks").output
+    assert json.loads(run("notice", "tasks", "--open", "--json").stdout) == []
