@@ -28,7 +28,7 @@ from bot.pictures.certificate import Certificates
 from bot.pictures.photos import Photos
 from bot.pictures.studio import Studio
 from bot.runtime import bell as bells
-from bot.runtime import cards, journeys, metrics, rewards, staffway, understanding, wecom
+from bot.runtime import cards, journeys, key_mark, metrics, rewards, staffway, understanding, wecom
 from bot.runtime.channels.wechat import AccountKeys
 from bot.runtime.channels.wecom import AppKeys
 from bot.runtime.chores import ChoreRunner
@@ -222,6 +222,7 @@ def open_shop(runtime: Runtime, plan: Plan | None = None) -> None:
     """Make sure that a commission plan is live: a new shop starts on ``plan``, default the shipped first-shop. The
     rules of roles become a new version when their file has changed."""
     with runtime.sessions.begin() as session:
+        key_mark.keep(session, runtime.settings, runtime.clock.now())
         if not commissions.plan_count(session):
             first = plan or plans.load(ASSETS / "plans" / "first-shop.toml")
             commissions.ensure_plan(session, first, runtime.clock.now(), actor="huitou")
@@ -232,7 +233,7 @@ def open_shop(runtime: Runtime, plan: Plan | None = None) -> None:
 def _leaving(settings: Settings) -> dict[type[Any], Any]:
     """When people who left are erased, and how they are known again."""
     return {Leaving: Leaving.load((ASSETS / "leaving.toml").read_text("utf-8")),
-            Memory: Memory(Seal(settings.key("erased identities")))}
+            Memory: Memory(*map(Seal, settings.keys("erased identities")))}
 
 
 def _care(voice: Voice, settings: Settings) -> dict[type[Any], Any]:

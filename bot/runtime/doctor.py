@@ -24,7 +24,7 @@ from sqlalchemy.pool import NullPool
 from bot.kit.gateway import GatewayError
 from bot.kit.pay import PayGateways
 from bot.kit.wecom import WeComs
-from bot.runtime import backlog, books, cards, health, pay_doctor, wecom_doctor
+from bot.runtime import backlog, books, cards, health, key_mark, pay_doctor, wecom_doctor
 from bot.runtime.accounts import WeChatAccount
 from bot.runtime.findings import REMEDIES, Finding, State
 from bot.runtime.settings import Settings, SettingsError
@@ -151,12 +151,26 @@ def _odd(where: str, length: int, wanted: int) -> list[tuple[str, str]]:
 
 def _secret_key(patient: _Patient) -> Iterator[Finding]:
     path = patient.settings.home / "secret.key"
-    if not path.exists():
+    if (since := _foreign_key(patient)) is not None:
+        yield Finding("secret key", "red", f"is not the one that this database knows since {since:%Y-%m-%d}: what was "
+                      "sealed does not open, and whoever was erased is not recognised",
+                      "bring the former key back (secret.key of a backup, HUITOU_SECRET_KEY); to change it on purpose "
+                      "give the former one as HUITOU_SECRET_KEY_PREVIOUS and restart")
+    elif not path.exists():
         yield Finding("secret key", "green", "given by HUITOU_SECRET_KEY")
     elif path.stat().st_mode & 0o077:
         yield Finding("secret key", "yellow", "secret.key can be read by others", f"chmod 600 {path}")
     else:
         yield Finding("secret key", "green", "kept in secret.key: include it in your backups")
+
+
+def _foreign_key(patient: _Patient) -> datetime | None:
+    """None also where the database cannot say: other checks tell why."""
+    try:
+        with Session(patient.engine) as session:
+            return key_mark.foreign_since(session, patient.settings)
+    except SQLAlchemyError:
+        return None
 
 
 def _exposure(patient: _Patient) -> Iterator[Finding]:

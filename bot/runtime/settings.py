@@ -84,6 +84,7 @@ class Settings:
     metrics_port: int
     metrics_token: Secret
     secret_key: Secret
+    secret_key_previous: Secret
     vault_key: Secret
     vault_key_previous: Secret
     accounts: Accounts
@@ -112,11 +113,15 @@ class Settings:
         """The master keys of personal data, the present one first. What was sealed before a key was given opens, too.
         """
         given = [derive(one, "personal data") for one in (self.vault_key, self.vault_key_previous) if one]
-        return (*given, self.key("personal data"))
+        return (*given, *self.keys("personal data"))
 
     def key(self, purpose: str) -> bytes:
         """32 bytes for one purpose, derived from the secret key: signing, hashing and encryption never share."""
         return derive(self.secret_key, purpose)
+
+    def keys(self, purpose: str) -> tuple[bytes, ...]:
+        """The same, and behind it the one of the previous secret key, if that is given: for what was sealed before."""
+        return tuple(derive(one, purpose) for one in (self.secret_key, self.secret_key_previous) if one)
 
 
 def _number(low: int, high: int) -> Callable[[str], int]:
@@ -196,6 +201,9 @@ VARIABLES = (
     Variable("HUITOU_SECRET_KEY", "", "Root of signing and encryption, 32 or more random characters (default: "
              "generated once into HUITOU_HOME/secret.key). Losing it makes stored personal data unreadable.",
              _secret_key, secret=True),
+    Variable("HUITOU_SECRET_KEY_PREVIOUS", "", "The HUITOU_SECRET_KEY before the present one: what it sealed still "
+             "opens, and whoever was erased under it is recognised. Keep it for as long as that matters.",
+             _secret_key, secret=True),
     Variable("HUITOU_VAULT_KEY", "", "Root of the encryption of real names and ID numbers, 32 or more random "
              "characters (default: derived from the secret key).", _secret_key, secret=True),
     Variable("HUITOU_VAULT_KEY_PREVIOUS", "", "The HUITOU_VAULT_KEY before the present one, until "
@@ -257,7 +265,8 @@ def load(env: Mapping[str, str], cwd: Path) -> Settings:
         web_workers=values["WEB_WORKERS"], web_threads=values["WEB_THREADS"],
         log_level=values["LOG_LEVEL"], log_format=values["LOG_FORMAT"],
         metrics_port=values["METRICS_PORT"], metrics_token=values["METRICS_TOKEN"],
-        secret_key=key, vault_key=values["HUITOU_VAULT_KEY"], vault_key_previous=values["HUITOU_VAULT_KEY_PREVIOUS"],
+        secret_key=key, secret_key_previous=values["HUITOU_SECRET_KEY_PREVIOUS"],
+        vault_key=values["HUITOU_VAULT_KEY"], vault_key_previous=values["HUITOU_VAULT_KEY_PREVIOUS"],
         accounts=accounts or _demo_accounts(key, values["PORT"], home),
     )
 

@@ -22,13 +22,25 @@ LOOK_AGAIN = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Recognises erased names. Its key lives outside of the database; who changes it forgets everybody who left."""
+    """Recognises erased names. Its keys live outside of the database; who loses them forgets everybody who left.
+
+    ``former``: the seal of the previous key, under which names may have been kept.
+    """
 
     seal: Seal = field(repr=False)
+    former: Seal | None = field(default=None, repr=False)
 
     def digest(self, kind: str, scope: str, value: str) -> str:
         """HMAC-SHA-256 of a stored identity, in hex."""
-        return self.seal("erased identity", f"{kind}\n{scope}\n{value}")
+        return _digest(self.seal, kind, scope, value)
+
+    def digests(self, kind: str, scope: str, value: str) -> list[str]:
+        """Every digest under which it may be known."""
+        return [_digest(seal, kind, scope, value) for seal in (self.seal, self.former) if seal is not None]
+
+
+def _digest(seal: Seal, kind: str, scope: str, value: str) -> str:
+    return seal("erased identity", f"{kind}\n{scope}\n{value}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +199,7 @@ def recognised(session: Session, memory: Memory, found: Sequence[Name]) -> list[
     """Those of some identities that belonged to somebody who left."""
     if not found:
         return []
-    digests = {memory.digest(one.kind, one.scope, one.value): one for one in found}
+    digests = {digest: one for one in found for digest in memory.digests(one.kind, one.scope, one.value)}
     rows = session.execute(text("""
         select e.digest, coalesce(p.merged_into, p.id) as person_id, e.followed, e.erased_at
           from erased_identity e join person p on p.id = e.person_id where e.digest = any (:digests)

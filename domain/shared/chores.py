@@ -8,7 +8,7 @@ done once, not once for every time that was missed: a chore catches up by itself
 from collections.abc import Mapping
 from datetime import datetime
 
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from domain.shared.db import Base
@@ -79,6 +79,11 @@ def end(
 def hasten(session: Session, name: str, now: datetime) -> None:
     """Let a chore be due now, if it is not anyway. One that nobody ever planned is planned."""
     session.execute(_HASTEN, {"name": name, "now": now})
+
+
+def last_run(session: Session, name: str) -> datetime | None:
+    """When a chore last ended, in business time; None when it never did."""
+    return session.scalar(select(Chore.ended_at).where(Chore.name == name))
 
 
 def anything_due(session: Session, names: list[str], now: datetime) -> bool:

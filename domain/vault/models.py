@@ -43,3 +43,13 @@ class VaultItem(Base):
     digest: Mapped[bytes]
     masked: Mapped[str]
     kept_at: Mapped[datetime]
+
+
+class KeyMark(Base):
+    """A keyed mark of a key that lives outside of the database, so that a changed one is noticed."""
+
+    __tablename__ = "key_mark"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    mark: Mapped[str]
+    since: Mapped[datetime]

@@ -139,6 +139,60 @@ def revoke(person_id: int, name: str, why: str, as_name: str) -> None:
     click.echo(f"{person_id} is not {name} any more" if had else f"{person_id} was not {name}; it is recorded")
 
 
+@role.command()
+@click.option("--role", "name", type=click.Choice(GIVEN), default=None, help="Only whose effective role this is.")
+@click.option("--after", metavar="PERSON", type=click.IntRange(0, 2**63 - 1), default=0,
+              help="Start behind this id: the last one of the page before.")
+@click.option("--limit", type=click.IntRange(1, 1_000), default=100, show_default=True, help="At most so many.")
+@json_option
+def holders(name: str | None, after: int, limit: int, as_json: bool) -> None:
+    """List who is more than a member: effective role, since when, by what, and whether it is final.
+
+    \b
+    Example:  python -m bot role holders --role gold --json
+    """
+    from domain.roles import queries
+
+    with shop() as runtime, runtime.sessions() as session:
+        found = queries.holders(session, cast("Role | None", name), after, limit)
+    if as_json:
+        print_json({"holders": [asdict(one) for one in found]})
+        return
+    for one in found:
+        state = "provisional" if one.provisional else "final"
+        click.echo(f"{one.person_id:>8}  {one.role:<9} {state:<11} since {stamp(one.since)}  by {one.because:<10}"
+                   f"  {one.nickname or '-'}")
+    if not found:
+        click.echo("nobody")
+
+
+@role.command()
+@click.option("--state", type=click.Choice(("open", "accepted", "declined", "all")), default="open", show_default=True,
+              help="Only invitations with this answer; open ones wait for it.")
+@click.option("--limit", type=click.IntRange(1, 1_000), default=100, show_default=True, help="At most so many.")
+@json_option
+def invitations(state: str, limit: int, as_json: bool) -> None:
+    """List invitations to promote the shop, the newest first: asked when, open until when, answered how.
+
+    \b
+    Example:  python -m bot role invitations --state all --json
+    """
+    from domain.roles import invitations as rows
+
+    with shop() as runtime, runtime.sessions() as session:
+        found = rows.listed(session, None if state == "all" else cast("rows.State", state), limit)
+        now = runtime.clock.now()
+    if as_json:
+        print_json({"invitations": [asdict(one) | {"over": one.expires_at <= now} for one in found]})
+        return
+    for one in found:
+        over = "  (over)" if one.state == "open" and one.expires_at <= now else ""
+        click.echo(f"{one.person_id:>8}  {one.state:<8}  asked {stamp(one.asked_at)}  until {stamp(one.expires_at)}"
+                   f"{over}")
+    if not found:
+        click.echo("none")
+
+
 def _month(given: str) -> date:
     try:
         return datetime.strptime(given, "%Y-%m").date()  # noqa: DTZ007 - a month has no time zone

@@ -113,3 +113,11 @@ returns table (person_id bigint, key text, held boolean, firm boolean) language 
            count(distinct c.buyer_id) filter (where c.firm) >= size
       from unnest(people) as p (id) left join counted c on c.seller_id = p.id group by p.id;
 $$;
+
+-- ---- Which secret key this database was opened with -------------------------------------------------------------------
+
+create table key_mark (
+    name text constraint pk_key_mark primary key,
+    mark text not null,
+    since timestamptz not null
+);

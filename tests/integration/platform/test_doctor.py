@@ -13,11 +13,15 @@ import pytest
 import structlog
 from click.testing import CliRunner
 from sqlalchemy import Engine, text
+from sqlalchemy.orm import Session
 
-from bot.runtime import doctor
+from bot.runtime import doctor, key_mark
 from bot.runtime.cli import main
 from bot.runtime.findings import Finding
 from bot.runtime.settings import load
+from domain.people.leaving import Memory
+from domain.shared.seal import Seal
+from tests.conftest import MORNING
 from tests.fakes.wechat_api import Code, WeChatApi
 
 APP_SECRET = "c0ffee" * 5 + "42"
@@ -265,3 +269,24 @@ def test_buyers_who_could_not_be_counted_are_told_with_the_way_out(examine: Exam
     found = examine()["rewards"]
     assert found.state == "yellow" and found.cause.startswith("2 位买家") and "Bad: luck" in found.cause
     assert "reward parked" in found.remedy and "reward retry" in found.remedy
+
+
+def test_a_changed_secret_key_is_told_until_it_is_explained(examine: Examine, engine: Engine, env, tmp_path) -> None:
+    first, second = "first-secret-key-0123456789-abcdefgh", "other-secret-key-9876543210-hgfedcba"
+
+    def opened(**more: str) -> Finding:
+        with Session(engine) as session, session.begin():
+            key_mark.keep(session, load(env | more, tmp_path), MORNING)
+        return examine(**more)["secret key"]
+
+    assert opened(HUITOU_SECRET_KEY=first).state == "green"
+    found = opened(HUITOU_SECRET_KEY=second)
+    assert found.state == "red" and "2026-11-20" in found.cause and "HUITOU_SECRET_KEY_PREVIOUS" in found.remedy
+    assert first not in found.cause + found.remedy
+    assert opened(HUITOU_SECRET_KEY=second, HUITOU_SECRET_KEY_PREVIOUS=first).state == "green"
+    assert opened(HUITOU_SECRET_KEY=second).state == "green" and opened(HUITOU_SECRET_KEY=first).state == "red"
+    changed = load(env | {"HUITOU_SECRET_KEY": second, "HUITOU_SECRET_KEY_PREVIOUS": first}, tmp_path)
+    former = load(env | {"HUITOU_SECRET_KEY": first}, tmp_path)
+    assert former.vault_keys()[0] in changed.vault_keys(), "what was sealed before still opens"
+    memories = [Memory(*map(Seal, one.keys("erased identities"))) for one in (changed, former)]
+    assert memories[1].digest("openid", "wx1", "o1") in memories[0].digests("openid", "wx1", "o1")

@@ -11,8 +11,9 @@ from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session
 
 from bot.runtime.cli import main
-from domain.roles import rulebooks
+from domain.roles import invitations, rulebooks
 from domain.roles.rulebook import load
+from tests.conftest import MORNING
 from tests.integration.people.crowd import crowd
 from tests.unit.roles.test_rulebook import SHIPPED
 
@@ -40,7 +41,6 @@ def test_roles_are_given_shown_assessed_and_taken(engine: Engine, database_url, 
     run("operator add lin --role owner")
     assert "还没有发布等级规则" in run("role assess --as lin", expect=1)
     with Session(engine) as session, session.begin():
-        from tests.conftest import MORNING
         rulebooks.publish(session, load(SHIPPED), MORNING.replace(year=2020))
     assert "没有名为「nobody」" in run(f"role grant {person} gold --why x --as nobody", expect=1)
     assert "没有编号为 999" in run("role grant 999 gold --why x --as lin", expect=1)
@@ -50,6 +50,18 @@ def test_roles_are_given_shown_assessed_and_taken(engine: Engine, database_url, 
     assert "was partner already" in run(f"role grant {person} partner --why again --as lin")
     shown = json.loads(run(f"role show {person} --json"))
     assert (shown["role"], shown["held"][0]["because"], len(shown["decisions"])) == ("partner", "operator", 2)
+    held, = json.loads(run("role holders --json"))["holders"]
+    assert (held["person_id"], held["role"], held["because"], held["provisional"]) == (
+        person, "partner", "operator", False)
+    assert "partner" in run("role holders --role partner") and "nobody" in run("role holders --role gold")
+    assert "nobody" in run(f"role holders --after {person}")
+    assert run("role invitations").strip() == "none"
+    with Session(engine) as session, session.begin():
+        invitations.invite(session, [(person, {"orders": 3})], rulebooks.live(session, MORNING).seed,
+                           MORNING.replace(year=2025))
+    assert "(over)" in run("role invitations") and "none" in run("role invitations --state accepted")
+    asked, = json.loads(run("role invitations --state all --json"))["invitations"]
+    assert (asked["person_id"], asked["state"], asked["over"]) == (person, "open", True)
     assert "1 judged, 0 promoted, 0 warned, 0 demoted" in run("role assess --as lin")
     assert "只能评定刚结束的上个月" in run("role assess --month 2020-01 --as lin", expect=1)
     assert "no month" in run("role assess --month 2020-13 --as lin", expect=2)
