@@ -44,8 +44,10 @@ def added(known: Known | None, at: datetime, *, half: bool) -> Change:
         if at <= known.ended_at:  # told late: they have parted since
             return Change(Known(_later(known.added_at, at), known.ended_at, known.ended_by, known.half, known.stint))
         return Change(Known(added_at=at, half=half, stint=known.stint + 1), fresh=True)
-    completed = known.half and not half
-    return Change(Known(_later(known.added_at, at), half=known.half and half, stint=known.stint), completed=completed)
+    # A full adding that is dated before the half one belongs to a stint that is over.
+    completed = known.half and not half and (known.added_at is None or at >= known.added_at)
+    return Change(Known(_later(known.added_at, at), half=known.half and not completed, stint=known.stint),
+                  completed=completed)
 
 
 def ended(known: Known | None, at: datetime, by: EndedBy) -> Change:

@@ -83,9 +83,10 @@ def added(session: Session, memory: Memory, adding: Adding, now: datetime) -> No
     ref = _ref(adding.pair)
     person_id = leaving.recall(session, memory, ref, now) or people.resolve(session, [ref], now, pepper=b"")
     one, change = contacts.added(session, adding.pair, person_id, adding.state, adding.at, now, half=adding.half)
+    if change.fresh or not one.open:  # who has left again by now was brought all the same
+        _bind(session, one, adding.at, now)
     if change.fresh:
         contacts.forget_tags(session, one.id)
-        _bind(session, one, adding.at, now)
         outbox.put(session, [_effect(one, MEET, f"{one.id}:{one.stint}", "notice")], now)
     elif change.completed and one.arrival is not None:
         _wish_all(session, one, now)

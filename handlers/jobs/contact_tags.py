@@ -49,7 +49,7 @@ def tag(ctx: JobContext, effect: Claimed) -> Ended:
 @jobs.on_every_fact
 def note(ctx: JobContext, effect: Claimed) -> None:
     """What somebody buys first, and our own tags, reach the employees who have them. Told twice it changes nothing."""
-    if effect.person_id is None:
+    if effect.person_id is None or not ctx.tool(WeComs).by_account:
         return
     if effect.kind == "order.first_completed":
         with ctx.begin() as session:

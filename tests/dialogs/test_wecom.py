@@ -89,6 +89,7 @@ def test_told_twice_late_and_in_one_second(corp: Corp) -> None:
     corp.second -= 30
     corp.adds("丙", state)
     assert (corp.contact("丙").ended_by, corp.welcome("丙"), corp.contact("丙").stint) == ("customer", [], 1)
+    assert corp.person("丙")["referrer_id"] == corp.of(corp.shop.people["李姐"])["id"]
     assert corp.rows("select count(*) from identity where kind = 'external_userid' and followed_at is not null"
                      " and unfollowed_at is null") == [(2,)]
 
