@@ -12,7 +12,7 @@ from domain.people import leaving
 from domain.shared.clock import FixedClock
 from domain.workflows.forgetting import Leaver, forget
 from tests.fakes.corp import Corp, external
-from tests.fakes.shop import Shop
+from tests.fakes.frozen import Frozen
 from tests.fakes.wechat_api import EMPTY, Code, Raw, Reset
 from tests.fakes.wecom_api import WeComApi
 
@@ -20,12 +20,11 @@ WELCOME, MARK, GET = ("externalcontact/" + name for name in ("send_welcome_msg",
 
 
 @pytest.fixture
-def corp(tmp_path: Path, database_url: str, clock: FixedClock) -> Iterator[Corp]:
-    with WeComApi("wwde300000000000d1", "", ["seller01", "seller02"]) as api:
-        shop = Shop.open(tmp_path, database_url, clock, wecom=api.base)
+def corp(tmp_path: Path, new_shop: Frozen, clock: FixedClock) -> Iterator[Corp]:
+    with WeComApi("wwde300000000000d1", "", ["seller01", "seller02"]) as api, \
+            new_shop.shop(tmp_path, clock, api.base) as shop:
         api.secret = shop.runtime.settings.wecom["main"].secret.reveal()
         yield Corp(shop, api)
-        shop.close()
 
 
 def coupons(corp: Corp) -> int:
