@@ -29,6 +29,7 @@ from sqlalchemy.orm import sessionmaker
 
 from bench import figures, servers
 from bot.runtime import embedded
+from bot.runtime.express import EventLane
 from domain import migrations
 from handlers.web import api
 
@@ -44,10 +45,13 @@ OURS_PORT, FLOOR_PORT = 18_461, 18_462
 def _ours() -> Flask:
     engine = create_engine(os.environ["BENCH_DATABASE_URL"], pool_size=8)
     app = Flask("ours", static_folder=None)
-    app.register_blueprint(api.blueprint(api.ApiContext(
+    context = api.ApiContext(
         sessionmaker(engine, expire_on_commit=False), lambda: datetime.now(UTC), lambda bells: None,
-        b"a pepper of at least sixteen bytes", {"mall": api.Source("mall", (SECRET,), "key")})))
+        b"a pepper of at least sixteen bytes", {"mall": api.Source("mall", (SECRET,), "key")})
+    door = api.EventDoor(context)
+    app.register_blueprint(api.blueprint(context, door))
     app.add_url_rule("/", "ready", lambda: "ready")
+    app.wsgi_app = EventLane(door, app.wsgi_app)  # type: ignore[method-assign]
     return app
 
 

@@ -13,7 +13,7 @@ from bot.runtime import bootstrap, health, logs, metrics, pay_notify, webhook
 from bot.runtime.bell import Doorbell
 from bot.runtime.courier import Courier
 from bot.runtime.demo import mount_simulator
-from bot.runtime.express import ExpressLane
+from bot.runtime.express import EventLane, ExpressLane
 from bot.runtime.routes import LazyRule
 from bot.runtime.settings import Settings, from_environment
 from bot.runtime.voice import FILTERS
@@ -40,7 +40,8 @@ def create_app(settings: Settings | None = None, runtime: bootstrap.Runtime | No
     app.register_blueprint(pay_notify.blueprint(runtime.context.tool(PayGateways), runtime.sessions,
                                                 runtime.clock.now, runtime.bell.ring))
     app.register_blueprint(health.blueprint(settings, runtime.engine))
-    app.register_blueprint(api.blueprint(_api_context(runtime)))
+    event_door = api.EventDoor(_api_context(runtime))
+    app.register_blueprint(api.blueprint(_api_context(runtime), event_door))
     app.register_blueprint(ops.blueprint(_ops_context(runtime)))
     app.register_blueprint(landing.blueprint(_landing_context(runtime)))
     app.register_blueprint(certificates.blueprint(runtime.context))
@@ -54,7 +55,7 @@ def create_app(settings: Settings | None = None, runtime: bootstrap.Runtime | No
     app.register_error_handler(OperationalError, _database_away)
     app.register_error_handler(PoolTimeout, _database_away)
     app.register_error_handler(Exception, _unexpected)
-    app.wsgi_app = ExpressLane(door, app.wsgi_app)  # type: ignore[method-assign]
+    app.wsgi_app = ExpressLane(door, EventLane(event_door, app.wsgi_app))  # type: ignore[method-assign]
     return app
 
 

@@ -3,13 +3,14 @@
 Applying them is the workflows' business; orders themselves are stored by ``money_apply_and_tell``.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import msgspec
 from psycopg.types.json import Jsonb
-from sqlalchemy import select, text, tuple_, update
+from sqlalchemy import text, update
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from domain.orders.events import CommerceEvent, iso
@@ -18,19 +19,8 @@ from domain.orders.quick import Row
 from domain.shared import trips
 from domain.shared.errors import NotFound
 
-TAKE_IN = """
-    with taken as (
-        insert into commerce_event (source, event_id, digest, type, subject, payload, occurred_at, received_at, due_at)
-        select %(source)s, e.event_id, e.digest, e.type, e.subject, e.payload, e.occurred_at, %(now)s, %(now)s
-          from jsonb_to_recordset(%(events)s::jsonb)
-               as e (event_id text, digest text, type text, subject text, payload jsonb, occurred_at timestamptz)
-         order by e.event_id
-            on conflict (source, event_id) do nothing
-        returning 1
-    )
-    select count(*) from taken
-"""
-"""Takes in what is new, in the order of ids, so that two batches with the same events cannot wait for each other."""
+TAKE_IN = "select events_take_in(%(source)s, %(now)s, %(events)s)"
+KNOWN_OTHERWISE = "HT409"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,26 +44,23 @@ def row_of(event: CommerceEvent) -> Row:
                iso(event.occurred_at))
 
 
-def receive_rows(session: Session, source: str, rows: Sequence[Row], now: datetime) -> Received:
-    """As ``receive``, of events that are written down already."""
+def receive_rows(
+    session: Session, source: str, rows: Sequence[Row], now: datetime, *, commit: bool = False
+) -> Received:
+    """As ``receive``, of events that are written down already. With ``commit`` the transaction ends here, with what was
+    taken: COMMIT travels along, and is not run when there are conflicts."""
     if not rows:
         return Received(0, 0)
-    digests: dict[str, str] = {}
-    clashing = {row.event_id for row in rows if digests.setdefault(row.event_id, row.digest) != row.digest}
     asked = {"source": source, "now": now, "events": Jsonb(rows, msgspec.json.encode)}
-    taken = int(trips.opening(session, TAKE_IN, asked))
-    if taken < len(digests):
-        clashing |= _known_otherwise(session, source, digests)
-    return Received(taken, len(rows) - taken, tuple(sorted(clashing)))
-
-
-def _known_otherwise(session: Session, source: str, digests: Mapping[str, str]) -> set[str]:
-    """The ids that are stored with another content. A statement of its own: it sees what others have just committed."""
-    stored = session.execute(
-        select(CommerceEventRow.event_id, CommerceEventRow.digest)
-        .where(tuple_(CommerceEventRow.source, CommerceEventRow.event_id).in_([(source, name) for name in digests]))
-    )
-    return {name for name, digest in stored if digest != digests[name]}
+    try:
+        (taken,), = trips.together(session, (TAKE_IN, asked), commit=commit)[0]
+    except DBAPIError as fault:
+        if getattr(fault.orig, "sqlstate", None) != KNOWN_OTHERWISE:
+            raise
+        return Received(0, 0, tuple(sorted(msgspec.json.decode(fault.orig.diag.message_detail))))  # type: ignore[union-attr]
+    if commit:
+        session.commit()
+    return Received(taken, len(rows) - taken)
 
 
 def dismiss(session: Session, event_row_id: int, note: str, now: datetime) -> None:

@@ -69,6 +69,8 @@ class _Line:
         self._rows: dict[bytes, Callable[[Iterable[Any]], Any]] = {}
         self._readable = select.poll()
         self._readable.register(self._pg.socket, select.POLLIN)
+        self._either = select.poll()
+        self._either.register(self._pg.socket, select.POLLIN | select.POLLOUT)
 
     def ask(self, questions: Sequence[Question], autocommit: bool, commit: bool) -> list[list[Any]]:
         if self._dropped != self._book.dropped:
@@ -122,6 +124,7 @@ class _Line:
     def _answers(self) -> list[PGresult]:
         pg, found = self._pg, list[PGresult]()
         while pg.flush():
+            self._either.poll()
             pg.consume_input()
         while True:
             while pg.is_busy():

@@ -1,4 +1,4 @@
-"""A mall that speaks to the API over real Flask and PostgreSQL. Signs with the standard library alone."""
+"""A mall that speaks to the API over real Flask, behind its event lane, and PostgreSQL. Signs with hmac alone."""
 
 import base64
 import hashlib
@@ -17,6 +17,7 @@ from sqlalchemy.orm import sessionmaker
 from werkzeug.test import TestResponse
 
 from bot.runtime import demo_team
+from bot.runtime.express import EventLane
 from bot.runtime.routes import LazyRule
 from domain import workflows
 from domain.commissions import plans
@@ -65,7 +66,9 @@ class Mall:
         app = Flask("test", static_folder=None, template_folder=str(ASSETS / "templates"))
         app.url_rule_class = LazyRule
         context = api.ApiContext(sessionmaker(engine, expire_on_commit=False), clock.now, rings.append, PEPPER, sources)
-        app.register_blueprint(api.blueprint(context))
+        door = api.EventDoor(context)
+        app.register_blueprint(api.blueprint(context, door))
+        app.wsgi_app = EventLane(door, app.wsgi_app)  # type: ignore[method-assign]
         return cls(app, app.test_client(), engine, clock, rings)
 
     def publish_plan(self, name: str = "two-level") -> None:

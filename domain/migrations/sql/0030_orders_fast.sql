@@ -409,3 +409,34 @@ begin
          where o.seller_id is not null;
     end if;
 end $$;
+
+-- ---- The inbox of events -------------------------------------------------------------------------------------------
+
+-- Takes in the events that are new ([{event_id, digest, type, subject, payload, occurred_at}]), in the order of their ids, so
+-- that two batches with the same events cannot wait for each other; returns how many. Raises HT409, with the ids as its
+-- detail, when some id is known with other content, or comes with two: then nothing is taken.
+create function events_take_in(the_source text, at timestamptz, events jsonb) returns bigint language plpgsql as $$
+declare
+    taken bigint;
+    clash jsonb;
+begin
+    insert into commerce_event (source, event_id, digest, type, subject, payload, occurred_at, received_at, due_at)
+    select the_source, e.event_id, e.digest, e.type, e.subject, e.payload, e.occurred_at, at, at
+      from jsonb_to_recordset(events)
+           as e (event_id text, digest text, type text, subject text, payload jsonb, occurred_at timestamptz)
+     order by e.event_id
+        on conflict (source, event_id) do nothing;
+    get diagnostics taken = row_count;
+    if taken < jsonb_array_length(events) then
+        -- A statement of its own: it sees what others have just committed.
+        select jsonb_agg(distinct e.event_id) into clash
+          from jsonb_to_recordset(events) as e (event_id text, digest text)
+         cross join lateral (select c.digest from commerce_event c
+                              where c.source = the_source and c.event_id = e.event_id offset 0) c
+         where c.digest <> e.digest;
+        if clash is not null then
+            raise exception 'events are known with other content' using errcode = 'HT409', detail = clash::text;
+        end if;
+    end if;
+    return taken;
+end $$;

@@ -9,19 +9,21 @@ from domain.shared import outbox
 from handlers.web.api import bodies, docs, openapi
 from handlers.web.api.auth import Keys
 from handlers.web.api.context import ApiContext, Source
-from handlers.web.api.event_door import EventDoor
+from handlers.web.api.event_door import FAULT, EventDoor
 from handlers.web.api.problems import answer, missing
 from handlers.web.api.reads import Asked
 from handlers.web.api.serving import guard, published
 from handlers.web.api.table import OPERATIONS, PREFIX, Operation
 
-__all__ = ["ApiContext", "Source", "blueprint"]
+__all__ = ["FAULT", "ApiContext", "EventDoor", "Source", "blueprint"]
 
 
-def blueprint(context: ApiContext) -> Blueprint:
-    """Every route of the table, the specification and the docs page. Raises ValueError for a secret it cannot read."""
+def blueprint(context: ApiContext, event_door: EventDoor | None = None) -> Blueprint:
+    """Every route of the table, the specification and the docs page. ``event_door``: one that others lead to, too.
+
+    Raises ValueError for a secret it cannot read."""
     doors = Blueprint("api", __name__)
-    keys, event_door = Keys(context.sources), EventDoor(context)
+    keys, event_door = Keys(context.sources), event_door or EventDoor(context)
     for operation in OPERATIONS:
         view = _keyed(operation, context, keys) if operation.call else _signed(event_door)
         doors.add_url_rule(PREFIX + operation.path, operation.name, view, methods=[operation.method])
@@ -33,6 +35,8 @@ def blueprint(context: ApiContext) -> Blueprint:
 
 def _signed(door: EventDoor) -> Callable[..., Response]:
     def view(source: str) -> Response:
+        if (fault := request.environ.get(FAULT)) is not None:
+            raise fault
         return answer(door.take(request, source), 202)
 
     return view

@@ -19,6 +19,8 @@ from handlers.web.api.context import ApiContext
 from handlers.web.api.problems import Refusal, invalid, unsigned
 from handlers.web.api.shapes import Accepted, Fault
 
+FAULT = "huitou.events.fault"
+"""Where a request's environment has the fault that a quicker way met; Flask's view raises it again."""
 MAX_EVENTS = 500
 MAX_FAULTS = 1000
 """Faults told in one answer: enough to mend any honest batch, and no small body makes a large answer."""
@@ -39,10 +41,22 @@ class EventDoor:
 
     def take(self, request: Request, source: str) -> Accepted:
         """Store the request's events. Raises Refusal 401, 409, 413, 422; nothing is stored then."""
+        headers = request.headers
+        return self._counted(source, lambda: self._take(
+            bodies.read(request, bodies.MAX_EVENT_BODY), source, headers.get("webhook-id"),
+            headers.get("webhook-timestamp"), headers.get("webhook-signature")))
+
+    def receive(
+        self, source: str, body: bytes, message_id: str | None, timestamp: str | None, signatures: str | None
+    ) -> Accepted:
+        """As ``take``, of a body that was read and is no larger than allowed, and the values of its three headers."""
+        return self._counted(source, lambda: self._take(body, source, message_id, timestamp, signatures))
+
+    def _counted(self, source: str, take: Callable[[], Accepted]) -> Accepted:
         # Names of strangers stay out of the counters: they would grow without end.
         known = source if source in self._keys else "unknown"
         try:
-            taken = self._take(request, source)
+            taken = take()
         except Refusal as refusal:
             self._context.counted(known, _OUTCOMES.get(refusal.status, "invalid"), 1)
             raise
@@ -50,28 +64,23 @@ class EventDoor:
         self._context.counted(known, "duplicate", taken.duplicate)
         return taken
 
-    def _take(self, request: Request, source: str) -> Accepted:
-        body = bodies.read(request, bodies.MAX_EVENT_BODY)
-        self._verify(request, source, body)
+    def _take(
+        self, body: bytes, source: str, message_id: str | None, timestamp: str | None, signatures: str | None
+    ) -> Accepted:
+        """An unknown source costs and answers the same as a bad signature, so names cannot be tried out."""
+        keys = self._keys.get(source, self._nobody)
+        try:
+            signature.verify(keys, message_id, timestamp, signatures, body, self._real_now())
+        except signature.SignatureRefused:
+            raise unsigned() from None
         rows = read_rows(body, self._seal)
-        with self._context.sessions.begin() as session:
-            received = orders.receive_rows(session, source, rows, self._context.now())
-            if received.conflicts:
-                raise _conflict(received.conflicts)
+        with self._context.sessions() as session:
+            received = orders.receive_rows(session, source, rows, self._context.now(), commit=True)
+        if received.conflicts:
+            raise _conflict(received.conflicts)
         if received.accepted:
             self._context.ring(frozenset({"event"}))
         return Accepted(received.accepted, received.duplicates)
-
-    def _verify(self, request: Request, source: str, body: bytes) -> None:
-        """An unknown source costs and answers the same as a bad signature, so names cannot be tried out."""
-        headers = request.headers
-        try:
-            signature.verify(
-                self._keys.get(source, self._nobody), headers.get("webhook-id"), headers.get("webhook-timestamp"),
-                headers.get("webhook-signature"), body, self._real_now(),
-            )
-        except signature.SignatureRefused:
-            raise unsigned() from None
 
 
 _OUTCOMES = {401: "refused", 409: "conflict"}
