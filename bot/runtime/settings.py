@@ -32,9 +32,8 @@ DEMO_ACCOUNTS = Path(__file__).parents[2] / "assets" / "demo" / "accounts.toml"
 
 DEMO_ACCOUNT = "demo"
 DEMO_SOURCE = "mall"
-DEMO_MERCHANT = "main"
 DEMO_CORP = "main"
-"""Names of the demo's Official Account, of its shop system, of its merchant account and of its WeCom application."""
+"""Names of the demo's Official Account, of its shop system and of its WeCom application."""
 
 
 class SettingsError(Exception):
@@ -335,11 +334,12 @@ def _demo_accounts(key: Secret, port: int, home: Path) -> Accounts:
         "api_key": derive(key, "demo api key").hex(),
     }
     if (pairs := demo_pairs(home)) is not None:
-        raw["pay"][DEMO_MERCHANT] |= {
-            "serial_no": pairs[0].serial, "private_key": pairs[0].key,
-            "api_v3_key": derive(key, "demo api v3 key").hex()[:32],
-            "api_base": f"http://127.0.0.1:{port}/sim/pay",
-        }
+        for merchant in raw["pay"].values():
+            merchant |= {
+                "serial_no": pairs[0].serial, "private_key": pairs[0].key,
+                "api_v3_key": derive(key, "demo api v3 key").hex()[:32],
+                "api_base": f"http://127.0.0.1:{port}/sim/pay",
+            }
     else:
         del raw["pay"]
     faults: list[Fault] = []

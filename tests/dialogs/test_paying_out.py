@@ -23,6 +23,7 @@ from domain.payouts import queries, reconcile
 from domain.shared.clock import FixedClock
 from domain.shared.errors import DomainError
 from domain.workflows import acts
+from tests.dialogs.test_grants import granted
 from tests.dialogs.test_withdrawals import held
 from tests.fakes.shop import Person, Shop
 
@@ -223,3 +224,18 @@ def explain_all(street: Street) -> None:
         day = reconcile.business_date(now) - reconcile.timedelta(days=1)
         again = reconcile.compare(session, "main", day, street.gateway.fund_bill(day), now)
         assert again.opened == 0, "what was explained does not stop us twice"
+
+
+def test_a_red_packet_goes_by_the_account_for_gifts(street: Street) -> None:
+    """The simulator takes scene 1000 of that merchant only, with its two items."""
+    street.zhen.says("帮助")
+    assert granted(street.shop, street.zhen, "red_packet", 666) == "done"
+    street.zhen.saw("送您的红包 ¥6.66 到了", "/me/withdrawals/")
+    main, gift = requests.get(f"{street.url}/sim/api/pay", timeout=10).json()["merchants"]
+    assert (main["bills"], [one["amount_fen"] for one in gift["bills"]]) == ([], [666])
+    street.sim("/api/pay/confirm", openid=street.zhen.openid, out_bill_no=gift["bills"][0]["out_bill_no"], take=True)
+    street.notified(1)
+    street.zhen.says("明细").sees("红包已收进微信零钱")
+    street.wait(24 * 3600)
+    assert street.count("select count(*) from fund_day where account = 'gift' and open_incidents = 0") == 1
+    assert street.count("select count(*) from pay_incident") == 0
