@@ -79,7 +79,7 @@ _NEXT = text("""
 
 _PEOPLE = text("""
     select distinct i.person_id as id from identity i
-     where i.kind = 'openid' and i.followed_at is not null and i.unfollowed_at is null
+     where i.kind = any (:kinds) and i.followed_at is not null and i.unfollowed_at is null
        and i.person_id > :after and i.person_id <= :last
        and (:segment = '' or exists (select from person_insight s
                                       where s.person_id = i.person_id and s.segment = :segment))
@@ -91,8 +91,11 @@ _WAITING = text("""
                              and payload ->> 'broadcast' is not null limit :most) few""")
 
 
-def step(session: Session, now: datetime, piece: int = PIECE) -> bool:
-    """Put the next piece of the oldest broadcast that runs, if there is room; whether there may be more to do."""
+def step(session: Session, now: datetime, piece: int = PIECE, *, staff: bool = False) -> bool:
+    """Put the next piece of the oldest broadcast that runs, if there is room; whether there may be more to do.
+
+    ``staff``: also for who follows no account, but has an employee who may be asked to say it.
+    """
     row = session.execute(_NEXT).first()
     if row is None:
         return False
@@ -100,8 +103,9 @@ def step(session: Session, now: datetime, piece: int = PIECE) -> bool:
         return _end(session, row.id, "done", row.cursor, 0, now)
     if session.execute(_WAITING, {"now": now, "most": MOST_WAITING}).scalar_one() >= MOST_WAITING:
         return False
+    kinds = ["openid", "external_userid"] if staff else ["openid"]
     people = session.execute(_PEOPLE, {"after": row.cursor, "last": row.last_person, "segment": row.segment,
-                                       "limit": piece}).scalars().all()
+                                       "limit": piece, "kinds": kinds}).scalars().all()
     effects = [_effect(row.id, person, row.said, row.expires_at, now) for person in people]
     put = outbox.put(session, effects, now)
     if len(people) < piece:

@@ -9,6 +9,7 @@ from bot.kit.jobs import Claimed, Ended, JobContext, Jobs, Ready, Refused
 from domain.notices import broadcasts
 from domain.notices import service as notices
 from domain.platform import budgets
+from domain.stafftasks.rules import StaffWay
 from handlers.jobs import together
 from handlers.jobs.delivery import deliver
 from handlers.jobs.ways import API, Says
@@ -100,4 +101,4 @@ def broadcast(ctx: JobContext) -> bool:
         for one in budgets.used(session, ctx.now()):
             if one.api == API["custom"] and (one.marketing_until or (limits and one.used >= limits.marketing_share)):
                 return False
-        return broadcasts.step(session, ctx.now())
+        return broadcasts.step(session, ctx.now(), staff=bool(ctx.tool(StaffWay).monthly))

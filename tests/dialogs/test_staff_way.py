@@ -145,6 +145,8 @@ def test_everybody_with_the_same_words_is_one_tap_and_who_left_is_told_apart(str
     street.shop.wait(days=3)
     for one in (zhao, qian, sun):
         street.tell(one, idem=one.name)
+    street.tell(sun, "chat.late", {"said": "¥7.92 到账"}, idem="money", purpose="money")
+    assert street.ended("money")[:2] == ("refused", "unfollowed")
     assert street.ended("赵姐") == ("waiting", "waits_for_staff", "")
     assert street.tasks() == []
     street.asked()
@@ -169,17 +171,6 @@ def test_everybody_with_the_same_words_is_one_tap_and_who_left_is_told_apart(str
     assert (street.counted(street.who(zhao)), street.counted(left)) == (1, 0)
     assert street.rows("select state, said from staff_task") == [("sent", "")]
     assert street.shop.gateway.sent == []
-
-
-def test_who_follows_nobody_is_reached_and_money_is_nobodys_business(street: Street) -> None:
-    new = street.somebody("孙妹", follows=False)
-    street.tell(new, "journey.care.greeting", {"title": "有机大米"}, idem="care", purpose="service", hours=48)
-    street.tell(new, "chat.late", {"said": "¥7.92 到账"}, idem="money", purpose="money", hours=48)
-    assert street.ended("money")[:2] == ("refused", "unfollowed")
-    street.asked()
-    street.taps()
-    assert street.ended("care") == ("done", "", "staff")
-    assert street.in_wecom(new) == ["😊 「有机大米」用了一周，还满意吗？好的坏的都想听您说，直接回我就好。"]
 
 
 def test_an_open_window_comes_first_and_a_notice_without_words_does_not_leave(street: Street) -> None:
@@ -282,8 +273,7 @@ def test_a_refused_call_is_tried_again_and_a_lost_answer_makes_no_second_task(st
 
 
 def test_a_stopped_broadcast_is_taken_out_of_the_employees_hands(street: Street) -> None:
-    street.somebody("赵姐")
-    street.shop.wait(days=3)
+    street.somebody("孙妹", follows=False)
     with street.shop.runtime.sessions.begin() as session:
         number = broadcasts.start(session, "到货", "周三到货", "", street.shop.runtime.context.tool(Wording), BOSS,
                                   street.shop.clock.now())
@@ -296,3 +286,16 @@ def test_a_stopped_broadcast_is_taken_out_of_the_employees_hands(street: Street)
     assert street.tasks()[0]["state"] == "cancelled"
     assert street.rows("select state, reason from outbox where payload ? 'broadcast' and person_id = "
                        "(select person_id from contact)") == [("refused", "stopped")]
+
+
+def test_the_nurture_of_who_follows_nobody_goes_through_the_employee(street: Street) -> None:
+    street.shop.journeys("nurture")
+    sun = street.somebody("孙妹", follows=False)
+    street.shop.wait(hours=23)
+    street.shop.wait(hours=4)
+    street.asked()
+    street.taps()
+    guide, = street.in_wecom(sun)
+    assert "昨天加上了您" in guide
+    assert street.rows("select state, result ->> 'way' from outbox where payload ->> 'key' = 'journey.nurture.guide'") \
+        == [("done", "staff")]
