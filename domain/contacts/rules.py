@@ -13,7 +13,7 @@ EndedBy = Literal["staff", "customer", "transfer"]
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A relation as it is known: dates are the platform's; ``added_at`` None when only its end was told."""
+    """A relation as it is known: dates are the platform's; ``added_at`` None when its beginning was not told."""
 
     added_at: datetime | None = None
     ended_at: datetime | None = None
@@ -44,8 +44,10 @@ def added(known: Known | None, at: datetime, *, half: bool) -> Change:
         if at <= known.ended_at:  # told late: they have parted since
             return Change(Known(_later(known.added_at, at), known.ended_at, known.ended_by, known.half, known.stint))
         return Change(Known(added_at=at, half=half, stint=known.stint + 1), fresh=True)
+    if known.added_at is None:  # only an edit of it was told so far
+        return Change(Known(added_at=at, half=half, stint=known.stint), fresh=True)
     # A full adding that is dated before the half one belongs to a stint that is over.
-    completed = known.half and not half and (known.added_at is None or at >= known.added_at)
+    completed = known.half and not half and at >= known.added_at
     return Change(Known(_later(known.added_at, at), half=known.half and not completed, stint=known.stint),
                   completed=completed)
 

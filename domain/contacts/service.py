@@ -73,10 +73,11 @@ def ended(
 
 
 def noticed(session: Session, pair: Pair, person_id: int, now: datetime) -> ContactView:
-    """They are friends, however long: an edit of somebody from before our time. It is no arrival."""
+    """They are friends, however long: an edit, of somebody from before our time or told before their adding. It is no
+    arrival itself."""
     row = _row(session, pair)
     if row is None:
-        row = _keep(session, None, pair, person_id, Change(Known(added_at=now)), now)
+        row = _keep(session, None, pair, person_id, Change(Known()), now)
         row.arrival = {"kind": "noticed"}
         session.flush()
     return view(row)

@@ -107,7 +107,8 @@ def welcome(ctx: JobContext, effect: Claimed) -> Ended:
     if verdict.what != "send":
         return _unsaid(ctx, one, verdict.reason)
     arrival = STRANGER | (one.arrival or {})
-    text = ctx.copy.render(f"contact.welcome.{arrival['kind']}", arrival=arrival, shop=ctx.shop.name)
+    kind = "newcomer" if arrival["kind"] == "newcomer" else "known"
+    text = ctx.copy.render(f"contact.welcome.{kind}", arrival=arrival, shop=ctx.shop.name)
     return _sent(ctx, effect, one, app.welcome(effect.payload["code"], text))
 
 

@@ -113,7 +113,9 @@ def test_parting_and_coming_back(corp: Corp) -> None:
     corp.tells(corp.event("transfer_fail", "老客", FailReason="customer_refused"))
     assert (corp.contact("老客").arrival, corp.contact("老客").transfer_fault) == (
         {"kind": "noticed"}, "customer_refused")
-    assert corp.api.count(WELCOME) == 2
+    corp.adds("老客", corp.way(sharer="李姐"))  # told after an edit that came later
+    assert "来自@李姐的推荐" in corp.welcome("老客")[0]
+    assert (corp.api.count(WELCOME), corp.contact("老客").stint) == (3, 1)
 
 
 def test_half_a_friend_is_welcomed_at_once_and_tagged_when_whole(corp: Corp) -> None:

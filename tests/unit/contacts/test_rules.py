@@ -43,6 +43,11 @@ def test_each_stint_begins_once():
     assert fold([(2, "end"), (2, "full")])[0].ended_at == at(2)
 
 
+def test_an_edit_tells_of_no_beginning():
+    assert added(Known(), at(1), half=False).fresh
+    assert ended(Known(), at(1), "staff").known == Known(None, at(1), "staff")
+
+
 def test_half_becomes_full_and_not_by_an_older_word():
     known, _ = fold([(1, "half")])
     assert (known.half, added(known, at(1), half=False).completed) == (True, True)
