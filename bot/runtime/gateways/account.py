@@ -38,9 +38,11 @@ def _utc_now() -> datetime:
 class RealTime:
     """Real time, aware UTC: tokens, timeouts and back-off never follow the moved clock of a demo.
 
-    ``jitter`` gives a factor around 1 that spreads waits of many callers.
+    ``jitter`` gives a factor around 1 that spreads waits of many callers. ``believes``: how long what the database told
+    of tokens and holds is not asked again; what another process found out reaches this one so much later.
     """
 
     now: Callable[[], datetime] = _utc_now
     sleep: Callable[[float], None] = time.sleep
     jitter: Callable[[], float] = lambda: random.uniform(0.5, 1.5)
+    believes: timedelta = timedelta(seconds=0.2)

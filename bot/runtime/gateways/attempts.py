@@ -65,6 +65,8 @@ class Attempts:
         self._transport = transport
         self._real = real
         self._observe = observe
+        self._open: dict[str, datetime] = {}
+        """Until when apis are believed to be open, without a hold and with a host that is well."""
 
     @property
     def skew_seconds(self) -> float | None:
@@ -92,6 +94,7 @@ class Attempts:
 
     def hold_back(self, api: Api, result: SendResult, until: datetime) -> None:
         """Let nobody call ``api`` before ``until`` (real time); they are told ``result`` instead."""
+        self._open.clear()
         with Session(self._engine) as session, session.begin():
             platform.hold_back(session, self._app_id, api.name, result.outcome, result.errcode, result.detail, until)
 
@@ -120,6 +123,7 @@ class Attempts:
         if fault.kind not in NOT_THROUGH:
             self._got_through(failures)
             return 0
+        self._open.clear()
         until = self._real.now() + BREAKER_REST
         with Session(self._engine) as session, session.begin():
             platform.count_failure(

@@ -104,14 +104,20 @@ class TokenHolder:
         self._locks = locks
         self._real = real
         self._label = f"access token of {config.app_id}"
+        self._believed: tuple[str, datetime] | None = None
+        """What the database told last, and how long it is not asked again."""
 
     def current(self) -> str | Refusal:
         """A token that is good for a while, fetched when needed by one caller of all processes.
 
         While the stored token is still valid, a refresh that fails is no reason to stop: the old one is given.
         """
+        now = self._real.now()
+        if self._believed and now < self._believed[1]:
+            return self._believed[0]
         stored = self._read()
-        if stored and self._real.now() < stored.row.fresh_until:
+        if stored and now < stored.row.fresh_until:
+            self._believed = stored.token, min(now + self._real.believes, stored.row.fresh_until)
             return stored.token
         fetched = self._locked(self._fetch_unless_fresh)
         if isinstance(fetched, Refusal) and stored and self._real.now() < stored.row.expires_at:
@@ -124,6 +130,7 @@ class TokenHolder:
         Whoever comes first refreshes; the others find a token that is not theirs and take it. An expired token
         is replaced in the normal way; any other is forced while the ration lasts.
         """
+        self._believed = None
         renewed = self._locked(lambda: self._fetch_instead_of(failing, errcode))
         return renewed if isinstance(renewed, Refusal) else renewed.token
 

@@ -12,11 +12,12 @@ from bot.runtime.gateways.account import AccountConfig, RealTime
 from bot.runtime.gateways.attempts import Api, Attempts, Observe
 from bot.runtime.gateways.calls import Calls
 from bot.runtime.gateways.faults import BAD_CARD_CODES, STALE_MEDIA, TRANSIENT_WAIT, Answer, Refusal
+from bot.runtime.gateways.lines import Timeouts
 from bot.runtime.gateways.locks import Locks
 from bot.runtime.gateways.media import MediaCache
 from bot.runtime.gateways.tickets import TicketHolder
 from bot.runtime.gateways.tokens import TokenHealth, TokenHolder
-from bot.runtime.gateways.transport import Act, Timeouts, Transport
+from bot.runtime.gateways.transport import Act, Transport
 from bot.runtime.gateways.vault import Vault
 
 MAX_TEXT = 2048

@@ -17,9 +17,10 @@ from bot.runtime.gateways.account import AccountConfig, RealTime
 from bot.runtime.gateways.attempts import Api, Attempts, Observe
 from bot.runtime.gateways.calls import Calls
 from bot.runtime.gateways.faults import WECOM, Answer, Refusal
+from bot.runtime.gateways.lines import Timeouts
 from bot.runtime.gateways.locks import Locks, LockTimeout
 from bot.runtime.gateways.tokens import TokenHealth, TokenHolder
-from bot.runtime.gateways.transport import Act, PlatformClient, Timeouts, Transport
+from bot.runtime.gateways.transport import Act, PlatformClient, Transport
 from bot.runtime.gateways.vault import Vault
 from bot.runtime.gateways.wecom_mass import MassCalls
 

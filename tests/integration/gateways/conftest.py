@@ -10,7 +10,7 @@ from sqlalchemy import Engine, create_engine, text
 
 from bot.runtime import embedded
 from bot.runtime.gateways.account import AccountConfig, RealTime
-from bot.runtime.gateways.transport import Timeouts
+from bot.runtime.gateways.lines import Timeouts
 from bot.runtime.gateways.wechat import WeChatGateway
 from tests.fakes.wechat_api import Drip, Fault, Hang, WeChatApi
 
@@ -39,7 +39,7 @@ class Watch:
 
     @property
     def real(self) -> RealTime:
-        return RealTime(self.now, self.sleep, lambda: 1.0)
+        return RealTime(self.now, self.sleep, lambda: 1.0, believes=timedelta(0))
 
 
 @pytest.fixture

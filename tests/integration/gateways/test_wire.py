@@ -9,7 +9,8 @@ from sqlalchemy import Engine
 
 from bot.kit.gateway import GatewayError, Outcome
 from bot.runtime.gateways.account import AccountConfig
-from bot.runtime.gateways.transport import PlatformClient, Timeouts, _Adapter
+from bot.runtime.gateways.lines import Timeouts
+from bot.runtime.gateways.transport import PlatformClient, _Adapter
 from bot.runtime.gateways.wechat import WeChatGateway
 from tests.fakes.wechat_api import EMPTY, HTML, Code, Drip, Fault, Hang, Raw, Reset, Slow, WeChatApi
 from tests.integration.gateways.conftest import HASTY, JPEG, KEY, OPENID, Watch, build
