@@ -1,15 +1,16 @@
 """Keeps many effects in flight: while some leave, the next are decided, and the ends of others are recorded.
 
-One thread decides and records, for many at once; the others only call out. A call lasts fifty milliseconds and a
-decision for sixteen effects takes ten, so a few are decided ahead: recorded as leaving before a thread is free for
-them. Never more than ``AHEAD``, because what a killed worker had recorded as leaving counts as sent.
+One thread decides, one records, for many at once; the others only call out. A call lasts fifty milliseconds, deciding
+about sixteen and recording their ends takes twenty, so as many again as are in flight may be decided and not recorded
+yet. Never more than ``AHEAD``, because what a killed worker had recorded as leaving counts as sent.
 """
 
 import queue
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bot.kit.jobs import Claimed, Ended, Ready
@@ -21,14 +22,22 @@ LEASE_SECONDS = 40
 SAFETY_SECONDS = 25
 """No effect is started this close to the end of its lease: a call may take two tries of eight seconds."""
 
-AHEAD = 16
-TOGETHER = 16
-"""At most so many are decided at once; fewer when nothing else is to do."""
+AHEAD = 32
+AT_LEAST, TOGETHER = 8, 16
+"""So many are decided at once; fewer when there are no more."""
 RUN_SECONDS = 2.0
 """A run claims no more after so long: other work is due, too."""
 
 End = tuple[Claimed, Ended | Exception | None]
 """None: it was not started, because its lease may lapse meanwhile; whoever claims next does it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """These ends are kept, or could not be."""
+
+    ends: Sequence[End]
+    fault: Exception | None = None
 
 
 class Drain:
@@ -42,16 +51,22 @@ class Drain:
         self._people: dict[int, deque[Claimed]] = defaultdict(deque)
         self._next: deque[int] = deque()
         self._busy: set[int] = set()
-        self._ends: queue.SimpleQueue[End] = queue.SimpleQueue()
+        self._news: queue.SimpleQueue[End | Recorded] = queue.SimpleQueue()
+        self._ends: list[End] = []
+        self._recording = False
         self._more = True
 
     def run(self, claimed: Sequence[Claimed]) -> int:
         """Serve the ``claimed`` effects, and what else is due meanwhile; returns how many were claimed."""
         total = self._line_up(claimed)
-        with ThreadPoolExecutor(self._threads) as pool:
+        with ThreadPoolExecutor(self._threads) as pool, ThreadPoolExecutor(1) as recorder:
             while self._busy or self._next:
                 self._start(pool)
-                self._record()
+                self._listen()
+                if self._ends and not self._recording:
+                    self._recording = True
+                    recorder.submit(self._record, self._ends)
+                    self._ends = []
                 total += self._claim_more()
         return total
 
@@ -78,10 +93,9 @@ class Drain:
         if self._late():
             self._next.clear()
             self._more = False
-        room = min(self._threads + AHEAD - len(self._busy), TOGETHER)
-        if room <= 0 or not self._next:
+        chosen = [self._people[self._next.popleft()].popleft() for _ in range(self._room())]
+        if not chosen:
             return
-        chosen = [self._people[self._next.popleft()].popleft() for _ in range(min(room, len(self._next)))]
         self._busy.update(map(_who, chosen))
         found = self._runner.plan(chosen)
         for effect in chosen:
@@ -89,43 +103,54 @@ class Drain:
             if decided is None or isinstance(decided, Ready):
                 pool.submit(self._leave, effect, decided)
             else:
-                self._ends.put((effect, decided))
+                self._news.put((effect, decided))
+
+    def _room(self) -> int:
+        """How many to decide about now: not a few at a time while there are many."""
+        free = self._threads + AHEAD - len(self._busy)
+        return 0 if free < AT_LEAST < len(self._next) else min(free, TOGETHER, len(self._next))
 
     def _leave(self, effect: Claimed, ready: Ready | None) -> None:
         if ready is None and self._late():
-            self._ends.put((effect, None))
+            self._news.put((effect, None))
         else:
-            self._ends.put((effect, self._runner.attempt(effect, ready.act if ready else None)))
+            self._news.put((effect, self._runner.attempt(effect, ready.act if ready else None)))
 
     def _late(self) -> bool:
         return time.monotonic() - self._claimed_at > LEASE_SECONDS - SAFETY_SECONDS
 
-    def _record(self) -> None:
-        """Keep what came to its end since; waits for the first when nothing can be started before."""
-        full = len(self._busy) >= self._threads + AHEAD or not self._next
-        if not self._busy or (not full and self._ends.empty()):
-            return
-        ends = list(_all_of(self._ends))
-        self._runner.record([(effect, ended) for effect, ended in ends if ended is not None])
-        for effect, _ in ends:
-            who = _who(effect)
-            self._busy.discard(who)
-            if self._people[who]:
-                self._next.append(who)
-            else:
-                del self._people[who]
+    def _record(self, ends: Sequence[End]) -> None:
+        try:
+            self._runner.record([(effect, ended) for effect, ended in ends if ended is not None])
+        except Exception as fault:  # noqa: BLE001 - raised again where the run is
+            self._news.put(Recorded(ends, fault))
+        else:
+            self._news.put(Recorded(ends))
+
+    def _listen(self) -> None:
+        """Take in what has ended and what was recorded; waits for the first news when nothing can be started before."""
+        wait = bool(self._busy) and not self._room()
+        while wait or not self._news.empty():
+            wait = False
+            match self._news.get():
+                case Recorded(ends, fault):
+                    if fault is not None:
+                        raise fault
+                    self._recording = False
+                    for effect, _ in ends:
+                        self._free(_who(effect))
+                case end:
+                    self._ends.append(end)
+
+    def _free(self, who: int) -> None:
+        """The next effect of the same person may leave."""
+        self._busy.discard(who)
+        if self._people[who]:
+            self._next.append(who)
+        else:
+            del self._people[who]
 
 
 def _who(effect: Claimed) -> int:
     """Whose turn it is: the person's, or the effect's own when it has none."""
     return effect.person_id or -effect.id
-
-
-def _all_of(ends: "queue.SimpleQueue[End]") -> Iterable[End]:
-    """What has ended; waits for the first."""
-    yield ends.get()
-    while True:
-        try:
-            yield ends.get_nowait()
-        except queue.Empty:
-            return

@@ -110,10 +110,10 @@ def facts_of(session: Session, leaving: Sequence[Leaving], policy: Policy, now: 
     return {one.effect_id: _facts(one, rows[one.effect_id], counts.get(one.effect_id, {}), now) for one in leaving}
 
 
-def take_slots(session: Session, leaving: Sequence[Leaving], now: datetime) -> None:
-    """Count those of these that are counted: they leave now."""
-    if counted := [one for one in leaving if one.takes_slot]:
-        trips.rows(session, _SLOTS, {"leaving": _json(counted, {}), "now": now})
+def taking_slots(leaving: Sequence[Leaving], now: datetime) -> trips.Closing | None:
+    """The statement that counts those of these that are counted: they leave now. None: none is."""
+    counted = [one for one in leaving if one.takes_slot]
+    return trips.Closing(_SLOTS, {"leaving": _json(counted, {}), "now": now}) if counted else None
 
 
 def _facts(one: Leaving, row: Any, counts: Mapping[str, Any], now: datetime) -> Facts:

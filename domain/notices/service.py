@@ -12,11 +12,11 @@ from sqlalchemy.orm import Session
 
 from domain.audit import service as audit
 from domain.audit.rules import Actor
-from domain.notices.departures import Leaving, facts_of, take_slots
+from domain.notices.departures import Leaving, facts_of, taking_slots
 from domain.notices.hours import Hours
 from domain.notices.models import NoticePreference
 from domain.notices.rules import Facts, Policy, Purpose, Verdict, caps, judge
-from domain.shared import outbox
+from domain.shared import outbox, trips
 
 LIFETIME = {
     "answer": timedelta(hours=1),
@@ -72,8 +72,8 @@ def decide(session: Session, one: Leaving, policy: Policy, now: datetime) -> Ver
     """Judge a notice that is about to leave. ``send`` for a capped purpose, or of a journey, takes a slot in this
     transaction; give it back with ``release`` when the message surely did not arrive."""
     verdict = judge(facts(session, one, policy, now), policy)
-    if verdict.what == "send":
-        take_slots(session, [one], now)
+    if verdict.what == "send" and (taking := taking_slots([one], now)) is not None:
+        trips.rows(session, taking.sql, taking.values)
     return verdict
 
 

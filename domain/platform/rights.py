@@ -28,6 +28,7 @@ _OPEN = """
       join jsonb_to_recordset(%(wanted)s::jsonb) as w (account text, openid text) using (account, openid)
      order by r.account, r.openid for no key update of r
 """
+_RESTING = "select app_id from platform_hold where api = %(api)s and until > %(now)s"
 _USE = """
     update send_right r set tap_left = r.tap_left - w.tap, message_left = r.message_left - 1 + w.tap
       from jsonb_to_recordset(%(used)s::jsonb) as w (account text, openid text, tap bigint)
@@ -38,7 +39,7 @@ _USE = """
 def open_to(session: Session, wanted: Sequence[Wanted], now: datetime) -> dict[Wanted, Right]:
     """The right that each of these may use, and nothing for those without one. As ``service.take`` picks it: the tap
     window first, because it dies sooner. Their rows are locked until the transaction ends, in the order of their keys;
-    ``use`` takes what was found."""
+    ``using`` takes what was found."""
     if not wanted:
         return {}
     rows = {(row.account, row.openid): row for row in trips.rows(session, _OPEN, {"wanted": _json(wanted), "now": now})}
@@ -51,12 +52,16 @@ def open_to(session: Session, wanted: Sequence[Wanted], now: datetime) -> dict[W
     return found
 
 
-def use(session: Session, rights: dict[Wanted, Right]) -> None:
-    """Use the rights that ``open_to`` found in this transaction."""
+def resting(session: Session, api: str, real_now: datetime) -> frozenset[str]:
+    """The apps whose ``api`` is not to be called for now."""
+    return frozenset(row.app_id for row in trips.rows(session, _RESTING, {"api": api, "now": real_now}))
+
+
+def using(rights: dict[Wanted, Right]) -> trips.Closing:
+    """The statement that uses the rights which ``open_to`` found in this transaction."""
     used = [{"account": one.account, "openid": one.openid, "tap": int(right.window == "tap")}
             for one, right in rights.items()]
-    if used:
-        trips.rows(session, _USE, {"used": msgspec.json.encode(used).decode()})
+    return trips.Closing(_USE, {"used": msgspec.json.encode(used).decode()})
 
 
 def _json(wanted: Sequence[Wanted]) -> str:

@@ -14,6 +14,7 @@ import msgspec
 from sqlalchemy import CheckConstraint, Index, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from domain.shared import trips
 from domain.shared.db import Base, RowId
 
 Queue = Literal["fact", "notice", "slow"]
@@ -95,12 +96,10 @@ def put(session: Session, effects: Sequence[Effect], now: datetime) -> int:
     return done.rowcount
 
 
-def note(session: Session, effect_ids: Sequence[int], **facts: object) -> None:
-    """Record facts on the rows of effects."""
-    if effect_ids:
-        session.connection().exec_driver_sql(
-            "update outbox set result = result || %s::jsonb where id = any (%s)",
-            (msgspec.json.encode(facts).decode(), list(effect_ids)))
+def noting(effect_ids: Sequence[int], **facts: object) -> trips.Closing:
+    """The statement that records facts on the rows of effects."""
+    return trips.Closing("update outbox set result = result || %(facts)s::jsonb where id = any (%(ids)s::bigint[])",
+                         {"facts": msgspec.json.encode(facts).decode(), "ids": list(effect_ids)})
 
 
 def ring(session: Session, queue: Queue) -> None:

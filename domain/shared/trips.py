@@ -30,10 +30,10 @@ def opening(session: Session, sql: str, values: wire.Values) -> Any:
     return found[0][0] if found else None
 
 
-def close(session: Session, closing: Closing) -> None:
-    """Send the last statement and COMMIT together; the transaction is over then. Raises DBAPIError: nothing is
+def close(session: Session, *closings: Closing) -> None:
+    """Send the last statements and COMMIT together; the transaction is over then. Raises DBAPIError: nothing is
     committed, and the session is to be rolled back."""
-    together(session, (closing.sql, closing.values), commit=True)
+    together(session, *((closing.sql, closing.values) for closing in closings), commit=True)
     session.commit()
 
 

@@ -21,9 +21,8 @@ from domain.notices import queries as awaited
 from domain.notices.rules import Policy, judge
 from domain.people import queries as people
 from domain.platform import budgets, rights
-from domain.platform import service as platform
 from domain.platform.rights import Wanted
-from domain.shared import outbox
+from domain.shared import outbox, trips
 from domain.stafftasks.rules import StaffWay
 from domain.subscriptions.rules import BY_STAFF, Catalogue
 from handlers.jobs import delivery
@@ -56,10 +55,9 @@ def plan(ctx: JobContext, effects: Sequence[Claimed]) -> Mapping[int, Ended | Re
     with ctx.begin() as session:
         errands = _judge(ctx, session, list(messages.values()), found)
         leaving = _pay(ctx, session, errands)
-        for errand, way in leaving:
-            act = partial(delivery.depart, ctx, errand, way, messages[errand.effect.id].send)
-            found[errand.effect.id] = Ready(act)
-        outbox.note(session, [errand.effect.id for errand, _ in leaving], sending_at=ctx.real_now().isoformat())
+    for errand, way in leaving:
+        act = partial(delivery.depart, ctx, errand, way, messages[errand.effect.id].send)
+        found[errand.effect.id] = Ready(act)
     return found
 
 
@@ -114,14 +112,20 @@ def _address(ctx: JobContext, openids: Mapping[tuple[int, str], str], effect: Cl
 
 
 def _pay(ctx: JobContext, session: Any, errands: Sequence[Errand]) -> list[tuple[Errand, Way]]:
-    """Those with an open window and room in the budget, with the right that each has used; slots are taken."""
+    """Those with an open window and room in the budget, with the right that each has used; their slots are taken, and
+    they are recorded as leaving. COMMITs when there are any."""
     first = [errand for errand in errands if ctx.tool(Catalogue).order[errand.purpose][:1] == ("custom",)]
     wanted = {errand.effect.id: Wanted(errand.account, errand.openid, errand.reserve) for errand in first}
     open_ = rights.open_to(session, sorted(set(wanted.values())), ctx.now())
     leaving = _within_budget(ctx, session, [errand for errand in first if wanted[errand.effect.id] in open_])
-    rights.use(session, {wanted[errand.effect.id]: open_[wanted[errand.effect.id]] for errand in leaving})
-    departures.take_slots(
-        session, [delivery.leaving(errand.effect, errand.purpose, True) for errand in leaving], ctx.now())
+    if not leaving:
+        return []
+    slots = departures.taking_slots(
+        [delivery.leaving(errand.effect, errand.purpose, True) for errand in leaving], ctx.now())
+    trips.close(
+        session, rights.using({wanted[errand.effect.id]: open_[wanted[errand.effect.id]] for errand in leaving}),
+        *([slots] if slots else ()),
+        outbox.noting([errand.effect.id for errand in leaving], sending_at=ctx.real_now().isoformat()))
     return [(errand, Way("custom", right=open_[wanted[errand.effect.id]])) for errand in leaving]
 
 
@@ -132,9 +136,9 @@ def _within_budget(ctx: JobContext, session: Any, errands: Sequence[Errand]) -> 
     for errand in errands:
         groups[ctx.app_ids[errand.account], errand.purpose == "marketing"].append(errand)
     leaving: list[Errand] = []
+    resting = rights.resting(session, API["custom"], ctx.real_now())
     for (app_id, marketing), group in sorted(groups.items(), key=lambda item: item[0]):
-        own, _ = platform.holds(session, app_id, API["custom"])
-        if own and own.until and own.until > ctx.real_now():
+        if app_id in resting:
             continue
         free = [errand for errand in group if limits is None or errand.purpose == "answer"]
         counted = [errand for errand in group if errand not in free]

@@ -4,6 +4,7 @@ The gate's state (holds, the breaker) lies in PostgreSQL: workers are forked per
 many, and a quota that one of them met is met for all.
 """
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -65,6 +66,7 @@ class Attempts:
         self._transport = transport
         self._real = real
         self._observe = observe
+        self._asking = threading.Lock()
         self._open: dict[str, datetime] = {}
         """Until when apis are believed to be open, without a hold and with a host that is well."""
 
@@ -108,6 +110,21 @@ class Attempts:
         if urgent or not api.rests:
             return 1 if urgent else api.tries, 1
         now = self._real.now()
+        if self._believed_open(api, now):
+            return api.tries, 0
+        with self._asking:  # one of many threads asks
+            if self._believed_open(api, now):
+                return api.tries, 0
+            entry = self._ask(api, now)
+            if entry == (api.tries, 0):
+                self._open[api.name] = now + self._real.believes
+            return entry
+
+    def _believed_open(self, api: Api, now: datetime) -> bool:
+        until = self._open.get(api.name)
+        return until is not None and now < until
+
+    def _ask(self, api: Api, now: datetime) -> tuple[int, int] | Refusal:
         with Session(self._engine) as session, session.begin():
             own, host = platform.holds(session, self._app_id, api.name)
             if own and own.until and own.until > now:

@@ -5,6 +5,7 @@ refresh does no harm; a *forced* one kills the token in use and is rationed, hen
 """
 
 import re
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -104,6 +105,7 @@ class TokenHolder:
         self._locks = locks
         self._real = real
         self._label = f"access token of {config.app_id}"
+        self._asking = threading.Lock()
         self._believed: tuple[str, datetime] | None = None
         """What the database told last, and how long it is not asked again."""
 
@@ -112,13 +114,17 @@ class TokenHolder:
 
         While the stored token is still valid, a refresh that fails is no reason to stop: the old one is given.
         """
-        now = self._real.now()
-        if self._believed and now < self._believed[1]:
-            return self._believed[0]
-        stored = self._read()
-        if stored and now < stored.row.fresh_until:
-            self._believed = stored.token, min(now + self._real.believes, stored.row.fresh_until)
-            return stored.token
+        believed = self._believed
+        if believed and self._real.now() < believed[1]:
+            return believed[0]
+        with self._asking:  # one of many threads asks
+            believed, now = self._believed, self._real.now()
+            if believed and now < believed[1]:
+                return believed[0]
+            stored = self._read()
+            if stored and now < stored.row.fresh_until:
+                self._believed = stored.token, min(now + self._real.believes, stored.row.fresh_until)
+                return stored.token
         fetched = self._locked(self._fetch_unless_fresh)
         if isinstance(fetched, Refusal) and stored and self._real.now() < stored.row.expires_at:
             return stored.token
