@@ -6,6 +6,7 @@ counts of all processes are then summed in the answer.
 
 import os
 from collections.abc import Iterator
+from functools import cache
 
 from prometheus_client import REGISTRY as PROCESS_REGISTRY
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
@@ -30,19 +31,28 @@ _ACK = Histogram("huitou_ack_seconds", "From a platform's request to our answer.
 _POSTER = Histogram("huitou_poster_seconds", "Drawing one poster.", buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10))
 
 
+_ACK_BY_CHANNEL = cache(_ACK.labels)
+"""Finding a counter by its labels costs more than counting."""
+
+
+@cache
+def _one(counter: Counter, *labels: str) -> Counter:
+    return counter.labels(*labels)
+
+
 def inbox(outcome: str) -> None:
     """A message came: done, ignored, retry (answered again), failed, dead, quarantined, refused, too_large."""
-    _INBOX.labels(outcome).inc()
+    _one(_INBOX, outcome).inc()
 
 
 def outbox(queue: str, kind: str, outcome: str) -> None:
     """An effect was tried: done, failed, dead, or the reason of its refusal."""
-    _OUTBOX.labels(queue, kind, outcome).inc()
+    _one(_OUTBOX, queue, kind, outcome).inc()
 
 
 def platform_answer(account: str, api: str, errcode: int) -> None:
     """A platform answered a call of ours with ``errcode``."""
-    _ANSWERS.labels(account, api, str(errcode)).inc()
+    _one(_ANSWERS, account, api, str(errcode)).inc()
 
 
 def pay_answer(account: str, call: str, code: str) -> None:
@@ -62,7 +72,7 @@ def events(source: str, outcome: str, number: int = 1) -> None:
 
 def ack(channel: str, seconds: float) -> None:
     """A platform waited ``seconds`` for our answer."""
-    _ACK.labels(channel).observe(seconds)
+    _ACK_BY_CHANNEL(channel).observe(seconds)
 
 
 def poster(seconds: float) -> None:

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import StrictUndefined, Template, TemplateError, meta
+from jinja2 import Environment, StrictUndefined, Template, TemplateError, meta, nodes
 from jinja2.sandbox import SandboxedEnvironment
 
 from bot.kit.copy import CopyError
@@ -46,7 +46,7 @@ class Voice:
         if wanted != facts.keys():
             raise CopyError(f"{key}: needs {sorted(wanted)}, got {sorted(facts)}")
         if key not in self._compiled:
-            self._compiled[key] = self._environment.from_string(written)
+            self._compiled[key] = _compiled(self._environment, written)
         return self._compiled[key].render(facts).strip()
 
     def has(self, key: str) -> bool:
@@ -126,6 +126,31 @@ def _entries(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, dict
 def _environment() -> SandboxedEnvironment:
     environment = SandboxedEnvironment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
                                        autoescape=False)
+    environment.filters.update(FILTERS)
+    return environment
+
+
+_PLAIN_NODES = (nodes.Template, nodes.Output, nodes.TemplateData, nodes.Name, nodes.Const, nodes.If, nodes.For,
+                nodes.Compare, nodes.Operand, nodes.And, nodes.Or, nodes.Not)
+
+
+def _compiled(sandbox: SandboxedEnvironment, written: str) -> Template:
+    """The text, compiled. The sandbox looks at every attribute that is read: half of what 佣金 costs;
+    a text without calls and private names asks for nothing that it could refuse, and goes without."""
+    tree = sandbox.parse(written)
+    open_ = all(
+        isinstance(node, _PLAIN_NODES)
+        or (isinstance(node, nodes.Getattr) and not node.attr.startswith("_"))
+        or (isinstance(node, nodes.Getitem) and isinstance(node.arg, nodes.Const) and isinstance(node.arg.value, int))
+        or (isinstance(node, nodes.Filter) and node.name in FILTERS)
+        for node in tree.find_all(nodes.Node))
+    return (_unguarded() if open_ else sandbox).from_string(written)
+
+
+@cache
+def _unguarded() -> Environment:
+    environment = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+                              autoescape=False)  # noqa: S701 - chat is plain text
     environment.filters.update(FILTERS)
     return environment
 

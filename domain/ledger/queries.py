@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
-from domain.shared import trips
+from domain.shared import trips, wire
 from domain.shared.clock import business_date
 
 _WALLET = """
@@ -108,9 +108,20 @@ class StatementPage:
 def wallet(session: Session, person_id: int) -> Wallet:
     """The wallet in one statement; all zeros for somebody who never had anything. What was paid to accounts that were
     merged into this one counts as paid here."""
+    found, = trips.together(session, wallet_question(person_id))
+    return wallet_in(found)
+
+
+def wallet_question(person_id: int) -> wire.Question:
+    """What ``wallet`` asks, for whoever asks more along with it; the rows go to ``wallet_in``."""
+    return _WALLET, {"person": person_id}
+
+
+def wallet_in(rows: Iterable[Any]) -> Wallet:
+    """The wallet of what ``wallet_question`` found."""
     held: dict[str, int] = {}
     coming: tuple[date, int] | None = None
-    for kind, amount, at in trips.rows(session, _WALLET, {"person": person_id}):
+    for kind, amount, at in rows:
         if at is not None:
             coming = (business_date(at), amount)
         else:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
@@ -13,10 +13,12 @@ from domain.commissions.ladder import Bracket
 from domain.commissions.queries import masked
 from domain.commissions.service import plan_book
 from domain.commissions.volumes import SELLERS_DOUBT, Volume
+from domain.ledger import queries as ledger
+from domain.ledger.queries import Wallet
 from domain.roles.rules import highest
 from domain.settlements.rules import Month, targets
 from domain.settlements.service import plan_of
-from domain.shared import trips
+from domain.shared import trips, wire
 
 State = Literal["open", "closing", "closed"]
 
@@ -122,8 +124,22 @@ _MONTH = f"""
 
 def month_view(session: Session, person_id: int, month: Month) -> MonthView:
     """What ``month`` brings or brought somebody. Raises DomainError("no_plan")."""
-    row, = trips.rows(session, _MONTH, {"person": person_id, "people": [person_id], "month": month.first,
-                                        "since": month.starts_at, "until": month.ends_at})
+    found, = trips.together(session, _month_question(person_id, month))
+    return _month_in(session, found[0], person_id, month)
+
+
+def wallet_and_month(session: Session, person_id: int, month: Month) -> tuple[Wallet, MonthView]:
+    """What there is and what ``month`` brings, which everybody asks for at once, in one round trip."""
+    held, sold = trips.together(session, ledger.wallet_question(person_id), _month_question(person_id, month))
+    return ledger.wallet_in(held), _month_in(session, sold[0], person_id, month)
+
+
+def _month_question(person_id: int, month: Month) -> wire.Question:
+    return _MONTH, {"person": person_id, "people": [person_id], "month": month.first, "since": month.starts_at,
+                    "until": month.ends_at}
+
+
+def _month_in(session: Session, row: Any, person_id: int, month: Month) -> MonthView:
     book = plan_book(session, list(zip(row.versions, row.live_from, row.digests, strict=True)))
     plan = book.of(row.plan_version) if row.plan_version else book.at(month.starts_at)
     sold = Volume(*row[-5:])

@@ -24,8 +24,8 @@ LINES = 8
 @router.on(Intent("wallet.balance"))
 def show_balance(ctx: Context) -> Answer:
     """What there is, and what the running month would bring on top if it ended now."""
-    month = settlements.month_view(ctx.session, ctx.speaker.id, Month.of(ctx.now))
-    return ctx.say("wallet.balance", wallet=ledger.wallet(ctx.session, ctx.speaker.id), month=month)
+    wallet, month = settlements.wallet_and_month(ctx.session, ctx.speaker.id, Month.of(ctx.now))
+    return ctx.say("wallet.balance", wallet=wallet, month=month)
 
 
 @router.on(Intent("wallet.lines"))

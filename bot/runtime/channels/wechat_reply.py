@@ -6,7 +6,7 @@ document is taken care of here before they see it.
 
 import re
 
-from wechatpy.replies import ImageReply, TextReply, TransferCustomerServiceReply
+from wechatpy.replies import TransferCustomerServiceReply
 
 from bot.kit.messages import Reply
 
@@ -24,18 +24,24 @@ def render(reply: Reply, *, source: str, target: str, now_ts: int) -> str:
     Text is cleaned and cut, never refused. An empty text counts as nothing: the platform takes only a plain
     acknowledgement for silence, not an empty message. Raises ValueError for a kind that does not exist.
     """
-    addressed = {"source": source, "target": target, "time": now_ts}
     if reply.kind == "text":
         content = fit(_NOT_XML.sub("", reply.text))
-        return str(TextReply(content=_cdata(content), **addressed).render()) if content.strip() else ""
+        said = f"<Content><![CDATA[{_cdata(content)}]]></Content>"
+        return _reply("text", source, target, now_ts, said) if content.strip() else ""
     if reply.kind == "image":
         media_id = _NOT_XML.sub("", reply.media_id)
-        return str(ImageReply(media_id=_cdata(media_id), **addressed).render()) if media_id else ""
+        shown = f"<Image>\n<MediaId><![CDATA[{_cdata(media_id)}]]></MediaId>\n</Image>"
+        return _reply("image", source, target, now_ts, shown) if media_id else ""
     if reply.kind == "transfer":
-        return str(TransferCustomerServiceReply(**addressed).render())
+        return str(TransferCustomerServiceReply(source=source, target=target, time=now_ts).render())
     if reply.kind == "nothing":
         return ""
     raise ValueError(f"there is no passive reply of kind {reply.kind!r}")
+
+
+def _reply(kind: str, source: str, target: str, now_ts: int, inner: str) -> str:
+    return (f"<xml>\n<MsgType><![CDATA[{kind}]]></MsgType>\n<FromUserName><![CDATA[{source}]]></FromUserName>\n"
+            f"<ToUserName><![CDATA[{target}]]></ToUserName>\n<CreateTime>{now_ts}</CreateTime>\n{inner}\n</xml>")
 
 
 def fit(content: str, limit: int = MAX_TEXT_BYTES) -> str:

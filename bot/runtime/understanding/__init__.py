@@ -16,6 +16,11 @@ __all__ = ["Certainty", "LexiconError", "Understanding", "understand", "warm_up"
 _INTENTS = Path(__file__).resolve().parents[3] / "assets" / "intents.toml"
 
 
+MOST_WORDS, LONGEST_WORD = 2_000, 24
+_WORDS: dict[str, Understanding] = {}
+"""Words that mean one thing whoever types them, as they were typed; what is said in sentences is not kept."""
+
+
 @cache
 def _matcher() -> Matcher:
     return Matcher(load(_INTENTS))
@@ -26,7 +31,12 @@ def understand(text: str) -> Understanding:
 
     The first call loads the tables (see ``warm_up``) and raises LexiconError if the words are unusable.
     """
-    return _matcher().understand(text)
+    if (known := _WORDS.get(text)) is not None:
+        return known
+    found = _matcher().understand(text)
+    if found.certainty == "exact" and not found.argument and len(text) <= LONGEST_WORD and len(_WORDS) < MOST_WORDS:
+        _WORDS[text] = found
+    return found
 
 
 def warm_up() -> None:
