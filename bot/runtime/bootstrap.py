@@ -70,10 +70,11 @@ from domain.shared.wording import Wording
 from domain.stafftasks.rules import StaffWay
 from domain.subscriptions.rules import Catalogue
 from domain.vault.seal import Vault
-from domain.workflows import calendar
+from domain.workflows import calendar, quiz
 from domain.workflows.calendar import OccasionRules
 from domain.workflows.evidence import Pseudonyms
 from domain.workflows.leaving import Leaving
+from domain.workflows.quiz import Quiz
 from handlers.chat import TREE
 from handlers.jobs import CHORES, JOBS
 
@@ -237,10 +238,11 @@ def _leaving(settings: Settings) -> dict[type[Any], Any]:
 
 
 def _care(voice: Voice, settings: Settings) -> dict[type[Any], Any]:
-    """How feedback is taken in, and who talks with customers when."""
+    """How feedback is taken in, what is asked, and who talks with customers when."""
     desk = structs.replace(_rules(voice, "helpdesk.toml", helpdesk.load),
                            by_wechat=settings.shop.helpdesk == "wechat")
-    return {FeedbackRules: _rules(voice, "feedback.toml", feedback.load), HelpdeskRules: desk}
+    return {FeedbackRules: _rules(voice, "feedback.toml", feedback.load), HelpdeskRules: desk,
+            Quiz: _rules(voice, "quiz.toml", quiz.load)}
 
 
 def _rules(voice: Voice, name: str, load: Callable[[str], Rulebook]) -> Rulebook:

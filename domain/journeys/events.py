@@ -79,6 +79,8 @@ _KINDS = (
               " feedback", {"number": "int", "about": "text", "outcome": "text"}),
     EventKind("points.expiring", "points of one day will expire soon (assets/points.toml: warn_days); once for the day",
               {"points": "int", "day": "text"}, fact=True),
+    EventKind("quiz.answered", "somebody answered the question of the day; once a day",
+              {"day": "text", "right": "bool"}),
     EventKind("tag.added", "a tag was put on somebody, by the rules, a journey or by hand", {"tag": "text"}, fact=True),
     EventKind("tag.removed", "a tag was taken off somebody", {"tag": "text"}, fact=True),
     EventKind("segment.changed", "somebody moved from one segment (was) to another",

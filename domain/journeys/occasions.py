@@ -55,6 +55,13 @@ def told(session: Session, kind: str, key: str) -> bool:
                                 {"kind": kind, "key": key}).scalar_one())
 
 
+def told_to(session: Session, kind: str, person_id: int, key: str) -> bool:
+    """Whether this person was told this occasion."""
+    return bool(session.execute(
+        text("select exists (select from occasion where kind = :kind and person_id = :person and key = :key)"),
+        {"kind": kind, "person": person_id, "key": key}).scalar_one())
+
+
 def move(session: Session, kept_id: int, gone_id: int, now: datetime) -> dict[str, int]:
     """A merge's part: what one of them was told, the other was told."""
     ends = {"kept": kept_id, "gone": gone_id}

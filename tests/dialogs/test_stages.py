@@ -2,10 +2,13 @@
 
 import io
 
+import pytest
 import zxingcpp
 from PIL import Image
 from sqlalchemy import text
 
+from domain.shared.errors import DomainError
+from domain.workflows.quiz import Quiz, load
 from tests.dialogs.test_journeys import count
 from tests.dialogs.test_shipped_journeys import awake, coupons
 from tests.fakes.shop import Person, Shop
@@ -127,3 +130,29 @@ def test_P7_who_came_back_shows_it_around_with_their_own_link(shop: Shop) -> Non
     with shop.runtime.sessions() as session:
         facts = session.scalar(text("select payload from outbox where kind = 'share.picture'"))
     assert facts["deed"] == "我已完成第 3 单复购" and facts["reward"] == "获得 ¥6.00 红包", "what is final, and no more"
+
+
+def test_C10_one_question_a_day_and_a_right_answer_brings_points(shop: Shop) -> None:
+    li, wang = shop.person("李姐"), shop.person("小王")
+    question = shop.runtime.context.tool(Quiz).of(shop.clock.now())
+    assert question is not None
+    li.says("问答").sees("今日问答", question.ask, "答对得 2 积分")
+    li.says("哦").sees("请回复选项前的数字")
+    li.says("问答")
+    li.says(str(question.right)).sees("答对了", question.because)
+    li.says("问答").sees("今天已经答过")
+    li.says("积分").sees("我的积分 2", "+2 问答")
+    wrong = next(n for n in range(1, len(question.choices) + 1) if n != question.right)
+    wang.says("今日问答")
+    wang.says(str(wrong)).sees("差一点", question.choices[question.right - 1])
+    wang.says("问答").sees("今天已经答过")
+    wang.says("积分").sees("我的积分 0")
+    shop.wait(days=1)
+    wang.says("问答").sees("今日问答")
+    assert question.ask not in wang.heard[-1], "another one"
+
+
+def test_C10_a_quiz_with_faults_is_refused_with_all_of_them() -> None:
+    with pytest.raises(DomainError) as refused:
+        load('points = 900\n[[question]]\nask = "?"\nchoices = ["a"]\nright = 2\nbecause = "b"')
+    assert len(refused.value.facts["faults"]) == 3

@@ -7,6 +7,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from bot.runtime.bootstrap import ASSETS
 from bot.runtime.replay.figures import Report
+from bot.runtime.replay.phones import CARDS
 from domain.shared.clock import SHANGHAI
 from domain.shared.money import yuan
 
@@ -37,6 +38,7 @@ def cards(report: Report) -> list[tuple[str, str]]:
     packets = sum(w["amount"] for w in report.rewards if w["what"] == "red_packet")
     return [
         ("messages pushed", f"{sums['pushed']:,}"), ("of them marketing", f"{sums['marketing']:,}"),
+        ("of them cards, without a window", f"{sum(report.phones.get(one, 0) for one in CARDS):,}"),
         ("refused, each with a reason", f"{sums['refused']:,}"), ("answers in chat", f"{sums['reply']:,}"),
         ("turnover", yuan(paid)), ("coupons given", f"{sum(c['given'] for c in report.coupons):,}"),
         ("paid less by coupons", yuan(report.acts.get("coupon.off_fen", 0))),

@@ -23,11 +23,11 @@ SHARERS, INVITED, TELL_BIRTHDAY, BORN_29_FEBRUARY, CHANGE_BIRTHDAY = 0.12, 0.45,
 RETURNED, PARTLY, CLOSED, TWICE, LATE, REVERSED, NEVER_CONFIRMED, WITH_COUPON = (
     0.05, 0.03, 0.01, 0.03, 0.03, 0.01, 0.12, 0.5)
 SMALL_TALK = ("帮助", "优惠券", "订单", "积分", "进度", "佣金", "明细", "规则", "你好呀", "这个怎么保存", "团队",
-              "会员", "抽奖", "兑换", "猜你喜欢", "排行", "提现进度", "等级", "订阅")
+              "会员", "抽奖", "兑换", "猜你喜欢", "排行", "提现进度", "等级", "订阅", "问答", "1",
+              "晒单")
 TALKS: tuple[tuple[Kind, float], ...] = (("draw", 0.12), ("exchange", 0.05), ("feedback", 0.05), ("allow", 0.15))
 """Talks of more than one message, each so often a month for everybody."""
-CARD = {"sku": "VIP-YEAR", "title": "年度会员", "category": "other", "price_fen": 19_900}
-BUYS_CARD, WITHDRAWS_EVERY, ADOPTS_EVERY = 0.02, 21, 9
+WITHDRAWS_EVERY, ADOPTS_EVERY = 21, 9
 CHECK_IN = "签到"
 
 
@@ -180,9 +180,6 @@ def purchase(script: Script, one: Human, now: datetime, number: str, shelf: list
         goods, pieces = shelf[item], luck.choice((1, 1, 2))
         lines.append({"line_id": str(place), "sku": goods["sku"], "title": goods["title"],
                       "category": goods["category"], "quantity": pieces, "paid_fen": goods["price_fen"] * pieces})
-    if luck.random() < BUYS_CARD:
-        lines.append({"line_id": str(len(lines) + 1), "sku": CARD["sku"], "title": CARD["title"],
-                      "category": CARD["category"], "quantity": 1, "paid_fen": CARD["price_fen"]})
     data = {"order_id": number, "channel": "mall", "currency": "CNY", "paid_at": now.isoformat(), "lines": lines,
             "paid_fen": sum(line["paid_fen"] for line in lines), "shipping_fen": 0}
     _fate(script, one, now, data)
