@@ -37,7 +37,7 @@ def test_a_present_is_tapped_and_in_the_change(shop: Shop, gifts: FakePay) -> No
     li.says("提现进度").sees("还没有")
     page = next(said for said in reversed(li.heard) if "/me/withdrawals/" in str(said))
     shown = shop.client.get(str(page).split("¥8.88　")[1].split()[0].split("8000", 1)[1]).get_data(as_text=True)
-    assert 'data-merchant="1900000110"' in shown and "红包等您领取" in shown and "红包 H" in shown
+    assert 'data-merchant="1900000110"' in shown and "红包等您领取" in shown and "收进微信零钱 ¥8.88" in shown
     (number,) = gifts.waiting()
     gifts.confirms(number)
     shop.wait(minutes=2)
