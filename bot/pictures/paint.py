@@ -48,11 +48,15 @@ def gradient(
     way = np.clip(way, 0, 1)
     at = np.linspace(0, 1, len(stops))
     colours = np.array([rgba(stop) for stop in stops], np.float32)
-    grain = np.tile(np.array(_TILE, np.float32) / 16, (height // 4 + 1, width // 4 + 1))[:height, :width]
-    out = np.empty((height, width, 4), np.uint8)
+    side = len(_TILE)
+    high, wide = (side if length == 1 else full for length, full in zip(way.shape, (height, width), strict=True))
+    grain = np.tile(np.array(_TILE, np.float32) / 16, (high // side + 1, wide // side + 1))[:high, :wide]
+    out = np.empty((high, wide, 4), np.uint8)
     for i in range(4):  # a value and its grain stay below 256, and the cast cuts the fraction off
         out[..., i] = np.interp(way, at, colours[:, i]).astype(np.float32) + grain
-    return Image.fromarray(out, "RGBA")
+    # along an axis that the gradient does not run, every tile is like the first
+    out = np.tile(out, (-(-height // high), -(-width // wide), 1))[:height, :width]
+    return Image.fromarray(np.ascontiguousarray(out), "RGBA")
 
 
 @lru_cache(maxsize=16)
@@ -64,7 +68,10 @@ def mask(form: str, width: int, height: int, radius: int = 0) -> Image.Image:
     """
     import numpy as np
 
-    y, x = np.mgrid[0:height, 0:width].astype(np.float32) + np.float32(0.5)
+    # every form is its own mirror image from left to right, most also from top to bottom: a part of it is computed
+    mirrored = form not in ("arch", "cove")
+    y = np.arange((height + 1) // 2 if mirrored else height, dtype=np.float32)[:, None] + np.float32(0.5)
+    x = np.arange((width + 1) // 2, dtype=np.float32)[None, :] + np.float32(0.5)
     half_w, half_h = width / 2, height / 2
     u, v = x - half_w, y - half_h
     if form == "ellipse":
@@ -74,16 +81,19 @@ def mask(form: str, width: int, height: int, radius: int = 0) -> Image.Image:
     elif form == "cove":
         inside = height - min(radius, height) * (1 - (u / half_w) ** 2) - y
     else:
-        corner = np.full_like(x, min(radius, half_w, half_h))
+        corner = np.full_like(y, min(radius, half_w, half_h))
         if form == "arch":
-            corner = np.where(y < half_w, min(half_w, half_h), corner)
+            corner = np.where(y < half_w, np.float32(min(half_w, half_h)), corner)
         right, down = np.abs(u) - half_w + corner, np.abs(v) - half_h + corner
         outside = np.hypot(np.maximum(right, 0), np.maximum(down, 0))
         inside = corner - outside - np.minimum(np.maximum(right, down), 0)
         if form == "ticket":
             notch = np.hypot(np.abs(u) - half_w, v) - height * 0.13
             inside = np.minimum(inside, notch)
-    return Image.fromarray((np.clip(inside + 0.5, 0, 1) * 255).astype(np.uint8))
+    part = (np.clip(inside + 0.5, 0, 1) * 255).astype(np.uint8)
+    if mirrored:
+        part = np.concatenate((part, part[::-1][height % 2:]))
+    return Image.fromarray(np.concatenate((part, part[:, ::-1][:, width % 2:]), axis=1))
 
 
 def fill(picture: Image.Image, at: tuple[int, int], cover: Image.Image, stops: tuple[str, ...]) -> None:

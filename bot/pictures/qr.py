@@ -18,6 +18,8 @@ _LEAST_MODULE: Final = 5
 _MASK: Final = 2
 # Trying all eight masks and scoring them in Python takes 8.2 ms of 9.7; any mask is a valid code, and every
 # picture is decoded before it leaves, so the choice costs nothing but evenness. Measured: 1.5 ms with it fixed.
+_SHADES: Final = bytes((255, 0)) + bytes(254)
+"""What a light and a dark module become in grey."""
 _PHONE_WIDTH: Final = 360
 _PHONE_QUALITY: Final = 70
 
@@ -40,17 +42,16 @@ def draw(url: str, room: int) -> Image.Image:
         raise ValueError(f"an address of {len(url)} characters does not fit a QR of {room} pixels")
     wide = len(dark) + 2 * QUIET
     framed = Image.new("L", (wide, wide), 255)
-    framed.paste(Image.frombytes("L", (len(dark), len(dark)), bytes(0 if one else 255 for row in dark for one in row)),
-                 (QUIET, QUIET))
+    framed.paste(Image.frombytes("L", (len(dark), len(dark)), b"".join(dark).translate(_SHADES)), (QUIET, QUIET))
     return framed.resize((wide * pixels, wide * pixels), Image.Resampling.NEAREST)
 
 
-def _modules(url: str) -> list[list[bool]]:
-    """The smallest code of level M that holds ``url``, dark modules True, without a quiet zone."""
+def _modules(url: str) -> list[bytes]:
+    """The smallest code of level M that holds ``url``: its rows, 1 for a dark module, without a quiet zone."""
     code = qrcode.QRCode(_version(url), ERROR_CORRECT_M, border=0, mask_pattern=_MASK)
     code.add_data(QRData(url.encode(), mode=MODE_8BIT_BYTE))
     code.make(fit=False)
-    return [[bool(one) for one in row] for row in code.modules]
+    return [bytes(map(bool, row)) for row in code.modules]
 
 
 def _version(url: str) -> int:

@@ -91,9 +91,7 @@ class _Bench:
     ) -> _Part:
         """Fills a rectangle with round corners."""
         k = self.unit
-        cover = Image.new("L", (max(1, round(w * k)), max(1, round(h * k))))
-        edge = (0, 0, cover.width - 1, cover.height - 1)
-        ImageDraw.Draw(cover).rounded_rectangle(edge, min(r * k, min(cover.size) / 2), fill=255)
+        cover = _block(max(1, round(w * k)), max(1, round(h * k)), r * k)
         return self._fill(_Part(cover, (round(x * k), round(y * k))), stops, angle)
 
     def oval(self, x: float, y: float, side: float, stops: tuple[str, ...]) -> None:
@@ -134,6 +132,9 @@ class _Bench:
     def _fill(self, part: _Part, stops: tuple[str, ...], angle: int) -> _Part:
         """Opaque colours are pasted through the coverage, translucent ones blended (three times as slow)."""
         size = part.cover.size
+        if len(stops) == 1 and len(stops[0]) == 7:
+            self.picture.paste(stops[0], part.at, part.cover)
+            return part
         if len(stops) == 1:
             top = Image.new("RGBA", size, stops[0])
         elif angle == 0:
@@ -146,6 +147,15 @@ class _Bench:
             top.putalpha(ImageChops.multiply(top.getchannel("A"), part.cover))
             self.picture.alpha_composite(top, part.at)
         return part
+
+
+@lru_cache(maxsize=16)
+def _block(width: int, height: int, radius: float) -> Image.Image:
+    """Coverage of a rectangle with round corners: a vessel repeats its smallest ones. Callers must not draw on it."""
+    cover = Image.new("L", (width, height))
+    edge = (0, 0, width - 1, height - 1)
+    ImageDraw.Draw(cover).rounded_rectangle(edge, min(radius, min(cover.size) / 2), fill=255)
+    return cover
 
 
 def _curve(a: tuple[float, float], bend: tuple[float, float], b: tuple[float, float]) -> Points:
