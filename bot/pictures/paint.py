@@ -53,7 +53,8 @@ def gradient(
     grain = np.tile(np.array(_TILE, np.float32) / 16, (high // side + 1, wide // side + 1))[:high, :wide]
     out = np.empty((high, wide, 4), np.uint8)
     for i in range(4):  # a value and its grain stay below 256, and the cast cuts the fraction off
-        out[..., i] = np.interp(way, at, colours[:, i]).astype(np.float32) + grain
+        run = colours[:, i]  # mostly the opacity is the same all the way
+        out[..., i] = (np.interp(way, at, run).astype(np.float32) if run.min() < run.max() else run[0]) + grain
     # along an axis that the gradient does not run, every tile is like the first
     out = np.tile(out, (-(-height // high), -(-width // wide), 1))[:height, :width]
     return Image.fromarray(np.ascontiguousarray(out), "RGBA")
