@@ -21,7 +21,7 @@ from domain.rewards import service as rewards
 from domain.rewards.queries import CouponView
 from domain.rewards.rules import FIRST_ORDER_SHARE, NEWCOMER, Offers
 
-Kind = Literal["newcomer", "returned", "scan", "own"]
+Kind = Literal["newcomer", "returned", "erased", "scan", "own"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Arrival:
     """What the greeting needs. ``by_poster``: a living poster brought them; ``sharer`` is the nickname of who shared
     it ('' when nobody told us one), ``sku`` what it showed.
 
-    ``kind``: newcomer (first follow ever), returned (followed before), scan (already following), own (own poster).
+    ``kind``: newcomer (first follow ever), returned (followed before), erased (and was erased since), scan (already following), own (own poster).
     ``bound``: this arrival tied them to the sharer. ``coupon``: the newcomer's, only at the first arrival.
     """
 

@@ -1,5 +1,7 @@
 """Follow, scan, unfollow: who arrived, by whose poster, and the newcomer's welcome."""
 
+from dataclasses import replace
+
 from bot.kit.context import Context
 from bot.kit.conversation import Answer
 from bot.kit.filters import Event
@@ -18,7 +20,9 @@ router = Router(__name__)
 def followed(ctx: Context) -> Answer:
     offers, scanned_at = ctx.tool(Offers), ctx.message.sent_at
     back = leaving.recall(ctx.session, ctx.tool(Memory), _openid(ctx), ctx.now)
-    answer = _greet(ctx, welcome.followed(ctx.session, _openid(ctx), ctx.message.key, offers, scanned_at, ctx.now))
+    arrival = welcome.followed(ctx.session, _openid(ctx), ctx.message.key, offers, scanned_at, ctx.now)
+    # Whoever was erased comes back without what they could have spent: nothing is said to be still there.
+    answer = _greet(ctx, replace(arrival, kind="erased") if back and arrival.kind == "returned" else arrival)
     if ctx.tool(WeComs).by_account:
         contacting.ask_follower(ctx.session, back or ctx.speaker.id, ctx.message.account, ctx.message.sender, ctx.now)
     return answer

@@ -229,7 +229,7 @@ def test_what_could_be_spent_is_forfeited_and_stays_so(shop: Shop) -> None:
     done = erasure(shop, one)
     assert done.state == "done" and {"point_lot forfeited", "member_card forfeited"} <= set(done.counts)
     xia.happens("subscribe")
-    xia.sees("欢迎回来")
+    xia.sees("欢迎回来", "我们重新开始")
     assert person_id(shop, xia) == one
     assert (shop.get(f"/people/{one}/wallet")["points"], shop.get(f"/people/{one}")["tier"]) == (0, None)
     assert {coupon["state"] for coupon in shop.get(f"/people/{one}/coupons")["coupons"]} <= {"revoked", "expired"}
