@@ -29,7 +29,8 @@ class Arrival:
     """What the greeting needs. ``by_poster``: a living poster brought them; ``sharer`` is the nickname of who shared
     it ('' when nobody told us one), ``sku`` what it showed.
 
-    ``kind``: newcomer (first follow ever), returned (followed before), erased (and was erased since), scan (already following), own (own poster).
+    ``kind``: newcomer (first follow ever), returned (followed before), erased (and was erased since), scan (already
+    following), own (own poster).
     ``bound``: this arrival tied them to the sharer. ``coupon``: the newcomer's, only at the first arrival.
     """
 

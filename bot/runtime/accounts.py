@@ -17,7 +17,7 @@ from typing import Annotated, Any, TypeVar, get_type_hints
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from bot.runtime import pem
+from bot.runtime import pem_files
 from bot.runtime.faulty import Fault, Faulty
 from bot.runtime.secret import Secret
 from domain.subscriptions.rules import TEMPLATE_ID
@@ -111,18 +111,6 @@ def _zone(raw: Any) -> ZoneInfo:
         raise Faulty("is not a known time zone", "write it like Asia/Shanghai") from None
 
 
-def _private_key(raw: Any) -> Secret:
-    if problem := pem.private_key_problem(str(raw)):
-        raise Faulty(problem, "point private_key_file at the apiclient_key.pem of the merchant platform")
-    return Secret(raw)
-
-
-def _public_key(raw: Any) -> str:
-    if problem := pem.public_key_problem(str(raw)):
-        raise Faulty(problem, "point public_key_file at the pub_key.pem of the merchant platform")
-    return str(raw)
-
-
 def aes_key(raw: Any) -> Secret:
     """An EncodingAESKey: 43 characters, letters, digits, + and /."""
     length = len(raw) if isinstance(raw, str) else 0
@@ -210,10 +198,11 @@ class PayAccount:
     mch_id: _Digits
     app_id: _AppId
     serial_no: _Serial
-    private_key: Annotated[Secret, _private_key]
+    private_key: Annotated[Secret, pem_files.private_key]
     api_v3_key: _ApiV3Key
-    public_key: Annotated[str | None, _public_key] = None
+    public_key: Annotated[str | None, pem_files.public_key] = None
     public_key_id: Annotated[str | None, _pattern(r"PUB_KEY_ID_[0-9A-Za-z]{8,64}", "copy the whole id")] = None
+    certificate: Annotated[str, pem_files.certificate] = ""
     scene: Annotated[str, _pattern(r"[0-9]{4}", "its number: 1005 佣金报酬, 1000 现金营销")] = "1005"
     scene_job: Annotated[str | None, _report_text] = None
     scene_reward: Annotated[str | None, _report_text] = None

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
+from cryptography import x509
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
@@ -19,6 +20,8 @@ from domain.payouts import queries, reconcile
 PROBE = "HTdoctor0000000000000000"
 """A bill that was never made. That the platform does not know it proves number, serial, key, clock and signature."""
 SERIAL_LENGTH = 40
+RENEW_SOON = timedelta(days=45)
+"""A new certificate is asked for by hand, by somebody who has the administrator's phone."""
 EXPIRES_SOON = timedelta(days=14)
 LATE_DAYS = 2
 
@@ -38,6 +41,7 @@ def findings(settings: Settings, engine: Engine, gateway: Any, now: datetime) ->
     """Every check for every merchant account. ``gateway(account)`` gives its ``WeChatPay``; calls the platform once."""
     for name, account in settings.pay.items():
         yield from _settings(name, account, settings)
+        yield from _own_certificate(name, account)
         yield _accepted(name, gateway(name).query(PROBE))
         yield from _certificates(name, gateway(name).keys.held())
         yield from _stopped(name, engine, now)
@@ -54,6 +58,23 @@ def _settings(name: str, account: PayAccount, settings: Settings) -> Iterator[Fi
         yield Finding(f"notifications (pay.{name})", "yellow",
                       "没有通知地址：PUBLIC_URL 不是 https，微信支付不会通知我们",
                       "把 PUBLIC_URL 设为 https 地址；在此之前只靠查询，结果会晚一些")
+
+
+def _own_certificate(name: str, account: PayAccount) -> Iterator[Finding]:
+    """The merchant's own: it belongs to the serial, and it runs out after five years. Only where its file is named."""
+    if not account.certificate:
+        return
+    own, label = x509.load_pem_x509_certificate(account.certificate.encode()), f"merchant certificate (pay.{name})"
+    left = own.not_valid_after_utc - datetime.now(UTC)
+    if f"{own.serial_number:X}" != account.serial_no.upper().lstrip("0"):
+        yield Finding(label, "red", "序列号与 serial_no 不一致", "certificate_file 与 serial_no 必须是同一张证书")
+    elif left > RENEW_SOON:
+        yield Finding(label, "green", f"还有 {left.days} 天到期")
+    else:
+        runs = left > timedelta(0)
+        cause = f"还有 {left.days} 天到期" if runs else f"已过期 {-left.days} 天：微信支付不再认我们的签名"
+        yield Finding(label, "yellow" if runs else "red", cause,
+                      "商户平台 → 账户中心 → API安全：申请新证书，换 private_key_file、certificate_file、serial_no")
 
 
 def _accepted(name: str, result: PayResult) -> Finding:

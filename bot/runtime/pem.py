@@ -56,6 +56,15 @@ def public_pem(private: str) -> str:
     return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
 
+def certificate_problem(text: str) -> str:
+    """What is wrong with a PEM certificate, '' when nothing is."""
+    try:
+        x509.load_pem_x509_certificate(text.encode())
+    except ValueError:
+        return "is not a PEM certificate"
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class Pair:
     """A private key and its certificate, both PEM; ``serial`` in upper-case hex as WeChat Pay prints it."""

@@ -6,6 +6,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
 from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session
 
@@ -87,3 +92,21 @@ def test_without_an_https_address_nobody_is_notified(tmp_path: Path, peer: PayPe
     found = examined(replace(settings(tmp_path, peer), public_url="http://127.0.0.1:1"), engine)
     missing = found["notifications (pay.main)"]
     assert "PUBLIC_URL" in missing.cause and "https" in missing.remedy
+
+
+@pytest.mark.parametrize(("days", "state", "cause"), [(400, "green", "到期"), (20, "yellow", "19 天到期"),
+                                                      (-3, "red", "已过期")])
+def test_the_merchants_own_certificate_runs_out_and_fits_its_serial(
+    days: int, state: str, cause: str, tmp_path: Path, peer: PayPeer
+) -> None:
+    key, now = generate_private_key(65537, 2048), datetime.now(UTC)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "merchant")])
+    own = (x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+           .serial_number(int(pay_keys.merchant().serial, 16)).not_valid_before(now - timedelta(days=900))
+           .not_valid_after(now + timedelta(days=days)).sign(key, SHA256()))
+    (tmp_path / "cert.pem").write_bytes(own.public_bytes(Encoding.PEM))
+    account = settings(tmp_path, peer, certificate_file="cert.pem").pay["main"]
+    (found,) = pay_doctor._own_certificate("main", account)
+    assert found.state == state and cause in found.cause
+    (found,) = pay_doctor._own_certificate("main", replace(account, serial_no="AB" * 20))
+    assert found.state == "red" and "serial_no" in found.cause
