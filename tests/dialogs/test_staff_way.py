@@ -26,6 +26,7 @@ from domain.shared.clock import FixedClock
 from domain.shared.wording import Wording
 from domain.stafftasks.rules import StaffWay
 from domain.workflows import noticing
+from domain.workflows.forgetting import Leaver, forget
 from tests.fakes.shop import Person, Shop
 
 PLENTY = {"said": "周三到货，新米开仓"}
@@ -225,12 +226,16 @@ def test_13_a_tap_in_the_last_minute_counts_once_and_by_one_way_only(street: Str
     assert not any("周三到货" in str(one) for one in li.heard)
 
 
-def test_who_says_no_while_it_waits_is_left_out_and_the_others_are_asked_for_anew(street: Street) -> None:
-    li, wang = street.somebody("赵姐"), street.somebody("钱叔")
+def test_who_says_no_or_is_erased_while_it_waits_is_left_out_and_the_others_are_asked_for_anew(street: Street) -> None:
+    li, wang, sun = street.somebody("赵姐"), street.somebody("钱叔"), street.somebody("孙妹", follows=False)
     street.shop.wait(days=3)
-    street.tell(li, idem="li")
-    street.tell(wang, idem="wang")
+    for one, idem in ((li, "li"), (wang, "wang"), (sun, "sun")):
+        street.tell(one, idem=idem)
     street.asked()
+    assert len(street.tasks()[0]["people"]) == 3
+    erased = street.who(sun)
+    with street.shop.runtime.sessions.begin() as session:
+        forget(session, Leaver((erased,), (), "孙妹"), street.shop.clock.now())
     li.says("退订")
     street.shop.wait(minutes=3)
     assert street.ended("li")[:2] == ("refused", "no_consent")
@@ -239,7 +244,11 @@ def test_who_says_no_while_it_waits_is_left_out_and_the_others_are_asked_for_ane
     assert [one["openid"] for one in street.tasks()[1]["people"]] == [wang.openid]
     street.taps(1)
     assert street.ended("wang") == ("done", "", "staff")
-    assert (street.in_wecom(li), len(street.in_wecom(wang))) == ([], 1)
+    assert (street.in_wecom(li), street.in_wecom(sun), len(street.in_wecom(wang))) == ([], [], 1)
+    assert street.rows("select state, reason from outbox where key = 'notice:sun'") == [("refused", "erased")]
+    assert street.rows("select left(external_userid, 7), state from staff_task_person where person_id = :erased",
+                       erased=erased) == [("erased:", "refused")]
+    assert street.rows("select distinct said from staff_task") == [("",)]
 
 
 def test_a_month_has_room_for_so_many(street: Street) -> None:
