@@ -91,7 +91,8 @@ def _answer_after_commit(world: World, pool: ThreadPoolExecutor, phone: Phone) -
 
 
 def test_web_is_killed_with_events_in_hand(world: World, pool: ThreadPoolExecutor) -> None:
-    """A batch that was not answered was not taken; told again, it counts once."""
+    """A batch that was not answered may have been taken, because its COMMIT travels along; told again, it counts once,
+    and never in part."""
     events = [world.sale(f"W{n}", FEN) for n in range(3)]
     twin = ("insert into commerce_event (source, event_id, digest, type, subject, payload, occurred_at, received_at,"
             " due_at) values ('mall', %s, '', 'x', 'x', '{}', now(), now(), now())", (events[1]["id"],))
@@ -100,7 +101,7 @@ def test_web_is_killed_with_events_in_hand(world: World, pool: ThreadPoolExecuto
         standing.reached()
         world.house.kill("web")
         assert told.result() == (0, {})
-    assert world.mall.tells(*events) == {"accepted": 3, "duplicate": 0}
+    assert world.mall.tells(*events) in ({"accepted": 3, "duplicate": 0}, {"accepted": 0, "duplicate": 3})
     until(lambda: world.house.count("customer_order where order_no = any(%s)", ["W0", "W1", "W2"]) == 3, "the orders")
 
 
