@@ -26,7 +26,7 @@ _OPEN = """
            case when r.message_until > %(now)s then r.message_left else 0 end as message
       from send_right r
       join jsonb_to_recordset(%(wanted)s::jsonb) as w (account text, openid text) using (account, openid)
-     order by r.account, r.openid for no key update of r
+     order by r.account, r.openid for no key update of r skip locked
 """
 _RESTING = "select app_id from platform_hold where api = %(api)s and until > %(now)s"
 _USE = """
@@ -37,7 +37,7 @@ _USE = """
 
 
 def open_to(session: Session, wanted: Sequence[Wanted], now: datetime) -> dict[Wanted, Right]:
-    """The right that each of these may use, and nothing for those without one. As ``service.take`` picks it: the tap
+    """The right that each of these may use, and nothing for those without one, or whose row somebody holds just now. As ``service.take`` picks it: the tap
     window first, because it dies sooner. Their rows are locked until the transaction ends, in the order of their keys;
     ``using`` takes what was found."""
     if not wanted:

@@ -173,10 +173,11 @@ def test_the_worker_is_killed_with_sends_in_flight(world: World) -> None:
         world.house.kill("fast")
 
     def kept() -> None:
-        ends = {"G1": (0, True), "G2": (1, True), "G3": (1, True), "G4": (1, None), "G5": (1, None)}
+        # The record of the third's end was under way with its COMMIT: the database may still have carried it out.
+        ends = {"G1": (0, [True]), "G2": (1, [True]), "G3": (1, [True, None]), "G4": (1, [None]), "G5": (1, [None])}
         for order, (times, maybe) in ends.items():
             _told(world, orders[order], order, times)
-            assert _notice(world, order) == ("done", maybe), order
+            assert _notice(world, order) in [("done", one) for one in maybe], order
 
     world.promises.append(kept)
 
