@@ -37,9 +37,9 @@ _USE = """
 
 
 def open_to(session: Session, wanted: Sequence[Wanted], now: datetime) -> dict[Wanted, Right]:
-    """The right that each of these may use, and nothing for those without one, or whose row somebody holds just now. As ``service.take`` picks it: the tap
-    window first, because it dies sooner. Their rows are locked until the transaction ends, in the order of their keys;
-    ``using`` takes what was found."""
+    """The right that each of these may use; nothing for those without one, or whose row somebody holds just now. As
+    ``service.take`` picks it: the tap window first, because it dies sooner. Their rows are locked until the transaction
+    ends, in the order of their keys; ``using`` takes what was found."""
     if not wanted:
         return {}
     rows = {(row.account, row.openid): row for row in trips.rows(session, _OPEN, {"wanted": _json(wanted), "now": now})}
