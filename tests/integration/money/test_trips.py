@@ -5,6 +5,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
+from domain.orders.service import spread_news
 from domain.shared import trips
 from domain.shared.trips import Closing
 from tests.integration.money.world import Shop
@@ -123,3 +124,18 @@ def test_several_questions_travel_together_and_none_counts_after_one_that_failed
                        commit=True)
     assert getattr(caught.value.orig, "sqlstate", "") == "23505"
     assert shop.rows(COUNT) == [(0,)]
+
+
+def test_new_orders_are_handed_on_to_everybody_who_looks_at_them_and_once(shop: Shop) -> None:
+    """One buyer twice in a batch is recognised in passing, too: no id was spent on a second try."""
+    shop.tell(shop.pay("FIRST", by="新客"))
+    shop.tell(shop.pay("A1", by="新客"), shop.pay("A2", by="新客"))
+    orders = shop.rows("select id from customer_order order by id")
+    assert [id for id, in orders] == [1, 2, 3]
+    with shop.sessions.begin() as session:
+        assert (spread_news(session, 2), spread_news(session), spread_news(session)) == (2, 1, 0)
+    assert shop.rows("select order_id from risk_queue order by 1") == orders
+    assert shop.rows("select distinct person_id from programme_stale") == [(shop.people["新客"],)]
+    sellers = shop.rows("select seller_id from customer_order where id = 1")
+    assert shop.rows("select distinct person_id from milestone_due") == sellers
+    assert {shop.people["新客"], sellers[0][0]} <= {id for id, in shop.rows("select person_id from insight_stale")}
