@@ -124,6 +124,7 @@ def test_P5_both_sides_are_paid_when_the_friend_comes_back_and_phones_are_verifi
     shop.wait(minutes=1)
     assert wallet(shop, li)["pending_fen"] == before + commission + 1_000
     assert wallet(shop, xin)["pending_fen"] == 500 + 500
+    li.says("在吗")
     li.says("在吗").saw("好友复购红包 10元")
     buys(shop, xin, "B3")
     shop.wait(days=7, hours=1)

@@ -103,7 +103,7 @@ def test_a_poster_by_number_name_and_choice(shop: Shop) -> None:
     li.says("海报 2").saw("高原牧场纯牛奶")
     li.says("海报 蜂蜜").saw("百花山野生蜂蜜")
     li.says("海报 有机").sees("要哪一个").says("1").saw("五常有机大米")
-    li.says("海报 火箭").sees("没有找到", "回复数字")
+    li.says("海报 火箭").sees("没有叫", "回复数字")
 
 
 def test_the_poster_carries_the_qr_of_the_sharer(shop: Shop) -> None:
