@@ -2,7 +2,8 @@
 what is bought most. From orders that were kept; nothing else about people is looked at.
 
 Likeness of two products: in how many customers' baskets both are, by the geometric mean of how many have each (cosine).
-It is reckoned anew from the latest orders, so that it costs the same in a large shop.
+It is reckoned anew from the latest orders, so that it costs the same in a large shop. A membership card is no product
+to like (orders.rules.CARD).
 """
 
 from collections.abc import Sequence
@@ -26,7 +27,8 @@ SUGGESTED = f"""
         select buyer_id, sku from (
             select t.buyer_id, l.sku,
                    row_number() over (partition by t.buyer_id order by max(t.paid_at) desc, l.sku) as n
-              from latest t join order_line l on l.order_id = t.id join product p on p.sku = l.sku group by 1, 2) b
+              from latest t join order_line l on l.order_id = t.id join product p on p.sku = l.sku
+             where p.category <> 'membership' group by 1, 2) b
          where n <= {BASKET}),
     size as materialized (select sku, count(*) as people from basket group by sku),
     likeness as materialized (

@@ -7,7 +7,7 @@ docs/adr/0033.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
@@ -163,6 +163,8 @@ def arrive(session: Session, contact_id: int, offers: Offers, now: datetime) -> 
         return one
     follow = people.follow(session, _ref(_pair(one)), now)
     origin = origin_of(session, one)
+    if origin.sharer_id == follow.person_id:  # their own code brought them: nobody recommended anybody
+        origin = replace(origin, sharer_id=None, sharer="")
     coupon = rewards.welcome(session, follow.person_id, offers.of(NEWCOMER), now) if follow.first else None
     contacts.arrived(session, one.id, {
         "kind": "newcomer" if follow.first else "known", "by_way": origin.sharer_id is not None,

@@ -200,7 +200,7 @@ def test_the_star_of_the_month_and_the_best_customers_of_the_year(shop: Shop) ->
     assert count(li, "推荐之星") == 0, "returns may still change it"
     li.says("帮助")
     awake(shop, li, wang, days=4)
-    li.saw("您是 2026-11 的月度推荐之星")
+    li.saw("您是2026年11月的月度推荐之星")
     assert count(wang, "推荐之星") == 0
     shop.wait(days=34)
     for person in (li, wang):

@@ -27,7 +27,9 @@ def test_P17_tastes_are_told_by_those_who_bought_the_same(shop: Shop) -> None:
         shop.paid(f"R{number}", by=person, fen=5_980)
         shop.paid(f"M{number}", by=person, fen=6_980, sku="MILK-12")
     shop.paid("T1", by=shop.person("丁"), fen=12_800, sku="TEA-250")
-    li.says("有什么好推荐的").sees("最近很多人在买")
+    shop.paid("V1", by=shop.person("丁"), fen=19_900, sku="VIP-YEAR")
+    li.says("有什么好推荐的").sees("最近有人在买")
+    assert "会员卡" not in li.heard[-1], "a card is no taste"
     shop.paid("L1", by=li, fen=5_980)
     li.says("猜你喜欢").sees("买过「五常有机大米 5kg」的人也常买")
     assert "高原牧场纯牛奶" in li.heard[-1].split("也常买")[0], "milk before tea"

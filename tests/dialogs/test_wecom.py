@@ -158,6 +158,7 @@ def test_a_follower_who_adds_an_employee_is_one_person(corp: Corp) -> None:
     corp.shop.event("customer.upserted", {"identities": li.identity | {"unionid": "oU3"}})
     corp.adds("李", corp.way(sharer="李姐"), unionid="oU3")
     assert (corp.person("李")["referrer_id"], corp.tags("李")) == (None, set())
+    assert "推荐" not in corp.welcome("李")[0]
 
 
 def test_a_platform_in_trouble_holds_up_no_newcomer(corp: Corp) -> None:

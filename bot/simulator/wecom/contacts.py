@@ -79,16 +79,15 @@ def listed(call: Call) -> Answer:
 
 
 def get(call: Call) -> Answer:
-    """GET externalcontact/get?external_userid=: with the unionid while the phone follows the Official Account."""
+    """GET externalcontact/get?external_userid=: with the unionid, whether or not the phone follows the account."""
     found = known(call, call.query.get("external_userid"))
     kept = [one for one in found if one["removed_at"] is None]
     if not kept:
         raise CorpError(84061)
     person = people.get(call.connection, kept[0]["openid"])
-    union = {"unionid": people.unionid_for(person["openid"])} if person["following"] else {}
     return {**OK, "external_contact": {
         "external_userid": kept[0]["external_userid"], "name": person["name"], "type": 1, "avatar": "", "gender": 0,
-        **union}, "follow_user": [_follower(call, one) for one in kept]}
+        "unionid": people.unionid_for(person["openid"])}, "follow_user": [_follower(call, one) for one in kept]}
 
 
 def _follower(call: Call, contact: Row) -> dict[str, Any]:

@@ -217,7 +217,7 @@ def test_an_event_without_a_code_when_the_console_welcomes(wecom: Corp) -> None:
     assert "State" not in wecom.echo.contacts[0]
 
 
-def test_a_contact_is_known_with_tags_and_with_a_unionid_while_they_follow(wecom: Corp) -> None:
+def test_a_contact_is_known_with_tags_and_with_a_unionid_following_or_not(wecom: Corp) -> None:
     li, external = wecom.customer(state="s1")
     tag = wecom.tag("李姐推荐")
     pair = {"userid": MEMBER.upper(), "external_userid": external}
@@ -232,7 +232,7 @@ def test_a_contact_is_known_with_tags_and_with_a_unionid_while_they_follow(wecom
     assert [(one["group_name"], one["tag_name"]) for one in found["follow_user"][0]["tags"]] == [("来源", "李姐推荐")]
     assert wecom.get("/api/wecom")["corps"][0]["staff"][0]["contacts"][0]["tags"] == ["李姐推荐"]
     wecom.act("/api/unfollow", openid=li)
-    assert "unionid" not in wecom.ask("externalcontact/get", query={"external_userid": external})["external_contact"]
+    assert wecom.ask("externalcontact/get", query={"external_userid": external})["external_contact"]["unionid"] == union
 
 
 def test_tags_have_a_name_of_their_own_in_their_group(wecom: Corp) -> None:
