@@ -78,7 +78,7 @@ def test_who_earns_a_third_less_hears_of_that_and_not_of_silence(shop: Shop) -> 
     shop.paid("S0", by=li, fen=5_980)
     shop.received("S0")
     friend = shop.person("友", invited_by="李姐")
-    shop.paid("F1", by=friend, fen=59_800)
+    shop.paid("F1", by=friend, fen=59_800, sku="MILK-12")
     for bought, fen in (("F2", 59_800), ("F3", 29_800)):
         for _ in range(3):
             shop.wait(days=5)

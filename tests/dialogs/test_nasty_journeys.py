@@ -241,7 +241,8 @@ def test_18_a_segment_that_flaps_within_a_minute_moves_nobody(shop: Shop) -> Non
         shop.paid(f"L{number}", by=li, fen=5_980)
     shop.wait(minutes=1)
     shop.wait(days=62)
-    li.says("帮助")
+    for _ in range(2):  # the news of two months take the replies that the first one opens
+        li.says("帮助")
     awake(shop, li, days=2)
     assert (runs(shop), count(li, "天没见")) == (1, 1)
     with shop.runtime.sessions.begin() as session:

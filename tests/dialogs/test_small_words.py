@@ -72,5 +72,6 @@ def test_what_is_reached_is_not_offered_again(shop: Shop) -> None:
         for n in range(orders):
             shop.paid(f"{person.name}{n}", by=person, fen=9_900)
         shop.received(f"{person.name}0")
-    li.saw("30 天内再买一单")
+    li.says("在吗").saw("30 天内再买一单")
+    wang.says("在吗")
     assert "再买一单" not in str(wang.heard)

@@ -153,7 +153,7 @@ def test_rewards_are_shown_and_parked_buyers_counted_again(office: Office) -> No
         for number, ago in enumerate((-5, -1)):
             order(session, who, f"R{number}", ago)
         programme.recount(session, [who], RULES, OFFERS, Life(), now)
-        session.execute(text("delete from programme_stale"))
+        unlocking.take_stale(session, now, 10)
         for one in (who, other):
             unlocking.park(session, one, f"Bad: {one}", now)
     found = office.get("operator", f"/rewards/people/{who}")["rewards"]

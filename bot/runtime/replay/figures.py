@@ -94,7 +94,8 @@ def _pairs(session: Session, statement: str, **asked: Any) -> dict[str, int]:
     return {str(row[0]): int(row[1]) for row in session.execute(text(statement), asked)}
 
 
-_MESSAGES = "queue in ('notice', 'slow') and kind not in ('menu.push', 'withdrawal.drive')"
+_MESSAGES = ("queue in ('notice', 'slow') and kind not in ('menu.push', 'withdrawal.drive', 'follower.learn',"
+             " 'contact.meet', 'contact.learn', 'contact.tag')")
 _REFUSED = f"""
     select split_part(reason, ':', 1), count(*) from outbox where {_MESSAGES} and state = 'refused'
      group by 1 order by 2 desc"""  # noqa: S608 - only constants
