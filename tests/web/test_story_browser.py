@@ -137,12 +137,12 @@ def _settled(page: Page) -> bool:
 
 def test_add_the_employee_by_a_friends_code(page: Page, demo: Demo) -> None:
     requests.post(f"{demo.url}/sim/api/people", json={"name": "阿芳"}, timeout=10).raise_for_status()
-    demo.bot("wecom", "way", "xiaozhushou", "--sharer", "1", "--product", "RICE-5KG", "--as", "lin")
+    demo.bot("wecom", "way", "xiaozhushou", "--sharer", "2", "--product", "RICE-5KG", "--as", "lin")
     fang = page.phone("阿芳")
     page.tap("open-wecom")
     page.find("codes").find_element(By.TAG_NAME, "summary").click()
     page.tap("code")
     page.tap("scan-as", "#viewer", "阿芳")
-    page.wait(lambda: "来自@李姐🌸的推荐" in page.find("staff-chat", fang).text)
-    page.wait(lambda: {"李姐🌸推荐", "兴趣-日用食品"} <= {
+    page.wait(lambda: "来自@小王的推荐" in page.find("staff-chat", fang).text)
+    page.wait(lambda: {"小王推荐", "兴趣-日用食品"} <= {
         one.text for one in page.find("staff-tags", fang).find_elements(By.CSS_SELECTOR, "[data-test=tag]")})
