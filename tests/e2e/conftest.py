@@ -1,6 +1,7 @@
 """One whole service and one whole outside world a module; every test here is marked e2e."""
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,6 +16,9 @@ from tests.e2e.peer import Phone, Platform, read_qr
 from tests.e2e.platform_api import PlatformApi
 from tests.e2e.waiting import until
 from tests.e2e.wire import Keys
+
+BELIEVED_SECONDS = 0.3
+"""Longer than bot.runtime.gateways.account believes a token."""
 
 SHOP = "李记有机"
 TORTURE = os.environ.get("HUITOU_TORTURE") == "1"
@@ -74,9 +78,17 @@ class World:
         self.mall.tells(self.mall.paid(order, buyer, fen))
 
     def forget_token(self) -> int:
-        """The service's access token is gone; returns how often it has asked for one so far."""
+        """The service's access token is gone; returns how often it has asked for one so far.
+
+        Whoever has just followed is asked about first, and each process believes a token for a moment after it read
+        it: before that is over, nobody would notice.
+        """
+        learning = ("outbox where kind = 'follower.learn' and (state = 'running' or state = 'waiting'"
+                    " and due_at <= now())")
+        until(lambda: not self.house.count(learning), "everybody who follows is known")
         with self.house.connect() as db:
             db.execute("delete from platform_token")
+        time.sleep(BELIEVED_SECONDS)
         return self.api.count("stable_token")
 
 

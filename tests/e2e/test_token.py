@@ -69,8 +69,8 @@ def test_a_closed_window_waits_for_the_next_word(world: World) -> None:
 def test_an_address_that_is_not_on_the_list_raises_an_alarm(world: World) -> None:
     """Nothing is lost, the doctor names the cause and our address, and it goes out when the list is mended."""
     earner = world.earner("王姐")
-    world.forget_token()
     words = "invalid ip 203.0.113.7 ipv6 ::ffff:203.0.113.7, not in whitelist"
+    world.forget_token()
     world.api.fail_always("stable_token", Code(40164, words))
     try:
         world.mall.tells(world.sale("K6", FEN, earner))
