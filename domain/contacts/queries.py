@@ -174,9 +174,3 @@ def staff(session: Session) -> list[StaffView]:
                                        Contact.ended_at.is_(None)).correlate(StaffMember).scalar_subquery())
     rows = session.execute(select(StaffMember, here).order_by(StaffMember.corp_id, StaffMember.userid))
     return [StaffView(row.corp_id, row.userid, count, row.last_seen_at) for row, count in rows]
-
-
-def customers_of(session: Session, corp_id: str, userid: str) -> int:
-    """How many customers an employee has now."""
-    return session.scalar(select(func.count()).where(
-        Contact.corp_id == corp_id, Contact.userid == userid, Contact.ended_at.is_(None))) or 0
