@@ -7,6 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from bot.kit.gateway import Outcome, SendResult
+from domain.materials import service as materials
 from domain.notices import service as notices
 from domain.platform import budgets
 from domain.platform.budgets import Budgets, Limits
@@ -117,6 +118,40 @@ def test_what_cannot_be_decided_together_is_decided_alone(shop: Shop, monkeypatc
     shop.runtime.outbox.run("notice", limit=10, threads=4)
     with shop.runtime.sessions() as session:
         assert session.scalars(text("select state from outbox where queue = 'notice'")).all() == ["done"] * 3
+
+
+def rights_left(shop: Shop) -> list[int]:
+    with shop.runtime.sessions() as session:
+        return list(session.scalars(text("select message_left + tap_left from send_right order by 1")))
+
+
+def test_notices_that_leave_together_leave_a_right_for_what_is_asked_for(shop: Shop) -> None:
+    made = [shop.person(f"客{number}").says("帮助") for number in range(3)]
+    for person in made:
+        for n in range(9):
+            tell(shop, person, f"{person.openid}第{n}条")
+    shop.runtime.outbox.run("notice", limit=100, threads=4)
+    shop.deliver()
+    assert rights_left(shop) == [1, 1, 1]
+    for person in made:
+        told = [said for said in person.heard if isinstance(said, str) and person.openid in said]
+        assert len(told) == 7
+        tell(shop, person, f"{person.openid}答", "answer")
+    shop.runtime.outbox.run("notice", limit=100, threads=4)
+    assert rights_left(shop) == [0, 0, 0]
+
+
+def test_notices_that_leave_together_leave_a_right_for_a_picture_that_was_promised(shop: Shop) -> None:
+    made = [shop.person(f"客{number}").says("帮助") for number in range(3)]
+    with shop.runtime.sessions.begin() as session:
+        people = session.execute(text("select value, person_id from identity where kind = 'openid'"))
+        materials.give_poster(session, dict(map(tuple, people))[made[0].openid], "demo", "", "", "test",
+                              shop.clock.now())
+    for person in made:
+        for n in range(9):
+            tell(shop, person, f"{person.openid}第{n}条")
+    shop.runtime.outbox.run("notice", limit=100, threads=4)
+    assert rights_left(shop) == [1, 1, 2]
 
 
 def test_one_that_the_platform_refuses_pays_back_what_it_took(shop: Shop) -> None:
