@@ -1,11 +1,9 @@
 """``python -m bot doctor``: what deployers lose hours on, checked one by one, each with cause and remedy.
 
-Checks change nothing and never show a secret. A check that cannot be made says so instead of failing.
+Checks change nothing (``probing``) and never show a secret. A check that cannot be made says so instead of failing.
 """
 
 import base64
-import hashlib
-import secrets
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -16,25 +14,21 @@ from urllib.parse import urlsplit
 
 import redis
 import requests
-from sqlalchemy import Engine, create_engine, text
+from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
-from sqlalchemy.pool import NullPool
 
 from bot.kit.gateway import GatewayError
 from bot.kit.pay import PayGateways
 from bot.kit.wecom import WeComs
-from bot.runtime import backlog, books, cards, health, key_mark, pay_doctor, wecom_doctor
-from bot.runtime.accounts import WeChatAccount
-from bot.runtime.findings import REMEDIES, Finding, State
+from bot.runtime import backlog, books, cards, health, key_mark, pay_doctor, probing, service_doctor, wecom_doctor
+from bot.runtime.findings import REMEDIES, TIMEOUT, Finding, State
 from bot.runtime.settings import Settings, SettingsError
 from domain import migrations
 from domain.audit.rules import SealKey
 from domain.shared.clock import OffsetClock, SystemClock
 from domain.subscriptions.rules import Catalogue
 
-TIMEOUT = (3.0, 8.0)
-"""Seconds to connect and to read, for every call out."""
 DRIFT_YELLOW, DRIFT_RED = 10, 60
 """Seconds between our clock and the platform's; callbacks further than a minute ahead are refused."""
 SLOW_MILLISECONDS = 20
@@ -53,6 +47,7 @@ def examine(settings: Settings) -> list[Finding]:
     try:
         for check in _CHECKS:
             findings += _guarded(check, patient)
+        findings += patient.unasked()
     finally:
         patient.close()
     return findings
@@ -77,9 +72,23 @@ class _Patient:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.engine: Engine = create_engine(settings.database_url, poolclass=NullPool, connect_args={
-            "connect_timeout": 3, "options": "-c statement_timeout=5000"})
+        self.engine: Engine = probing.reader(settings.database_url)
+        self.missed = False
+        self._unasked: list[str] = []
         self._runtime: Any = None
+
+    def away(self, what: str, url: str) -> bool:
+        """Whether ``url`` is where the service was not found: then asking for ``what`` there is of no use."""
+        if self.missed and service_doctor.same_address(url, self.settings.public_url):
+            self._unasked.append(what)
+            return True
+        return False
+
+    def unasked(self) -> list[Finding]:
+        """What could not be asked for the one cause that was told."""
+        if not self._unasked:
+            return []
+        return [Finding("not asked", "skipped", f"{', '.join(self._unasked)}: at the address where the service is not")]
 
     def gateway(self, account: str) -> Any:
         """The gateway of an account."""
@@ -103,7 +112,7 @@ class _Patient:
         if self._runtime is None:
             from bot.runtime import bootstrap
 
-            self._runtime = bootstrap.build(self.settings)
+            self._runtime = bootstrap.build(self.settings, engine=probing.prober(self.settings.database_url))
         return self._runtime
 
     def close(self) -> None:
@@ -193,6 +202,8 @@ def _clock(patient: _Patient) -> Iterator[Finding]:
     bases += [(f"pay.{name}", account.api_base) for name, account in settings.pay.items()]
     bases += [(f"wecom.{name}", account.api_base) for name, account in settings.wecom.items()]
     for name, base in bases:
+        if patient.away(f"clock ({name})", base):
+            continue
         try:
             began = time.time()
             date = requests.head(base, timeout=TIMEOUT, allow_redirects=False).headers.get("Date", "")
@@ -272,38 +283,21 @@ def _fonts(patient: _Patient) -> Iterator[Finding]:
                       "" if good else "rm -rf .venv && make setup")
 
 
-def _callback(patient: _Patient) -> Iterator[Finding]:
-    """The platform's own verification, from here to PUBLIC_URL and back."""
-    for name, account in patient.settings.wechat.items():
-        url = f"{patient.settings.public_url}/wechat/{name}"
-        query, echo = _signed_query(account)
-        try:
-            answer = requests.get(url, query, timeout=TIMEOUT, allow_redirects=False)
-        except requests.RequestException as error:
-            yield Finding(f"callback ({name})", "red", f"{url} does not answer ({type(error).__name__})",
-                          "start the service; check PUBLIC_URL, DNS, proxy and firewall")
-            continue
-        if answer.status_code == 200 and answer.text == echo:
-            yield Finding(f"callback ({name})", "green", f"{url} answers as the platform expects")
-        elif answer.status_code == 403:
-            yield Finding(f"callback ({name})", "red", "the instance that answers has another token",
-                          "PUBLIC_URL leads to another instance, or it was not restarted after a change")
-        else:
-            yield Finding(f"callback ({name})", "red", f"status {answer.status_code} instead of the echo",
-                          "the proxy must pass path and query unchanged, without redirect or login")
-
-
-def _signed_query(account: WeChatAccount) -> tuple[dict[str, str], str]:
-    """Parameters of the platform's GET verification, and the echo that it expects."""
-    timestamp, nonce, echo = str(int(time.time())), secrets.token_hex(6), secrets.token_hex(10)
-    parts = sorted([account.token.reveal(), timestamp, nonce])
-    signature = hashlib.sha1("".join(parts).encode()).hexdigest()  # noqa: S324 - the platform's scheme
-    return {"signature": signature, "timestamp": timestamp, "nonce": nonce, "echostr": echo}, echo
+def _service(patient: _Patient) -> Iterator[Finding]:
+    """Whether PUBLIC_URL leads here at all: else that is the cause, and what else lies there is not asked."""
+    found = service_doctor.missed(patient.settings)
+    if found is not None:
+        patient.missed = True
+        yield found
+    else:
+        yield from service_doctor.callbacks(patient.settings)
 
 
 def _token(patient: _Patient) -> Iterator[Finding]:
     """A token from the platform: proves AppID, AppSecret and the IP list in one call. Then the menu."""
-    for name in patient.settings.wechat:
+    for name, account in patient.settings.wechat.items():
+        if patient.away(f"token and menu ({name})", account.api_base):
+            continue
         try:
             patient.gateway(name).ping_token()
         except GatewayError as error:
@@ -321,7 +315,9 @@ def _token(patient: _Patient) -> Iterator[Finding]:
 
 def _cards(patient: _Patient) -> Iterator[Finding]:
     """Whether the templates of cards are on the platform as the table says."""
-    for name in patient.settings.wechat:
+    for name, account in patient.settings.wechat.items():
+        if patient.missed and service_doctor.same_address(account.api_base, patient.settings.public_url):
+            continue
         yield from cards.findings(patient.catalogue(), name, patient.gateway(name))
 
 
@@ -351,12 +347,12 @@ def _pay(patient: _Patient) -> Iterator[Finding]:
     """Keys, address and state of every merchant account."""
     settings = patient.settings
     clock = OffsetClock(settings.home / "clock") if settings.demo else SystemClock()
-    yield from pay_doctor.findings(settings, patient.engine, patient.pay_gateway, clock.now())
+    yield from pay_doctor.findings(settings, patient.engine, patient.pay_gateway, clock.now(), patient.away)
 
 
 def _wecom(patient: _Patient) -> Iterator[Finding]:
     """Keys, callback, token and rights of every WeCom application."""
-    yield from wecom_doctor.findings(patient.settings, patient.engine, patient.wecom)
+    yield from wecom_doctor.findings(patient.settings, patient.engine, patient.wecom, patient.away)
 
 
 def _milliseconds(call: Callable[[], object]) -> float:
@@ -370,5 +366,5 @@ def _short(error: SQLAlchemyError) -> str:
     return str(getattr(error, "orig", error)).strip().split("\n")[0][:160]
 
 
-_CHECKS = (_keys, _secret_key, _exposure, _disk, _fonts, _database, _cache, _clock, _callback, _token, _cards, _backlog,
+_CHECKS = (_keys, _secret_key, _exposure, _disk, _fonts, _database, _cache, _service, _clock, _token, _cards, _backlog,
            _books, _pay, _wecom)

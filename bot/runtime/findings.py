@@ -1,9 +1,21 @@
 """What a check of the doctor says, and what an error code of the platform asks a person to do."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 State = Literal["green", "yellow", "red", "skipped"]
+
+Away = Callable[[str, str], bool]
+"""Given what would be asked, and where: whether that address is known to be dead, so that asking is of no use."""
+
+TIMEOUT = (3.0, 8.0)
+"""Seconds to connect and to read, for every call out of the doctor."""
+
+
+def always_there(_what: str, _url: str) -> bool:
+    """Nothing is known to be dead."""
+    return False
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from bot.kit.pay import PayOutcome, PayResult
 from bot.runtime import pay_watch
 from bot.runtime.accounts import PayAccount
-from bot.runtime.findings import Finding, State
+from bot.runtime.findings import Away, Finding, State, always_there
 from bot.runtime.settings import Settings
 from domain.paychannel import service as channel
 from domain.payouts import queries, reconcile
@@ -37,12 +37,14 @@ _REMEDIES = {
 }
 
 
-def findings(settings: Settings, engine: Engine, gateway: Any, now: datetime) -> Iterator[Finding]:
+def findings(settings: Settings, engine: Engine, gateway: Any, now: datetime,
+             away: Away = always_there) -> Iterator[Finding]:
     """Every check for every merchant account. ``gateway(account)`` gives its ``WeChatPay``; calls the platform once."""
     for name, account in settings.pay.items():
         yield from _settings(name, account, settings)
         yield from _own_certificate(name, account)
-        yield _accepted(name, gateway(name).query(PROBE))
+        if not away(f"merchant keys (pay.{name})", account.api_base):
+            yield _accepted(name, gateway(name).query(PROBE))
         yield from _certificates(name, gateway(name).keys.held())
         yield from _stopped(name, engine, now)
 

@@ -33,6 +33,8 @@ DEMO_ACCOUNTS = Path(__file__).parents[2] / "assets" / "demo" / "accounts.toml"
 DEMO_ACCOUNT = "demo"
 DEMO_SOURCE = "mall"
 DEMO_CORP = "main"
+LAST_PORT = "port"
+"""File in HUITOU_HOME: the web port of the last start on this machine."""
 """Names of the demo's Official Account, of its shop system and of its WeCom application."""
 
 

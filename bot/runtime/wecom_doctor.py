@@ -1,6 +1,5 @@
 """What the doctor looks at of WeCom: keys, callback, token and address, the right to customers, what has stopped."""
 
-import secrets
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -10,11 +9,10 @@ from sqlalchemy import Engine, text
 
 from bot.kit.gateway import GatewayError
 from bot.runtime.accounts import WeComAccount
-from bot.runtime.channels.crypto import Envelope, signature
-from bot.runtime.findings import Finding
+from bot.runtime.findings import TIMEOUT, Away, Finding, always_there
+from bot.runtime.service_doctor import signed_by_wecom
 from bot.runtime.settings import Settings
 
-TIMEOUT = (3.0, 8.0)
 VERIFIED_WITHIN = 1.0
 """Seconds that the platform gives the answer to its verification."""
 
@@ -38,12 +36,14 @@ def remedy(errcode: int) -> str:
     return REMEDIES.get(errcode, "")
 
 
-def findings(settings: Settings, engine: Engine, gateway: Any) -> Iterator[Finding]:
+def findings(settings: Settings, engine: Engine, gateway: Any, away: Away = always_there) -> Iterator[Finding]:
     """Every check for every application. ``gateway(account)`` gives its ``WeComGateway``."""
     for name, account in settings.wecom.items():
         yield from _keys(name, account)
-        yield _callback(name, account, f"{settings.public_url}/wecom/{name}")
-        yield from _rights(name, gateway(name))
+        if not away(f"callback (wecom.{name})", settings.public_url):
+            yield _callback(name, account, f"{settings.public_url}/wecom/{name}")
+        if not away(f"token and rights (wecom.{name})", account.api_base):
+            yield from _rights(name, gateway(name))
     if settings.wecom:
         yield from _stopped(engine)
 
@@ -65,11 +65,7 @@ def _keys(name: str, account: WeComAccount) -> Iterator[Finding]:
 def _callback(name: str, account: WeComAccount, url: str) -> Finding:
     """The platform's own verification, from here to PUBLIC_URL and back."""
     label = f"callback (wecom.{name})"
-    echo = secrets.token_hex(10)
-    sealed = Envelope(account.encoding_aes_key.reveal(), account.corp_id).seal(echo.encode())
-    stamp, nonce = str(int(time.time())), secrets.token_hex(6)
-    signed = signature((account.token.reveal().encode(), stamp.encode(), nonce.encode(), sealed))
-    query = {"msg_signature": signed, "timestamp": stamp, "nonce": nonce, "echostr": sealed.decode()}
+    query, echo = signed_by_wecom(account)
     began = time.monotonic()
     try:
         answer = requests.get(url, query, timeout=TIMEOUT, allow_redirects=False)

@@ -13,7 +13,7 @@ from bot.runtime import embedded, nursery
 from bot.runtime.cli.common import complain, load_settings
 from bot.runtime.cli.parts import port_problem
 from bot.runtime.pem import make_demo_pairs
-from bot.runtime.settings import Settings
+from bot.runtime.settings import LAST_PORT, Settings
 from bot.runtime.supervisor import Child, House, Supervisor
 
 
@@ -37,6 +37,7 @@ def up() -> None:
             if settings.demo:
                 make_demo_pairs(settings.home)
             _prepare_environment(settings)
+            (settings.home / LAST_PORT).write_text(f"{settings.port}\n")
             sys.exit(Supervisor(house(settings)).run())
     except embedded.HomeInUse as error:
         complain(f"cannot start: {error}")

@@ -13,16 +13,18 @@ import pytest
 import structlog
 from click.testing import CliRunner
 from sqlalchemy import Engine, text
+from sqlalchemy.exc import InternalError
 from sqlalchemy.orm import Session
 
-from bot.runtime import doctor, key_mark
+from bot.runtime import doctor, key_mark, probing
 from bot.runtime.cli import main
 from bot.runtime.findings import Finding
+from bot.runtime.pem import make_demo_pairs
 from bot.runtime.settings import load
 from domain.people.leaving import Memory
 from domain.shared.seal import Seal
 from tests.conftest import MORNING
-from tests.fakes.wechat_api import Code, WeChatApi
+from tests.fakes.wechat_api import Code, Raw, WeChatApi
 
 APP_SECRET = "c0ffee" * 5 + "42"
 TOKEN = "canarytoken"
@@ -134,9 +136,64 @@ def test_another_instance_answers_the_callback(examine: Examine, monkeypatch: py
 def test_dead_servers_and_an_unreachable_address(examine: Examine) -> None:
     found = examine(DATABASE_URL="postgresql://u:canarypassword@127.0.0.1:9/x", REDIS_URL="redis://127.0.0.1:9/0",
                     PUBLIC_URL="http://127.0.0.1:9")
-    assert {name: found[name].state for name in ("database", "cache", "callback (main)", "backlog")} == {
-        "database": "red", "cache": "red", "callback (main)": "red", "backlog": "skipped"}
+    assert {name: found[name].state for name in ("database", "cache", "service", "backlog")} == {
+        "database": "red", "cache": "red", "service": "red", "backlog": "skipped"}
     assert "canarypassword" not in repr(found)
+
+
+def kept(engine: Engine) -> list[tuple[object, ...]]:
+    """What every process of the house believes of the platforms."""
+    with engine.connect() as db:
+        return [tuple(row) for table in probing.COPIED
+                for row in db.execute(text(f"select * from {table} order by 1, 2"))]
+
+
+@pytest.fixture
+def demo_env(tmp_path: Path, database_url: str, valkey_url: str) -> dict[str, str]:
+    """The demo shop, whose platforms are at its own address."""
+    make_demo_pairs(tmp_path / "var")
+    return {"HUITOU_HOME": str(tmp_path / "var"), "HUITOU_ACCOUNTS": "", "HUITOU_DEMO": "1", "PUBLIC_URL": "",
+            "HUITOU_SECRET_KEY": "", "DATABASE_URL": database_url, "REDIS_URL": valkey_url, "PORT": "9"}
+
+
+def test_a_service_that_is_not_there_is_one_finding(demo_env: dict[str, str], engine: Engine, tmp_path: Path) -> None:
+    (tmp_path / "var" / "port").write_text("8123\n")
+    found = {one.check: one for one in doctor.examine(load(demo_env, tmp_path))}
+    assert [name for name, one in found.items() if one.state == "red"] == ["service"]
+    assert "127.0.0.1:9" in found["service"].cause and "PORT=8123" in found["service"].remedy
+    assert {"token", "merchant", "clock"} <= set(found["not asked"].cause.replace(",", "").split())
+    assert kept(engine) == []
+
+
+def test_another_shop_at_the_address_is_one_finding(demo_env: dict[str, str], engine: Engine, tmp_path: Path,
+                                                    public: str) -> None:
+    asked = demo_env | {"PORT": public.rpartition(":")[2]}
+    found = {one.check: one for one in doctor.examine(load(asked, tmp_path))}
+    assert [name for name, one in found.items() if one.state == "red"] == ["service"]
+    assert "is not this shop" in found["service"].cause and "PORT" in found["service"].remedy
+    assert kept(engine) == []
+
+
+def test_what_the_doctor_finds_out_holds_nobody_back(examine: Examine, engine: Engine, peer: WeChatApi) -> None:
+    """Neither a refusal nor an api out of quota nor a host that is down; nor is what holds the service lifted."""
+    with engine.begin() as db:
+        db.execute(text("insert into platform_hold (app_id, api, outcome, errcode, until) values "
+                        "('wx0123456789abcdef', 'stable_token', 'config', 40164, '2126-11-22T16:00:00Z')"))
+    before = kept(engine)
+    peer.fail_always("menu/get", Code(45009))
+    assert examine()["menu (main)"].state == "yellow"
+    peer.fail_always("stable_token", Code(40125))
+    assert examine()["token (main)"].state == "red"
+    peer.fail_always("stable_token", Raw(502, b"<html>bad gateway</html>"))
+    assert [examine()["token (main)"].state for _ in range(6)] == ["red"] * 6
+    assert kept(engine) == before
+
+
+def test_the_doctor_cannot_write(database_url: str) -> None:
+    for engine in (probing.reader(database_url), probing.prober(database_url)):
+        with pytest.raises(InternalError, match="read-only"), engine.begin() as db:
+            db.execute(text("insert into platform_budget (app_id, api, day) values ('a', 'b', now())"))
+        engine.dispose()
 
 
 def test_an_old_schema_and_a_backlog(examine: Examine, engine: Engine) -> None:
