@@ -24,7 +24,7 @@ from domain.points import service as points
 from domain.points.rules import PointRules
 from domain.points.service import Earning
 from domain.rewards.programme import Programme
-from domain.shared import outbox
+from domain.shared import addresses, outbox
 from domain.shared.clock import FixedClock, OffsetClock
 from domain.subscriptions.rules import Catalogue
 from domain.workflows import standings
@@ -187,6 +187,9 @@ def _benefits(runtime: bootstrap.Runtime, app_id: str, openid: str) -> Sequence[
 def _events(settings: Settings, now: str) -> list[dict[str, Any]]:
     """The goods and the names of the three people, as the demo's mall would tell them."""
     raw = tomllib.loads((bootstrap.ASSETS / "demo" / "products.toml").read_text("utf-8"))
+    mall = f"{settings.public_url}/sim"
+    for product in raw["product"] if not addresses.fault_of(mall) else ():
+        product |= {"url": f"{mall}/goods/{product['sku']}", "video_url": f"{mall}/films/{product['sku']}"}
     # The numbered ids keep the file's order: the catalog gives numbers in the order of its events.
     goods = [(f"product-{number:03d}", "product.upserted", product) for number, product in enumerate(raw["product"])]
     names = {texts.PERSON_LI: texts.PERSON_LI + "🌸", texts.PERSON_WANG: texts.PERSON_WANG,

@@ -18,7 +18,7 @@ FOLDER = Path(__file__).parents[2] / "assets" / "journeys"
 
 def vocabulary(voice: Voice) -> Vocabulary:
     """The texts of the shop, and what its workers can draw and give."""
-    return Vocabulary(voice.keys(), _kinds("picture."), _kinds("grant."))
+    return Vocabulary(voice.keys(), _kinds("picture."), _kinds("grant."), voice.maybe())
 
 
 def _kinds(prefix: str) -> frozenset[str]:

@@ -1,6 +1,7 @@
 """The voice: every text a person sees, from assets/copy/*.toml, checked as a whole at start-up.
 
-An entry is ``key = "text"`` or ``[key] text = … , args = [...]``; its placeholders must be exactly its ``args``.
+An entry is ``key = "text"`` or ``[key] text = … , args = [...], maybe = [...]``; its placeholders must be exactly its
+``args`` and ``maybe``. What may be missing is None then: texts grow, and what was queued or published before goes on.
 Texts are Jinja templates in a sandbox with a few filters for money, dates and names.
 """
 
@@ -30,6 +31,7 @@ class Voice:
     def __init__(self, folder: Path) -> None:
         self._environment = _environment()
         self._texts: dict[str, tuple[str, frozenset[str]]] = {}
+        self._maybe: dict[str, frozenset[str]] = {}
         self._compiled: dict[str, Template] = {}
         faults: list[str] = []
         for path in sorted(folder.glob("*.toml")):
@@ -44,7 +46,9 @@ class Voice:
             raise CopyError(f"no text for {key}")
         written, wanted = self._texts[key]
         if wanted != facts.keys():
-            raise CopyError(f"{key}: needs {sorted(wanted)}, got {sorted(facts)}")
+            if wanted - facts.keys() - self._maybe.get(key, _NONE) or facts.keys() - wanted:
+                raise CopyError(f"{key}: needs {sorted(wanted)}, got {sorted(facts)}")
+            facts = dict.fromkeys(wanted) | facts
         if key not in self._compiled:
             self._compiled[key] = _compiled(self._environment, written)
         return self._compiled[key].render(facts).strip()
@@ -62,9 +66,9 @@ class Voice:
         """The text of ``key`` with those of ``facts`` that it names."""
         if key not in self._texts:
             raise CopyError(f"no text for {key}")
-        if missing := self._texts[key][1] - facts.keys():
+        if missing := self._texts[key][1] - facts.keys() - self._maybe.get(key, _NONE):
             raise CopyError(f"{key}: needs {', '.join(sorted(missing))}")
-        return self.render(key, **{name: facts[name] for name in self._texts[key][1]})
+        return self.render(key, **{name: facts[name] for name in self._texts[key][1] & facts.keys()})
 
     def explain(self, code: str, facts: Mapping[str, object]) -> str:
         """What an operator reads when a rule refused: ``error.<code>``, or ``error.other`` when there is none."""
@@ -77,12 +81,17 @@ class Voice:
         """Every key with its placeholders."""
         return {key: wanted for key, (_, wanted) in self._texts.items()}
 
+    def maybe(self) -> dict[str, frozenset[str]]:
+        """Of the keys that have some: the placeholders that need not be filled."""
+        return dict(self._maybe)
+
     def written(self) -> dict[str, str]:
         """Every text by its key as it is written, with its placeholders unfilled."""
         return {key: text for key, (text, _) in self._texts.items()}
 
     def _take(self, file: str, key: str, entry: dict[str, Any]) -> Iterator[str]:
-        wanted = frozenset(entry.get("args", []))
+        maybe = frozenset(entry.get("maybe", []))
+        wanted = frozenset(entry.get("args", [])) | maybe
         written = entry["text"]
         try:
             named = _named(written)
@@ -96,8 +105,11 @@ class Voice:
         if key in self._texts:
             yield f"{file} {key}: stands twice"
         self._texts[key] = (written, wanted)
+        if maybe:
+            self._maybe[key] = maybe
 
 
+_NONE: frozenset[str] = frozenset()
 _HOLES = re.compile(r"\{\{.*?\}\}", re.DOTALL)
 _HOLE = re.compile(r"\{\{ (?P<name>[a-z_][a-z0-9_]*)(?:\.[a-z_]+)*(?: \| (?P<filter>[a-z_]+))? \}\}")
 
@@ -117,7 +129,7 @@ def _entries(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, dict
         key = f"{prefix}{name}"
         if isinstance(value, str):
             yield key, {"text": value}
-        elif "text" in value and isinstance(value["text"], str) and not set(value) - {"text", "args"}:
+        elif "text" in value and isinstance(value["text"], str) and not set(value) - {"text", "args", "maybe"}:
             yield key, value
         else:
             yield from _entries(value, f"{key}.")

@@ -9,12 +9,14 @@ from domain.shared.db import Base, RowId
 
 
 class Product(Base):
-    """One thing on sale. ``no`` is the small number people type in chat (海报 3); it never changes."""
+    """One thing on sale. ``no`` is the small number people type in chat (海报 3); it never changes. ``url``: where it
+    is bought, ``video_url``: where it is shown, '' when nobody told; ``domain.shared.addresses`` says what fits."""
 
     __tablename__ = "product"
     __table_args__ = (
         CheckConstraint("price_fen >= 0", name="price"),
         CheckConstraint("no > 0", name="no"),
+        CheckConstraint("char_length(url) <= 500 and char_length(video_url) <= 500", name="addresses"),
     )
 
     id: Mapped[RowId]
@@ -24,6 +26,8 @@ class Product(Base):
     category: Mapped[str]
     price_fen: Mapped[int]
     image_url: Mapped[str] = mapped_column(server_default="")
+    url: Mapped[str] = mapped_column(server_default="")
+    video_url: Mapped[str] = mapped_column(server_default="")
     margin_bps: Mapped[int | None]
     consumption_days: Mapped[int | None]
     told_at: Mapped[datetime]

@@ -11,7 +11,7 @@ from domain.catalog.models import Product
 
 @dataclass(frozen=True, slots=True)
 class ProductView:
-    """A product as people see it. ``no`` is the number they type; money in fen."""
+    """A product as people see it. ``no`` is the number they type; money in fen; ``url``: where it is bought, ''."""
 
     no: int
     sku: str
@@ -20,11 +20,14 @@ class ProductView:
     price_fen: int
     image_url: str
     consumption_days: int | None
+    url: str = ""
+    video_url: str = ""
 
 
 def _views(session: Session, statement: Select[Product]) -> list[ProductView]:
     return [
-        ProductView(one.no, one.sku, one.title, one.category, one.price_fen, one.image_url, one.consumption_days)
+        ProductView(one.no, one.sku, one.title, one.category, one.price_fen, one.image_url, one.consumption_days,
+                    one.url, one.video_url)
         for one in session.scalars(statement, execution_options={"populate_existing": True})
     ]
 

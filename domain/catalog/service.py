@@ -38,11 +38,12 @@ def upsert(session: Session, told: Sequence[Told]) -> None:
 
 
 def _row(told: Told) -> dict[str, Any]:
-    return {**told.data, "told_at": told.at, "told_by": told.by}
+    return {"url": "", "video_url": "", **told.data, "told_at": told.at, "told_by": told.by}
 
 
 def _update(session: Session, rows: Sequence[dict[str, Any]]) -> None:
-    columns = ("title", "category", "price_fen", "image_url", "margin_bps", "consumption_days", "told_at", "told_by")
+    columns = ("title", "category", "price_fen", "image_url", "url", "video_url", "margin_bps", "consumption_days",
+               "told_at", "told_by")
     statement = text(
         f"update product set {', '.join(f'{name} = :{name}' for name in columns)}"  # noqa: S608 - fixed names
         " where sku = :sku and (told_at, told_by) < (:told_at, :told_by)"

@@ -1,7 +1,7 @@
 """Is a journey fit to be used? Checks what it says about ways, events, facts and texts; every fault at once. Pure."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from domain.journeys.conditions import ORDERED, Comparison, Condition, Value, tests
 from domain.journeys.document import (
@@ -30,12 +30,14 @@ NOTHING = EventKind("", "", {})
 class Vocabulary:
     """What the house can do. None: do not check that part.
 
-    ``texts``: copy key → its placeholders. ``pictures`` and ``grants``: what effects know how to make and to give.
+    ``texts``: copy key → its placeholders; ``maybe``: those of them that a step need not fill. ``pictures`` and
+    ``grants``: what effects know how to make and to give.
     """
 
     texts: Mapping[str, frozenset[str]] | None = None
     pictures: frozenset[str] | None = None
     grants: frozenset[str] | None = None
+    maybe: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 def faults_of(journey: Journey, vocabulary: Vocabulary) -> list[str]:
@@ -214,5 +216,5 @@ def _text(step: Say, vocabulary: Vocabulary) -> Iterator[str]:
     wanted = vocabulary.texts.get(step.text)
     if wanted is None:
         yield f"there is no text {step.text!r}"
-    elif wanted != set(step.facts):
+    elif not wanted - vocabulary.maybe.get(step.text, frozenset()) <= set(step.facts) <= wanted:
         yield f"{step.text} needs exactly: {', '.join(sorted(wanted)) or 'no placeholder'}"

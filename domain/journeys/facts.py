@@ -90,12 +90,14 @@ _ORDERS = Source("orders", (
 
 _PRODUCT = Source("product", (
     Fact("product.title", "text", "its title today", subject="sku"),
+    Fact("product.url", "text", "where it is bought; unknown when the shop did not tell", subject="sku"),
     Fact("product.cycle_days", "int", "its usual days of consumption; unknown when nobody told", subject="sku"),
     Fact("product.bought", "int", "how many unreturned orders of the person hold it", subject="sku"),
     Fact("restock.cycle_days", "int", "the person's own days between purchases of it (median, from 3 purchases on),"
          " else its usual ones", subject="sku"),
 ), f"""
-    select q.n, p.title as product_title, p.consumption_days as product_cycle_days, own.bought as product_bought,
+    select q.n, p.title as product_title, nullif(p.url, '') as product_url,
+           p.consumption_days as product_cycle_days, own.bought as product_bought,
            coalesce(own.cycle, p.consumption_days) as restock_cycle_days
       from {_ASKED} left join product p on p.sku = q.subject
       cross join lateral (
@@ -189,10 +191,12 @@ _POINTS = Source("points", (
 _SUGGESTION = Source("suggestion", (
     Fact("suggestion.sku", "text", "the product they may like best; unknown when nothing can be said"),
     Fact("suggestion.title", "text", "its title"),
+    Fact("suggestion.url", "text", "where it is bought; unknown when the shop did not tell"),
     Fact("suggestion.why", "text", "again (their own, due), similar (bought by those who bought theirs) or popular"),
     Fact("suggestion.because", "text", "of a similar one: the title of theirs"),
 ), f"""
-    select q.n, s.sku as suggestion_sku, p.title as suggestion_title, s.why as suggestion_why,
+    select q.n, s.sku as suggestion_sku, p.title as suggestion_title,
+           nullif(p.url, '') as suggestion_url, s.why as suggestion_why,
            coalesce(b.title, '') as suggestion_because
       from {_ASKED} left join ({SUGGESTED}) s on s.person_id = q.person_id and s.place = 1
       left join product p on p.sku = s.sku left join product b on b.sku = s.because""")  # noqa: S608

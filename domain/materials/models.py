@@ -1,8 +1,8 @@
-"""What people share: the scene codes behind referral QRs, and each person's last choice of poster."""
+"""What people share: the scene codes behind referral QRs, each person's last choice of poster, and videos."""
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index
+from sqlalchemy import CheckConstraint, ForeignKey, Index
 from sqlalchemy.orm import Mapped, mapped_column
 
 from domain.shared.db import Base
@@ -35,3 +35,15 @@ class PosterChoice(Base):
     sku: Mapped[str]
     style: Mapped[str]
     chosen_at: Mapped[datetime]
+
+
+class ShareVideo(Base):
+    """A video that an operator gave for share kits: of one product, or of the whole shop (sku '')."""
+
+    __tablename__ = "share_video"
+    __table_args__ = (CheckConstraint("url ~ '^https?://' and char_length(url) <= 500", name="url"),)
+
+    sku: Mapped[str] = mapped_column(primary_key=True)
+    url: Mapped[str]
+    set_at: Mapped[datetime]
+    set_by: Mapped[str]

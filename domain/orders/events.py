@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from domain.people.rules import IdentityRef, Kind
+from domain.shared import addresses
 from domain.shared.errors import DomainError
 from domain.shared.seal import Seal
 
@@ -290,7 +291,23 @@ def _product(data: Reader) -> tuple[str, Json]:
     }
     if clean["image_url"] and not clean["image_url"].startswith(("https://", "http://", "/")):
         data.fault("image_url", "must be an http address")
+    # Only when told: an event of before there were addresses keeps its digest.
+    for name in ("url", "video_url"):
+        if data.raw.get(name) is not None:
+            clean[name] = _address(data, name)
     return f"product:{clean['sku']}", clean
+
+
+def _address(data: Reader, name: str) -> str:
+    """A page, or '' for none any more."""
+    value = data.raw[name]
+    if not isinstance(value, str):
+        data.fault(name, "must be a string")
+        return ""
+    if value and (fault := addresses.fault_of(value)):
+        data.fault(name, fault)
+        return ""
+    return value
 
 
 def _customer(data: Reader) -> tuple[str, Json]:

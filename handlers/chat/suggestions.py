@@ -10,13 +10,21 @@ from domain.catalog import suggestions
 router = Router(__name__)
 
 SHOWN = 5
+ROOM = 2_000
+"""Bytes of UTF-8 that leave a message whole: one cut within a link would be unreadable."""
 
 
 @router.on(Intent("suggest.show"))
 def suggest(ctx: Context) -> Answer:
-    """A handful, each with its reason."""
+    """A handful, each with its reason, and the way to it where there is one."""
     found = suggestions.suggest(ctx.session, [ctx.speaker.id], ctx.now, SHOWN)[ctx.speaker.id]
     products = catalog.products(ctx.session, [sku for one in found for sku in (one.sku, one.because) if sku])
     shown = [{"no": products[one.sku].no, "title": products[one.sku].title, "price_fen": products[one.sku].price_fen,
-              "why": one.why, "because": products[one.because].title if one.because else ""} for one in found]
-    return ctx.say("suggest.show", products=shown) if shown else ctx.say("suggest.nothing")
+              "url": products[one.sku].url, "why": one.why,
+              "because": products[one.because].title if one.because else ""} for one in found]
+    if not shown:
+        return ctx.say("suggest.nothing")
+    answer = ctx.say("suggest.show", products=shown, links=any(one["url"] for one in shown))
+    if len(answer.reply.text.encode()) > ROOM:
+        answer = ctx.say("suggest.show", products=[one | {"url": ""} for one in shown], links=False)
+    return answer

@@ -37,6 +37,7 @@ from domain.materials import service as materials
 from domain.people import queries as people
 from domain.people.queries import PersonView
 from domain.referrals import service as referrals
+from domain.shared import addresses
 from domain.shared.ids import ALPHABET
 from handlers.jobs.scenes import living_scene
 
@@ -225,6 +226,7 @@ class _Page:
             "price": say("landing.price", price_fen=product.price_fen) if product else "",
             "summary": summary, "address": address, "picture": picture, "version": self._version,
             "card": picture or f"{address}/face.jpg", "steps": [step for step in steps if step.strip()],
+            "buy": addresses.with_query(product.url, share_code=visit.code) if product and product.url else "",
             "query": f"?{urlencode({'p': product.sku})}" if product else "",
             "shown": _relative(picture, address, visit.code),
             "linked": _linked_data(shop, headline, summary, address, product, picture),
@@ -266,8 +268,8 @@ class _Page:
         return _picture_answer(self._style, "text/css; charset=utf-8", 31_536_000)
 
 
-_TEXTS = ("welcome", "product_label", "scan_title", "scan_hint", "qr_alt", "search_title", "code_label", "code_hint",
-          "fine_print")
+_TEXTS = ("welcome", "product_label", "buy", "scan_title", "scan_hint", "qr_alt", "search_title", "code_label",
+          "code_hint", "fine_print")
 _NAMES_SHOP = frozenset({"welcome", "scan_title", "qr_alt", "search_title"})
 
 

@@ -9,6 +9,7 @@ from bot.kit.gateway import Outcome, SendResult
 from bot.runtime import clockwork, journeys
 from domain.journeys import writing
 from domain.journeys.reading import read
+from domain.notices import service as notices
 from tests.fakes.shop import Person, Shop
 
 
@@ -75,6 +76,54 @@ def test_two_days_before_it_runs_out_and_two_days_after(shop: Shop, restock: Per
         shop.wait(days=5)
         restock.says("帮助")
     assert (count(restock, "快用完了"), count(restock, "可能已经用完")) == (1, 1)
+
+
+def test_L7_the_nudges_lead_to_where_it_is_bought(shop: Shop, restock: Person) -> None:
+    page = f"{shop.runtime.settings.public_url}/sim/goods/MILK-12"
+    shop.wait(days=7, hours=23)
+    restock.says("帮助")
+    shop.wait(hours=2)
+    restock.saw(f'<a href="{page}">用券补一份</a>', "回购券")
+    shop.wait(days=3)
+    restock.says("帮助")
+    shop.event("product.upserted", {"sku": "MILK-12", "title": "高原牧场纯牛奶 12盒", "category": "fmcg",
+                                    "price_fen": 5_980, "url": "https://mall.example/milk?from=chat&x=1"})
+    shop.wait(days=1)
+    restock.saw('<a href="https://mall.example/milk?from=chat&x=1">马上下单，家里不断档</a>', "别等断了再买")
+
+
+def test_L7_without_an_address_the_nudges_read_as_before(shop: Shop) -> None:
+    shop.journeys("restock")
+    li = shop.person("李姐")
+    shop.event("product.upserted", {"sku": "TOFU", "title": "老豆腐", "category": "fmcg", "price_fen": 900,
+                                    "consumption_days": 10})
+    shop.paid("A1", by=li, fen=900, sku="TOFU")
+    shop.wait(days=7, hours=23)
+    li.says("帮助")
+    shop.wait(hours=2)
+    shop.wait(days=3)
+    li.says("帮助")
+    shop.wait(days=1)
+    li.saw("「老豆腐」差不多快用完了", "优惠券").saw("「老豆腐」可能已经用完了，现在下单不断档；回购券还在有效期内")
+    assert "href" not in str(li.heard)
+
+
+def test_a_nudge_that_was_queued_before_there_were_links_still_leaves(shop: Shop) -> None:
+    li = shop.person("李姐").says("帮助")
+    with shop.runtime.sessions.begin() as session:
+        person = session.scalar(text("select person_id from identity where value = :v"), {"v": li.openid})
+        notices.tell(session, notices.Notice(person, "service", "old", "journey.restock.out", {"product": "米"}),
+                     shop.clock.now())
+    shop.work()
+    li.saw("「米」可能已经用完了，现在下单不断档")
+
+
+def test_an_edition_without_the_link_may_still_be_published(shop: Shop) -> None:
+    form = writing.dump(next(one for one in journeys.shipped() if one.key == "restock"))
+    for step in form["step"]:
+        step.get("with", {}).pop("page", None)
+    with shop.runtime.sessions.begin() as session:
+        journeys.install(session, [read(form)], shop.runtime.voice, shop.clock.now(), live=True)
 
 
 def test_a_purchase_ends_the_chase_and_begins_the_next(shop: Shop, restock: Person) -> None:

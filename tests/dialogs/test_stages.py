@@ -39,6 +39,22 @@ def test_P17_tastes_are_told_by_those_who_bought_the_same(shop: Shop) -> None:
     li.says("猜你喜欢").sees("您常买的，差不多该补了")
 
 
+def test_P17_each_is_a_link_to_where_it_is_bought_as_long_as_they_fit(shop: Shop) -> None:
+    li = shop.person("李姐")
+    goods = ("RICE-5KG", "MILK-12", "TEA-250", "SOAP-3", "GIFT-1")
+    for number, sku in enumerate(goods):
+        shop.paid(f"T{number}", by=shop.person("丁"), fen=9_900, sku=sku)
+    mall = f"{shop.runtime.settings.public_url}/sim/goods"
+    li.says("猜你喜欢").sees(f'<a href="{mall}/TEA-250">', "点名字直接购买")
+    shop.event("product.upserted", {"sku": "SOAP-3", "title": "山茶手工皂", "category": "beauty", "price_fen": 4_900})
+    li.says("猜你喜欢").sees("山茶手工皂　", f'<a href="{mall}/TEA-250">')
+    for sku in goods:
+        shop.event("product.upserted", {"sku": sku, "title": f"好物 {sku}", "category": "fmcg", "price_fen": 4_900,
+                                        "url": "https://mall.example/" + "x" * 470})
+    li.says("猜你喜欢").sees("好物 TEA-250", "好物 GIFT-1")
+    assert "href" not in str(li.heard[-1]) and "点名字" not in str(li.heard[-1])
+
+
 def test_P17_a_taste_is_mentioned_once_a_month_and_a_purchase_ends_it(shop: Shop) -> None:
     shop.journeys("you_may_like")
     li, wang = shop.person("李姐"), shop.person("小王")

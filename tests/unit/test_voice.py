@@ -43,6 +43,18 @@ def test_rendering_wants_exactly_the_placeholders(voice: Voice) -> None:
     assert "「x」" in voice.render("poster.making", title="x")
 
 
+def test_what_may_be_missing_is_none_and_everything_else_is_not(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text(
+        'x = {text = "{{ a }}{% if b %}!{{ b }}{% endif %}", args = ["a"], maybe = ["b"]}\n')
+    voice = Voice(tmp_path)
+    assert [voice.render("x", a=1), voice.render("x", a=1, b=2), voice.render("x", a=1, b=None)] == ["1", "1!2", "1"]
+    assert (voice.part("x", {"a": 1, "c": 3}), voice.part("x", {"a": 1, "b": 2})) == ("1", "1!2")
+    assert (voice.keys(), voice.maybe()) == ({"x": {"a", "b"}}, {"x": {"b"}})
+    for wrong in ({"b": 2}, {"a": 1, "c": 3}):
+        with pytest.raises(CopyError, match="needs"):
+            voice.render("x", **wrong)
+
+
 def test_a_template_cannot_reach_into_python(tmp_path: Path) -> None:
     (tmp_path / "a.toml").write_text('bad = {text = "{{ x.__class__.__mro__ }}", args = ["x"]}\n')
     with pytest.raises(Exception, match="unsafe"):

@@ -53,10 +53,11 @@ class Landing:
             people.set_profile(session, one, nickname=nickname)
             return str(session.execute(text("select referral_code from person where id = :id"), {"id": one}).scalar())
 
-    def product(self, no: int, sku: str, title: str, price_fen: int = 9_900, image_url: str = "") -> None:
+    def product(self, no: int, sku: str, title: str, price_fen: int = 9_900, image_url: str = "",
+                url: str = "") -> None:
         with Session(self.engine) as session, session.begin():
             session.add(Product(no=no, sku=sku, title=title, category="fmcg", price_fen=price_fen,
-                                image_url=image_url, told_at=self.clock.now(), told_by="mall"))
+                                image_url=image_url, url=url, told_at=self.clock.now(), told_by="mall"))
 
     def page(self, path: str, status: int = 200) -> str:
         answer = self.client.get(path)
@@ -129,6 +130,15 @@ def test_every_picture_and_the_style_are_there(shop: Landing) -> None:
         assert answer.status_code == 200, address
         if answer.content_type.startswith("image/"):
             Image.open(io.BytesIO(answer.data)).load()
+
+
+def test_the_way_to_the_mall_keeps_whose_link_it_was(shop: Landing) -> None:
+    shop.product(1, "RICE", "有机大米", url="https://mall.example/rice?x=1&y=2")
+    shop.product(2, "TEA", "高山绿茶")
+    code = shop.sharer()
+    ways = re.findall(r'<a class="buy" href="([^"]+)"', shop.page(f"/r/{code}"))
+    assert [html.unescape(one) for one in ways] == [f"https://mall.example/rice?x=1&y=2&share_code={code}"]
+    assert 'class="buy"' not in shop.page(f"/r/{code}?p=TEA")
 
 
 def test_the_link_may_name_the_product(shop: Landing) -> None:

@@ -136,6 +136,23 @@ def test_a_word_is_answered_on_the_same_phone_only(page: Page) -> None:
     assert "可发 8 条" in page.find("rights", page.phone("李姐")).text
 
 
+def test_a_link_to_the_mall_opens_as_whoever_taps_it(page: Page) -> None:
+    page.sees("李姐", "欢迎")
+    mall = f"{page.sim.server.url}/sim/goods/RICE-5KG"
+    sent = page.sim.call("message/custom/send", touser=page.openid["李姐"], msgtype="text",
+                         text={"content": f'用完了？<a href="{mall}">马上下单</a>'})
+    assert sent["errcode"] == 0
+    way = page.wait(lambda: page.driver.find_element(By.CSS_SELECTOR, f'{page.phone("李姐")} .bubble a[href*="goods"]'))
+    assert (way.text, way.get_attribute("href")) == ("马上下单", f"{mall}?as={page.openid['李姐']}")
+    page.driver.get(way.get_attribute("href") or "")
+    page.wait(lambda: page.driver.find_element(By.CSS_SELECTOR, "#picture .pic"))
+    page.tap("pay")
+    assert "已付款" in page.find("bought").text
+    page.wait(lambda: [one["data"]["buyer"]["openid"] for one in page.sim.echo.events] == [page.openid["李姐"]])
+    page.driver.find_element(By.PARTIAL_LINK_TEXT, "小视频").click()
+    assert page.find("film").is_displayed()
+
+
 def test_a_newcomer_scans_the_poster_follows_and_buys(page: Page) -> None:
     page.sees("李姐", "欢迎")
     _give_poster(page, "李姐", page.sim.scene("r.k7Qm2x")["url"])

@@ -6,11 +6,11 @@ import { face, h, icon, yuan } from "./dom.js";
 const LINK = /<a\s[^>]*?href="([^"]{1,1024})"[^>]*>([^<]{0,200})<\/a>|(https?:\/\/[^\s<>"，。；、）】]{4,500})/g;
 
 /** Text with links: web pages open in a new tab, weixin://bizmsgmenu links answer for the person. */
-export function richText(text, onMenu) {
+export function richText(text, onMenu, openid = "") {
   const parts = [];
   let end = 0;
   for (const match of text.matchAll(LINK)) {
-    const made = link(match[1] ?? match[3], match[2] ?? match[3], onMenu);
+    const made = link(match[1] ?? match[3], match[2] ?? match[3], onMenu, openid);
     if (!made) continue;
     parts.push(text.slice(end, match.index), made);
     end = match.index + match[0].length;
@@ -18,9 +18,17 @@ export function richText(text, onMenu) {
   return [...parts, text.slice(end)].filter((part) => part !== "");
 }
 
-function link(href, label, onMenu) {
+/** The mall knows who opens its pages inside WeChat: here the phone says so. */
+function opened(address, openid) {
+  const url = URL.canParse(address) ? new URL(address) : null;
+  if (!openid || !url?.pathname.startsWith(`${document.body.dataset.root.replace(/\/$/, "")}/goods/`)) return address;
+  url.searchParams.set("as", openid);
+  return url.href;
+}
+
+function link(href, label, onMenu, openid) {
   const address = href.replaceAll("&amp;", "&");
-  if (/^https?:\/\//.test(address)) return h("a", { href: address, target: "_blank", rel: "noopener noreferrer" }, label);
+  if (/^https?:\/\//.test(address)) return h("a", { href: opened(address, openid), target: "_blank", rel: "noopener noreferrer" }, label);
   if (!address.startsWith("weixin://bizmsgmenu?")) return null;
   const id = new URLSearchParams(address.split("?")[1]).get("msgmenuid");
   return h("a", { href: "#", onclick: (event) => { event.preventDefault(); onMenu(id); } }, label);
@@ -82,7 +90,7 @@ export function markTransfer(card, state) {
 }
 
 const CONTENT = {
-  text: (bubble, on) => h("div.bubble", {}, richText(bubble.body.content, (id) => on.choose(bubble.id, id))),
+  text: (bubble, on) => h("div.bubble", {}, richText(bubble.body.content, (id) => on.choose(bubble.id, id), on.openid)),
   image: picture, msgmenu: menu, news: article, template: notice, location: place,
 };
 
@@ -99,5 +107,5 @@ export function render(bubble, { person, account, index, staff = false }, on) {
   const title = mine ? null : { passive: "被动回复（不占条数）", custom: "客服消息（占 1 条）", template: "模板消息（关注即可）", subscription: "订阅通知（用掉 1 次允许）",
     welcome: "企业微信欢迎语（加好友 20 秒内，仅 1 次）", mass: "企业群发（员工点了发送）" }[bubble.body.via];
   return h(`div.row${mine ? ".me" : ""}`, { ...marks, title, "data-test": "bubble" }, who,
-    (CONTENT[bubble.kind] ?? (() => h("div.bubble", {}, "[不支持的消息]")))(bubble, on));
+    (CONTENT[bubble.kind] ?? (() => h("div.bubble", {}, "[不支持的消息]")))(bubble, { ...on, openid: person.openid }));
 }

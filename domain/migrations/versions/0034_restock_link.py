@@ -1,4 +1,4 @@
-"""Where a product is bought; topics."""
+"""Where a product is bought and shown; videos to share; topics."""
 
 from domain.migrations.files import run
 

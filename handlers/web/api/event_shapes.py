@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct, field
 
 from domain.orders.events import MAX_FEN, MAX_LINES, MAX_SIGNAL
+from domain.shared.addresses import LONGEST
 from handlers.web.api.event_door import MAX_EVENTS
 
 Key = Annotated[str, Meta(min_length=1, max_length=64)]
@@ -117,6 +118,8 @@ class ProductData(Struct, omit_defaults=True):
     category: Key
     price_fen: Fen
     image_url: Annotated[str, Meta(max_length=500)] = ""
+    url: Annotated[str, Meta(max_length=LONGEST, description="Where it is bought, https: the link of reminders.")] = ""
+    video_url: Annotated[str, Meta(max_length=LONGEST, description="A video of it, https, for who shares it.")] = ""
     margin_bps: Annotated[int, Meta(ge=-10_000, le=10_000, description="Basis points.")] | None = None
     consumption_days: Annotated[int, Meta(ge=1, le=3_650, description="How long one piece lasts.")] | None = None
 
@@ -194,7 +197,8 @@ EXAMPLES: dict[str, dict[str, Any]] = {
                        "lines": [{"line_id": "1", "refund_fen": 3300, "quantity": 0}]},
     "order.closed": dict(_ORDER),
     "product.upserted": {"sku": "RICE-5KG", "title": "有机大米 5kg", "category": "fmcg", "price_fen": 4950,
-                         "image_url": "https://shop.example/rice.jpg", "margin_bps": 2500, "consumption_days": 30},
+                         "image_url": "https://shop.example/rice.jpg", "url": "https://shop.example/rice",
+                         "video_url": "https://shop.example/rice/film", "margin_bps": 2500, "consumption_days": 30},
     "customer.upserted": {"identities": {"mall_user_id": "u42", "phone": "13812345678"}, "nickname": "小王",
                           "avatar_url": "https://shop.example/wang.jpg", "birthday": "1990-02-28",
                           "phone_verified": True},

@@ -28,6 +28,28 @@ def test_a_purchase_is_reported_as_the_contract_says(sim: Client) -> None:
                               "quantity": 2, "paid_fen": 18_900}]
 
 
+def test_the_malls_own_page_sells_to_whoever_opened_it(sim: Client) -> None:
+    li = sim.known("李姐")
+    wang = sim.known("小王")
+    page = f"{sim.server.url}/sim/goods/RICE-5KG"
+    shown = sim.http.get(page, params={"as": wang, "share_code": "k7Qm2x"}, timeout=10)
+    assert shown.status_code == 200 and "五常有机稻花香大米 5kg" in shown.text and "k7Qm2x" in shown.text
+    assert f'value="{wang}" checked' in shown.text and f'value="{li}" checked' not in shown.text
+    form = {"openid": wang, "quantity": "2", "coupon": "9.5", "share_code": "k7Qm2x"}
+    for wrong in ({"quantity": "0"}, {"quantity": "x"}, {"coupon": "-1"}, {"coupon": "1000"}):
+        refused = sim.http.post(page, data=form | wrong, timeout=10)
+        assert refused.status_code == 422 and 'role="alert"' in refused.text
+    assert sim.http.post(page, data=form | {"openid": "nobody"}, timeout=10).status_code == 404
+    bought = sim.http.post(page, data=form, timeout=10)
+    assert bought.status_code == 201 and "已付款 ¥188.50" in bought.text
+    data = events(sim, 1)[0]["data"]
+    assert (data["buyer"]["openid"], data["share_code"], data["paid_fen"]) == (wang, "k7Qm2x", 18_850)
+    film = sim.http.get(f"{sim.server.url}/sim/films/RICE-5KG", timeout=10)
+    assert film.status_code == 200 and "示意短片" in film.text
+    for what in ("goods", "films"):
+        assert sim.http.get(f"{sim.server.url}/sim/{what}/NONE", timeout=10).status_code == 404
+
+
 def test_the_mall_introduces_who_is_added(sim: Client) -> None:
     openid = sim.person("周周", follows=False)
     told = sim.wait(lambda: sim.echo.names)[0]
