@@ -1,19 +1,24 @@
 """A tree of routers. Order is explicit: own handlers first, then children as included; the first match answers."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
 from bot.kit.context import Context
 from bot.kit.conversation import Answer
 from bot.kit.filters import Event, Filter, Intent
 
 Handler = Callable[[Context], Answer]
+Asks = Callable[[int, datetime], Sequence[tuple[str, Any]]]
+"""What a handler will ask the database first, for a person at a time: it may be asked while they are still met."""
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
     filters: tuple[Filter, ...]
     handler: Handler
+    asks: Asks | None = None
 
     def matches(self, ctx: Context) -> bool:
         return all(one.matches(ctx) for one in self.filters)
@@ -34,14 +39,16 @@ class Router:
         self._parent: Router | None = None
         self._events: frozenset[str] | None = None
         self._by_intent: dict[str, tuple[Route, ...]] = {}
+        self._asks: dict[str, Asks | None] = {}
 
-    def on(self, *filters: Filter) -> Callable[[Handler], Handler]:
-        """Register the decorated handler for messages that pass every filter. At least one filter."""
+    def on(self, *filters: Filter, asks: Asks | None = None) -> Callable[[Handler], Handler]:
+        """Register the decorated handler for messages that pass every filter. At least one filter. ``asks``: what it
+        will ask the database first, where that can be told from the person and the time alone."""
         if not filters:
             raise ValueError(f"{self.name}: a handler without a filter would swallow everything")
 
         def register(handler: Handler) -> Handler:
-            self._routes.append(Route(filters, handler))
+            self._routes.append(Route(filters, handler, asks))
             self._forget()
             return handler
 
@@ -60,11 +67,21 @@ class Router:
 
     def find(self, ctx: Context) -> Handler | None:
         """The handler that should answer, or None. Routes for other intents are not even asked: most are."""
-        routes = self._by_intent.get(ctx.intent)
+        return next((route.handler for route in self._for(ctx.intent) if route.matches(ctx)), None)
+
+    def asks(self, intent: str) -> Asks | None:
+        """What the handler of ``intent`` will ask first, None where nobody knows: then it is not asked ahead."""
+        if intent not in self._asks:
+            own = (route.asks for route in self._for(intent) if intent and route.intent == intent)
+            self._asks[intent] = next(own, None)
+        return self._asks[intent]
+
+    def _for(self, intent: str) -> tuple[Route, ...]:
+        routes = self._by_intent.get(intent)
         if routes is None:
-            routes = tuple(route for route in self.routes() if route.intent in (None, ctx.intent))
-            self._by_intent[ctx.intent] = routes
-        return next((route.handler for route in routes if route.matches(ctx)), None)
+            routes = tuple(route for route in self.routes() if route.intent in (None, intent))
+            self._by_intent[intent] = routes
+        return routes
 
     def events(self) -> frozenset[str]:
         """The platform events that some handler of the tree answers. Asked for each of them, so it is kept."""
@@ -84,6 +101,7 @@ class Router:
         for one in (self, *self._ancestors()):
             one._events = None
             one._by_intent.clear()
+            one._asks.clear()
 
     def _ancestors(self) -> list["Router"]:
         found: list[Router] = []

@@ -65,6 +65,7 @@ from domain.roles import rulebook, rulebooks
 from domain.roles.rules import Titles
 from domain.shared.clock import Clock, OffsetClock, SystemClock
 from domain.shared.errors import DomainError
+from domain.shared.late import LateSessions
 from domain.shared.seal import Seal
 from domain.shared.wording import Wording
 from domain.stafftasks.rules import StaffWay
@@ -200,7 +201,7 @@ def build(
     }
     context = ProcessContext(sessions, clock, voice, shop, app_ids, gateways, tools, bell.ring)
     accounts = {name: Account(name, app_ids[name], shops[name]) for name in app_ids} | wecom.accounts(settings)
-    dispatcher = Dispatcher(sessions, TREE, voice, clock.now, bell.ring, dict(menu.intents), accounts, tools)
+    dispatcher = Dispatcher(LateSessions(engine), TREE, voice, clock.now, bell.ring, menu.intents, accounts, tools)
     outbox = OutboxRunner(sessions, JOBS, context, clock.now)
     return Runtime(settings, engine, sessions, clock, voice, menu, shop, bell, gateways, dispatcher, outbox,
                    ChoreRunner(CHORES, context, engine), context, library, pepper)

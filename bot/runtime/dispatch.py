@@ -4,13 +4,13 @@ A retry finds the stored reply. A fault of a handler rolls its work back, keeps 
 sweeper, and tells the person that it will be looked after.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 import structlog
-from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.orm import Session
 
 from bot.kit.context import Context, Shop
 from bot.kit.conversation import STAY, Answer
@@ -19,18 +19,23 @@ from bot.kit.messages import NOTHING, Incoming, Reply
 from bot.kit.messages import text as text_reply
 from bot.kit.router import Router
 from bot.runtime import discretion, metrics, reception
-from bot.runtime.recent import Recent
-from bot.runtime.understanding import understand
+from bot.runtime.recent import Recent, Senders
+from bot.runtime.understanding import Understanding, understand
 from domain.inbox import service as inbox
 from domain.ledger.service import retrying
 from domain.notices import service as notices
-from domain.shared import outbox, trips
+from domain.shared import outbox, trips, wire
+from domain.shared.late import Transactions
 
 log = structlog.get_logger(__name__)
 
 REPORTS = frozenset({"view", "location_report"})
 """What a phone tells by itself while somebody looks around: it opens no right, and says nothing of the person. Those
 that no handler asks for are acknowledged, and that is all."""
+
+
+NOT_SAID = Understanding("", "", "none", (), False, "")
+"""What a picture or an event means: nothing that was typed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +55,16 @@ class Dispatcher:
     """Feeds messages to the router. ``taps`` maps menu keys to intents; ``accounts`` are the
     accounts of all channels by their name in the inbox; ``tools`` are the process's instances by class."""
 
-    sessions: sessionmaker[Session]
+    sessions: Transactions
     router: Router
     copy: Copy
     now: Callable[[], datetime]
     ring: Callable[[frozenset[str]], object]
-    taps: dict[str, str]
+    taps: Mapping[str, str]
     accounts: dict[str, Account]
     tools: Mapping[type[Any], Any]
     recent: Recent = field(default_factory=Recent)
+    senders: Senders = field(default_factory=Senders)
 
     def handle(self, message: Incoming) -> Reply:
         """The passive reply to a fresh message, or the stored one if it was here before. Never raises for bad input;
@@ -93,7 +99,8 @@ class Dispatcher:
             try:
                 with session.begin_nested():
                     guest = account.desk.meet(session, message, account.app_id, now)
-                    person_id, reply = guest.speaker.id, self._run(session, account, message, guest, now)
+                    meant = self._understand(message)
+                    person_id, reply = guest.speaker.id, self._run(session, account, message, meant, guest, now)
                     self._close(session, failed.id, message, guest, reply, now)
                     if reply.kind == "text" and person_id:
                         notices.tell(session, notices.Notice(person_id, "answer", f"late:{failed.id}", "chat.late",
@@ -110,11 +117,13 @@ class Dispatcher:
         self, session: Session, account: Account, message: Incoming, now: datetime
     ) -> tuple[Reply, frozenset[str]]:
         """The reply, and the bells to ring once it is committed."""
-        heard = account.desk.hear(session, message, account.app_id, now)
+        meant = self._understand(message)
+        heard = account.desk.hear(session, message, account.app_id, now, self._probable(account, message, meant, now))
         if heard.guest is None:
             metrics.inbox("retry")
             return Reply(**heard.reply) if heard.reply else NOTHING, frozenset()
-        reply = self._run(session, account, message, heard.guest, now)
+        self.senders.keep(message, heard.guest.speaker.id)
+        reply = self._run(session, account, message, meant, heard.guest, now)
         bells = outbox.rung(session)
         kept = discretion.as_kept(message, secret=heard.guest.place.secret)
         trips.close(session, inbox.handled(
@@ -124,11 +133,12 @@ class Dispatcher:
         return reply, bells
 
     def _run(
-        self, session: Session, account: Account, message: Incoming, guest: reception.Guest, now: datetime
+        self, session: Session, account: Account, message: Incoming, meant: Understanding, guest: reception.Guest,
+        now: datetime,
     ) -> Reply:
-        ctx = Context(message, guest.speaker, session, now, self.copy, account.shop, guest.place,
-                      redirect=self._route, tools=self.tools)
-        self._understand(ctx)
+        ctx = Context(message, guest.speaker, session, now, self.copy, account.shop, guest.place, meant.intent,
+                      meant.argument, meant.certainty == "exact", meant.candidates, meant.confirm, self._route,
+                      self.tools)
         answer = self._route(ctx)
         self._move(session, account, guest, answer, now)
         return answer.reply
@@ -141,13 +151,20 @@ class Dispatcher:
         kept = discretion.reply_as_kept(reply)
         inbox.close_message(session, message_id, guest.speaker.id or None, kept.to_json(), now)
 
-    def _understand(self, ctx: Context) -> None:
-        if ctx.message.kind == "text":
-            heard = understand(ctx.message.text)
-            ctx.intent, ctx.argument, ctx.candidates = heard.intent, heard.argument, heard.candidates
-            ctx.confirm, ctx.typed_exactly = heard.confirm, heard.certainty == "exact"
-        elif ctx.message.event == "menu":
-            ctx.intent, ctx.typed_exactly = self.taps.get(ctx.message.key, ""), True
+    def _understand(self, message: Incoming) -> Understanding:
+        if message.kind == "text":
+            return understand(message.text)
+        if message.event == "menu":
+            return Understanding(self.taps.get(message.key, ""), "", "exact", (), False, "")
+        return NOT_SAID
+
+    def _probable(
+        self, account: Account, message: Incoming, meant: Understanding, now: datetime
+    ) -> Sequence[wire.Question]:
+        """What the handler of ``meant`` will ask first, if the sender is who they were the last time."""
+        asks = (account.router or self.router).asks(meant.intent) if meant.certainty == "exact" else None
+        person_id = self.senders.person(message) if asks else None
+        return asks(person_id, now) if asks and person_id else ()
 
     def _route(self, ctx: Context) -> Answer:
         handler = (self.accounts[ctx.message.account].router or self.router).find(ctx)

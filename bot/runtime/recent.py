@@ -10,6 +10,7 @@ from collections import OrderedDict
 from bot.kit.messages import Incoming, Reply
 
 KEPT = 2_000
+KNOWN = 20_000
 """Replies of the last seconds of a burst; two megabytes at most."""
 
 
@@ -31,3 +32,24 @@ class Recent:
     def reply_to(self, message: Incoming) -> Reply | None:
         """What was answered to this very message, None if it is not known here."""
         return self._replies.get((message.account, message.dedupe_key))
+
+
+class Senders:
+    """Who wrote last from an account, by person: a guess, good for asking ahead what will be asked of them anyway.
+    Who was merged since is another person; then what was asked ahead is not used."""
+
+    def __init__(self, known: int = KNOWN) -> None:
+        self._known = known
+        self._people: dict[tuple[str, str], int] = {}
+
+    def keep(self, message: Incoming, person_id: int) -> None:
+        """``message`` came from this person."""
+        sender = message.account, message.sender
+        if self._people.get(sender) != person_id:
+            if len(self._people) >= self._known:
+                self._people.clear()  # simpler than knowing the oldest, and they come back with their next message
+            self._people[sender] = person_id
+
+    def person(self, message: Incoming) -> int | None:
+        """Who probably sent ``message``; None if they were not met by this process."""
+        return self._people.get((message.account, message.sender))

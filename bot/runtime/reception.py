@@ -4,6 +4,7 @@
 reply, by the last statement (``domain.inbox``): its sender's lock is what a retry waits for while the first try runs.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -15,7 +16,7 @@ from bot.kit.context import Speaker
 from bot.kit.conversation import Place
 from bot.kit.messages import Incoming
 from domain.platform import service as platform
-from domain.shared import outbox, trips
+from domain.shared import outbox, trips, wire
 
 _HEAR = "select * from hear_message(%s, %s, %s, %s, %s, %s, %s, %s, %s)"
 _SECRET = text("""
@@ -23,6 +24,8 @@ _SECRET = text("""
                     where i.kind = 'openid' and i.scope = :app_id and i.value = :openid and c.account = :account
                       and right(c.state, 1) = '*')
 """)
+Probable = Sequence[wire.Question]
+"""What will probably be asked of the database once the sender is met."""
 _TAPS: dict[str, platform.Trigger] = {"follow": "follow", "scan": "scan", "menu": "menu"}
 
 
@@ -46,14 +49,17 @@ class Desk(Protocol):
     """Who is met at an account: this module for the followers of an Official Account. ``scope`` is its app or corp id.
     Speaker 0 is nobody whom the shop knows as a person."""
 
-    def hear(self, session: Session, message: Incoming, scope: str, now: datetime, /) -> Heard: ...
+    def hear(
+        self, session: Session, message: Incoming, scope: str, now: datetime, probable: Probable = ..., /
+    ) -> Heard: ...
 
     def meet(self, session: Session, message: Incoming, scope: str, now: datetime, /) -> Guest: ...
 
 
-def hear(session: Session, message: Incoming, app_id: str, now: datetime) -> Heard:
-    """Meet the sender of a new message, or learn that it was here before (waits while its first try still runs)."""
-    row = _hear(session, message, message.dedupe_key, app_id, now)
+def hear(session: Session, message: Incoming, app_id: str, now: datetime, probable: Probable = ()) -> Heard:
+    """Meet the sender of a new message, or learn that it was here before (waits while its first try still runs).
+    ``probable`` is asked along, once the sender is locked."""
+    row = _hear(session, message, message.dedupe_key, app_id, now, probable)
     return Heard(None, row.reply) if row.known else Heard(_guest(session, row))
 
 
@@ -62,9 +68,11 @@ def meet(session: Session, message: Incoming, app_id: str, now: datetime) -> Gue
     return _guest(session, _hear(session, message, None, app_id, now))
 
 
-def _hear(session: Session, message: Incoming, key: str | None, app_id: str, now: datetime) -> Any:
+def _hear(
+    session: Session, message: Incoming, key: str | None, app_id: str, now: datetime, probable: Probable = ()
+) -> Any:
     facts = (message.account, key, app_id, message.sender, *_circumstances(message, now))
-    row, = trips.rows(session, _HEAR, facts)
+    row, = trips.foreseeing(session, (_HEAR, facts), *probable)
     return row
 
 

@@ -11,7 +11,7 @@ from bot.kit.context import Speaker
 from bot.kit.conversation import Place
 from bot.kit.messages import Incoming
 from bot.runtime.channels.wecom_incoming import CONTACT_CHANGES
-from bot.runtime.reception import Guest, Heard
+from bot.runtime.reception import Guest, Heard, Probable
 from domain.people import service as people
 from domain.people.rules import IdentityRef
 from domain.workflows.merging import MOVERS
@@ -31,7 +31,7 @@ class WeComDesk:
 
     only_corp: bool = True
 
-    def hear(self, session: Session, message: Incoming, corp_id: str, now: datetime) -> Heard:
+    def hear(self, session: Session, message: Incoming, corp_id: str, now: datetime, _probable: Probable = ()) -> Heard:
         """Meet who a new message is about, or learn that it was here before (waits while its first try still runs: for
         the message's own lock, because there may be nobody to lock)."""
         asked = {"account": message.account, "key": message.dedupe_key}

@@ -9,12 +9,13 @@ from typing import TypeVar
 
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.orm import Session
 
 from domain.ledger import invariants
 from domain.ledger.invariants import EVERYTHING, INVARIANTS
 from domain.ledger.rules import Entry, Move, Purse, Side, document, purses
 from domain.shared.errors import Conflict, DomainError
+from domain.shared.late import Transactions
 
 T = TypeVar("T")
 
@@ -88,7 +89,7 @@ def try_again(fault: BaseException) -> bool:
     return isinstance(fault, DBAPIError) and getattr(fault.orig, "sqlstate", None) in TRY_AGAIN
 
 
-def retrying(factory: sessionmaker[Session], work: Callable[[Session], T], attempts: int = 5) -> T:
+def retrying(factory: Transactions, work: Callable[[Session], T], attempts: int = 5) -> T:
     """Run ``work`` in a transaction of its own and commit; deadlocks and serialisation failures run it again."""
     for attempt in range(1, attempts + 1):
         try:

@@ -130,8 +130,13 @@ def month_view(session: Session, person_id: int, month: Month) -> MonthView:
 
 def wallet_and_month(session: Session, person_id: int, month: Month) -> tuple[Wallet, MonthView]:
     """What there is and what ``month`` brings, which everybody asks for at once, in one round trip."""
-    held, sold = trips.together(session, ledger.wallet_question(person_id), _month_question(person_id, month))
+    held, sold = trips.together(session, *wallet_and_month_questions(person_id, month))
     return ledger.wallet_in(held), _month_in(session, sold[0], person_id, month)
+
+
+def wallet_and_month_questions(person_id: int, month: Month) -> tuple[wire.Question, wire.Question]:
+    """What ``wallet_and_month`` asks, for whoever asks it ahead."""
+    return ledger.wallet_question(person_id), _month_question(person_id, month)
 
 
 def _month_question(person_id: int, month: Month) -> wire.Question:

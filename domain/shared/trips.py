@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from domain.shared import wire
+from domain.shared.late import LateSession
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,8 @@ def close(session: Session, *closings: Closing) -> None:
     """Send the last statements and COMMIT together; the transaction is over then. Raises DBAPIError: nothing is
     committed, and the session is to be rolled back."""
     together(session, *((closing.sql, closing.values) for closing in closings), commit=True)
-    session.commit()
+    if _bare(session) is None:
+        session.commit()
 
 
 def rows(session: Session, sql: str, values: wire.Values) -> list[Any]:
@@ -46,12 +48,34 @@ def rows(session: Session, sql: str, values: wire.Values) -> list[Any]:
 def together(session: Session, *questions: wire.Question, commit: bool = False) -> list[list[Any]]:
     """The rows of several statements that travel together, and with ``commit`` the COMMIT behind them. Raises
     DBAPIError as SQLAlchemy would: OperationalError for a database that is away, and so on."""
-    session.flush()
-    driver = _driver(session)
+    bare = _bare(session)
+    if bare is None:
+        session.flush()
+        driver = _driver(session)
+    elif (foreseen := bare.answered(questions)) is not None and not commit:
+        return foreseen
+    else:
+        driver = bare.driver
     try:
         return wire.ask(driver, *questions, commit=commit)
     except psycopg.Error as fault:
         raise _known(session, questions[0][0], fault) from fault
+
+
+def foreseeing(session: Session, question: wire.Question, *probable: wire.Question) -> list[Any]:
+    """The rows of ``question``. What will probably be asked next travels along: whoever asks just that next, and
+    nothing before, has the answers at once. Raises DBAPIError."""
+    bare = _bare(session)
+    if bare is None:
+        return rows(session, *question)
+    found, *answers = together(session, question, *probable)
+    bare.foresee(probable, answers)
+    return found
+
+
+def _bare(session: Session) -> LateSession | None:
+    """A session that is not made yet, and need not be for what goes through here; None for any other."""
+    return session if isinstance(session, LateSession) and not session.is_made else None
 
 
 def _driver(session: Session) -> psycopg.Connection[Any]:

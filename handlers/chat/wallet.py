@@ -1,5 +1,9 @@
 """Money words: 佣金, 明细 [月份], 团队, 排行. (为什么 is in why.py.)"""
 
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
 from bot.kit.context import Context
 from bot.kit.conversation import Answer, State
 from bot.kit.filters import InState, Intent
@@ -21,7 +25,11 @@ LINES = 8
 """Lines of a statement that fit one message; the rest follows on 明细 again."""
 
 
-@router.on(Intent("wallet.balance"))
+def _wallet(person_id: int, now: datetime) -> Sequence[tuple[str, Any]]:
+    return settlements.wallet_and_month_questions(person_id, Month.of(now))
+
+
+@router.on(Intent("wallet.balance"), asks=_wallet)
 def show_balance(ctx: Context) -> Answer:
     """What there is, and what the running month would bring on top if it ended now."""
     wallet, month = settlements.wallet_and_month(ctx.session, ctx.speaker.id, Month.of(ctx.now))

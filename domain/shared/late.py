@@ -1,0 +1,109 @@
+"""A transaction whose session is made when somebody first asks for it.
+
+Most messages are answered through ``domain.shared.trips`` alone. A session of SQLAlchemy, its transaction and its
+connection around each of them were a quarter of the CPU that an answer cost; here a message has a connection of the
+pool, and the session comes when something is asked of it that only a session can do: on that connection, in the
+transaction that is open there.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, Protocol
+
+import psycopg
+from psycopg.pq import TransactionStatus
+from sqlalchemy import Connection, Engine
+from sqlalchemy.orm import Session
+from sqlalchemy.pool import PoolProxiedConnection
+
+from domain.shared import wire
+
+
+class Transactions(Protocol):
+    """Whatever begins transactions: a ``sessionmaker``, or ``LateSessions``."""
+
+    def begin(self) -> AbstractContextManager[Session]:
+        """Committed when the block ends well, rolled back when it raises."""
+        ...
+
+
+class LateSession(Session):
+    """A session to all who use one. Nothing of it exists before its first use: the attribute that a method looks for is
+    missing then, which is where it is made."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._held: PoolProxiedConnection | None = None
+        self._connection: Connection | None = None
+        self._foreseen: dict[str, tuple[wire.Values, list[Any]]] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or self.is_made:
+            raise AttributeError(name)
+        self._make()
+        return getattr(self, name)
+
+    @property
+    def is_made(self) -> bool:
+        return self._connection is not None
+
+    @property
+    def held(self) -> PoolProxiedConnection:
+        """The connection, taken from the pool when it is first asked for."""
+        if self._held is None:
+            self._held = self.engine.raw_connection()
+        return self._held
+
+    @property
+    def driver(self) -> psycopg.Connection[Any]:
+        found = self.held.driver_connection
+        assert isinstance(found, psycopg.Connection)
+        return found
+
+    def foresee(self, questions: Sequence[wire.Question], answers: Sequence[list[Any]]) -> None:
+        """Keep the answers to what will probably be asked next. They hold until anything else is asked."""
+        self._foreseen = {sql: (values, rows) for (sql, values), rows in zip(questions, answers, strict=True)}
+
+    def answered(self, questions: Sequence[wire.Question]) -> list[list[Any]] | None:
+        """The answers, if just these questions were foreseen; all that was foreseen is forgotten."""
+        foreseen, self._foreseen = self._foreseen, {}
+        if not foreseen or self.is_made:
+            return None
+        right = all(sql in foreseen and foreseen[sql][0] == values for sql, values in questions)
+        return [foreseen[sql][1] for sql, _ in questions] if right else None
+
+    def end(self) -> None:
+        """Commit what is not committed yet."""
+        if self.is_made:
+            self.commit()
+        elif self._held is not None and self.driver.info.transaction_status != TransactionStatus.IDLE:
+            self.driver.commit()
+
+    def leave(self) -> None:
+        """Give the connection back; what is not committed is rolled back."""
+        if self._connection is not None:
+            self.close()
+            self._connection.close()
+        elif self._held is not None:
+            self._held.close()
+
+    def _make(self) -> None:
+        self._connection = Connection(self.engine, connection=self.held)
+        super().__init__(self._connection, expire_on_commit=False)
+
+
+class LateSessions:
+    """Begins transactions as a ``sessionmaker`` does."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    @contextmanager
+    def begin(self) -> Iterator[Session]:
+        """Committed when the block ends well, rolled back when it raises."""
+        session = LateSession(self._engine)
+        try:
+            yield session
+            session.end()
+        finally:
+            session.leave()

@@ -1,0 +1,104 @@
+"""Transactions whose session is made late: the same to all who use them, whether it is made or not."""
+
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import Engine, create_engine, text
+from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.orm import Session
+
+from domain.shared import trips
+from domain.shared.late import LateSessions
+
+_PUT = "insert into mark (name) values (%s)"
+_COUNT = ("select count(*) as number from mark", ())
+
+
+@pytest.fixture
+def sessions(database_url: str) -> Iterator[LateSessions]:
+    engine = create_engine(database_url)
+    with engine.begin() as db:
+        db.execute(text("create table mark (name text primary key)"))
+    yield LateSessions(engine)
+    engine.dispose()
+
+
+def names(session: Session) -> list[str]:
+    return list(session.execute(text("select name from mark order by name")).scalars())
+
+
+def test_the_session_goes_on_in_the_transaction_that_is_open(sessions: LateSessions) -> None:
+    with sessions.begin() as session:
+        trips.rows(session, _PUT, ("before",))
+        session.info["kept"] = True
+        assert names(session) == ["before"]
+        assert session.info["kept"]
+        trips.rows(session, _PUT, ("after",))
+    with sessions.begin() as session:
+        assert names(session) == ["after", "before"]
+
+
+@pytest.mark.parametrize("made", [False, True])
+def test_what_raises_leaves_nothing(sessions: LateSessions, made: bool) -> None:
+    with pytest.raises(ZeroDivisionError), sessions.begin() as session:
+        trips.rows(session, _PUT, ("gone",))
+        if made:
+            names(session)
+        raise ZeroDivisionError
+    with sessions.begin() as session:
+        assert names(session) == []
+
+
+@pytest.mark.parametrize("made", [False, True])
+def test_a_closed_transaction_is_committed_once(sessions: LateSessions, made: bool) -> None:
+    with sessions.begin() as session:
+        if made:
+            names(session)
+        trips.close(session, trips.Closing(_PUT, ("closed",)))
+    with sessions.begin() as session:
+        assert names(session) == ["closed"]
+
+
+def test_what_was_foreseen_is_not_asked_again(sessions: LateSessions) -> None:
+    with sessions.begin() as session:
+        trips.foreseeing(session, ("select 1", ()), _COUNT)
+        with sessions.begin() as other:
+            trips.rows(other, _PUT, ("meanwhile",))
+        assert trips.rows(session, *_COUNT)[0].number == 0
+        assert trips.rows(session, *_COUNT)[0].number == 1
+
+
+@pytest.mark.parametrize("between", ["another question", "the session"])
+def test_what_was_foreseen_is_forgotten_when_something_else_came_between(sessions: LateSessions, between: str) -> None:
+    with sessions.begin() as session:
+        trips.foreseeing(session, ("select 1", ()), _COUNT)
+        if between == "the session":
+            session.execute(text("insert into mark (name) values ('new')"))
+        else:
+            trips.rows(session, _PUT, ("new",))
+        assert trips.rows(session, *_COUNT)[0].number == 1
+
+
+def test_what_was_foreseen_for_others_is_not_used(sessions: LateSessions) -> None:
+    question = "select name from mark where name = %s"
+    with sessions.begin() as session:
+        trips.rows(session, _PUT, ("b",))
+        trips.foreseeing(session, ("select 1", ()), (question, ("a",)))
+        assert [row.name for row in trips.rows(session, question, ("b",))] == ["b"]
+
+
+def test_a_refusal_is_told_as_everywhere(sessions: LateSessions) -> None:
+    with sessions.begin() as session:
+        trips.rows(session, _PUT, ("once",))
+    with pytest.raises(IntegrityError), sessions.begin() as session:
+        trips.close(session, trips.Closing(_PUT, ("once",)))
+
+
+def test_a_connection_that_broke_is_given_to_nobody_again(sessions: LateSessions, engine: Engine) -> None:
+    with pytest.raises(OperationalError), sessions.begin() as session:
+        backend = trips.rows(session, "select pg_backend_pid() as pid", ())[0].pid
+        with engine.connect() as killer:
+            killer.execute(text("select pg_terminate_backend(:pid)"), {"pid": backend})
+        trips.rows(session, *_COUNT)
+    with sessions.begin() as session:
+        assert trips.rows(session, *_COUNT)[0].number == 0
