@@ -175,3 +175,7 @@ class PayGateways:
     def giving(self) -> list[PayGateway]:
         """The merchant accounts for red packets."""
         return [one for one in self.by_account.values() if one.purpose == "gift"]
+
+    def gift_doors(self) -> list[tuple[str, str]]:
+        """Those accounts by name, each with the app to whose openids it pays."""
+        return [(one.account, one.app_id) for one in self.giving()]

@@ -17,13 +17,14 @@ from domain.commissions.queries import fen_of
 from domain.payouts import queries
 from domain.payouts import service as payouts
 from domain.payouts.queries import Offer, WithdrawalView
+from domain.payouts.rules import PacketRules
 from domain.payouts.service import Request
 from domain.shared.amounts import find_fen
 from domain.shared.errors import DomainError
 from domain.vault import service as vault
 from domain.vault.rules import Field
 from domain.vault.seal import Vault
-from domain.workflows import withdrawing
+from domain.workflows import giving, withdrawing
 
 router = Router(__name__)
 
@@ -107,7 +108,7 @@ def _begin(ctx: Context, said: str) -> Answer:
     if offer.open is not None:
         return _progress(ctx, offer.open)
     if offer.refusal:
-        return ctx.say(f"payout.refused.{offer.refusal}", offer=offer)
+        return _says_no(ctx, offer.refusal, offer)
     if not _account(ctx):
         return ctx.say("payout.refused.no_account")
     if withdrawing.word_of_caution(ctx.session, ctx.speaker.id, ctx.now) == withdrawing.FROZEN:
@@ -154,7 +155,15 @@ def _refused(ctx: Context, refusal: DomainError) -> Answer:
         return _progress(ctx, offer.open)
     if not ctx.copy.has(key):
         return ctx.say("payout.refused.other")
-    return ctx.say(key, offer=offer) if code in ("debt", "nothing", "too_little") else ctx.say(key)
+    return _says_no(ctx, code, offer) if code in ("debt", "nothing", "too_little") else ctx.say(key)
+
+
+def _says_no(ctx: Context, code: str, offer: Offer) -> Answer:
+    """Who has too little is told what of it needs no minimum."""
+    if code != "too_little":
+        return ctx.say(f"payout.refused.{code}", offer=offer)
+    gifts_fen = giving.waiting(ctx.session, ctx.speaker.id, ctx.tool(PayGateways).gift_doors(), ctx.tool(PacketRules))
+    return ctx.say("payout.refused.too_little", offer=offer, gifts_fen=gifts_fen)
 
 
 def _progress(ctx: Context, found: WithdrawalView) -> Answer:

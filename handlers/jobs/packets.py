@@ -17,7 +17,7 @@ jobs = Jobs()
 def send(ctx: JobContext, effect: Claimed) -> Ended:
     """payload: {gifts: [[ladder, journal key]]}. What cannot go on stays in the wallet, and the outcome says why."""
     assert effect.person_id is not None
-    doors = [(one.account, one.app_id) for one in ctx.tool(PayGateways).giving()]
+    doors = ctx.tool(PayGateways).gift_doors()
     with ctx.begin() as session:
         done = giving.pass_on(session, effect.person_id, effect.key, effect.payload["gifts"], doors,
                               ctx.tool(PacketRules), lambda: ctx.copy.render("packet.remark", shop=ctx.shop.name),

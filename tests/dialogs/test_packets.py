@@ -3,8 +3,11 @@
 import pytest
 
 from bot.kit.pay import PayGateways
+from domain.audit.rules import Actor
 from domain.ledger import service as books
 from domain.payouts import queries, service
+from domain.people import service as people
+from domain.workflows import MOVERS
 from tests.dialogs.test_grants import granted, person_id
 from tests.fakes.pay import FakePay
 from tests.fakes.shop import Person, Shop
@@ -95,3 +98,68 @@ def test_what_speaks_against_it_leaves_it_in_the_wallet(shop: Shop, gifts: FakeP
     granted(shop, zhao, "red_packet", 9, "small")
     assert wallet(shop, zhao) == (9, 0, 0), "WeChat sends nothing below 0.10 yuan"
     assert gifts.bills == {}
+
+
+def test_who_has_only_a_packet_gets_it_by_asking_again(shop: Shop, gifts: FakePay) -> None:
+    """A gift needs no minimum: it goes out again as a packet of its own, once for each asking."""
+    li = shop.person("李姐")
+    granted(shop, li, "red_packet", 888)
+    shop.wait(hours=27)
+    li.says("红包").saw("没有收进微信零钱", "回复「红包」再领")
+    li.sees("没领的红包 ¥8.88 又给您发出了")
+    assert wallet(shop, li) == (0, 888, 0)
+    li.says("领红包").sees("¥8.88　http")
+    (number,) = gifts.waiting()
+    gifts.confirms(number)
+    shop.wait(minutes=2)
+    assert wallet(shop, li) == (0, 0, 888) and gifts.paid_to(li.openid) == 888
+    li.says("红包").sees("没有等您领的红包")
+    assert len(gifts.bills) == 2 and len(gifts.waiting()) == 0
+
+
+def test_too_little_to_withdraw_says_what_needs_no_minimum(shop: Shop, gifts: FakePay) -> None:
+    li = shop.person("李姐")
+    granted(shop, li, "red_packet", 888)
+    shop.wait(hours=27)
+    li.says("提现").sees("还差 ¥91.12", "其中红包 ¥8.88 不用等满", "回复「红包」")
+
+
+def test_a_gift_that_could_not_leave_is_sent_when_it_can(shop: Shop, gifts: FakePay) -> None:
+    li = shop.person("李姐")
+    with shop.runtime.sessions.begin() as session:
+        service.stop(session, "test", "lin", shop.clock.now())
+    granted(shop, li, "red_packet", 888)
+    li.says("红包").sees("¥8.88 红包还在「可提现」里", "不会丢")
+    with shop.runtime.sessions.begin() as session:
+        service.go(session, Actor("lin", "finance"), "mended", shop.clock.now())
+    li.says("红包").sees("又给您发出了")
+    assert wallet(shop, li) == (0, 888, 0)
+
+
+def test_commission_never_leaves_as_a_gift(shop: Shop, gifts: FakePay) -> None:
+    """What a return took back of a gift is no gift any more, whatever else the wallet holds."""
+    li = shop.person("李姐")
+    for n in range(2):
+        shop.paid(f"A{n}", by=li, fen=9_900)
+        shop.received(f"A{n}")
+    shop.paid("B1", by=shop.person("小新", invited_by="李姐"), fen=50_000)
+    shop.received("B1")
+    shop.wait(days=9)
+    shop.wait(hours=27)
+    shop.wait(hours=2)
+    available, *_ = wallet(shop, li)
+    assert available > 500
+    li.says("提现").sees("其中红包 ¥5.00")
+    shop.refunded("A1", fen=9_900, quantity=3)
+    shop.wait(minutes=1)
+    li.says("红包").sees("没有等您领的红包")
+    assert wallet(shop, li) == (available - 500, 0, 0) and not gifts.waiting()
+
+
+def test_a_gift_of_somebody_who_became_another_is_still_one(shop: Shop, gifts: FakePay) -> None:
+    wang, li = shop.person("小王"), shop.person("李姐")
+    granted(shop, li, "red_packet", 888)
+    shop.wait(hours=27)
+    with shop.runtime.sessions.begin() as session:
+        people.merge(session, person_id(shop, wang), person_id(shop, li), "test", shop.clock.now(), MOVERS)
+    li.says("红包").sees("没领的红包 ¥8.88 又给您发出了")
