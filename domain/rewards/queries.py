@@ -58,6 +58,11 @@ def coupons_of(session: Session, person_id: int, now: datetime, *, limit: int = 
     return [view(row, now) for row in rows]
 
 
+def coupon(session: Session, coupon_id: int, now: datetime) -> CouponView | None:
+    row = session.get(Coupon, coupon_id, populate_existing=True)
+    return view(row, now) if row is not None else None
+
+
 def usable(session: Session, person_id: int, now: datetime) -> list[CouponView]:
     """A person's coupons that an order could use now, the one that runs out first in front."""
     alive = survivors(session, [person_id]).get(person_id)

@@ -1,4 +1,8 @@
-"""Issuing, using, giving back and revoking coupons."""
+"""Issuing, using, giving back and revoking coupons.
+
+Facts for subscribers (queue ``fact``): ``coupon.merged`` {stays}: of two once-only coupons of one person one was taken
+back, the coupon ``stays`` (its id) is the other.
+"""
 
 from datetime import datetime, timedelta
 
@@ -11,10 +15,12 @@ from domain.rewards import rules, unlocking
 from domain.rewards.models import Coupon, CouponReturn
 from domain.rewards.queries import CouponView, view
 from domain.rewards.rules import CouponOffer
+from domain.shared import outbox
 from domain.shared.errors import Conflict, DomainError, NotFound
 from domain.shared.ids import short_code
 
 _TRIES = 5
+MERGED = "merged"
 
 
 def issue(session: Session, person_id: int, offer: CouponOffer, key: str, now: datetime) -> CouponView:
@@ -69,7 +75,8 @@ def take_back_first_order(session: Session, friend_id: int, offer: CouponOffer, 
 
 
 def redeem(session: Session, code: str, channel: str, order_no: str, now: datetime) -> CouponView:
-    """Use a coupon for an order. The same order again gets the same answer.
+    """Use a coupon for an order. The same order again gets the same answer. Of two that a merge made one of, the code
+    that the customer has in hand is good: the other one goes for it.
 
     Raises NotFound('coupon.unknown'), Conflict('coupon.used') for another order, DomainError('coupon.expired',
     'coupon.revoked'), and Conflict('coupon.returned') for an order that gave it back.
@@ -85,6 +92,8 @@ def redeem(session: Session, code: str, channel: str, order_no: str, now: dateti
         raise Conflict("coupon.used")
     if session.get(CouponReturn, (coupon.id, channel, order_no)) is not None:
         raise Conflict("coupon.returned")
+    if coupon.state == "revoked" and coupon.reason == MERGED and coupon.valid_until > now:
+        _take_twins_place(session, coupon)
     state = view(coupon, now).state
     if state != "issued":
         raise DomainError(f"coupon.{state}")
@@ -151,23 +160,53 @@ def _locked(session: Session, which: ColumnElement[bool]) -> Coupon | None:
                            execution_options={"populate_existing": True}).one_or_none()
 
 
-_DUPLICATES = text("""
+def _take_twins_place(session: Session, coupon: Coupon) -> None:
+    """A merge revoked this one and left its twin: unused still, the twin is revoked in its stead."""
+    twin = _locked(session, (Coupon.person_id == coupon.person_id) & (Coupon.kind == coupon.kind) & Coupon.once)
+    if twin is None or twin.state != "issued":
+        return
+    twin.once, twin.state, twin.reason = False, "revoked", MERGED
+    session.flush()  # one of a kind: the twin must be none before this is one again
+    coupon.once, coupon.state, coupon.reason = True, "issued", ""
+    session.flush()
+
+
+_TWICE = """
+    from coupon k join coupon g on g.kind = k.kind and g.once and k.once
+    where k.person_id = :kept and g.person_id = :gone"""
+_HOLD_TWICE = text(f"""
+    select c.id from coupon c where c.once and c.id in (select unnest(array[k.id, g.id]) {_TWICE})
+    order by c.id for no key update""")  # noqa: S608 - constants
+_DUPLICATES = text(f"""
     with twice as (
-        select k.id as kept_coupon, g.id as gone_coupon, g.state = 'used' and k.state <> 'used' as keep_gone
-        from coupon k join coupon g on g.kind = k.kind and g.once and k.once
-        where k.person_id = :kept and g.person_id = :gone
+        select k.id as kept_coupon, g.id as gone_coupon, g.state = 'used' and k.state <> 'used' as keep_gone {_TWICE}
+    ), was as (
+        select c.id, c.state = 'issued' as taken, case when keep_gone then gone_coupon else kept_coupon end as stays
+        from coupon c join twice on c.id = case when keep_gone then kept_coupon else gone_coupon end
     )
     update coupon c set once = false,
         state = case c.state when 'issued' then 'revoked' else c.state end,
         reason = case c.state when 'issued' then 'merged' else c.reason end
-    from twice where c.id = case when keep_gone then kept_coupon else gone_coupon end
-""")
+    from was where c.id = was.id returning c.id, was.taken, was.stays
+""")  # noqa: S608 - constants
+
+
+def _merge_twins(session: Session, kept_id: int, gone_id: int, now: datetime) -> None:
+    """Of two once-only coupons one stays: the used one if there is one. Held first, so that one which is being redeemed
+    meanwhile is seen as used."""
+    people = {"kept": kept_id, "gone": gone_id}
+    session.execute(_HOLD_TWICE, people)
+    for row in session.execute(_DUPLICATES, people).all():
+        if row.taken:
+            outbox.put(session, [outbox.Effect("fact", "coupon.merged", f"coupon.merged:{row.id}", kept_id,
+                                               {"stays": row.stays})], now)
 
 
 def move(session: Session, kept_id: int, gone_id: int, now: datetime) -> dict[str, int]:
-    """Rewards' part of a merge (a people.service.Mover). Of two once-only coupons an unused one is revoked."""
+    """Rewards' part of a merge (a people.service.Mover). Of two once-only coupons an unused one is revoked, and the
+    person is told."""
     session.flush()
-    session.execute(_DUPLICATES, {"kept": kept_id, "gone": gone_id})
+    _merge_twins(session, kept_id, gone_id, now)
     moved = session.execute(update(Coupon).where(Coupon.person_id == gone_id).values(person_id=kept_id)
                             .returning(Coupon.id), execution_options={"synchronize_session": False}).all()
     rows = {"coupon": len(moved), "reward": unlocking.move(session, kept_id, gone_id)}

@@ -8,7 +8,7 @@ docs/adr/0033.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
@@ -52,6 +52,14 @@ _UNASKED = text("""
        and not exists (select from outbox o where o.key = 'follower.learn:' || :account || ':'
                           || left(encode(sha256(convert_to(i.value, 'UTF8')), 'hex'), 32))
      order by i.id limit :limit""")
+
+JUST_NOW = timedelta(minutes=2)
+_ABOUT_TO_BE_KNOWN = text("""
+    select exists (select from contact c join identity u on u.person_id = c.person_id and u.kind = 'unionid'
+                    where c.id = :contact and not exists (
+                          select from identity i where i.person_id = c.person_id and i.followed_at is not null))
+       and exists (select from outbox where queue = 'slow' and kind = 'follower.learn'
+                      and state in ('waiting', 'running') and due_at <= :soon and created_at > :since)""")
 
 MAY: frozenset[Role] = frozenset({"operator"})
 """Who may make codes, beside owners."""
@@ -149,6 +157,13 @@ def follower_learnt(session: Session, app_id: str, openid: str, unionid: str, no
     """A follower has this unionid: one person with whoever else has it. Returns that person."""
     refs = [IdentityRef("openid", openid, app_id), IdentityRef("unionid", unionid)]
     return people.resolve_many(session, [refs], now, pepper=b"", movers=MOVERS)[0]
+
+
+def may_follow(session: Session, contact_id: int, now: datetime, within: timedelta) -> bool:
+    """Whether this customer, by their unionid, may be somebody who has just followed an Official Account and whose name
+    there is about to be known ``within`` a moment. Who is known as a follower already is nobody to wait for."""
+    return bool(session.scalar(_ABOUT_TO_BE_KNOWN, {"contact": contact_id, "soon": now + within,
+                                                    "since": now - JUST_NOW}))
 
 
 def arrive(session: Session, contact_id: int, offers: Offers, now: datetime) -> ContactView:

@@ -31,6 +31,9 @@ PATIENCE = timedelta(seconds=15)
 PAUSE = timedelta(seconds=1)
 MEETING = timedelta(seconds=5)
 """How long a welcome waits for the meeting that says what is in it; then it goes without."""
+FOLLOWERS_FOR = timedelta(seconds=4)
+"""How long a meeting waits for who has just followed to be known by name: they may be the same person. Shorter than a
+welcome waits for the meeting."""
 CONFIG_PAUSE = timedelta(minutes=5)
 LEARN_FOR = timedelta(days=1)
 RATE = 45009
@@ -44,6 +47,11 @@ def meet(ctx: JobContext, effect: Claimed) -> Ended:
     does not wait for it."""
     one = _contact(ctx, effect)
     trouble = _learn(ctx, one)
+    left = effect.created_at + FOLLOWERS_FOR - ctx.now()
+    if trouble is None and one.arrival is None and left > timedelta(0):
+        with ctx.begin() as session:
+            if contacting.may_follow(session, one.id, ctx.now(), left):
+                return Later("followers", ctx.now() + PAUSE)
     with ctx.begin() as session:
         contacting.arrive(session, one.id, ctx.tool(Offers), ctx.now())
         if trouble is not None and trouble.outcome is not Outcome.REJECTED:

@@ -3,10 +3,11 @@
 from datetime import time, timedelta
 
 from bot.kit.chores import Chores
-from bot.kit.jobs import Claimed, Done, Ended, JobContext, Jobs
+from bot.kit.jobs import Claimed, Done, Ended, JobContext, Jobs, Refused
 from domain.memberships.rules import Cards
 from domain.notices import service as notices
 from domain.points.rules import PointRules
+from domain.rewards import queries
 from domain.rewards import service as rewards
 from domain.rewards.programme import Programme
 from domain.rewards.rules import Offers
@@ -16,6 +17,7 @@ jobs = Jobs()
 chores = Chores()
 
 STALE, DUE, BORN = 300, 300, 500
+WORTH_SAYING = timedelta(days=3)
 
 
 @chores.every("programme.refresh", timedelta(seconds=3))
@@ -67,6 +69,21 @@ def revoked(ctx: JobContext, effect: Claimed) -> Ended:
 @jobs.on("reward.birthday")
 def birthday(ctx: JobContext, effect: Claimed) -> Ended:
     return _tell(ctx, effect, "programme.birthday", ("title", "code", "until"), {"shop": ctx.shop.name})
+
+
+@jobs.on("coupon.merged")
+def one_of_two(ctx: JobContext, effect: Claimed) -> Ended:
+    """payload: {stays}. Somebody had two of a coupon that is given once; what they keep, as it is now."""
+    assert effect.person_id is not None
+    with ctx.begin() as session:
+        stays = queries.coupon(session, effect.payload["stays"], ctx.now())
+        if stays is None:
+            return Refused("gone")
+        facts = {"title": stays.title, "code": stays.code if stays.state == "issued" else "",
+                 "until": stays.valid_until.isoformat(), "used": stays.state == "used"}
+        notices.tell(session, notices.Notice(effect.person_id, "service", effect.key, "programme.one_of_two", facts,
+                                             expires_at=effect.created_at + WORTH_SAYING), ctx.now())
+    return Done()
 
 
 def _tell(

@@ -2,10 +2,12 @@
 twice, late or in the wrong order ends the same."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from bot.kit.gateway import Outcome, SendResult
 from bot.runtime.courier import Courier
 from domain.insight import service as insight
 from domain.people import leaving
@@ -270,3 +272,40 @@ def test_a_referral_code_as_the_channel_of_a_link_names_the_sharer_and_who_leave
     told = "select arrival ->> 'sharer', t.name from contact c join contact_tag t on t.contact_id = c.id"
     assert corp.rows(told) == [("", "")]
     assert corp.rows("select count(*) from contact") == [(1,)]
+
+
+def test_who_follows_and_adds_an_employee_within_seconds_gets_one_coupon(corp: Corp) -> None:
+    """What the follower's name will tell in a moment is waited for."""
+    flower = corp.shop.person("小花", follows=False)
+    corp.shop.gateway.unionids[flower.openid] = "oU5"
+    corp.shop.gateway.troubles.append(SendResult(Outcome.BACK_OFF, -1, retry_at=datetime.now(UTC)))
+    flower.happens("subscribe").sees("新人礼包")
+    assert states(corp, "follower.learn") == [("waiting", "back_off:-1")]
+    corp.adds("花", unionid="oU5")
+    assert states(corp, "contact.meet") == [("waiting", "followers")]
+    corp.shop.wait(seconds=2)
+    corp.shop.wait(seconds=2)
+    assert corp.person("花")["id"] == corp.of(flower)["id"]
+    assert corp.rows("select count(*) from coupon where kind = 'newcomer'") == [(1,)]
+    assert "新人礼包" not in corp.welcome("花")[0]
+
+
+def test_a_coupon_that_a_merge_takes_back_is_told_and_its_code_stays_good(corp: Corp) -> None:
+    corp.adds("花", unionid="oU6")
+    flower = corp.shop.person("小花", follows=False)
+    corp.shop.gateway.unionids[flower.openid] = "oU6"
+    flower.happens("subscribe").sees("新人礼包")
+    assert (coupons(corp), corp.person("花")["id"]) == (1, corp.of(flower)["id"])
+    (stays,), (gone,) = (corp.rows(f"select code from coupon where state = '{state}'")[0]
+                         for state in ("issued", "revoked"))
+    flower.saw("合成一个啦", "每位会员一张", f"留下的券码 {stays}", "填哪个都行")
+    mall = {"Authorization": f"Bearer {corp.shop.runtime.settings.api['mall'].api_key.reveal()}"}
+
+    def redeem(code: str, order: str) -> int:
+        said = {"order_id": order, "channel": "mall"}
+        return corp.shop.client.post(f"/api/v1/coupons/{code}/redeem", json=said, headers=mall).status_code
+
+    assert redeem(gone, "A1") == 200
+    assert redeem(gone, "A1") == 200
+    assert redeem(stays, "A2") == 409
+    assert sorted(corp.rows("select state from coupon")) == [("revoked",), ("used",)]

@@ -20,6 +20,8 @@ class FakeGateway:
     menus: list[dict[str, Any]] = field(default_factory=list)
     unionids: dict[str, str] = field(default_factory=dict)
     refusals: deque[SendResult] = field(default_factory=deque)
+    troubles: deque[SendResult] = field(default_factory=deque)
+    """What is answered instead of a follower's unionid."""
     cards: list[tuple[str, str, Card]] = field(default_factory=list)
     """(openid, template or subscription, card) of every card that left."""
 
@@ -53,6 +55,8 @@ class FakeGateway:
         return SceneCode(f"ticket-{scene}", url, datetime.now(UTC) + timedelta(seconds=ttl_seconds))
 
     def unionid(self, openid: str) -> str:
+        if self.troubles:
+            raise GatewayError(self.troubles.popleft())
         return self.unionids.get(openid, "")
 
     def push_menu(self, menu: dict[str, Any]) -> None:
