@@ -52,13 +52,18 @@ def reached(session: Session, idems: Sequence[str]) -> int:
     return int(session.execute(_REACHED, {"idems": list(idems)}).scalar_one())
 
 
+def has_left(session: Session, cause: str) -> bool:
+    """Whether a packet was made for this cause, whatever became of it."""
+    return session.scalar(select(Withdrawal.id).where(Withdrawal.cause == cause)) is not None
+
+
 def send(session: Session, packet: Packet, tax_bps: int, now: datetime) -> int | None:
     """Hold the gift and make its bill, to leave once this is committed; its id, None when this cause has left before.
 
     Raises DomainError("packet.small" | "packet.large" | "packet.debt" | "packet.spent"): then it stays in the wallet.
     """
     purse = ledger.lock(session, [packet.person_id]).get(packet.person_id) or Purse(packet.person_id)
-    if session.scalar(select(Withdrawal.id).where(Withdrawal.cause == packet.cause)):
+    if has_left(session, packet.cause):
         return None
     plan = commissions.live_plan(session, now)
     tax_fen = share(packet.fen, tax_bps)

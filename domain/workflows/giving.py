@@ -83,7 +83,7 @@ def pass_on(
     if not fen:
         return "debt"
     ledger.lock(session, [alive])
-    if kept(session, alive, rules).fen < fen:
+    if not packets.has_left(session, cause) and kept(session, alive, rules).fen < fen:
         return "spent"
     return _send(session, Packet(alive, cause, fen, *door, remark()), rules, now)
 
