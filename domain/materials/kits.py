@@ -9,6 +9,8 @@ from typing import Annotated, Any, Self
 import msgspec
 from msgspec import Meta
 
+from domain.shared.addresses import LONGEST, fault_of
+
 Lines = Annotated[tuple[Annotated[str, Meta(min_length=4, max_length=80)], ...], Meta(min_length=1, max_length=3)]
 
 
@@ -19,7 +21,7 @@ class Kit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     lines: Lines
     sku: str = ""
     category: str = ""
-    video: Annotated[str, Meta(pattern=r"^(https://\S{4,300})?$")] = ""
+    video: Annotated[str, Meta(max_length=LONGEST)] = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,8 @@ def _kit(table: Any) -> tuple[Kit | None, list[str]]:
 def _faults(kit: Kit) -> Iterator[str]:
     if kit.sku and kit.category:
         yield "give sku or category, not both"
+    if kit.video and (fault := fault_of(kit.video)):
+        yield f"video {fault}"
     for line in kit.lines:
         try:
             names = {name for _, name, _, _ in Formatter().parse(line) if name is not None}

@@ -6,6 +6,7 @@ from bot.kit.jobs import Claimed, Done, Ended, JobContext, Jobs
 from domain import welcome
 from domain.catalog import queries as catalog
 from domain.materials import service as materials
+from domain.materials import videos
 from domain.materials.kits import Kits
 from domain.notices import service as notices
 from domain.people import queries as people
@@ -38,10 +39,11 @@ def _share_kit(ctx: JobContext, effect: Claimed, coupon: dict[str, object] | Non
     """The prompt with lines to share, the person's own link and a video if there is one; their poster follows."""
     assert effect.person_id is not None
     sku, title = effect.payload.get("sku", ""), effect.payload["title"]
-    lines, video = ctx.tool(Kits).of(sku, effect.payload.get("category", ""), title)
+    lines, kit_video = ctx.tool(Kits).of(sku, effect.payload.get("category", ""), title)
     with ctx.begin() as session:
         person = people.person(session, effect.person_id)
         product = catalog.product(session, sku)
+        video = videos.choose(session, sku, product.video_url if product else "", kit_video)
     link = f"{ctx.shop.public_url}/r/{person.referral_code}" if person is not None else ""
     if product is not None and link:
         link += f"?{urlencode({'p': sku})}"

@@ -49,6 +49,7 @@ _COMMANDS = {
     "fulfilment": "mall:fulfilment",
     "service": "service_acts:service",
     "reward": "rewards:reward",
+    "video": "videos:video",
     "wecom": "wecom:wecom",
     "env-example": "checks:env_example",
 }

@@ -25,6 +25,7 @@ from handlers.web.ops import (
     roles,
     segments,
     service_acts,
+    videos,
 )
 from handlers.web.ops.context import OpsOperation
 
@@ -54,6 +55,7 @@ TOPICS = (
     experiments,
     notices,
     segments,
+    videos,
 )
 
 OPERATIONS: tuple[OpsOperation, ...] = tuple(operation for topic in TOPICS for operation in topic.OPERATIONS)

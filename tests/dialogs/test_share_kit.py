@@ -1,0 +1,46 @@
+"""L6: what somebody gets to share after a first order: lines, their own link and poster, a video where there is one."""
+
+from bot.runtime import demo_team
+from domain.materials import videos
+from tests.fakes.shop import Person, Shop
+
+FILM = "https://mall.example/films/1"
+
+
+def kit(shop: Shop, name: str, sku: str = "RICE-5KG") -> str:
+    """The prompt after the first order of somebody new."""
+    person: Person = shop.person(name).says("帮助")
+    shop.paid(f"A-{name}", by=person, fen=9_900, sku=sku)
+    shop.received(f"A-{name}")
+    return next(said for said in person.heard if isinstance(said, str) and "📝 可以这样说" in said)
+
+
+def give(shop: Shop, url: str, sku: str = "") -> None:
+    with shop.runtime.sessions.begin() as session:
+        boss = demo_team.hire(session, shop.clock.now())["owner"]
+        videos.give(session, sku, url, boss, shop.clock.now())
+
+
+def test_the_demo_shop_ships_with_a_film_that_can_be_watched(shop: Shop) -> None:
+    said = kit(shop, "李姐")
+    film = f"{shop.runtime.settings.public_url}/sim/films/RICE-5KG"
+    assert f"🎬 小视频 {film}" in said and "/r/" in said
+    page = shop.client.get(film.removeprefix(shop.runtime.settings.public_url))
+    assert page.status_code == 200 and "五常有机大米" in page.text
+
+
+def test_the_operators_film_comes_first_and_the_shops_last(shop: Shop) -> None:
+    give(shop, FILM)
+    assert "/sim/films/RICE-5KG" in kit(shop, "甲"), "the mall has one for just this product"
+    give(shop, "https://mall.example/films/rice", "RICE-5KG")
+    give(shop, "https://mall.example/films/rice-2", "RICE-5KG")
+    assert "小视频 https://mall.example/films/rice-2\n" in kit(shop, "乙")
+    shop.event("product.upserted", {"sku": "MILK-12", "title": "牛奶", "category": "fmcg", "price_fen": 5_980})
+    assert f"小视频 {FILM}\n" in kit(shop, "丙", "MILK-12")
+
+
+def test_without_a_film_the_kit_is_as_it_was(shop: Shop) -> None:
+    shop.event("product.upserted", {"sku": "MILK-12", "title": "牛奶", "category": "fmcg", "price_fen": 5_980,
+                                    "video_url": ""})
+    said = kit(shop, "李姐", "MILK-12")
+    assert "视频" not in said and "您的专属链接" in said and "海报" in said
