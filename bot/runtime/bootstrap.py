@@ -70,6 +70,8 @@ from domain.shared.seal import Seal
 from domain.shared.wording import Wording
 from domain.stafftasks.rules import StaffWay
 from domain.subscriptions.rules import Catalogue
+from domain.topics import rules as topics
+from domain.topics.rules import TopicRules
 from domain.vault.seal import Vault
 from domain.workflows import calendar, quiz
 from domain.workflows.calendar import OccasionRules
@@ -243,7 +245,7 @@ def _care(voice: Voice, settings: Settings) -> dict[type[Any], Any]:
     desk = structs.replace(_rules(voice, "helpdesk.toml", helpdesk.load),
                            by_wechat=settings.shop.helpdesk == "wechat")
     return {FeedbackRules: _rules(voice, "feedback.toml", feedback.load), HelpdeskRules: desk,
-            Quiz: _rules(voice, "quiz.toml", quiz.load)}
+            Quiz: _rules(voice, "quiz.toml", quiz.load), TopicRules: _rules(voice, "topics.toml", topics.load)}
 
 
 def _rules(voice: Voice, name: str, load: Callable[[str], Rulebook]) -> Rulebook:

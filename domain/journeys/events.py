@@ -79,6 +79,8 @@ _KINDS = (
               " feedback", {"number": "int", "about": "text", "outcome": "text"}),
     EventKind("points.expiring", "points of one day will expire soon (assets/points.toml: warn_days); once for the day",
               {"points": "int", "day": "text"}, fact=True),
+    EventKind("topic.picked", "somebody's word in a topic was picked for everybody to read; once for each word",
+              {"topic": "int", "title": "text", "about": "text"}),
     EventKind("quiz.answered", "somebody answered the question of the day; once a day",
               {"day": "text", "right": "bool"}),
     EventKind("tag.added", "a tag was put on somebody, by the rules, a journey or by hand", {"tag": "text"}, fact=True),

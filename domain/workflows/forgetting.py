@@ -76,6 +76,10 @@ _OWN: tuple[tuple[str, str], ...] = (
     ("feedback", """
         update feedback set words = '…', photos = '[]', outcome = '', answer = ''
          where person_id = any (:ids) and (words <> '…' or photos <> '[]')"""),
+    ("topic_word", """
+        update topic_word set words = '…', state = 'passed', judged_at = coalesce(judged_at, :now),
+               judged_by = case when judged_by = '' then 'erased' else judged_by end
+         where person_id = any (:ids) and words <> '…'"""),
     ("ticket_answer", """
         update ticket_answer a set words = '…' from ticket t
          where t.id = a.ticket_id and t.person_id = any (:ids) and a.words <> '…'"""),

@@ -28,6 +28,7 @@ from domain.roles import service as roles
 from domain.settlements import milestones
 from domain.settlements import service as settlements
 from domain.stafftasks import service as stafftasks
+from domain.topics import service as topics
 from domain.vault import service as vault
 
 MOVERS: tuple[Mover, ...] = (
@@ -42,6 +43,7 @@ MOVERS: tuple[Mover, ...] = (
     mall.move,
     fulfilment.move,
     feedback.move,
+    topics.move,
     helpdesk.move,
     inbox.move,
     notices.move,

@@ -22,6 +22,7 @@ from handlers.chat import (
     shares,
     smalltalk,
     suggestions,
+    topics,
     wallet,
     why,
     withdrawals,
@@ -35,6 +36,7 @@ TREE.include(
     withdrawals.router,  # early: an answer about a name must not be taken for a word that happens to stand in it
     risk.router,  # so are these: 佣金 in an appeal or in feedback asks for no balance
     feedback.router,
+    topics.router,
     helpdesk.router,
     posters.router,
     wallet.router,

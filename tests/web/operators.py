@@ -22,6 +22,7 @@ from domain.points.rules import CheckInRule, Life, PointRules
 from domain.shared.clock import FixedClock
 from domain.shared.wording import Wording
 from domain.stafftasks.rules import StaffWay
+from domain.topics.rules import TopicRules
 from domain.workflows.evidence import Pseudonyms
 from handlers.web import ops
 from tests.fakes.shop import voice
@@ -41,7 +42,7 @@ class Office:
     tools: dict[type, Any] = field(default_factory=lambda: {
         SealKey: SealKey(b"k" * 32), Pseudonyms: Pseudonyms(b"p" * 32), Wording: WORDING,
         PointRules: PointRules(Life(), CheckInRule()), FeedbackRules: FeedbackRules(), Policy: Policy(),
-        Platform: Platform(), StaffWay: StaffWay({}, frozenset()),
+        TopicRules: TopicRules(), Platform: Platform(), StaffWay: StaffWay({}, frozenset()),
         Segmentation: SEGMENTS, Vocabulary: Vocabulary(voice().keys(), frozenset(), frozenset({"coupon"}))})
     rings: list[frozenset[str]] = field(default_factory=list)
     keys: dict[str, str] = field(default_factory=dict)

@@ -44,6 +44,7 @@ _COMMANDS = {
     "membership": "memberships:membership",
     "draw": "draws:draw",
     "feedback": "feedback:feedback",
+    "topic": "topics:topic",
     "helpdesk": "helpdesk:helpdesk",
     "mall": "mall:mall",
     "fulfilment": "mall:fulfilment",

@@ -25,6 +25,7 @@ from handlers.web.ops import (
     roles,
     segments,
     service_acts,
+    topics,
     videos,
 )
 from handlers.web.ops.context import OpsOperation
@@ -55,6 +56,7 @@ TOPICS = (
     experiments,
     notices,
     segments,
+    topics,
     videos,
 )
 
