@@ -3,17 +3,23 @@
 Ours, the JPEG encode of the same finished picture (the floor) and a plain Pillow + qrcode script that draws
 all of it each time (the peer) take turns, so that a busy machine is busy for all three. ``--json`` prints
 the rows; times are milliseconds of one poster, ratios are medians over the rounds with lowest and highest.
+
+What a worker keeps on disk (``bot/pictures/shelf``) is there, but for the last row. First posters of a process are
+made by a child that was born for each of them (``bench/fresh``), in a style and of a kind that it has not drawn yet.
 """
 
 import argparse
 import io
 import json
 import statistics
+import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
-from itertools import count
+from itertools import count, cycle
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +29,16 @@ from PIL import Image, ImageDraw, ImageFont
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # run as a file, from anywhere
 
-from bot.pictures import fonts, goods, jpeg, render, styles, wares  # noqa: E402
+from bot.pictures import fonts, goods, jpeg, render, styles  # noqa: E402
+from bot.pictures.shelf import Shelf  # noqa: E402
 from bot.pictures.studio import PosterRequest, Studio  # noqa: E402
 
+STYLES = ROOT / "assets" / "posters"
 REPEATS = 5
 """Calls a round; a round's figure is their median."""
+
+Work = Callable[[], float]
+"""Does something and says how many milliseconds it took."""
 
 
 def _jpeg(side: int) -> bytes:
@@ -83,11 +94,18 @@ def naive(backdrop: bytes, photo: bytes, request: PosterRequest) -> bytes:
 
 
 def run(rounds: int = 7) -> list[dict[str, Any]]:
-    """Rows B3 (also with the QR read back) and B4 (the kind of goods drawn before or not, or nothing kept)."""
-    studio = Studio(ROOT / "assets" / "posters")
+    """Rows B3 (also with the QR read back) and B4, from what is mostly there to nothing at all."""
+    with tempfile.TemporaryDirectory(prefix="huitou-bench-") as folder:
+        return _rows(Path(folder), rounds)
+
+
+def _rows(folder: Path, rounds: int) -> list[dict[str, Any]]:
+    studio = Studio(STYLES, Shelf(folder))
+    for _ in studio.prepare():
+        pass
     photo, numbers = _jpeg(1200), count()
-    style = styles.load(ROOT / "assets" / "posters")[REQUEST.style]
-    backdrop = jpeg.encode(render.backdrop(style.fixed)[0])
+    backdrop = jpeg.encode(render.backdrop(styles.load(STYLES)[REQUEST.style].behind))
+    kinds = cycle(motif.words[0] for motif in goods.load(STYLES / "goods" / "motifs.toml"))
     finished = Image.open(io.BytesIO(studio.poster(REQUEST)))
     finished.load()
     fresh = iter(lambda: replace(REQUEST, qr_url=f"{REQUEST.qr_url[:-5]}{next(numbers):05d}"), None)
@@ -104,34 +122,45 @@ def run(rounds: int = 7) -> list[dict[str, Any]]:
     def known() -> None:
         studio.compose(replace(REQUEST, sku=f"NEW-{next(numbers)}", title=f"有机五常大米 {next(numbers)}号"))
 
-    def cold() -> None:
-        wares.draw.cache_clear()
-        wares.glyph.cache_clear()
-        known()
+    def other_kind() -> None:
+        studio.compose(replace(REQUEST, sku=f"NEW-{next(numbers)}", title=next(kinds), category=""))
 
-    def coldest() -> None:
-        wares.draw.cache_clear()
-        wares.glyph.cache_clear()
-        goods.stage.cache_clear()
-        Studio(ROOT / "assets" / "posters").compose(REQUEST)
-
-    rows: dict[str, Callable[[], object]] = {
-        "B3 poster, steady state": lambda: studio.compose(next(fresh)),
-        "B3 with QR read back twice": checked,
-        "B4 new product of a new kind": cold,
-        "B4 new product of a known kind": known,
-        "B4 first poster of a process": coldest,
-    }
-    return [_measure(row, ours, floor, peer, rounds) for row, ours in rows.items()]
+    with _born(folder, warmed=True) as of_worker, _born(folder) as of_process, _born(None) as of_machine:
+        rows: dict[str, Work] = {
+            "B3 poster, steady state": _timed(lambda: studio.compose(next(fresh))),
+            "B3 with QR read back twice": _timed(checked),
+            "B4 new product of a new kind": _timed(other_kind),
+            "B4 new product of a known kind": _timed(known),
+            "B4 first poster of a worker": of_worker,
+            "B4 first of a cold process": of_process,
+            "B4 nothing kept anywhere": of_machine,
+        }
+        return [_measure(row, ours, _timed(floor), _timed(peer), rounds) for row, ours in rows.items()]
 
 
-def _measure(
-    row: str, ours: Callable[[], object], floor: Callable[[], object], peer: Callable[[], object], rounds: int
-) -> dict[str, Any]:
+@contextmanager
+def _born(folder: Path | None, warmed: bool = False) -> Iterator[Work]:
+    """A process that bears a child for each poster; see bench/fresh."""
+    command = [sys.executable, "-m", "bench.fresh", str(folder or ""), "warmed" if warmed else ""]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdin and parent.stdout
+        parent.stdout.readline()
+        asked, told = parent.stdin, parent.stdout
+
+        def first() -> float:
+            asked.write("\n")
+            asked.flush()
+            return float(told.readline())
+
+        yield first
+        asked.close()
+
+
+def _measure(row: str, ours: Work, floor: Work, peer: Work, rounds: int) -> dict[str, Any]:
     taken: dict[str, list[float]] = {"ours": [], "floor": [], "peer": []}
     for _ in range(rounds):
         for name, work in (("ours", ours), ("floor", floor), ("peer", peer)):
-            taken[name].append(statistics.median(_clocked(work) for _ in range(REPEATS)))
+            taken[name].append(statistics.median(work() for _ in range(REPEATS)))
     to_floor = [a / b for a, b in zip(taken["ours"], taken["floor"], strict=True)]
     to_peer = [b / a for a, b in zip(taken["ours"], taken["peer"], strict=True)]
     medians = {name: round(statistics.median(times), 3) for name, times in taken.items()}
@@ -146,10 +175,13 @@ def _spread(ratios: list[float]) -> dict[str, float]:
     }
 
 
-def _clocked(work: Callable[[], object]) -> float:
-    begun = time.perf_counter()
-    work()
-    return (time.perf_counter() - begun) * 1e3
+def _timed(work: Callable[[], object]) -> Work:
+    def timed() -> float:
+        begun = time.perf_counter()
+        work()
+        return (time.perf_counter() - begun) * 1e3
+
+    return timed
 
 
 def main() -> None:

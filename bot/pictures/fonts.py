@@ -6,6 +6,10 @@ Serif SC (one weight); emoji are OpenMoji's colour font. All come from wheels, n
 
 import mmap
 import struct
+import sys
+from array import array
+from bisect import bisect_right
+from collections.abc import Iterator, Set
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Final
@@ -53,41 +57,62 @@ def font(face: int, size: int, weight: int) -> ImageFont.FreeTypeFont:
 _ONE_FACE: Final = {EMOJI: (EMOJI_FILE, 0), SERIF: (SERIF_FILE, 0)}
 
 
+class Coverage(Set[int]):
+    """Code points as sorted ranges: a set of all of them would be a hundred times as large, and slow to make."""
+
+    def __init__(self, first: "array[int]", last: "array[int]") -> None:
+        self._first, self._last = first, last
+
+    def __contains__(self, code: object) -> bool:
+        if not isinstance(code, int):
+            return False
+        place = bisect_right(self._first, code) - 1
+        return place >= 0 and code <= self._last[place]
+
+    def __iter__(self) -> Iterator[int]:
+        for first, last in zip(self._first, self._last, strict=True):
+            yield from range(first, last + 1)
+
+    def __len__(self) -> int:
+        return sum(self._last) - sum(self._first) + len(self._first)
+
+
 @cache
-def covered(face: int) -> frozenset[int]:
+def covered(face: int) -> Coverage:
     """Every code point that ``face`` maps to a glyph, read from the font's own cmap table."""
     path, index = _ONE_FACE.get(face, (TEXT_FILE, face))
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        return frozenset(_cmap(data, index))
+        return _cmap(data, index)
 
 
-def _cmap(data: mmap.mmap, index: int) -> set[int]:
+def _cmap(data: mmap.mmap, index: int) -> Coverage:
     start = struct.unpack_from(">I", data, 12 + 4 * index)[0] if data[:4] == b"ttcf" else 0
     (tables,) = struct.unpack_from(">H", data, start + 4)
     for at in range(start + 12, start + 12 + 16 * tables, 16):
         tag, _, offset, _ = struct.unpack_from(">4sIII", data, at)
         if tag == b"cmap":
-            return _widest_subtable(data, offset)
+            return _full_subtable(data, offset)
     raise ValueError("the font has no cmap table")
 
 
-def _widest_subtable(data: mmap.mmap, cmap: int) -> set[int]:
+def _full_subtable(data: mmap.mmap, cmap: int) -> Coverage:
+    """The subtable of format 12, which holds all that the font has; several records may name the same one."""
     (count,) = struct.unpack_from(">H", data, cmap + 2)
-    found: set[int] = set()
     for at in range(cmap + 4, cmap + 4 + 8 * count, 8):
         offset = cmap + struct.unpack_from(">I", data, at + 4)[0]
         (kind,) = struct.unpack_from(">H", data, offset)
         if kind == 12:
-            found |= _segmented(data, offset)
-    if not found:
-        raise ValueError("the font has no format 12 cmap")
-    return found
+            return _segmented(data, offset)
+    raise ValueError("the font has no format 12 cmap")
 
 
-def _segmented(data: mmap.mmap, offset: int) -> set[int]:
+def _segmented(data: mmap.mmap, offset: int) -> Coverage:
     (groups,) = struct.unpack_from(">I", data, offset + 12)
-    found: set[int] = set()
-    for i in range(groups):
-        first, last, glyph = struct.unpack_from(">III", data, offset + 16 + 12 * i)
-        found.update(range(first + (glyph == 0), last + 1))  # glyph 0 is the box we never draw
-    return found
+    numbers = array("I", data[offset + 16 : offset + 16 + 12 * groups])
+    if sys.byteorder == "little":
+        numbers.byteswap()
+    first, last, glyph = numbers[0::3], numbers[1::3], numbers[2::3]
+    while 0 in glyph:  # the box that we never draw
+        place = glyph.index(0)
+        first[place], glyph[place] = first[place] + 1, 1
+    return Coverage(first, last)

@@ -2,10 +2,12 @@
 
 It depends on category, title and SKU only; the words that choose it are data
 (``goods/motifs.toml`` in the styles directory), so operators can teach it new goods.
+What takes long to draw, the stage and the vessel, is kept on the shelf.
 """
 
 import tomllib
 import zlib
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -15,6 +17,8 @@ from msgspec import Meta, Struct
 from PIL import Image, ImageDraw, ImageFilter
 
 from bot.pictures import paint, patterns, wares
+from bot.pictures.keep import Kept
+from bot.pictures.shelf import Shelf
 from bot.pictures.styles import Product, Solid, StyleError
 
 _FLOOR: Final = 0.86
@@ -40,12 +44,17 @@ class _File(Struct, frozen=True, forbid_unknown_fields=True):
 def load(path: Path) -> tuple[Motif, ...]:
     """The motifs of ``path``. Raises StyleError when the file is missing, malformed or lacks ``"*"``."""
     try:
-        motifs = msgspec.convert(tomllib.loads(path.read_text("utf-8")), _File).motif
+        motifs = _parse(path.read_bytes())
     except (OSError, ValueError) as error:  # msgspec's and tomllib's errors are ValueErrors
         raise StyleError([f"{path.name}: {error}"]) from error
     if not any("*" in motif.words for motif in motifs):
         raise StyleError([f'{path.name}: one motif must have the word "*"'])
     return motifs
+
+
+@lru_cache(maxsize=4)
+def _parse(source: bytes) -> tuple[Motif, ...]:
+    return msgspec.convert(tomllib.loads(source.decode("utf-8")), _File).motif
 
 
 def choose(motifs: tuple[Motif, ...], title: str, category: str) -> Motif:
@@ -67,14 +76,51 @@ def choose(motifs: tuple[Motif, ...], title: str, category: str) -> Motif:
     return next(motif for motif in motifs if "*" in motif.words)
 
 
-def still_life(layer: Product, motif: Motif, sku: str) -> Image.Image:
+class Props:
+    """Stages and vessels: all on the shelf, a few in memory."""
+
+    def __init__(self, shelf: Shelf) -> None:
+        self._shelf = shelf
+        self._stages: Kept[Image.Image] = Kept(1 if shelf.keeps else 5)
+        self._wares: Kept[Image.Image] = Kept(8)
+
+    def stage(self, layer: Product) -> Image.Image:
+        """What the goods stand on, in the size of ``layer``. Not to be drawn on."""
+        facts = _stage_facts(layer)
+        return self._stages.get(facts, lambda: self._shelf.get(facts, lambda: stage(layer.stage, *layer.box[2:])))
+
+    def ware(self, layer: Product, motif: Motif) -> Image.Image:
+        """The goods in their vessel, as large as they stand on the stage of ``layer``. Not to be drawn on."""
+        facts = _ware_facts(layer, motif)
+        return self._wares.get(facts, lambda: self._shelf.get(facts, lambda: wares.draw(*facts[1:]), packed=True))
+
+    def prepare(self, layer: Product, motifs: tuple[Motif, ...]) -> Iterator[None]:
+        """Draws what the shelf lacks for ``layer``, one thing a step."""
+        if not self._shelf.is_sound(_stage_facts(layer)):
+            self.stage(layer)
+            yield
+        for motif in motifs:
+            if not self._shelf.is_sound(_ware_facts(layer, motif)):
+                self.ware(layer, motif)
+                yield
+
+
+def _stage_facts(layer: Product) -> tuple[str, tuple[str, ...], int, int]:
+    return "stage", layer.stage, *layer.box[2:]
+
+
+def _ware_facts(layer: Product, motif: Motif) -> tuple[str, wares.Ware, int]:
+    ware = wares.Ware(motif.form, motif.glyph, motif.label, motif.tint, layer.ink)
+    return "ware", ware, round(min(layer.box[2:]) * 0.7)
+
+
+def still_life(layer: Product, motif: Motif, sku: str, props: Props) -> Image.Image:
     """The drawn picture of the goods on the stage of ``layer``, in its size; ``sku`` varies the arrangement."""
     width, height = layer.box[2:]
-    picture = stage(layer.stage, width, height).copy()
+    picture = props.stage(layer).copy()
     turn = zlib.crc32(sku.encode("utf-8", "replace"))
     unit = min(width, height)
-    side = round(unit * 0.7)
-    ware = wares.draw(wares.Ware(motif.form, motif.glyph, motif.label, motif.tint, layer.ink), side)
+    ware = props.ware(layer, motif)
     floor = round(height * _FLOOR) - round(unit * 0.055)
     shift = round(unit * 0.03) * (1 if turn % 2 else -1)
     _stand(picture, ware, width // 2 + shift, floor)
@@ -86,9 +132,8 @@ def still_life(layer: Product, motif: Motif, sku: str) -> Image.Image:
     return picture
 
 
-@lru_cache(maxsize=5)
 def stage(colours: tuple[str, str, str, str], width: int, height: int) -> Image.Image:
-    """Backdrop, halo, window light with the shadow of a branch, and a round podium. Not to be drawn on."""
+    """Backdrop, halo, window light with the shadow of a branch, and a round podium."""
     top, bottom, halo, podium = colours
     unit = min(width, height)
     picture = paint.gradient(width, height, (top, bottom)).convert("RGB")

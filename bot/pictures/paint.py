@@ -6,9 +6,12 @@ gives the same pixels in every process.
 
 import math
 from functools import lru_cache
+from itertools import pairwise
 from typing import Final
 
 from PIL import Image, ImageChops, ImageColor, ImageFilter
+
+from bot.pictures import forms
 
 Place = tuple[int, int, int, int]
 
@@ -32,32 +35,63 @@ def gradient(
     ``linear`` runs from top to bottom, turned clockwise by ``angle`` degrees; ``radial`` from the middle to
     the nearest sides of the box's ellipse.
     """
-    import numpy as np  # 20 MB and a thread for each core: only where something is painted
+    if form == "linear" and angle % 90 == 0:
+        return _straight(width, height, stops, angle % 360)
+    import numpy as np  # 20 MB and a thread for each core: only for what runs aslant or round
 
-    # open grids: a gradient along one axis stays one row or one column until the grain is added
     u = (np.arange(width, dtype=np.float32)[None, :] + 0.5) / width - 0.5
     v = (np.arange(height, dtype=np.float32)[:, None] + 0.5) / height - 0.5
     if form == "radial":
         way = np.hypot(u, v) * 2
     else:
         sine, cosine = math.sin(math.radians(angle)), math.cos(math.radians(angle))
-        across = abs(sine) + abs(cosine)
-        way = np.full((1, 1), 0.5, np.float32)
-        way = way + v * (cosine / across) if abs(cosine) > 1e-6 else way
-        way = way - u * (sine / across) if abs(sine) > 1e-6 else way
+        way = (v * cosine - u * sine) / (abs(sine) + abs(cosine)) + 0.5
     way = np.clip(way, 0, 1)
     at = np.linspace(0, 1, len(stops))
     colours = np.array([rgba(stop) for stop in stops], np.float32)
     side = len(_TILE)
-    high, wide = (side if length == 1 else full for length, full in zip(way.shape, (height, width), strict=True))
-    grain = np.tile(np.array(_TILE, np.float32) / 16, (high // side + 1, wide // side + 1))[:high, :wide]
-    out = np.empty((high, wide, 4), np.uint8)
+    grain = np.tile(np.array(_TILE, np.float32) / 16, (height // side + 1, width // side + 1))[:height, :width]
+    out = np.empty((height, width, 4), np.uint8)
     for i in range(4):  # a value and its grain stay below 256, and the cast cuts the fraction off
         run = colours[:, i]  # mostly the opacity is the same all the way
         out[..., i] = (np.interp(way, at, run).astype(np.float32) if run.min() < run.max() else run[0]) + grain
-    # along an axis that the gradient does not run, every tile is like the first
-    out = np.tile(out, (-(-height // high), -(-width // wide), 1))[:height, :width]
-    return Image.fromarray(np.ascontiguousarray(out), "RGBA")
+    return Image.fromarray(out, "RGBA")
+
+
+def _straight(width: int, height: int, stops: tuple[str, ...], angle: int) -> Image.Image:
+    """A gradient along an axis: one tile wide, then repeated."""
+    upright, side = angle % 180 == 0, len(_TILE)
+    tile = _TILE if upright else tuple(zip(*_TILE, strict=True))
+    planes = []
+    for run in zip(*map(rgba, stops), strict=True):
+        if min(run) == max(run):  # mostly the opacity is the same all the way
+            planes.append(Image.new("L", (side, height if upright else width), run[0]))
+            continue
+        ramp = _sixteenths(run[::-1] if angle in (90, 180) else run, height if upright else width)
+        plane = bytearray(side * len(ramp))
+        for row, grains in enumerate(tile):
+            for column, grain in enumerate(grains):
+                plane[side * row + column :: side * side] = bytes([value + grain >> 4 for value in ramp[row::side]])
+        planes.append(Image.frombytes("L", (side, len(ramp)), plane))
+    strip = Image.merge("RGBA", planes)
+    if upright:
+        wide, pixels = 4 * side, strip.tobytes()
+        rows = [(pixels[at : at + wide] * -(-width // side))[: 4 * width] for at in range(0, len(pixels), wide)]
+        return Image.frombytes("RGBA", (width, height), b"".join(rows))
+    tiles = strip.transpose(Image.Transpose.TRANSPOSE).tobytes() * -(-height // side)
+    return Image.frombytes("RGBA", (width, height), tiles[: 4 * width * height])
+
+
+def _sixteenths(run: tuple[int, ...], length: int) -> list[int]:
+    """The values of one channel at the middles of ``length`` pixels, in sixteenths."""
+    spans, whole = len(run) - 1, 2 * length  # the middle of pixel i lies at (2i + 1) * spans / whole, in spans
+    out: list[int] = []
+    for place, (here, there) in enumerate(pairwise(run)):
+        until = ((place + 1) * whole // spans + 1) // 2
+        begin = here * whole + (there - here) * ((2 * len(out) + 1) * spans - place * whole)
+        step = (there - here) * 2 * spans
+        out += [16 * (begin + i * step) // whole for i in range(until - len(out))]
+    return out
 
 
 @lru_cache(maxsize=16)
@@ -67,34 +101,7 @@ def mask(form: str, width: int, height: int, radius: int = 0) -> Image.Image:
     ``rectangle`` and ``ticket`` have round corners, ``arch`` a half circle on top, ``cove`` a
     bottom edge hollowed by ``radius`` pixels, ``ellipse`` fills the box. Callers must not draw on the returned picture.
     """
-    import numpy as np
-
-    # every form is its own mirror image from left to right, most also from top to bottom: a part of it is computed
-    mirrored = form not in ("arch", "cove")
-    y = np.arange((height + 1) // 2 if mirrored else height, dtype=np.float32)[:, None] + np.float32(0.5)
-    x = np.arange((width + 1) // 2, dtype=np.float32)[None, :] + np.float32(0.5)
-    half_w, half_h = width / 2, height / 2
-    u, v = x - half_w, y - half_h
-    if form == "ellipse":
-        way = np.hypot(u / half_w, v / half_h)
-        slope = np.hypot(u / half_w**2, v / half_h**2) / np.maximum(way, 1e-6)
-        inside = (1 - way) / np.maximum(slope, 1e-6)
-    elif form == "cove":
-        inside = height - min(radius, height) * (1 - (u / half_w) ** 2) - y
-    else:
-        corner = np.full_like(y, min(radius, half_w, half_h))
-        if form == "arch":
-            corner = np.where(y < half_w, np.float32(min(half_w, half_h)), corner)
-        right, down = np.abs(u) - half_w + corner, np.abs(v) - half_h + corner
-        outside = np.hypot(np.maximum(right, 0), np.maximum(down, 0))
-        inside = corner - outside - np.minimum(np.maximum(right, down), 0)
-        if form == "ticket":
-            notch = np.hypot(np.abs(u) - half_w, v) - height * 0.13
-            inside = np.minimum(inside, notch)
-    part = (np.clip(inside + 0.5, 0, 1) * 255).astype(np.uint8)
-    if mirrored:
-        part = np.concatenate((part, part[::-1][height % 2:]))
-    return Image.fromarray(np.concatenate((part, part[:, ::-1][:, width % 2:]), axis=1))
+    return forms.cover(form, width, height, radius)
 
 
 def fill(picture: Image.Image, at: tuple[int, int], cover: Image.Image, stops: tuple[str, ...]) -> None:

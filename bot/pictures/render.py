@@ -4,7 +4,7 @@ import msgspec
 from PIL import Image
 
 from bot.pictures import avatar, goods, incoming, labels, paint, patterns, qr, styles
-from bot.pictures.goods import Motif
+from bot.pictures.goods import Motif, Props
 from bot.pictures.keep import Kept, fingerprint
 from bot.pictures.request import PosterRequest
 
@@ -12,14 +12,12 @@ _faces: Kept[Image.Image] = Kept(128)
 _codes: Kept[Image.Image] = Kept(16)
 
 
-def backdrop(layers: tuple[styles.AnyLayer, ...]) -> tuple[Image.Image, tuple[styles.AnyLayer, ...]]:
-    """A new picture with the leading layers that are the same for every product, and the layers that remain."""
+def backdrop(layers: tuple[styles.AnyLayer, ...]) -> Image.Image:
+    """A new picture with ``layers``, which are the same for every product (see ``Style.behind``)."""
     picture = Image.new("RGB", (styles.WIDTH, styles.HEIGHT), "#ffffff")
-    for done, layer in enumerate(layers):
-        if not isinstance(layer, styles.Gradient | styles.Shape | styles.Pattern):
-            return picture, layers[done:]
+    for layer in layers:
         _decor(picture, layer)
-    return picture, ()
+    return picture
 
 
 def fixed(
@@ -27,11 +25,12 @@ def fixed(
     layers: tuple[styles.AnyLayer, ...],
     request: PosterRequest,
     motifs: tuple[Motif, ...],
+    props: Props,
 ) -> None:
     """Draws on ``picture`` what depends on the product."""
     for layer in layers:
         if isinstance(layer, styles.Product):
-            _product(picture, layer, request, motifs)
+            _product(picture, layer, request, motifs, props)
         elif isinstance(layer, styles.Price):
             labels.price(picture, layer, request.price_fen, request.list_price_fen)
         elif isinstance(layer, styles.Points):
@@ -91,7 +90,7 @@ def _decor(picture: Image.Image, layer: styles.AnyLayer) -> None:
 
 
 def _product(
-    picture: Image.Image, layer: styles.Product, request: PosterRequest, motifs: tuple[Motif, ...]
+    picture: Image.Image, layer: styles.Product, request: PosterRequest, motifs: tuple[Motif, ...], props: Props
 ) -> None:
     left, top, width, height = layer.box
     cover = paint.mask(layer.form, width, height, layer.radius)
@@ -99,7 +98,7 @@ def _product(
     photo = request.product_image
     shown = incoming.fitted(photo, width, height) if photo else None
     if shown is None:
-        shown = goods.still_life(layer, goods.choose(motifs, request.title, request.category), request.sku)
+        shown = goods.still_life(layer, goods.choose(motifs, request.title, request.category), request.sku, props)
     picture.paste(shown, (left, top), cover)
 
 

@@ -1,11 +1,12 @@
 """The studio: posters and the sheet of styles to choose from. The only door of this room.
 
-A poster is made in three steps, each kept for the next request: the backdrop of a style; the template of a
-style with one product (its rows above the seam already encoded, see ``jpeg``); and, new every time, the
-person's face, name and QR below the seam. The same request gives the same bytes in every process.
+A poster is made in three steps: the backdrop of a style, kept on the shelf for every process to come; the template
+of a style with one product (its rows above the seam already encoded, see ``jpeg``), kept in memory; and, new every
+time, the person's face, name and QR below the seam. The same request gives the same bytes in every process, whatever
+is kept.
 """
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -16,6 +17,7 @@ from bot.pictures import goods, jpeg, qr, render, sheet, styles
 from bot.pictures.keep import Kept, fingerprint
 from bot.pictures.qr import PosterUnreadable
 from bot.pictures.request import PosterRequest
+from bot.pictures.shelf import Shelf
 from bot.pictures.styles import Style, StyleError
 
 __all__ = ["PosterRequest", "PosterUnreadable", "Studio", "StyleError", "StyleInfo", "UnknownStyle"]
@@ -23,8 +25,7 @@ __all__ = ["PosterRequest", "PosterUnreadable", "Studio", "StyleError", "StyleIn
 MOST_BYTES: Final = 1_500_000
 """WeChat shows larger pictures only after a tap, and slowly."""
 _TEMPLATES: Final = 16
-_BACKDROPS: Final = 5
-# A template is about 2 MB (its lower part as pixels, its upper part as JPEG), a backdrop 6 MB.
+# A template is about 2.5 MB (its lower part as pixels, its upper part as JPEG), a backdrop 8 MB.
 
 
 class UnknownStyle(LookupError):
@@ -49,11 +50,16 @@ class _Template:
 class Studio:
     """Makes pictures from the styles in a directory. Safe to share between threads."""
 
-    def __init__(self, styles_dir: Path) -> None:
-        """Reads ``*.toml`` and ``goods/motifs.toml``. Raises StyleError with every fault of every file."""
+    def __init__(self, styles_dir: Path, shelf: Shelf | None = None) -> None:
+        """Reads ``*.toml`` and ``goods/motifs.toml``. Raises StyleError with every fault of every file.
+
+        What ``shelf`` keeps need not be drawn in this process.
+        """
+        self._shelf = shelf or Shelf(None)
         self._styles = styles.load(styles_dir)
         self._motifs = goods.load(styles_dir / "goods" / "motifs.toml")
-        self._backdrops: Kept[tuple[Image.Image, tuple[styles.AnyLayer, ...]]] = Kept(_BACKDROPS)
+        self._props = goods.Props(self._shelf)
+        self._backdrops: Kept[Image.Image] = Kept(1 if self._shelf.keeps else len(self._styles))
         self._templates: Kept[_Template] = Kept(_TEMPLATES)
 
     def styles(self) -> list[StyleInfo]:
@@ -91,6 +97,22 @@ class Studio:
         ]
         return jpeg.encode(sheet.draw(thumbs, request.shop_name))
 
+    def prepare(self) -> Iterator[None]:
+        """Draws what the shelf lacks, one part (up to a third of a second) at each step; ends at once when it has all
+        or cannot keep any."""
+        for style in self._styles.values():
+            if not self._shelf.keeps:
+                return
+            if not self._shelf.is_sound(_backdrop_facts(style)):
+                self._backdrop(style)
+                yield
+            yield from self._props.prepare(style.product, self._motifs)
+
+    def _backdrop(self, style: Style) -> Image.Image:
+        """All that is the same for every product. Not to be drawn on."""
+        facts = _backdrop_facts(style)
+        return self._backdrops.get(facts, lambda: self._shelf.get(facts, lambda: render.backdrop(style.behind)))
+
     def _style(self, key: str) -> Style:
         if key not in self._styles:
             raise UnknownStyle(f"no style {key!r}; there are {', '.join(self._styles)}")
@@ -100,12 +122,15 @@ class Studio:
         return self._templates.get(_product_key(request), lambda: self._new_template(style, request))
 
     def _new_template(self, style: Style, request: PosterRequest) -> _Template:
-        backdrop, layers = self._backdrops.get(style.key, lambda: render.backdrop(style.fixed))
-        picture = backdrop.copy()
-        render.fixed(picture, layers, request, self._motifs)
+        picture = self._backdrop(style).copy()
+        render.fixed(picture, style.fixed, request, self._motifs, self._props)
         render.mounts(picture, style.person)
         lower = picture.crop((0, jpeg.SEAM, picture.width, picture.height))
         return _Template(jpeg.upper(picture), lower, render.shifted(style.person, jpeg.SEAM))
+
+
+def _backdrop_facts(style: Style) -> tuple[str, tuple[styles.AnyLayer, ...]]:
+    return "backdrop", style.behind
 
 
 def _product_key(request: PosterRequest) -> Hashable:

@@ -10,6 +10,8 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import takewhile
 from pathlib import Path
 from string import Formatter
 from typing import Annotated, Any, Final, Literal, get_args
@@ -157,8 +159,22 @@ class Style:
     layers: tuple[AnyLayer, ...]
 
     @property
+    def behind(self) -> tuple[AnyLayer, ...]:
+        """The leading layers that are the same for every product."""
+        return tuple(takewhile(lambda layer: isinstance(layer, Gradient | Shape | Pattern), self._fixed))
+
+    @property
     def fixed(self) -> tuple[AnyLayer, ...]:
-        """Layers that are the same for everybody who shares this product."""
+        """The layers on them that are the same for everybody who shares this product."""
+        return self._fixed[len(self.behind):]
+
+    @property
+    def product(self) -> Product:
+        """Where the goods stand."""
+        return next(layer for layer in self.layers if isinstance(layer, Product))
+
+    @property
+    def _fixed(self) -> tuple[AnyLayer, ...]:
         return tuple(layer for layer in self.layers if not personal(layer))
 
     @property
@@ -209,8 +225,9 @@ def load(directory: Path) -> dict[str, Style]:
     return styles
 
 
+@lru_cache(maxsize=32)
 def parse(key: str, source: bytes) -> tuple[Style | None, list[str]]:
-    """The style of one file, or None and every fault found in it."""
+    """The style of one file, or None and every fault found in it. Children by fork find it read already."""
     try:
         raw = tomllib.loads(source.decode("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

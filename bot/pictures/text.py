@@ -174,7 +174,7 @@ def all_serif(line: Sequence[Cluster]) -> bool:
 
 
 def _serif(letters: str) -> bool:
-    return fonts.covered(fonts.SERIF).issuperset(map(ord, letters))
+    return all(ord(letter) in fonts.covered(fonts.SERIF) for letter in letters)
 
 
 def _break(line: Line, kind: Type, limit: float) -> int:

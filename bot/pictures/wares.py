@@ -30,12 +30,8 @@ class Ware:
     ink: str
 
 
-@lru_cache(maxsize=8)
 def draw(ware: Ware, side: int) -> Image.Image:
-    """``ware`` as RGBA, drawn in a square of ``side`` pixels and cut to what is painted of it.
-
-    Callers must not draw on the returned picture.
-    """
+    """``ware`` as RGBA, drawn in a square of ``side`` pixels and cut to what is painted of it."""
     bench = _Bench(side * _FINE)
     FORMS[ware.form](bench, ware)
     return bench.picture.reduce(_FINE, bench.picture.getbbox())

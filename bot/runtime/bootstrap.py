@@ -26,6 +26,7 @@ from bot.kit.pay import PayGateways
 from bot.kit.wecom import WeComs
 from bot.pictures.certificate import Certificates
 from bot.pictures.photos import Photos
+from bot.pictures.shelf import Shelf
 from bot.pictures.studio import Studio
 from bot.runtime import bell as bells
 from bot.runtime import cards, journeys, key_mark, metrics, rewards, staffway, understanding, wecom
@@ -170,7 +171,7 @@ def build(
     clock = clock or (OffsetClock(settings.home / "clock") if settings.demo else SystemClock())
     bell = bell or bells.Doorbell(bells.connect(settings.redis_url))
     gateways = gateways if gateways is not None else _gateways(settings, engine)
-    studio = studio or Studio(ASSETS / "posters")
+    studio = studio or house_studio(settings)
     voice, menu = voice or house_voice(), load_menu(ASSETS / "menus" / "main.toml")
     styles = tuple((style.key, style.name) for style in studio.styles())
     app_ids = {name: account.app_id for name, account in settings.wechat.items()}
@@ -213,7 +214,13 @@ def warm_up() -> None:
     """Load what every process of the house reads from files and none of them changes; children by fork share it."""
     understanding.warm_up()
     house_voice()
+    Studio(ASSETS / "posters")  # its files stay read
     configure_mappers()
+
+
+def house_studio(settings: Settings) -> Studio:
+    """What it has drawn of the shipped styles is kept in the home for the next process."""
+    return Studio(ASSETS / "posters", Shelf(settings.home / "pictures"))
 
 
 @cache

@@ -13,6 +13,7 @@ import zxingcpp
 from PIL import Image
 
 from bot.pictures import goods, jpeg, qr, render, styles
+from bot.pictures.shelf import Shelf
 from bot.pictures.studio import PosterRequest, PosterUnreadable, Studio, UnknownStyle
 from tests.unit.pictures.conftest import POSTERS
 from tests.unit.pictures.names import NASTY
@@ -132,8 +133,8 @@ def test_eight_threads_make_what_one_makes(request_: PosterRequest) -> None:
 def test_the_joined_jpeg_is_what_encoding_the_whole_gives(studio: Studio, request_: PosterRequest) -> None:
     for style in studio._styles.values():
         asked = replace(request_, style=style.key)
-        backdrop, layers = render.backdrop(style.fixed)
-        render.fixed(backdrop, layers, asked, studio._motifs)
+        backdrop = render.backdrop(style.behind)
+        render.fixed(backdrop, style.fixed, asked, studio._motifs, goods.Props(Shelf(None)))
         render.mounts(backdrop, style.person)
         render.person(backdrop, style.person, asked)
         assert studio.compose(asked) == jpeg.encode(backdrop)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from bot.pictures import goods, jpeg, paint, render, styles
+from bot.pictures.shelf import Shelf
 from bot.pictures.studio import PosterRequest, Studio, StyleError
 from tests.unit.pictures.conftest import POSTERS, a_request
 
@@ -115,9 +116,9 @@ def test_no_words_stand_on_each_other(key: str) -> None:
 def test_every_text_has_a_contrast_of_four_and_a_half_on_what_is_really_behind_it(key: str) -> None:
     style = SHIPPED[key]
     motifs = goods.load(POSTERS / "goods" / "motifs.toml")
-    backdrop, layers = render.backdrop(style.fixed)
-    bare = tuple(layer for layer in layers if not isinstance(layer, styles.Text | styles.Price | styles.Points))
-    render.fixed(backdrop, bare, a_request(), motifs)
+    backdrop = render.backdrop(style.behind)
+    bare = tuple(layer for layer in style.fixed if not isinstance(layer, styles.Text | styles.Price | styles.Points))
+    render.fixed(backdrop, bare, a_request(), motifs, goods.Props(Shelf(None)))
     for layer in style.layers:
         if isinstance(layer, styles.Text | styles.Price | styles.Points):
             for colour, ground in pairs(layer, np.asarray(backdrop)):
