@@ -1,13 +1,12 @@
-"""QR codes: drawing one from an address, and proving that a finished picture can be scanned."""
+"""QR codes: drawing one from an address, and proving that a finished picture can be scanned.
+
+The two libraries are loaded when the first code is drawn: most processes never draw one.
+"""
 
 import io
 from typing import Final
 
-import qrcode
-import zxingcpp
 from PIL import Image
-from qrcode.constants import ERROR_CORRECT_M
-from qrcode.util import BIT_LIMIT_TABLE, MODE_8BIT_BYTE, QRData
 
 QUIET: Final = 4
 """Light modules that the standard asks for on each side."""
@@ -48,6 +47,10 @@ def draw(url: str, room: int) -> Image.Image:
 
 def _modules(url: str) -> list[bytes]:
     """The smallest code of level M that holds ``url``: its rows, 1 for a dark module, without a quiet zone."""
+    import qrcode
+    from qrcode.constants import ERROR_CORRECT_M
+    from qrcode.util import MODE_8BIT_BYTE, QRData
+
     code = qrcode.QRCode(_version(url), ERROR_CORRECT_M, border=0, mask_pattern=_MASK)
     code.add_data(QRData(url.encode(), mode=MODE_8BIT_BYTE))
     code.make(fit=False)
@@ -56,6 +59,9 @@ def _modules(url: str) -> list[bytes]:
 
 def _version(url: str) -> int:
     """The smallest version of level M for ``url`` as bytes. Raises ValueError when there is none."""
+    from qrcode.constants import ERROR_CORRECT_M
+    from qrcode.util import BIT_LIMIT_TABLE
+
     size = len(url.encode())
     for version in range(1, 41):
         head = 4 + (8 if version < 10 else 16)
@@ -89,6 +95,8 @@ def _grey(jpeg: bytes) -> Image.Image:
 
 
 def _reads(picture: Image.Image, url: str) -> bool:
+    import zxingcpp
+
     found = zxingcpp.read_barcodes(
         picture, formats=zxingcpp.BarcodeFormat.QRCode, try_rotate=False, try_downscale=False, try_invert=False
     )

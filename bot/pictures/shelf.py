@@ -15,7 +15,6 @@ import mmap
 import os
 import struct
 import tempfile
-import time
 import zlib
 from collections.abc import Callable
 from functools import cache
@@ -87,9 +86,9 @@ class Shelf:
         head = _HEAD.pack(_MAGIC, picture.mode.encode(), *picture.size, packed, zlib.crc32(body), name)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            _make_room(path.parent, self._most_bytes - len(body))
             number, draft = tempfile.mkstemp(prefix=".", dir=path.parent)
             try:
+                _make_room(path.parent, self._most_bytes - len(body), os.fstat(number).st_mtime)
                 with os.fdopen(number, "wb") as file:
                     file.writelines((head, body))
                     file.flush()
@@ -131,7 +130,7 @@ def _picture(data: memoryview, name: bytes, every_byte: bool) -> Image.Image | N
         return Image.frombytes(kind, (width, height), body) if len(body) == size else None
 
 
-def _make_room(folder: Path, most_bytes: int) -> None:
+def _make_room(folder: Path, most_bytes: int, now: float) -> None:
     """Removes the least recently used files until the rest has ``most_bytes``, and drafts that nobody finished."""
     found = []
     for entry in os.scandir(folder):
@@ -139,7 +138,7 @@ def _make_room(folder: Path, most_bytes: int) -> None:
             stat = entry.stat()
             if entry.name.endswith(_SUFFIX):
                 found.append((stat.st_mtime, stat.st_size, entry.path))
-            elif entry.name.startswith(".") and time.time() - stat.st_mtime > _LEFT_OVER_SECONDS:
+            elif entry.name.startswith(".") and now - stat.st_mtime > _LEFT_OVER_SECONDS:
                 os.unlink(entry.path)
     total = sum(size for _, size, _ in found)
     for _, size, path in sorted(found):

@@ -6,8 +6,10 @@ Total over any str: lone surrogates, NULs and kilobytes of combining marks come 
 import re
 import unicodedata
 from functools import cache
+from typing import TYPE_CHECKING
 
-import opencc
+if TYPE_CHECKING:
+    import opencc
 
 LONGEST = 2048
 """Characters looked at; a message of the platform has at most 2 048 bytes."""
@@ -35,7 +37,9 @@ No point: ".5" is half a yuan, not five.
 
 
 @cache
-def _to_simplified() -> opencc.OpenCC:
+def _to_simplified() -> "opencc.OpenCC":
+    import opencc  # only in processes to which people talk
+
     return opencc.OpenCC("t2s")
 
 

@@ -3,8 +3,6 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from rapidfuzz import fuzz, process
-
 from bot.runtime.understanding import normalise
 from bot.runtime.understanding.lexicon import Intent, Lexicon
 
@@ -94,6 +92,8 @@ class Similar:
         return self._rank(letters, self._spoken_keys, _LIKELY_SPOKEN, _SURE_SPOKEN)
 
     def _rank(self, letters: str, keys: list[str], likely: float, enough: float) -> Verdict:
+        from rapidfuzz import fuzz, process  # 2 MB that only a process needs to which people talk
+
         scores: dict[str, float] = {}
         for key, score, _ in process.extract(letters, keys, scorer=fuzz.ratio, score_cutoff=likely, limit=8):
             scores.setdefault(self._typed[key], score)
