@@ -5,8 +5,6 @@ import secrets
 import warnings
 from datetime import datetime, timedelta
 
-import qrcode
-import zxingcpp
 from PIL import Image
 from sqlalchemy import Connection
 
@@ -35,6 +33,8 @@ def mime_of(content: bytes) -> str | None:
 
 def decode_qr(content: bytes) -> str | None:
     """The text of the first QR code in a picture, or None. Reads the pixels, as a phone does."""
+    import zxingcpp  # only where somebody really looks at a picture
+
     with Image.open(io.BytesIO(content), formats=list(_MIME)) as picture:
         found = zxingcpp.read_barcodes(picture.convert("RGB"), formats=zxingcpp.BarcodeFormat.QRCode)
     return next((code.text for code in found if code.valid), None)
@@ -42,6 +42,8 @@ def decode_qr(content: bytes) -> str | None:
 
 def draw_qr(content: str) -> bytes:
     """A JPEG of a QR code with its quiet zone, as showqrcode gives it."""
+    import qrcode
+
     code = qrcode.QRCode(error_correction=qrcode.constants.ERROR_CORRECT_M, box_size=12, border=4)
     code.add_data(content)
     code.make(fit=True)
