@@ -85,6 +85,11 @@ class Gateway(Protocol):
         """Temporary media id of these bytes, cached by content for 60 h. Raises GatewayError."""
         ...
 
+    def picture(self, media_id: str) -> bytes:
+        """The bytes of a picture that somebody sent us, as they came: open them with suspicion. The platform keeps them
+        for three days. Raises GatewayError; REJECTED when there is no such picture any more."""
+        ...
+
     def create_scene(self, scene: str, ttl_seconds: int) -> SceneCode:
         """Temporary string-scene QR, scene 1..64 ASCII, ttl <= 2 592 000. Raises GatewayError."""
         ...

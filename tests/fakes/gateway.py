@@ -22,6 +22,8 @@ class FakeGateway:
     refusals: deque[SendResult] = field(default_factory=deque)
     troubles: deque[SendResult] = field(default_factory=deque)
     """What is answered instead of a follower's unionid."""
+    pictures: dict[str, bytes] = field(default_factory=dict)
+    """What people sent, by media id."""
     cards: list[tuple[str, str, Card]] = field(default_factory=list)
     """(openid, template or subscription, card) of every card that left."""
 
@@ -46,6 +48,13 @@ class FakeGateway:
 
     def upload_image(self, jpeg: bytes) -> str:
         return f"media-{len(jpeg)}"
+
+    def picture(self, media_id: str) -> bytes:
+        if self.refusals:
+            raise GatewayError(self.refusals.popleft())
+        if media_id not in self.pictures:
+            raise GatewayError(SendResult(Outcome.REJECTED, 40007))
+        return self.pictures[media_id]
 
     def create_scene(self, scene: str, ttl_seconds: int) -> SceneCode:
         if self.refusals:

@@ -146,7 +146,7 @@ class WeChatApi:
         with self._lock:
             return self._script[api].popleft() if self._script[api] else self._always.get(api)
 
-    def act(self, call: Call) -> dict[str, Any]:
+    def act(self, call: Call) -> "dict[str, Any] | Raw":
         """What the platform does and answers."""
         with self._lock:
             if call.api == "stable_token":
@@ -193,6 +193,12 @@ class WeChatApi:
         media_id = f"media-{len(self.media)}"
         self.media[media_id] = call.body
         return {"type": "image", "media_id": media_id, "created_at": int(time.time())}
+
+    def _media_get(self, call: Call) -> "dict[str, Any] | Raw":
+        content = self.media.get(call.query.get("media_id", ""))
+        if content is None:
+            return {"errcode": 40007, "errmsg": f"invalid media_id {RID}"}
+        return Raw(200, content, "image/jpeg")
 
     def _qrcode_create(self, call: Call) -> dict[str, Any]:
         scene = call.body["action_info"]["scene"]["scene_str"]
@@ -266,7 +272,7 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._finish(fault, peer.act(call))
 
-    def _finish(self, fault: Fault | None, answer: dict[str, Any]) -> None:
+    def _finish(self, fault: Fault | None, answer: dict[str, Any] | Raw) -> None:
         if isinstance(fault, Reset):
             self._reset()
         elif isinstance(fault, Hang):
@@ -289,7 +295,10 @@ class _Handler(BaseHTTPRequestHandler):
         assert part.get_param("name", header="content-disposition") == "media"
         return part.get_payload(decode=True)
 
-    def _json(self, answer: dict[str, Any]) -> None:
+    def _json(self, answer: "dict[str, Any] | Raw") -> None:
+        if isinstance(answer, Raw):
+            self._answer(answer)
+            return
         # The real platform answers JSON as text/plain now and then; clients must not ask the header.
         self._answer(Raw(200, json.dumps(answer, ensure_ascii=False).encode(), "text/plain"))
 

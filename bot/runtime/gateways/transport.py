@@ -33,6 +33,14 @@ from bot.runtime.gateways.account import RealTime
 from bot.runtime.gateways.faults import OFFICIAL_ACCOUNT, Answer, Codes, Fault, Kind, from_errcode, from_status
 from bot.runtime.gateways.lines import MAX_ANSWER, Endless, Lines, Timeouts, Unreached
 
+MAX_PICTURE = 10 << 20
+"""Bytes of the largest picture that the platform takes from a phone."""
+
+ENDLESS = Fault(Kind.UNCERTAIN, detail="endless answer")
+TOO_LARGE = Fault(Kind.ANSWERED, 40009, "picture too large")
+NO_PICTURE = Fault(Kind.ANSWERED, 40004, "no picture")
+"""What is wrong with one picture holds nobody else's back; the codes are those the platform has for it."""
+
 
 class _Unreached(NewConnectionError):
     """No connection came about, so nothing was sent. ``why``: refused, timeout, name, tls or network."""
@@ -138,6 +146,21 @@ class PlatformClient(WeChatClient):  # type: ignore[misc]
             return self._post_json(url_or_endpoint, kwargs["data"], kwargs.get("params", {}))
         return super()._request(method, url_or_endpoint, allow_redirects=False, stream=True, **kwargs)
 
+    def download(self, endpoint: str, params: dict[str, str]) -> Answer:
+        """A picture that the platform keeps: {"content": bytes, "type": its declared media type}. What is refused comes
+        as JSON, and raises as the SDK does."""
+        query = {"access_token": self.access_token, **params}
+        res = self._http.get(f"{self.API_BASE_URL}{endpoint}", params=query, timeout=self.timeout,
+                             allow_redirects=False, stream=True)
+        kind = res.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+        if res.status_code == 200 and kind.startswith("image/"):
+            self._date = _date_in(res.headers.get("Date", ""))
+            return {"content": _body(res, self.timeout[1], MAX_PICTURE, TOO_LARGE), "type": kind}
+        answer = self._decode_result(res)
+        if answer.get("errcode", 0) != 0:
+            raise WeChatClientException(answer["errcode"], answer.get("errmsg", answer["errcode"]), client=self)
+        raise _Unreadable(NO_PICTURE)
+
     def _post_json(self, endpoint: str, data: dict[str, Any], params: Any) -> Answer:
         """What most calls are, without what the SDK, requests and urllib3 spend on it. Raises as the SDK does."""
         if isinstance(params, dict):
@@ -241,7 +264,7 @@ def _run(act: Act, client: PlatformClient, codes: Codes) -> Answer | Fault:
     except Unreached as unreached:
         return Fault(Kind.UNSENT, detail=f"no connection: {unreached.why}")
     except Endless:
-        return Fault(Kind.UNCERTAIN, detail="endless answer")
+        return ENDLESS
     except TimeoutError:
         return Fault(Kind.UNCERTAIN, detail="read timeout")
     except WeChatClientException as refused:
@@ -268,7 +291,7 @@ def _net_fault(fault: requests.RequestException) -> Fault:
     return Fault(Kind.UNCERTAIN, detail=f"lost answer: {type(fault).__name__}")
 
 
-def _body(res: requests.Response, seconds: float) -> bytes:
+def _body(res: requests.Response, seconds: float, most: int = MAX_ANSWER, too_large: Fault = ENDLESS) -> bytes:
     """The whole answer, within the size and the time of one try. Raises _Unreadable beyond."""
     give_up = time.monotonic() + seconds
     parts: list[bytes] = []
@@ -277,8 +300,8 @@ def _body(res: requests.Response, seconds: float) -> bytes:
         while part := res.raw.read1(1 << 16, decode_content=True):
             parts.append(part)
             size += len(part)
-            if size > MAX_ANSWER or time.monotonic() > give_up:
-                raise _Unreadable(Fault(Kind.UNCERTAIN, detail="endless answer"))
+            if size > most or time.monotonic() > give_up:
+                raise _Unreadable(too_large if size > most else ENDLESS)
     finally:
         res.close()
     return b"".join(parts)

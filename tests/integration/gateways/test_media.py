@@ -4,12 +4,13 @@ import pytest
 from sqlalchemy import Engine
 
 from bot.kit.gateway import GatewayError, Outcome
+from bot.runtime.gateways.transport import MAX_PICTURE
 from bot.runtime.gateways.wechat import WeChatGateway
 from tests.fakes.wechat_api import RID, Code, Raw, Reset, WeChatApi
 from tests.integration.gateways.conftest import JPEG, OPENID, Watch, build
 from tests.integration.gateways.test_tokens import at_once
 
-SEND, UPLOAD = "message/custom/send", "media/upload"
+SEND, UPLOAD, FETCH = "message/custom/send", "media/upload", "media/get"
 
 
 def test_a_picture_arrives_with_its_bytes(gateway: WeChatGateway, peer: WeChatApi) -> None:
@@ -100,3 +101,43 @@ def test_a_refresh_of_one_does_not_forget_the_newer_id_of_another(
     second = build(peer.base, engine, watch).upload_image(JPEG)
     gateway._media.forget(JPEG, first)
     assert gateway.upload_image(JPEG) == second != first
+
+
+def test_a_picture_that_somebody_sent_is_fetched_once_and_whole(gateway: WeChatGateway, peer: WeChatApi) -> None:
+    peer.media["theirs"] = JPEG
+    assert gateway.picture("theirs") == JPEG
+    (call,) = [call for call in peer.calls if call.api == FETCH]
+    assert call.query["media_id"] == "theirs"
+
+
+@pytest.mark.parametrize(("fault", "errcode"), [
+    (Code(40007), 40007),
+    (Raw(200, b"x" * (MAX_PICTURE + 1), "image/jpeg"), 40009),
+    (Raw(200, b'{"video_url": "http://elsewhere.example"}', "application/json"), 40004),
+])
+def test_a_picture_that_is_gone_too_large_or_none_is_refused_and_the_next_is_not(
+    gateway: WeChatGateway, peer: WeChatApi, fault: Code | Raw, errcode: int
+) -> None:
+    peer.media["good"] = JPEG
+    peer.fail(FETCH, fault)
+    with pytest.raises(GatewayError) as refused:
+        gateway.picture("bad")
+    assert (refused.value.result.outcome, refused.value.result.errcode) == (Outcome.REJECTED, errcode)
+    assert (gateway.picture("good"), peer.count(FETCH)) == (JPEG, 2)
+
+
+@pytest.mark.parametrize("fault", [Code(40001), Code(-1), Raw(503, b""), Reset()])
+def test_a_picture_is_asked_for_again_where_that_helps(
+    gateway: WeChatGateway, peer: WeChatApi, fault: Code | Raw | Reset
+) -> None:
+    peer.media["theirs"] = JPEG
+    peer.fail(FETCH, fault)
+    assert (gateway.picture("theirs"), peer.count(FETCH)) == (JPEG, 2)
+
+
+def test_a_redirect_is_not_followed(gateway: WeChatGateway, peer: WeChatApi) -> None:
+    """It would carry the token elsewhere."""
+    peer.fail_always(FETCH, Raw(302, b"", headers=(("Location", f"{peer.base}/cgi-bin/elsewhere"),)))
+    with pytest.raises(GatewayError):
+        gateway.picture("theirs")
+    assert peer.count("elsewhere") == 0
