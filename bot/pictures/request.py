@@ -13,7 +13,8 @@ NAMELESS: Final = "好友"
 class PosterRequest:
     """Prices in fen; ``points`` are selling points (three are shown); ``valid_until`` is a text, a date.
 
-    ``product_image`` and ``avatar`` are the bytes of pictures, or None for a drawn one.
+    ``product_image`` and ``avatar`` are the bytes of pictures, or None for a drawn one. ``credit`` and ``words`` belong
+    to a customer's own picture: whose it is, and what they say.
     """
 
     style: str
@@ -29,6 +30,8 @@ class PosterRequest:
     avatar: bytes | None
     qr_url: str
     valid_until: str
+    credit: str = ""
+    words: str = ""
 
     def values(self) -> dict[str, str]:
         """The texts that the places of a style stand for."""
@@ -39,4 +42,6 @@ class PosterRequest:
             "sku": self.sku,
             "sharer": self.sharer_name if visible(self.sharer_name) else NAMELESS,
             "valid_until": self.valid_until,
+            "credit": self.credit,
+            "words": self.words,
         }

@@ -6,6 +6,7 @@ time, the person's face, name and QR below the seam. The same request gives the 
 is kept.
 """
 
+import zlib
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +23,8 @@ from bot.pictures.styles import Style, StyleError
 
 __all__ = ["PosterRequest", "PosterUnreadable", "Studio", "StyleError", "StyleInfo", "UnknownStyle"]
 
+USAGE: Final = "usage"
+"""The directory of the styles for customers' own pictures: not numbered, not to be chosen."""
 MOST_BYTES: Final = 1_500_000
 """WeChat shows larger pictures only after a tap, and slowly."""
 _TEMPLATES: Final = 16
@@ -51,15 +54,17 @@ class Studio:
     """Makes pictures from the styles in a directory. Safe to share between threads."""
 
     def __init__(self, styles_dir: Path, shelf: Shelf | None = None) -> None:
-        """Reads ``*.toml`` and ``goods/motifs.toml``. Raises StyleError with every fault of every file.
+        """Reads ``*.toml``, ``usage/*.toml`` and ``goods/motifs.toml``. Raises StyleError with every fault.
 
         What ``shelf`` keeps need not be drawn in this process.
         """
         self._shelf = shelf or Shelf(None)
         self._styles = styles.load(styles_dir)
+        self._usage = styles.load(styles_dir / USAGE) if (styles_dir / USAGE).is_dir() else {}
         self._motifs = goods.load(styles_dir / "goods" / "motifs.toml")
         self._props = goods.Props(self._shelf)
-        self._backdrops: Kept[Image.Image] = Kept(1 if self._shelf.keeps else len(self._styles))
+        self._backdrops: Kept[Image.Image] = Kept(
+            1 if self._shelf.keeps else len(self._styles) + len(self._usage))
         self._templates: Kept[_Template] = Kept(_TEMPLATES)
 
     def styles(self) -> list[StyleInfo]:
@@ -76,9 +81,25 @@ class Studio:
         qr.verify(made, request.qr_url)
         return made
 
+    def usage(self, request: PosterRequest) -> bytes:
+        """A poster with a customer's own picture (``product_image``), ``credit`` and ``words``; ``style`` is ignored, a
+        product has always the same one. Nothing of the picture is kept: whoever takes theirs back must find it nowhere.
+
+        Returns and raises as ``poster`` does; UnknownStyle when there is no style for it.
+        """
+        if not self._usage:
+            raise UnknownStyle("no styles for customers' pictures")
+        chosen = list(self._usage.values())[zlib.crc32(request.sku.encode("utf-8", "replace")) % len(self._usage)]
+        made = self._finish(self._new_template(chosen, request), request)
+        qr.verify(made, request.qr_url)
+        return made
+
     def compose(self, request: PosterRequest) -> bytes:
         """The poster before its QR is checked: for previews and measurements, never to be sent."""
-        template = self._template(self._style(request.style), request)
+        return self._finish(self._template(self._style(request.style), request), request)
+
+    @staticmethod
+    def _finish(template: _Template, request: PosterRequest) -> bytes:
         lower = template.lower.copy()
         render.person(lower, template.person, request)
         made = jpeg.join(template.upper, lower)
@@ -100,7 +121,7 @@ class Studio:
     def prepare(self) -> Iterator[None]:
         """Draws what the shelf lacks, one part (up to a third of a second) at each step; ends at once when it has all
         or cannot keep any."""
-        for style in self._styles.values():
+        for style in (*self._styles.values(), *self._usage.values()):
             if not self._shelf.keeps:
                 return
             if not self._shelf.is_sound(_backdrop_facts(style)):

@@ -144,7 +144,7 @@ LAYERS: Final[dict[str, type[Any]]] = {
     str(kind.__struct_config__.tag): kind for kind in get_args(AnyLayer)
 }
 
-PLACES: Final = frozenset(("title", "shop", "category", "sku", "sharer", "valid_until"))
+PLACES: Final = frozenset(("title", "shop", "category", "sku", "sharer", "valid_until", "credit", "words"))
 PERSONAL: Final = frozenset(("sharer", "valid_until"))
 ONCE: Final = (Product, Price, Avatar, Qr)
 

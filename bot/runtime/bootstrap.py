@@ -69,6 +69,8 @@ from domain.shared.errors import DomainError
 from domain.shared.late import LateSessions
 from domain.shared.seal import Seal
 from domain.shared.wording import Wording
+from domain.shots import rules as shots
+from domain.shots.rules import ShotRules
 from domain.stafftasks.rules import StaffWay
 from domain.subscriptions.rules import Catalogue
 from domain.topics import rules as topics
@@ -252,7 +254,8 @@ def _care(voice: Voice, settings: Settings) -> dict[type[Any], Any]:
     desk = structs.replace(_rules(voice, "helpdesk.toml", helpdesk.load),
                            by_wechat=settings.shop.helpdesk == "wechat")
     return {FeedbackRules: _rules(voice, "feedback.toml", feedback.load), HelpdeskRules: desk,
-            Quiz: _rules(voice, "quiz.toml", quiz.load), TopicRules: _rules(voice, "topics.toml", topics.load)}
+            Quiz: _rules(voice, "quiz.toml", quiz.load), TopicRules: _rules(voice, "topics.toml", topics.load),
+            ShotRules: _rules(voice, "shots.toml", shots.load)}
 
 
 def _rules(voice: Voice, name: str, load: Callable[[str], Rulebook]) -> Rulebook:

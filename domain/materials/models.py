@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index
+from sqlalchemy import CheckConstraint, ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from domain.shared.db import Base
@@ -11,17 +11,21 @@ from domain.shared.db import Base
 class Scene(Base):
     """A parametric QR of the platform. ``token`` is all that the QR carries: random, never a person's id.
 
-    ``url`` is '' until the platform has made the code.
+    ``url`` is '' until the platform has made the code. ``shot_id``: the customer's picture that stands beside it.
     """
 
     __tablename__ = "scene"
-    __table_args__ = (Index("ix_scene_sharer_id_account_sku", "sharer_id", "account", "sku", "expires_at"),)
+    __table_args__ = (
+        Index("ix_scene_sharer_id_account_sku", "sharer_id", "account", "sku", "expires_at"),
+        Index("ix_scene_shot_id", "shot_id", postgresql_where=text("shot_id is not null")),
+    )
 
     token: Mapped[str] = mapped_column(primary_key=True)
     account: Mapped[str]
     sharer_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
     sku: Mapped[str]
     url: Mapped[str] = mapped_column(server_default="")
+    shot_id: Mapped[int | None] = mapped_column(ForeignKey("shot.id"))
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime]
 

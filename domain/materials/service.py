@@ -1,5 +1,6 @@
 """Scene codes and poster orders: which poster is wanted, whether it is being made already, which QR it carries."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -29,6 +30,7 @@ class SceneView:
     sku: str
     url: str
     expires_at: datetime
+    shot_id: int | None = None
 
 
 def scene_of(session: Session, token: str, now: datetime) -> SceneView | None:
@@ -37,10 +39,13 @@ def scene_of(session: Session, token: str, now: datetime) -> SceneView | None:
     return _view(row) if row is not None and row.expires_at + timedelta(days=1) > now else None
 
 
-def current_scene(session: Session, account: str, sharer_id: int, sku: str, now: datetime) -> SceneView | None:
-    """A drawn code of this sharer and product that will live long enough for a new poster, or None."""
+def current_scene(session: Session, account: str, sharer_id: int, sku: str, now: datetime,
+                  shot_id: int | None = None) -> SceneView | None:
+    """A drawn code of this sharer, product and customer's picture that will live long enough for a new poster, or None.
+    """
     row = session.scalars(
         select(Scene).where(Scene.sharer_id == sharer_id, Scene.account == account, Scene.sku == sku, Scene.url != "",
+                            Scene.shot_id.is_not_distinct_from(shot_id),
                             Scene.expires_at > now + timedelta(days=RENEW_BEFORE_DAYS))
         .order_by(Scene.expires_at.desc()).limit(1)
     ).first()
@@ -55,7 +60,7 @@ def new_token() -> str:
 def keep_scene(session: Session, scene: SceneView, now: datetime) -> None:
     """Remember a code that the platform has made for us."""
     session.add(Scene(token=scene.token, account=scene.account, sharer_id=scene.sharer_id, sku=scene.sku,
-                      url=scene.url, created_at=now, expires_at=scene.expires_at))
+                      url=scene.url, shot_id=scene.shot_id, created_at=now, expires_at=scene.expires_at))
 
 
 def order_poster(
@@ -108,14 +113,30 @@ def order_share(
     return _put(session, "share.picture", person_id, account, openid, facts, cause, now)
 
 
+def order_usage(
+    session: Session, person_id: int, account: str, openid: str, sku: str, shot_id: int, cause: str, now: datetime
+) -> bool:
+    """Put the making of a poster with a customer's picture into the outbox; False if one is being made already.
+
+    Call under the person's lock.
+    """
+    being_made = session.execute(text("""
+        select 1 from outbox where person_id = :person and kind = 'shot.poster' and state in ('waiting', 'running')
+           and expires_at > :now"""), {"person": person_id, "now": now}).first()
+    if being_made:
+        return False
+    facts: dict[str, str | int] = {"sku": sku, "shot": shot_id}
+    return _put(session, "shot.poster", person_id, account, openid, facts, cause, now)
+
+
 def choice(session: Session, person_id: int) -> tuple[str, str]:
     """(sku, style) that the person had last; ('', '') if none."""
     row = session.get(PosterChoice, person_id)
     return (row.sku, row.style) if row else ("", "")
 
 
-def _put(session: Session, kind: str, person_id: int, account: str, openid: str, facts: dict[str, str], cause: str,
-         now: datetime) -> bool:
+def _put(session: Session, kind: str, person_id: int, account: str, openid: str,
+         facts: Mapping[str, str | int], cause: str, now: datetime) -> bool:
     effect = outbox.Effect(
         queue="slow", kind=kind, key=f"{kind}:{account}:{cause}", person_id=person_id,
         payload={**facts, "account": account, "openid": openid}, expires_at=now + timedelta(minutes=POSTER_MINUTES),
@@ -130,7 +151,7 @@ def _choose(session: Session, person_id: int, sku: str, style: str, now: datetim
 
 
 def _view(row: Scene) -> SceneView:
-    return SceneView(row.token, row.account, row.sharer_id, row.sku, row.url, row.expires_at)
+    return SceneView(row.token, row.account, row.sharer_id, row.sku, row.url, row.expires_at, row.shot_id)
 
 
 def move(session: Session, kept_id: int, gone_id: int, now: datetime) -> dict[str, int]:

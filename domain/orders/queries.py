@@ -65,6 +65,20 @@ def last_product(session: Session, person_id: int) -> tuple[str, str, str] | Non
     return (row.sku, row.category, row.title) if row else None
 
 
+def recent_products(session: Session, person_id: int, limit: int) -> list[tuple[str, str]]:
+    """(sku, title) of what somebody bought and kept, each product once, the latest first."""
+    latest = (
+        select(OrderLine.sku, OrderLine.title, CustomerOrder.paid_at, CustomerOrder.id, OrderLine.n)
+        .join(CustomerOrder, CustomerOrder.id == OrderLine.order_id)
+        .where(CustomerOrder.buyer_id == person_id, CustomerOrder.closed_at.is_(None),
+               OrderLine.refunded_fen < OrderLine.paid_fen)
+        .order_by(CustomerOrder.paid_at.desc(), CustomerOrder.id.desc(), OrderLine.n).limit(limit * 10))
+    found: dict[str, str] = {}
+    for row in session.execute(latest):
+        found.setdefault(row.sku, row.title)
+    return list(found.items())[:limit]
+
+
 def of_buyer(session: Session, person_id: int, limit: int) -> list[OrderView]:
     """A person's orders, newest first."""
     orders = session.scalars(

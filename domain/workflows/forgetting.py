@@ -36,6 +36,7 @@ KEPT = {
     "referral": "how the two met, by kind", "reward": "titles of the shop's own", "risk_case": "ids only",
     "role_decision": "numbers that a role was judged by", "role_grant": "keys",
     "scene": "random tokens", "service_act": "the shop's ticket number", "settlement": "sums",
+    "shot_given": "numbers", "shot_word": "what was agreed to, without names: the shop must be able to prove it",
     "tag_change": "emptied by deleting it", "vault_key": "destroyed by the vault itself",
 }
 """Tables that name a person and hold text, and why their text may stay."""
@@ -80,6 +81,13 @@ _OWN: tuple[tuple[str, str], ...] = (
         update topic_word set words = '…', state = 'passed', judged_at = coalesce(judged_at, :now),
                judged_by = case when judged_by = '' then 'erased' else judged_by end
          where person_id = any (:ids) and words <> '…'"""),
+    # The picture goes; what was agreed to about it stays.
+    ("shot", """
+        update shot set picture = null, digest = null, width = 0, height = 0, words = '', media_id = '', consent = '',
+               why = case when state in ('draft', 'waiting', 'approved') then 'erased' else why end,
+               ended_at = coalesce(ended_at, :now),
+               state = case when state in ('draft', 'waiting', 'approved') then 'withdrawn' else state end
+         where person_id = any (:ids) and ended_at is null"""),
     ("ticket_answer", """
         update ticket_answer a set words = '…' from ticket t
          where t.id = a.ticket_id and t.person_id = any (:ids) and a.words <> '…'"""),
@@ -125,6 +133,7 @@ _NEIGHBOURS = text("""
     union select seller_id from customer_order where buyer_id = any (:ids) and seller_id is not null
     union select leader_id from customer_order where buyer_id = any (:ids) and leader_id is not null
     union select buyer_id from customer_order where seller_id = any (:ids)
+    union select g.person_id from shot_given g join shot s on s.id = g.shot_id where s.person_id = any (:ids)
     union select beneficiary_id from commission_line c join customer_order o on o.id = c.order_id
            where o.buyer_id = any (:ids)
 """)

@@ -27,6 +27,7 @@ from domain.risk import service as risk
 from domain.roles import service as roles
 from domain.settlements import milestones
 from domain.settlements import service as settlements
+from domain.shots import service as shots
 from domain.stafftasks import service as stafftasks
 from domain.topics import service as topics
 from domain.vault import service as vault
@@ -45,6 +46,7 @@ MOVERS: tuple[Mover, ...] = (
     feedback.move,
     topics.move,
     helpdesk.move,
+    shots.move,
     inbox.move,
     notices.move,
     materials.move,

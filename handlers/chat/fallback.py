@@ -18,7 +18,6 @@ FACES = re.compile(r"(?:\[[^\[\]\s]{1,10}\]|/:\S{1,5}|[^\w\s?？])+")
 
 NOT_OPEN = (
     "tasks.show",
-    "materials.show",
     "vote.show",
 )
 """Words that are understood, but whose service this shop has not opened."""
@@ -86,11 +85,6 @@ def quiet_event(ctx: Context) -> Answer:
 
 def _closed(ctx: Context) -> Answer:
     return ctx.say("chat.not_open", what=ctx.copy.render(f"intent.{ctx.intent}"))
-
-
-@router.on(Kind("image"))
-def thanks_for_image(ctx: Context) -> Answer:
-    return ctx.say("chat.image_received")
 
 
 @router.on(AnyKind(("voice", "video", "location", "link")))

@@ -11,6 +11,7 @@ from domain.points import queries as points
 from domain.rewards import queries as rewards
 from domain.rewards.programme import Programme
 from domain.workflows import standings
+from handlers.chat import shots
 
 router = Router(__name__)
 
@@ -31,4 +32,4 @@ def show_around(ctx: Context) -> Answer:
              "reward": say("share.reward", fen=fen, points=points.of(ctx.session, person, ctx.now).active)}
     materials.order_share(ctx.session, person, ctx.message.account, ctx.message.sender, facts, ctx.message.dedupe_key,
                           ctx.now)
-    return ctx.say("share.making", lines=lines)
+    return ctx.ask("share.making", shots.SHOWN, lines=lines)

@@ -32,6 +32,7 @@ from handlers.jobs import (
     roles,
     settlements,
     shares,
+    shots,
     stafftasks,
 )
 
@@ -58,6 +59,7 @@ for _jobs in (
     roles.jobs,
     settlements.jobs,
     shares.jobs,
+    shots.jobs,
 ):
     JOBS.include(_jobs)
 
@@ -81,6 +83,7 @@ for _chores in (
     risk.chores,
     roles.chores,
     settlements.chores,
+    shots.chores,
     stafftasks.chores,
 ):
     CHORES.include(_chores)

@@ -24,6 +24,7 @@ from domain.people import service as people_service
 from domain.people.rules import IdentityRef
 from domain.platform import budgets
 from domain.platform import service as platform
+from domain.shots import service as shots
 from domain.stafftasks import service as stafftasks
 from domain.stafftasks.queries import Employee
 from domain.stafftasks.rules import WAITS_FOR_STAFF
@@ -207,11 +208,14 @@ def digest(effect: Claimed) -> str:
 
 
 def objection(ctx: JobContext, session: Any, effect: Claimed) -> Ended | None:
-    """What a journey planned is asked once more: its goal may have been reached since."""
+    """What a journey planned is asked once more: its goal may have been reached since. So is a customer's picture: its
+    author may have taken it back."""
     if number := effect.payload.get("broadcast"):
         halted = broadcasts.objection(session, number)
         return Later(halted, ctx.now() + broadcasts.ASK_AGAIN) if halted == "paused" else (
             Refused(halted) if halted else None)
+    if (shot := effect.payload.get("shot")) and (gone := shots.objection(session, shot)):
+        return Refused(gone)
     guard = effect.payload.get("guard", "")
     reason = journeys.objection(session, ctx.tool(Library), guard, ctx.now()) if guard else ""
     if reason == journeys.PAUSED:

@@ -46,6 +46,7 @@ _COMMANDS = {
     "feedback": "feedback:feedback",
     "topic": "topics:topic",
     "helpdesk": "helpdesk:helpdesk",
+    "shots": "shots:shots",
     "mall": "mall:mall",
     "fulfilment": "mall:fulfilment",
     "service": "service_acts:service",

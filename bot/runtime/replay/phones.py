@@ -155,6 +155,9 @@ class Phones:
     def upload_image(self, jpeg: bytes) -> str:
         return f"media-{len(jpeg)}"
 
+    def picture(self, media_id: str) -> bytes:
+        raise GatewayError(SendResult(Outcome.REJECTED, 40007, "nobody sends pictures here"))
+
     def create_scene(self, scene: str, ttl_seconds: int) -> SceneCode:
         if len(scene) > 64 or ttl_seconds > 2_592_000:
             raise GatewayError(SendResult(Outcome.REJECTED, 40053))

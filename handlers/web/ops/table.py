@@ -25,6 +25,7 @@ from handlers.web.ops import (
     roles,
     segments,
     service_acts,
+    shots,
     topics,
     videos,
 )
@@ -47,6 +48,7 @@ TOPICS = (
     fulfilment,
     feedback,
     helpdesk,
+    shots,
     pay,
     books,
     risk,

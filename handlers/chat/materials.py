@@ -1,0 +1,52 @@
+"""素材 [商品]: words for sharing a product, and a customer's own picture of it as a poster with the sharer's code."""
+
+from bot.kit.context import Context
+from bot.kit.conversation import Answer
+from bot.kit.filters import Intent
+from bot.kit.router import Router
+from domain.catalog import queries as catalog
+from domain.catalog.queries import ProductView
+from domain.materials import service as materials
+from domain.materials.kits import Kits
+from domain.orders import queries as orders
+from domain.shared.numerals import choice
+from domain.shots import queries
+from domain.shots import service as shots
+
+router = Router(__name__)
+
+NAMED = 5
+"""Products named when there is nothing for the one that was asked for."""
+
+
+@router.on(Intent("materials.show"))
+def show_materials(ctx: Context) -> Answer:
+    product = _product(ctx)
+    if product is None:
+        shelf = catalog.alike(ctx.session, ctx.argument, NAMED) or catalog.shelf(ctx.session, NAMED)
+        return ctx.say("materials.unknown", wanted=ctx.argument, products=shelf)
+    lines, _ = ctx.tool(Kits).of(product.sku, product.category, product.title)
+    shot = queries.to_share(ctx.session, ctx.speaker.id, product.sku)
+    if shot is None:
+        return ctx.say("materials.words_only", title=product.title, lines=lines)
+    new = materials.order_usage(ctx.session, ctx.speaker.id, ctx.message.account, ctx.message.sender, product.sku,
+                                shot.id, ctx.message.dedupe_key, ctx.now)
+    if not new:
+        return ctx.say("materials.still_making", lines=lines)
+    shots.give(ctx.session, shot.id, ctx.speaker.id, ctx.now)
+    return ctx.say("materials.making", title=product.title, lines=lines, name=shot.credit)
+
+
+def _product(ctx: Context) -> ProductView | None:
+    """The one that was named; else what they shared or bought last, if there is a picture of it; else the product with
+    the newest picture; else any of those."""
+    if ctx.argument:
+        number = choice(ctx.argument)
+        return next(iter(catalog.search(ctx.session, ctx.argument if number is None else str(number), 1)), None)
+    shown = queries.shown_skus(ctx.session, 50)
+    bought = orders.last_product(ctx.session, ctx.speaker.id)
+    own = [sku for sku in (materials.choice(ctx.session, ctx.speaker.id)[0], bought[0] if bought else "") if sku]
+    for sku in (*(one for one in own if one in shown), *shown[:1], *own):
+        if (product := catalog.product(ctx.session, sku)) is not None:
+            return product
+    return next(iter(catalog.shelf(ctx.session, 1)), None)
