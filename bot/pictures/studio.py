@@ -121,7 +121,7 @@ class Studio:
     def prepare(self) -> Iterator[None]:
         """Draws what the shelf lacks, one part (up to a third of a second) at each step; ends at once when it has all
         or cannot keep any."""
-        for style in (*self._styles.values(), *self._usage.values()):
+        for style in self._styles.values():
             if not self._shelf.keeps:
                 return
             if not self._shelf.is_sound(_backdrop_facts(style)):
