@@ -2,7 +2,7 @@
 
 B8 is the whole way of one person through a wait and a message: claimed, walked, its visit, one effect in the outbox,
 the new wait, committed; batches of 500 as the workers do. The floor is a bare claim-and-update of as many rows a batch
-in one statement (SKIP LOCKED in a CTE) on a copy of the table, its checks and indexes included. The peer does the same
+in one statement (SKIP LOCKED in a CTE) on a copy of the tables, checks and indexes included. The peer does the same
 step the plain way: one row, one ORM transaction. B9 is B8 with a million people inside against ten thousand. B15 is one
 order event to which thirty live journeys listen, three of them letting everybody in, against one that does.
 """
@@ -26,7 +26,7 @@ from domain import migrations
 from domain.journeys import engine, hearing, service
 from domain.journeys.checking import Vocabulary
 from domain.journeys.library import Library
-from domain.journeys.models import Enrolment, StepVisit
+from domain.journeys.models import Enrolment, EnrolmentDue, StepVisit
 from domain.journeys.reading import read
 from domain.journeys.runs import Event
 from domain.shared.outbox import Outbox
@@ -53,9 +53,11 @@ _INSIDE = """
 """
 _FLOOR = """
     with due as (
-        select id from floor_row where journey_id = 1 and state in ('open', 'held') and due_at <= %s
-         order by due_at limit %s for update skip locked)
-    update floor_row f set due_at = due_at + interval '2 hours' from due where f.id = due.id
+        select f.id, f.due_at, d.ctid as ticket from floor_due d join floor_row f on f.id = d.enrolment_id
+         where d.journey_id = 1 and d.due_at <= %s order by d.due_at limit %s for update of f skip locked),
+    gone as (delete from floor_due d using due where d.ctid = due.ticket),
+    fresh as (insert into floor_due select 1, due.due_at + interval '2 hours', due.id from due)
+    update floor_row f set due_at = f.due_at + interval '2 hours' from due where f.id = due.id
 """
 
 
@@ -98,13 +100,14 @@ class House:
             session.execute(text(_INSIDE), {"now": NOW, "people": PEOPLE, "start": start, "end": end})
 
     def copy_for_the_floor(self) -> None:
-        """The same table once more, rows, checks and indexes: the floor updates what we must update, and nothing else.
+        """The same tables once more, rows, checks and indexes: the floor updates what we must update, and nothing else.
         """
         with self.sessions.begin() as session:
-            session.execute(text("create table floor_row (like enrolment including all)"))
-            session.execute(text("insert into floor_row overriding system value select * from enrolment"))
+            for copy, table in (("floor_row", "enrolment"), ("floor_due", "enrolment_due")):
+                session.execute(text(f"create table {copy} (like {table} including all)"))
+                session.execute(text(f"insert into {copy} overriding system value select * from {table}"))
         with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as db:
-            db.execute(text("vacuum analyze floor_row"))
+            db.execute(text("vacuum analyze floor_row, floor_due"))
 
     def step(self) -> int:
         """Move one batch; when everybody has been moved, two hours pass."""
@@ -125,9 +128,10 @@ class House:
     def plain(self) -> int:
         """One row, one ORM transaction: the same step as people write it first."""
         with self.sessions.begin() as session:
-            run = session.scalar(select(Enrolment).where(
-                Enrolment.journey_id == 1, Enrolment.state == "open", Enrolment.due_at <= self.now
-            ).order_by(Enrolment.due_at).limit(1).with_for_update(skip_locked=True))
+            run = session.scalar(
+                select(Enrolment).join(EnrolmentDue, EnrolmentDue.enrolment_id == Enrolment.id)
+                .where(EnrolmentDue.journey_id == 1, EnrolmentDue.due_at <= self.now)
+                .order_by(EnrolmentDue.due_at).limit(1).with_for_update(of=Enrolment, skip_locked=True))
             if run is None:
                 self.now += timedelta(hours=2)
                 return 0
@@ -138,7 +142,7 @@ class House:
         """Megabytes of the tables that people inside take, with their indexes."""
         with self.engine.connect() as db:
             return {f"{name}_mb": float(db.scalar(text(f"select pg_total_relation_size('{name}') / 1048576.0")) or 0)
-                    for name in ("enrolment", "step_visit", "outbox")}
+                    for name in ("enrolment", "enrolment_due", "step_visit", "outbox")}
 
 
 def _step_plainly(session: Session, run: Enrolment, now: datetime) -> None:

@@ -21,7 +21,7 @@ from domain.journeys.document import END
 from domain.journeys.library import Library, Shelf
 from domain.journeys.rules import advance, moved
 from domain.journeys.runs import Edition, Event, Run, Visit, Walk
-from domain.shared import outbox
+from domain.shared import outbox, trips
 from domain.shared.clock import SHANGHAI
 
 ATTEMPTS = 5
@@ -32,8 +32,7 @@ BACKOFF = timedelta(minutes=1)
 _DUE = text("""
     select j.id from journey j
      where j.state in ('live', 'draining')
-       and exists (select from enrolment e
-                    where e.journey_id = j.id and e.state in ('open', 'held') and e.due_at <= :now)
+       and exists (select from enrolment_due d where d.journey_id = j.id and d.due_at <= :now)
      order by j.id
 """)
 
@@ -135,8 +134,9 @@ def _settle(session: Session, library: Library, shelf: Shelf, run: Run, now: dat
 
 
 def _write(session: Session, batch: Batch, now: datetime) -> None:
-    store.write(session, batch.runs, batch.visits, now, batch.told)
-    outbox.put(session, batch.effects, now)
+    asked = store.writing(batch.runs, batch.visits, now, batch.told) + outbox.putting(session, batch.effects, now)
+    if asked:
+        trips.together(session, *asked)
     store.hear(session, batch.events, now)
     for run, fault in batch.failed:
         _fail(session, run, fault, now)

@@ -19,6 +19,7 @@ from domain.journeys.crowd import Crowd
 from domain.journeys.library import Library, Placed, Shelf
 from domain.journeys.rules import entered, entry, hear, key_of, looking, restarted
 from domain.journeys.runs import Event, Run, Visit, Walk
+from domain.shared import trips
 
 ATTEMPTS = 5
 BACKOFF = timedelta(seconds=20)
@@ -110,7 +111,8 @@ def _hear(session: Session, library: Library, heard: Sequence[Heard], now: datet
             scene.add(run)
         _play(session, library, shelf, scene, events, now)
         changed = list(scene.changed.values())
-        store.write(session, changed, scene.visits, now, changed)
+        if changed:
+            trips.together(session, *store.writing(changed, scene.visits, now, changed))
         store.insert(session, scene.fresh)
     session.execute(_DONE, {"ids": [one.row_id for one in heard]})
 

@@ -117,8 +117,8 @@ _PARKED = text("""
      where e.state = 'parked' and (cast(:key as text) is null or j.key = :key) order by e.id limit :limit
 """)
 _STUCK = text("""
-    select j.key, count(*) as people, min(e.due_at) as oldest from journey j join enrolment e on e.journey_id = j.id
-     where j.state in ('live', 'draining') and e.state in ('open', 'held') and e.due_at < :before
+    select j.key, count(*) as people, min(d.due_at) as oldest from journey j join enrolment_due d on d.journey_id = j.id
+     where j.state in ('live', 'draining') and d.due_at < :before
      group by j.key order by j.key
 """)
 _ENDS = text("""

@@ -211,9 +211,10 @@ def change_state(session: Session, key: str, act: str, actor: str, now: datetime
 
 
 _SPREAD = text("""
-    update enrolment set due_at = cast(:now as timestamptz) + make_interval(secs =>
-               (hashint8extended(id, 7) & 1048575) * cast(:seconds as float8) / 1048576)
-     where journey_id = :id and state = 'open' and due_at < :now
+    update enrolment e set due_at = cast(:now as timestamptz) + make_interval(secs =>
+               (hashint8extended(e.id, 7) & 1048575) * cast(:seconds as float8) / 1048576)
+      from enrolment_due d
+     where d.journey_id = :id and d.due_at < :now and e.id = d.enrolment_id and e.state = 'open' and e.due_at < :now
 """)
 
 

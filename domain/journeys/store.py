@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -9,6 +10,8 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from domain.journeys.runs import Event, Run, Visit
+from domain.shared import trips
+from domain.shared.wire import Question
 
 Json = dict[str, Any]
 
@@ -23,10 +26,18 @@ _PLAIN = ("id", "journey_id", "version", "person_id", "run_no", "visit_no", "att
           "holdout", "state", "step", "run_key", "event_key", "end_reason")
 
 _CLAIM = f"""
-    select {_COLUMNS} from enrolment e
-     where e.journey_id = %s and e.state in ('open', 'held') and e.due_at <= %s
-     order by e.due_at limit %s for update skip locked
+    select e.* from (
+        select enrolment_id from enrolment_due where journey_id = %(journey)s and due_at <= %(now)s
+         order by journey_id, due_at, enrolment_id) d,
+      lateral (
+        select {_COLUMNS} from enrolment e
+         where e.id = d.enrolment_id and e.state in ('open', 'held') and e.due_at <= %(now)s
+           for update skip locked) e
+     limit %(limit)s
 """  # noqa: S608 - only constants
+"""Due times are read in order and each of their runs is locked if it is free, until there are enough. The run is asked
+again under its lock: somebody may have moved it meanwhile. A plain join would be free to walk through all runs, and an
+order outside would be free to lock them all before the first is counted."""
 
 _INSIDE = f"""
     select {_COLUMNS} from enrolment e
@@ -49,12 +60,16 @@ _MOVED = """
        set version = r.version, visit_no = r.visit_no, attempts = 0, since_at = r.since_at, planned_at = r.planned_at,
            due_at = r.due_at, begun = r.begun, state = r.state, step = r.step, ended_at = r.ended_at,
            end_reason = r.end_reason, fault = ''
-      from jsonb_to_recordset(%s::jsonb) r (id bigint, version bigint, visit_no bigint, since_at timestamptz,
-           planned_at timestamptz, due_at timestamptz, begun boolean, state text, step text, ended_at timestamptz,
-           end_reason text)
+      from (select s.*, unnest(s.ids::bigint[]) as id
+              from jsonb_to_recordset(%s::jsonb) s (ids text, version bigint, visit_no bigint, since_at timestamptz,
+                   planned_at timestamptz, due_at timestamptz, begun boolean, state text, step text,
+                   ended_at timestamptz, end_reason text)) r
      where e.id = r.id
 """
-"""What a walk may change; every row of a batch pays for each of its columns."""
+"""What a walk may change. People of a batch mostly come to the same: it is told once, with the ids of all of them."""
+_MOVED_NAMES = ("version", "visit_no", "since_at", "planned_at", "due_at", "begun", "state", "step", "ended_at",
+                "end_reason")
+_changes = attrgetter(*_MOVED_NAMES)
 
 _TOLD = """
     update enrolment e
@@ -76,8 +91,9 @@ _NEW = """
 """
 _VISITS = """
     insert into step_visit (enrolment_id, no, step, outcome, reason, arm, planned_at, at)
-    select enrolment_id, no, step, outcome, reason, arm, planned_at, %s
-      from jsonb_populate_recordset(null::step_visit, %s::jsonb)
+    select unnest(s.ids::bigint[]), s.no, s.step, s.outcome, s.reason, s.arm, s.planned_at, %s
+      from jsonb_to_recordset(%s::jsonb) s (ids text, no bigint, step text, outcome text, reason text, arm text,
+           planned_at timestamptz)
 """
 _FAILED = text("""
     update enrolment set attempts = :attempts, due_at = :due, state = :state, fault = :fault where id = :id
@@ -88,7 +104,8 @@ _HEAR = "select journey_hear(%s::jsonb, %s)"
 def claim(session: Session, journey_id: int, now: datetime, limit: int) -> list[Run]:
     """Due runs of a journey, locked for us until the transaction ends; those that somebody else works on are left out.
     """
-    return _runs(session, _CLAIM, (journey_id, now, limit))
+    found = trips.rows(session, _CLAIM, {"journey": journey_id, "now": now, "limit": limit})
+    return [_run(row) for row in found]
 
 
 def latest(session: Session, people: Iterable[int], journeys: Iterable[int]) -> list[Run]:
@@ -115,19 +132,28 @@ def _run(row: tuple[Any, ...]) -> Run:
     return run
 
 
-def write(session: Session, runs: Sequence[Run], visits: Sequence[tuple[int, Visit]], now: datetime,
-          told: Sequence[Run] = ()) -> None:
-    """Store runs that were claimed, and the steps that they passed (run id, visit). ``told``: those of them whose
-    event, loops, doubts or goal are other than before.
+def writing(runs: Sequence[Run], visits: Sequence[tuple[int, Visit]], now: datetime,
+            told: Sequence[Run] = ()) -> list[Question]:
+    """The statements that store runs that were claimed, and the steps that they passed (run id, visit). ``told``: those
+    of them whose event, loops, doubts or goal are other than before.
     """
-    connection = session.connection()
+    asked: list[Question] = []
     if runs:
-        connection.exec_driver_sql(_MOVED, (_json([_moved(run) for run in runs]),))
+        asked.append((_MOVED, (_alike(_MOVED_NAMES, ((_changes(run), run.id) for run in runs)),)))
     if told:
-        connection.exec_driver_sql(_TOLD, (_json([_row(run) for run in told]),))
+        asked.append((_TOLD, (_json([_row(run) for run in told]),)))
     if visits:
-        made = [{"enrolment_id": run_id, **visit._asdict()} for run_id, visit in visits]
-        connection.exec_driver_sql(_VISITS, (now, _json(made)))
+        asked.append((_VISITS, (now, _alike(Visit._fields, ((visit, run_id) for run_id, visit in visits)))))
+    return asked
+
+
+def _alike(names: Sequence[str], rows: Iterable[tuple[tuple[Any, ...], int]]) -> str:
+    """Rows (facts in the order of ``names``, id) as JSON, each set of facts once with the ids that share it."""
+    shared: dict[tuple[Any, ...], list[int]] = {}
+    for facts, row_id in rows:
+        shared.setdefault(facts, []).append(row_id)
+    return _json([dict(zip(names, facts, strict=True), ids=f"{{{','.join(map(str, ids))}}}")
+                  for facts, ids in shared.items()])
 
 
 def insert(session: Session, runs: Sequence[Run]) -> int:
@@ -152,12 +178,6 @@ def hear(session: Session, events: Sequence[Event], now: datetime) -> int:
     rows = [{"kind": event.kind, "key": event.key, "person_id": event.person_id, "at": event.at, "depth": event.depth,
              "data": event.data} for event in events]
     return int(session.connection().exec_driver_sql(_HEAR, (_json(rows), now)).scalar_one())
-
-
-def _moved(run: Run) -> Json:
-    return {"id": run.id, "version": run.version, "visit_no": run.visit_no, "since_at": run.since_at,
-            "planned_at": run.planned_at, "due_at": run.due_at, "begun": run.begun, "state": run.state,
-            "step": run.step, "ended_at": run.ended_at, "end_reason": run.end_reason}
 
 
 def _row(run: Run) -> Json:

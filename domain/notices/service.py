@@ -1,11 +1,11 @@
 """Notices: put one into the outbox, judge it when it is about to leave, and keep what people allow us to send."""
 
 import json
-from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from hashlib import sha256
 from typing import Any
 
+import msgspec
 from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
@@ -30,8 +30,7 @@ NO_RIGHT = "no_right"
 """Reason of a notice that waits until its person opens the window again by writing or tapping."""
 
 
-@dataclass(frozen=True, slots=True)
-class Notice:
+class Notice(msgspec.Struct, frozen=True):
     """What to say to whom. ``key`` is a text of assets/copy and ``facts`` its placeholders (JSON).
 
     ``expires_at`` None: as long as its purpose is worth sending. ``guard`` names a run of a journey

@@ -19,7 +19,7 @@ EVENTS, PEOPLE = 500, 500
 _ANY = text("""
     select exists (select from journey_event where state = 'new' and due_at <= :now)
         or exists (select from journey j where j.state in ('live', 'draining') and exists (
-               select from enrolment e where e.journey_id = j.id and e.state in ('open', 'held') and e.due_at <= :now))
+               select from enrolment_due d where d.journey_id = j.id and d.due_at <= :now))
 """)
 
 

@@ -225,7 +225,7 @@ _LEFT = """
            (select count(*) from commerce_event where state in ('new', 'dead', 'conflict')) as open_events,
            (select count(*) from inbox_message where state = 'failed') as failed_messages,
            (select count(*) from enrolment where state = 'parked') as parked_runs,
-           (select count(*) from enrolment where state in ('open', 'held') and due_at < :before) as stuck_runs,
+           (select count(*) from enrolment_due where due_at < :before) as stuck_runs,
            (select count(*) from journey_event where state = 'new' and due_at < :before) as unheard_events,
            (select count(*) from chore where fault <> '') as faulty_chores,
            (select count(*) from pay_incident where closed_at is null) as open_differences,

@@ -128,7 +128,7 @@ _DUE = text("""
            (select min(due_at) from outbox where queue = 'notice' and state = 'waiting') as notice,
            (select min(due_at) from outbox where queue = 'slow' and state = 'waiting') as slow,
            least((select min(due_at) from journey_event where state = 'new'),
-                 (select min(due_at) from enrolment where state in ('open', 'held'))) as journeys,
+                 (select min(due_at) from enrolment_due)) as journeys,
            (select min(due_at) from chore) as chores
 """)
 

@@ -13,8 +13,12 @@ from tests.integration.journeys.world import World
 
 
 @pytest.fixture
-def world(engine: Engine, clock: FixedClock) -> World:
-    return World(engine, clock)
+def world(engine: Engine, clock: FixedClock) -> Iterator[World]:
+    """Whatever a test did to people inside: who is open or held has one due time, and nobody else has."""
+    world = World(engine, clock)
+    yield world
+    assert world.due() == world.rows("select journey_id, due_at, id from enrolment where state in ('open', 'held')"
+                                     " order by journey_id, due_at, id")
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from sqlalchemy import text
 
 from domain.experiments import service as experiments
 from domain.experiments.rules import load as load_experiment
-from domain.journeys import guard, service
+from domain.journeys import engine, guard, service
 from tests.integration.journeys.forms import nudge, steps
 from tests.integration.journeys.world import World
 
@@ -199,6 +199,24 @@ def test_what_the_database_refuses_is_kept_with_the_one_person(world: World) -> 
     world.wait(days=8)
     assert world.told() == {"nudge.soon": 2}
     assert world.rows("select person_id, attempts from enrolment where fault <> ''") == [(world.person("王"), 1)]
+
+
+def test_workers_share_who_is_due_and_what_one_lets_go_another_takes(world: World) -> None:
+    world.publish()
+    for number, name in enumerate(["赵", "钱", "孙", "李", "周"]):
+        world.happens("line.paid", name, sku="RICE", order_id=number)
+    world.work()
+    world.clock.advance(8 * 86_400 + 60)
+    now = world.clock.now()
+    journey_id, = world.rows("select id from journey")[0]
+    with world.sessions() as one, world.sessions() as two:
+        assert engine.move_batch(one, world.library, journey_id, now, 3) == 3
+        assert engine.move_batch(two, world.library, journey_id, now, 5) == 2
+        one.rollback()
+        two.commit()
+    assert world.told()["nudge.soon"] == 2
+    world.work()
+    assert world.told()["nudge.soon"] == 5
 
 
 def test_a_bad_event_is_put_off_and_dies_alone(world: World) -> None:

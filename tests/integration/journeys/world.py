@@ -91,6 +91,11 @@ class World:
         """(person id, run no, state, step, end reason), oldest first."""
         return self.rows("select person_id, run_no, state, step, end_reason from enrolment order by id")
 
+    def due(self) -> list[tuple[Any, ...]]:
+        """(journey id, due at, run id) of everybody who can be moved, now or later."""
+        return self.rows("select journey_id, due_at, enrolment_id from enrolment_due"
+                         " order by journey_id, due_at, enrolment_id")
+
     def told(self) -> Counter[str]:
         """How often each text was put into the outbox."""
         return Counter(key for key, in self.rows("select payload ->> 'key' from outbox where queue = 'notice'"))

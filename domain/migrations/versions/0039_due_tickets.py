@@ -1,4 +1,4 @@
-"""Month close and team board."""
+"""When people inside journeys are due, apart from the people."""
 
 from domain.migrations.files import run
 
@@ -9,7 +9,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    run("0039_closing_fast")
+    run("0039_due_tickets")
 
 
 def downgrade() -> None:
