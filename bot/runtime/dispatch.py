@@ -126,7 +126,7 @@ class Dispatcher:
         reply = self._run(session, account, message, meant, heard.guest, now)
         bells = outbox.rung(session)
         kept = discretion.as_kept(message, secret=heard.guest.place.secret)
-        trips.close(session, inbox.handled(
+        trips.close(session, *heard.owed, inbox.handled(
             message.account, message.dedupe_key, message.event or message.kind, kept.to_json(),
             heard.guest.speaker.id or None, discretion.reply_as_kept(reply).to_json(), now))
         metrics.inbox("done")

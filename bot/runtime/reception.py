@@ -1,7 +1,10 @@
-"""Taking a message in: its sender, their right to be answered and the place of their dialogue, in one call.
+"""Taking a message in: its sender, their right to be answered and the place of their dialogue.
 
-``hear_message`` of migration 0031 does the work, and travels with BEGIN. The message itself is written once, with its
-reply, by the last statement (``domain.inbox``): its sender's lock is what a retry waits for while the first try runs.
+Whoever is known is met by two statements that travel with BEGIN: one locks them, one reads what is known of message
+and dialogue once that lock is held. What is rare (a stranger, a merged person, a first window, somebody who comes back,
+something that waited) is ``hear_message`` of migration 0031: one more trip, for whom it happens to. The message itself
+is written once, with its reply, by the last statement (``domain.inbox``), and with it what its sender is owed for
+writing; their lock is what a retry waits for while the first try runs.
 """
 
 from collections.abc import Sequence
@@ -13,12 +16,35 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from bot.kit.context import Speaker
-from bot.kit.conversation import Place
+from bot.kit.conversation import PRIVATE, Place
 from bot.kit.messages import Incoming
+from domain.people.rules import SEEN_STEP
+from domain.platform import rights as grants
 from domain.platform import service as platform
 from domain.shared import outbox, trips, wire
 
 _HEAR = "select * from hear_message(%s, %s, %s, %s, %s, %s, %s, %s, %s)"
+_LOCK = """
+    select p.id as person_id, p.nickname, p.referral_code, i.id as identity_id
+      from identity i join person p on p.id = i.person_id
+     where i.kind = 'openid' and i.scope = %(app)s and i.value = %(openid)s and p.merged_into is null
+       for no key update of p
+"""
+# A statement of its own: what the message before has changed must be seen after the wait for it.
+_FIND = """
+    select m.id is not null as known, m.reply, i.person_id, i.seen_at, i.followed_at, i.unfollowed_at,
+           c.state, c.memory, c.expires_at,
+           exists (select from outbox o where o.person_id = i.person_id and o.state = 'waiting'
+                      and o.reason = 'no_right') as waits,
+           case when %(tap)s then r.tap_left else r.message_left end as rights,
+           case when %(tap)s then r.tap_until else r.message_until end as until
+      from identity i
+      left join inbox_message m on m.account = %(account)s and m.dedupe_key = %(key)s
+      left join conversation c on c.person_id = i.person_id and c.account = %(account)s
+      left join send_right r on r.account = %(account)s and r.openid = i.value
+     where i.kind = 'openid' and i.scope = %(app)s and i.value = %(openid)s
+"""
+_SEEN = "select identity_touch(%s, %s, %s)"
 _SECRET = text("""
     select exists (select from identity i join conversation c using (person_id)
                     where i.kind = 'openid' and i.scope = :app_id and i.value = :openid and c.account = :account
@@ -39,10 +65,12 @@ class Guest:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """``guest`` is None for a retry; then ``reply`` is what the first try answered (None: it did not succeed)."""
+    """``guest`` is None for a retry; then ``reply`` is what the first try answered (None: it did not succeed).
+    ``owed`` is written with the message's last statement."""
 
     guest: Guest | None
     reply: dict[str, Any] | None = None
+    owed: tuple[trips.Closing, ...] = ()
 
 
 class Desk(Protocol):
@@ -59,6 +87,13 @@ class Desk(Protocol):
 def hear(session: Session, message: Incoming, app_id: str, now: datetime, probable: Probable = ()) -> Heard:
     """Meet the sender of a new message, or learn that it was here before (waits while its first try still runs).
     ``probable`` is asked along, once the sender is locked."""
+    wrote, _, tap, *_ = _circumstances(message, now)
+    asked = {"account": message.account, "key": message.dedupe_key, "app": app_id, "openid": message.sender, "tap": tap}
+    locked, found = trips.foreseeing(session, [(_LOCK, asked), (_FIND, asked)], probable)
+    if locked and found and found[0].known:
+        return Heard(None, found[0].reply)
+    if locked and found and _is_usual(locked[0], found[0], wrote, tap, now):
+        return Heard(_met(locked[0], found[0], wrote, now), owed=_owed(message, locked[0], found[0], now))
     row = _hear(session, message, message.dedupe_key, app_id, now, probable)
     return Heard(None, row.reply) if row.known else Heard(_guest(session, row))
 
@@ -72,8 +107,36 @@ def _hear(
     session: Session, message: Incoming, key: str | None, app_id: str, now: datetime, probable: Probable = ()
 ) -> Any:
     facts = (message.account, key, app_id, message.sender, *_circumstances(message, now))
-    row, = trips.foreseeing(session, (_HEAR, facts), *probable)
+    (row,), = trips.foreseeing(session, [(_HEAR, facts)], probable)
     return row
+
+
+def _is_usual(locked: Any, found: Any, wrote: bool, tap: bool | None, now: datetime) -> bool:
+    """Whether meeting this sender changes nothing that somebody could ask for before the message is answered."""
+    left = found.unfollowed_at is not None and found.unfollowed_at < now
+    comes_back = wrote and (found.followed_at is None or left)
+    first_window = tap is not None and found.until is None
+    return found.person_id == locked.person_id and not (comes_back or first_window or found.waits)
+
+
+def _met(locked: Any, found: Any, wrote: bool, now: datetime) -> Guest:
+    speaker = Speaker(locked.person_id, locked.nickname, locked.referral_code, locked.identity_id,
+                      wrote or found.followed_at is not None)
+    if found.expires_at is not None and found.expires_at > now:
+        return Guest(speaker, Place(found.state, found.memory or {}))
+    # A secret place is known as such even after the dialogue has expired.
+    return Guest(speaker, Place(PRIVATE if (found.state or "").endswith(PRIVATE) else ""))
+
+
+def _owed(message: Incoming, locked: Any, found: Any, now: datetime) -> tuple[trips.Closing, ...]:
+    """What the sender gets for having written or tapped: their window anew, and that they were seen."""
+    wrote, _, tap, rights, ends = _circumstances(message, now)
+    owed = []
+    if tap is not None and not grants.as_good_as_new(found.rights, found.until, rights, ends, now):
+        owed.append(grants.renewing(message.account, message.sender, "tap" if tap else "message", rights, ends))
+    if found.seen_at < now - SEEN_STEP:
+        owed.append(trips.Closing(_SEEN, (locked.identity_id, now, wrote)))
+    return tuple(owed)
 
 
 def at_secret_place(session: Session, message: Incoming, app_id: str) -> bool:
@@ -89,7 +152,7 @@ def trigger_of(message: Incoming) -> platform.Trigger | None:
     return _TAPS.get(message.event)
 
 
-def _circumstances(message: Incoming, now: datetime) -> tuple[object, ...]:
+def _circumstances(message: Incoming, now: datetime) -> tuple[bool, datetime, bool | None, Any, Any]:
     """Whether they wrote, when, and the right that it opens: whoever writes or taps lets us write back."""
     trigger = trigger_of(message)
     right = platform.right_of(trigger, now) if trigger else (None, None, None)

@@ -66,3 +66,27 @@ def using(rights: dict[Wanted, Right]) -> trips.Closing:
 
 def _json(wanted: Sequence[Wanted]) -> str:
     return msgspec.json.encode([{"account": one.account, "openid": one.openid} for one in wanted]).decode()
+
+
+_RENEW = {
+    "tap": """
+        update send_right set tap_left = %(rights)s, tap_until = %(ends)s
+         where account = %(account)s and openid = %(openid)s and (tap_until is null or tap_until <= %(ends)s)
+    """,
+    "message": """
+        update send_right set message_left = %(rights)s, message_until = %(ends)s
+         where account = %(account)s and openid = %(openid)s and (message_until is null or message_until <= %(ends)s)
+    """,
+}
+
+
+def renewing(account: str, openid: str, window: Window, rights: int, ends: datetime) -> trips.Closing:
+    """The statement that opens a window anew, as ``service.grant`` does, for somebody who has had one. Whoever lost all
+    rights meanwhile (they left and were forgotten) gets none."""
+    return trips.Closing(_RENEW[window], {"account": account, "openid": openid, "rights": rights, "ends": ends})
+
+
+def as_good_as_new(left: int, until: datetime, rights: int, ends: datetime, now: datetime) -> bool:
+    """Whether a window is full and would end later by less than a 500th (6 minutes of 48 hours) when opened anew. Who
+    writes several times in a few minutes need not have it written each time."""
+    return left >= rights and until >= ends - (ends - now) / 500

@@ -6,6 +6,7 @@ costs three times as much CPU on its way through SQLAlchemy as in the driver, an
 (``domain.shared.wire``): the few that every message asks go through here. Everything else speaks to it as usual.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,15 +63,17 @@ def together(session: Session, *questions: wire.Question, commit: bool = False) 
         raise _known(session, questions[0][0], fault) from fault
 
 
-def foreseeing(session: Session, question: wire.Question, *probable: wire.Question) -> list[Any]:
-    """The rows of ``question``. What will probably be asked next travels along: whoever asks just that next, and
-    nothing before, has the answers at once. Raises DBAPIError."""
+def foreseeing(
+    session: Session, questions: Sequence[wire.Question], probable: Sequence[wire.Question]
+) -> list[list[Any]]:
+    """The rows of each of ``questions``. What will probably be asked next travels along: whoever asks just that next,
+    and nothing before, has the answers at once. Raises DBAPIError."""
     bare = _bare(session)
     if bare is None:
-        return rows(session, *question)
-    found, *answers = together(session, question, *probable)
-    bare.foresee(probable, answers)
-    return found
+        return together(session, *questions)
+    found = together(session, *questions, *probable)
+    bare.foresee(probable, found[len(questions):])
+    return found[:len(questions)]
 
 
 def _bare(session: Session) -> LateSession | None:

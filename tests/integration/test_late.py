@@ -61,7 +61,7 @@ def test_a_closed_transaction_is_committed_once(sessions: LateSessions, made: bo
 
 def test_what_was_foreseen_is_not_asked_again(sessions: LateSessions) -> None:
     with sessions.begin() as session:
-        trips.foreseeing(session, ("select 1", ()), _COUNT)
+        trips.foreseeing(session, [("select 1", ())], [_COUNT])
         with sessions.begin() as other:
             trips.rows(other, _PUT, ("meanwhile",))
         assert trips.rows(session, *_COUNT)[0].number == 0
@@ -71,7 +71,7 @@ def test_what_was_foreseen_is_not_asked_again(sessions: LateSessions) -> None:
 @pytest.mark.parametrize("between", ["another question", "the session"])
 def test_what_was_foreseen_is_forgotten_when_something_else_came_between(sessions: LateSessions, between: str) -> None:
     with sessions.begin() as session:
-        trips.foreseeing(session, ("select 1", ()), _COUNT)
+        trips.foreseeing(session, [("select 1", ())], [_COUNT])
         if between == "the session":
             session.execute(text("insert into mark (name) values ('new')"))
         else:
@@ -83,7 +83,7 @@ def test_what_was_foreseen_for_others_is_not_used(sessions: LateSessions) -> Non
     question = "select name from mark where name = %s"
     with sessions.begin() as session:
         trips.rows(session, _PUT, ("b",))
-        trips.foreseeing(session, ("select 1", ()), (question, ("a",)))
+        trips.foreseeing(session, [("select 1", ())], [(question, ("a",))])
         assert [row.name for row in trips.rows(session, question, ("b",))] == ["b"]
 
 

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -145,6 +146,62 @@ def test_who_writes_follows_and_who_only_taps_may_not(session: Session) -> None:
 def test_what_somebody_does_opens_its_window(session: Session, message: Incoming, left: platform.Left) -> None:
     opened(session, message)
     assert platform.left(session, "shop", "oLi", NOW) == left
+
+
+def answered(session: Session, message: Incoming, at: datetime) -> None:
+    """Heard at ``at``, and closed with what the sender is owed."""
+    heard = reception.hear(session, message, APP, at)
+    assert heard.guest
+    trips.close(session, *heard.owed, inbox.handled(message.account, message.dedupe_key, message.kind,
+                                                    message.to_json(), heard.guest.speaker.id, {}, at))
+
+
+@pytest.mark.parametrize(("message", "window"), [
+    (said(2), timedelta(hours=48)), (said(2, kind="event", event="menu"), timedelta(minutes=1)),
+])
+def test_who_writes_again_has_the_whole_window_again(session: Session, message: Incoming, window: timedelta) -> None:
+    answered(session, replace(message, dedupe_key="msg:1"), NOW)
+    platform.take(session, "shop", "oLi", NOW)
+    later = NOW + window / 2
+    answered(session, message, later)
+    most = platform.MESSAGE_RIGHTS if message.kind == "text" else platform.TAP_RIGHTS
+    assert platform.left(session, "shop", "oLi", later + window * 0.99).total == most
+    assert platform.left(session, "shop", "oLi", later + window).total == 0
+
+
+def test_a_right_that_was_used_comes_back_with_the_next_message(session: Session) -> None:
+    answered(session, said(1), NOW)
+    platform.take(session, "shop", "oLi", NOW)
+    answered(session, said(2), NOW + timedelta(seconds=10))
+    assert platform.left(session, "shop", "oLi", NOW + timedelta(seconds=10)) == platform.Left(5, 0)
+
+
+def test_a_full_window_of_a_few_minutes_ago_stays_as_it_is(session: Session) -> None:
+    answered(session, said(1), NOW)
+    answered(session, said(2), NOW + timedelta(minutes=5))
+    assert platform.left(session, "shop", "oLi", NOW + timedelta(hours=47, minutes=59)) == platform.Left(5, 0)
+
+
+def test_who_is_forgotten_by_their_own_message_gets_no_window_for_it(session: Session) -> None:
+    answered(session, said(1), NOW)
+    heard = reception.hear(session, said(2), APP, NOW + timedelta(hours=1))
+    assert heard.guest and heard.owed
+    platform.close(session, "shop", "oLi")
+    trips.close(session, *heard.owed)
+    assert platform.left(session, "shop", "oLi", NOW + timedelta(hours=1)) == platform.Left(0, 0)
+
+
+def test_who_was_not_seen_for_long_is_seen_now(session: Session) -> None:
+    answered(session, said(1), NOW)
+    answered(session, said(2), tomorrow := NOW + timedelta(days=1))
+    assert session.scalars(text("select seen_at from identity")).all() == [tomorrow]
+
+
+def test_who_left_and_writes_follows_again(session: Session) -> None:
+    answered(session, said(1), NOW)
+    session.execute(text("update identity set unfollowed_at = :at"), {"at": NOW + timedelta(hours=1)})
+    answered(session, said(2), NOW + timedelta(hours=2))
+    assert session.scalars(text("select unfollowed_at from identity")).all() == [None]
 
 
 def test_notices_that_waited_for_a_right_are_woken_and_only_these(session: Session) -> None:
