@@ -66,7 +66,7 @@ from domain.roles import rulebook, rulebooks
 from domain.roles.rules import Titles
 from domain.shared.clock import Clock, OffsetClock, SystemClock
 from domain.shared.errors import DomainError
-from domain.shared.late import LateSessions
+from domain.shared.late import RESTED_SECONDS, LateSessions
 from domain.shared.seal import Seal
 from domain.shared.wording import Wording
 from domain.shots import rules as shots
@@ -97,8 +97,6 @@ STATEMENT_MILLISECONDS = 15_000
 IDLE_MILLISECONDS = 30_000
 """A process that hangs within a transaction loses it after this, and with it its row locks, which are leases: nobody
 calls out within a transaction, so nobody who is well stands idle for so long."""
-RESTED_SECONDS = 1.0
-"""A connection that was not used for this long is asked whether it still lives before it is used again."""
 
 
 @dataclass(frozen=True)

@@ -6,17 +6,22 @@ pool, and the session comes when something is asked of it that only a session ca
 transaction that is open there.
 """
 
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from time import monotonic
 from typing import Any, Protocol
 
 import psycopg
 from psycopg.pq import TransactionStatus
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, event
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import PoolProxiedConnection
 
 from domain.shared import wire
+
+RESTED_SECONDS = 1.0
+"""A connection that was not used for this long is asked whether it still lives before it is used again."""
 
 
 class Transactions(Protocol):
@@ -31,8 +36,9 @@ class LateSession(Session):
     """A session to all who use one. Nothing of it exists before its first use: the attribute that a method looks for is
     missing then, which is where it is made."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, take: Callable[[], PoolProxiedConnection]) -> None:
         self.engine = engine
+        self._take = take
         self._held: PoolProxiedConnection | None = None
         self._connection: Connection | None = None
         self._foreseen: dict[str, tuple[wire.Values, list[Any]]] = {}
@@ -49,9 +55,9 @@ class LateSession(Session):
 
     @property
     def held(self) -> PoolProxiedConnection:
-        """The connection, taken from the pool when it is first asked for."""
+        """The connection, taken when it is first asked for."""
         if self._held is None:
-            self._held = self.engine.raw_connection()
+            self._held = self._take()
         return self._held
 
     @property
@@ -76,34 +82,68 @@ class LateSession(Session):
         """Commit what is not committed yet."""
         if self.is_made:
             self.commit()
-        elif self._held is not None and self.driver.info.transaction_status != TransactionStatus.IDLE:
+        elif self._held is not None and not _idle(self._held):
             self.driver.commit()
 
-    def leave(self) -> None:
-        """Give the connection back; what is not committed is rolled back."""
+    def leave(self) -> PoolProxiedConnection | None:
+        """Give the connection back, what is not committed is rolled back; the connection itself, if nothing has to be
+        done to it before it is used again."""
+        held, self._held = self._held, None
         if self._connection is not None:
             self.close()
             self._connection.close()
-        elif self._held is not None:
-            self._held.close()
+        elif held is not None:
+            if held.is_valid and _idle(held):
+                return held
+            held.close()
+        return None
 
     def _make(self) -> None:
         self._connection = Connection(self.engine, connection=self.held)
         super().__init__(self._connection, expire_on_commit=False)
 
 
+def _idle(held: PoolProxiedConnection) -> bool:
+    """Whether no transaction is open on a connection."""
+    return bool(held.driver_connection.info.transaction_status == TransactionStatus.IDLE)  # type: ignore[union-attr]
+
+
 class LateSessions:
-    """Begins transactions as a ``sessionmaker`` does."""
+    """Begins transactions as a ``sessionmaker`` does. A connection that goes from one message to the next stays out of
+    the pool meanwhile: taking it from there and putting it back costs more than a statement. After a second without
+    work it goes back, and is asked whether it lives before it is used again, as the pool does."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._idle: deque[tuple[float, PoolProxiedConnection]] = deque()
+        event.listen(engine, "engine_disposed", lambda _engine: self._end())
 
     @contextmanager
     def begin(self) -> Iterator[Session]:
         """Committed when the block ends well, rolled back when it raises."""
-        session = LateSession(self._engine)
+        session = LateSession(self._engine, self._take)
         try:
             yield session
             session.end()
         finally:
-            session.leave()
+            held = session.leave()
+            if held is not None:
+                self._idle.append((monotonic(), held))
+
+    def _take(self) -> PoolProxiedConnection:
+        while self._idle:
+            try:
+                since, held = self._idle.pop()
+            except IndexError:  # another thread was quicker
+                break
+            if monotonic() - since < RESTED_SECONDS:
+                return held
+            held.close()
+        return self._engine.raw_connection()
+
+    def _end(self) -> None:
+        """The pool is gone: what was taken from it ends, too."""
+        while self._idle:
+            held = self._idle.pop()[1]
+            held.detach()
+            held.close()
