@@ -1,7 +1,7 @@
 """Filters are values: small, typed, comparable. A handler runs when all of its filters match."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from bot.kit.context import Context
 from bot.kit.conversation import State
@@ -11,11 +11,30 @@ class Filter(Protocol):
     def matches(self, ctx: Context) -> bool: ...
 
 
+class Moment(NamedTuple):
+    """What many messages have in common: the intent, the kind of message, the event, the place of the dialogue."""
+
+    intent: str
+    kind: str
+    event: str
+    place: str
+
+
+@runtime_checkable
+class Early(Protocol):
+    """A filter that can tell by the moment alone that a message will not pass."""
+
+    def may_match(self, moment: Moment) -> bool: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Intent:
     """What was typed or tapped means ``name`` and nothing has to be confirmed first."""
 
     name: str
+
+    def may_match(self, moment: Moment) -> bool:
+        return moment.intent == self.name
 
     def matches(self, ctx: Context) -> bool:
         return ctx.intent == self.name and not ctx.confirm
@@ -24,6 +43,9 @@ class Intent:
 @dataclass(frozen=True, slots=True)
 class NeedsConfirmation:
     """The words were understood, but not typed exactly, and money would move: ask before acting."""
+
+    def may_match(self, moment: Moment) -> bool:
+        return bool(moment.intent)
 
     def matches(self, ctx: Context) -> bool:
         return bool(ctx.intent) and ctx.confirm
@@ -43,6 +65,9 @@ class Event:
 
     name: str
 
+    def may_match(self, moment: Moment) -> bool:
+        return moment.kind == "event" and moment.event == self.name
+
     def matches(self, ctx: Context) -> bool:
         return ctx.message.kind == "event" and ctx.message.event == self.name
 
@@ -52,6 +77,9 @@ class PlatformEvent:
     """An event that is not our own word: one of the platform's names, in small letters (subscribe_msg_popup_event)."""
 
     names: tuple[str, ...]
+
+    def may_match(self, moment: Moment) -> bool:
+        return moment.event == "other"
 
     def matches(self, ctx: Context) -> bool:
         return ctx.message.event == "other" and str(ctx.message.data.get("raw_event", "")).lower() in self.names
@@ -63,6 +91,9 @@ class Kind:
 
     name: str
 
+    def may_match(self, moment: Moment) -> bool:
+        return moment.kind == self.name
+
     def matches(self, ctx: Context) -> bool:
         return ctx.message.kind == self.name
 
@@ -72,6 +103,9 @@ class AnyKind:
     """One of several kinds of message."""
 
     names: tuple[str, ...]
+
+    def may_match(self, moment: Moment) -> bool:
+        return moment.kind in self.names
 
     def matches(self, ctx: Context) -> bool:
         return ctx.message.kind in self.names
@@ -86,6 +120,9 @@ class InState:
 
     state: State
 
+    def may_match(self, moment: Moment) -> bool:
+        return moment.kind == "text" and moment.place == str(self.state)
+
     def matches(self, ctx: Context) -> bool:
         if ctx.place.state != str(self.state) or ctx.message.kind != "text":
             return False
@@ -97,6 +134,9 @@ class PictureAt:
     """A picture came while the dialogue stands at ``state``."""
 
     state: State
+
+    def may_match(self, moment: Moment) -> bool:
+        return moment.kind == "image" and moment.place == str(self.state)
 
     def matches(self, ctx: Context) -> bool:
         return ctx.message.kind == "image" and ctx.place.state == str(self.state)

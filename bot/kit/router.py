@@ -7,11 +7,15 @@ from typing import Any
 
 from bot.kit.context import Context
 from bot.kit.conversation import Answer
-from bot.kit.filters import Event, Filter, Intent
+from bot.kit.filters import Early, Event, Filter, Intent, Moment
 
 Handler = Callable[[Context], Answer]
 Asks = Callable[[int, datetime], Sequence[tuple[str, Any]]]
 """What a handler will ask the database first, for a person at a time: it may be asked while they are still met."""
+
+
+MOMENTS = 5_000
+"""For how many moments the routes that may match are kept: intents by places and kinds, of which few ever meet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +26,10 @@ class Route:
 
     def matches(self, ctx: Context) -> bool:
         return all(one.matches(ctx) for one in self.filters)
+
+    def may_match(self, moment: Moment) -> bool:
+        """False when no message of this moment can pass the filters."""
+        return all(one.may_match(moment) for one in self.filters if isinstance(one, Early))
 
     @property
     def intent(self) -> str | None:
@@ -38,7 +46,7 @@ class Router:
         self._children: list[Router] = []
         self._parent: Router | None = None
         self._events: frozenset[str] | None = None
-        self._by_intent: dict[str, tuple[Route, ...]] = {}
+        self._by_moment: dict[Moment, tuple[Route, ...]] = {}
         self._asks: dict[str, Asks | None] = {}
 
     def on(self, *filters: Filter, asks: Asks | None = None) -> Callable[[Handler], Handler]:
@@ -66,21 +74,23 @@ class Router:
         self._forget()
 
     def find(self, ctx: Context) -> Handler | None:
-        """The handler that should answer, or None. Routes for other intents are not even asked: most are."""
-        return next((route.handler for route in self._for(ctx.intent) if route.matches(ctx)), None)
+        """The handler that should answer, or None. Most routes cannot match at this moment, and are not asked."""
+        moment = Moment(ctx.intent, ctx.message.kind, ctx.message.event, ctx.place.state)
+        return next((route.handler for route in self._for(moment) if route.matches(ctx)), None)
 
     def asks(self, intent: str) -> Asks | None:
         """What the handler of ``intent`` will ask first, None where nobody knows: then it is not asked ahead."""
         if intent not in self._asks:
-            own = (route.asks for route in self._for(intent) if intent and route.intent == intent)
+            own = (route.asks for route in self.routes() if intent and route.intent == intent)
             self._asks[intent] = next(own, None)
         return self._asks[intent]
 
-    def _for(self, intent: str) -> tuple[Route, ...]:
-        routes = self._by_intent.get(intent)
+    def _for(self, moment: Moment) -> tuple[Route, ...]:
+        routes = self._by_moment.get(moment)
         if routes is None:
-            routes = tuple(route for route in self.routes() if route.intent in (None, intent))
-            self._by_intent[intent] = routes
+            if len(self._by_moment) >= MOMENTS:
+                self._by_moment.clear()
+            routes = self._by_moment[moment] = tuple(route for route in self.routes() if route.may_match(moment))
         return routes
 
     def events(self) -> frozenset[str]:
@@ -100,7 +110,7 @@ class Router:
         """What was worked out of the tree is worked out again."""
         for one in (self, *self._ancestors()):
             one._events = None
-            one._by_intent.clear()
+            one._by_moment.clear()
             one._asks.clear()
 
     def _ancestors(self) -> list["Router"]:
