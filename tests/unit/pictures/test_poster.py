@@ -257,6 +257,9 @@ def test_an_unknown_style_is_named(studio: Studio, request_: PosterRequest) -> N
         ("高山云雾茶礼盒", "", "茶"),
         ("中秋礼盒", "", "礼"),
         ("无名好物", "水果", "鲜果"),
+        ("便携原汁机", "digital", "厨电"),
+        ("有机胡萝卜汁 6瓶", "fmcg", "果汁"),
+        ("年度会员卡", "", "卡"),
         ("XYZ", "???", "优选"),
     ],
 )
