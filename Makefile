@@ -56,7 +56,7 @@ clean: ## Remove caches; .venv and var stay
 
 $(VENV)/bin/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: install it, or run: make PYTHON=/path/to/python3 $(MAKECMDGOALS)"; exit 1; }
-	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "This Python cannot make a virtual environment (Debian, Ubuntu: apt-get install python3-venv)"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "This Python could not make a virtual environment; the reason is above (on Debian and Ubuntu often: apt-get install python3-venv)"; exit 1; }
 
 $(VENV)/run.stamp: requirements.txt | $(VENV)/bin/python
 	@echo "installing what running needs (about a minute) …"

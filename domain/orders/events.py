@@ -163,6 +163,8 @@ def parse_event(raw: Any, seal: Seal | None = None) -> CommerceEvent | list[Faul
             envelope.fault("type", f"is none of {', '.join(PARSERS)}")
         return faults
     subject, clean = parser(data)
+    if not faults and clean.get("birthday", "") > f"{occurred_at:%Y-%m-%d}":
+        data.fault("birthday", "must not be after occurred_at")
     signals = clean.pop("risk", None)
     if signals and seal is not None:
         clean["risk"] = {name: seal(name, value) for name, value in signals.items()}
@@ -322,6 +324,9 @@ def _customer(data: Reader) -> tuple[str, Json]:
             clean["birthday"] = date.fromisoformat(data.text("birthday") or "-").isoformat()
         except ValueError:
             data.fault("birthday", "must be a date, YYYY-MM-DD")
+        else:
+            if clean["birthday"] < "1900":
+                data.fault("birthday", "must be after 1900")
     if data.raw.get("phone_verified") is not None:
         if not isinstance(data.raw["phone_verified"], bool):
             data.fault("phone_verified", "must be true or false")

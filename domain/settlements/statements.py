@@ -60,6 +60,11 @@ class Line:
     label: str
     late: bool
 
+    @property
+    def cause(self) -> str:
+        """What its owner knows the cause by: the number of the order as it stands in the shop, or the label."""
+        return self.order.partition("/")[2] or self.label
+
 
 @dataclass(frozen=True, slots=True)
 class Statement:

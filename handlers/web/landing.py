@@ -278,6 +278,7 @@ def blueprint(context: LandingContext) -> Blueprint:
     door = Blueprint("landing", __name__)
     page = _Page(context)
     door.add_url_rule("/r/landing.css", "style", page.style, methods=["GET"])
+    door.add_url_rule("/r/", "none", page.unknown, methods=["GET"])
     door.add_url_rule("/r/<code>", "show", page.show, methods=["GET"])
     door.add_url_rule("/r/<code>/qr.png", "code_picture", page.code_picture, methods=["GET"])
     door.add_url_rule("/r/<code>/face.jpg", "face", page.face, methods=["GET"])

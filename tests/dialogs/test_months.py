@@ -55,13 +55,13 @@ def test_the_statement_is_a_page_and_a_file(shop: Shop) -> None:
     address = link_in(said)
     page = shop.client.get(address)
     assert page.status_code == 200
-    for part in ("2026年11月账单", "进行中", "+¥8.00", "佣金（待结算）", "mall/=1+1", "期末余额"):
+    for part in ("2026年11月账单", "进行中", "+¥8.00", "佣金（待结算）", "· =1+1<", "期末余额"):
         assert part in page.text
     file = shop.client.get(f"{address}&as=csv")
     assert file.headers["Content-Disposition"].endswith("2026-11.csv") and file.data.startswith(b"\xef\xbb\xbf")
     rows = list(csv.reader(io.StringIO(file.data.decode("utf-8-sig"))))
     assert rows[0][-1] == "金额（元）" and rows[1][-1] == "0.00" and rows[-1][-1] == "8.00"
-    assert rows[2][2:] == ["收入", "佣金（待结算）", "mall/=1+1", "8.00"]
+    assert rows[2][2:] == ["收入", "佣金（待结算）", "'=1+1", "8.00"]
     for wrong in ("2026-13", "2027-01", "x", "2026-1"):
         assert shop.client.get(address.replace("2026-11", wrong, 1)).status_code == 404
     assert shop.client.get(address.replace("t=", "t=x")).status_code == 403

@@ -87,6 +87,7 @@ def test_a_link_ends_by_real_time_and_says_so(shop: Shop) -> None:
 def test_unknown_pages_and_methods_are_answered_in_words(shop: Shop) -> None:
     good = link_of(shop.person("李姐"))
     assert "没有找到" in opened(shop, f"/me/nothing?t={good}", 404).text
+    assert "没有找到" in opened(shop, "/me/", 404).text
     assert shop.client.post("/me/rules", data={"t": good}).status_code == 405
     assert shop.client.put("/me/rules").status_code == 405
     assert shop.client.head(f"/me/rules?t={good}").status_code == 200

@@ -191,6 +191,7 @@ def test_an_unknown_code_is_a_friendly_404(untouched: Engine, clock: FixedClock,
         assert "失效" in page and "李记有机" in page
     for picture in ("qr.png", "face.jpg", "goods.png"):
         assert shop.client.get(f"/r/{code}/{picture}").status_code == 404
+    assert "失效" in shop.page("/r/", 404)
     assert shop.count("touch") == 0
 
 

@@ -73,6 +73,9 @@ class _Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
+        except UnicodeDecodeError as fault:
+            click.echo(f"a file of this command is not UTF-8 text, from its byte {fault.start + 1} on", err=True)
+            sys.exit(2)
         except Exception as fault:
             from bot.runtime.settings import RulesRefused
 

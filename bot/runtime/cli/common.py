@@ -13,6 +13,7 @@ import click
 
 from bot.runtime import settings as settings_module
 from bot.runtime.settings import Settings, SettingsError
+from domain.shared.clock import SHANGHAI
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -49,6 +50,11 @@ def print_json(value: Any) -> None:
 def stamp(at: datetime) -> str:
     """An aware time as the API writes it: ISO 8601 in UTC, with Z."""
     return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def moment(at: datetime) -> str:
+    """An aware time for people who read it on a terminal: minutes where the shop is."""
+    return f"{at.astimezone(SHANGHAI):%Y-%m-%d %H:%M}"
 
 
 def _told(value: Any) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bot.runtime.cli.common import acting, as_option, json_option, print_json, shop, stamp
+from bot.runtime.cli.common import acting, as_option, json_option, moment, print_json, shop
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -135,14 +135,19 @@ def _line(one: "TicketView", now: datetime) -> str:
         state = f"closed ({one.closed_why}{' ' + one.closed_by if one.closed_by else ''})"
     else:
         waited = int((now - one.waits_since).total_seconds() // 60)
-        state = f"waits for {one.waits_for} {waited // 60}:{waited % 60:02} h"
+        state = f"waits for {one.waits_for} {_span(waited)}"
     taken = f"  {one.taken_by}" if one.taken_by else ""
-    return (f"{one.id:>6}  {stamp(one.opened_at)}  {state:<24} person {one.person_id:<8} {one.nickname}"
+    return (f"{one.id:>6}  {moment(one.opened_at)}  {state:<24} person {one.person_id:<8} {one.nickname}"
             f"  {' '.join(one.question.split())[:60]}{taken}")
+
+
+def _span(minutes: int) -> str:
+    """How long: hours and minutes, after two days only days."""
+    return f"{minutes // 60}:{minutes % 60:02} h" if minutes < 2 * 24 * 60 else f"{minutes // (24 * 60)} days"
 
 
 def _said(line: "ChatLine") -> str:
     who = {"person": "they", "bot": "bot", "shop": line.actor}[line.by]
     words = line.words if line.kind == "text" else f"[{line.kind}] {line.words}"
     state = f"  ({line.delivery}{': ' + line.why if line.why else ''})" if line.delivery else ""
-    return f"{stamp(line.at)}  {who:<8} {words.replace(chr(10), chr(10) + ' ' * 10)}{state}"
+    return f"{moment(line.at)}  {who:<8} {words.replace(chr(10), chr(10) + ' ' * 10)}{state}"

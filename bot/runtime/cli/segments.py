@@ -62,8 +62,11 @@ def show(person_id: int, as_json: bool) -> None:
     Example:  python -m bot segment show 17
     """
     from domain.insight import queries
+    from domain.people import queries as people
 
     with shop() as runtime, runtime.sessions() as session:
+        if people.person(session, person_id) is None:
+            complain(f"there is no person {person_id}")
         standing = queries.of(session, person_id)
         titles = _rules(runtime).titles()
     if as_json:

@@ -149,6 +149,7 @@ def blueprint(jobs: JobContext, filters: Mapping[str, Callable[..., Any]], pages
     door.add_url_rule("/me/h5.css", "style", every.style, methods=["GET"])
     door.add_url_rule("/me/<name>.js", "script", lambda name: every.script(f"{name}.js"), methods=["GET"])
     door.add_url_rule("/me/<name>.sign", "sign", every.sign, methods=["GET"])
+    door.add_url_rule("/me/", "none", lambda: every.notice("missing", 404), methods=["GET"])
     door.add_url_rule("/me/<name>", "open", every.open, methods=["GET", "POST"])
     door.add_url_rule("/me/<name>/<part>", "open_part", every.open, methods=["GET", "POST"])
     for kind in (DBAPIError, PoolTimeout):

@@ -52,7 +52,7 @@ def csv_of(found: Statement, copy: Copy) -> bytes:
     for line in found.lines:
         rows.writerow([
             _local(line.at), _local(line.booked_at), copy.render(f"statement.{line.part}"), reason(copy, line.reason),
-            _safe(line.order or line.label), _yuan(line.fen),
+            _safe(line.cause), _yuan(line.fen),
         ])
     rows.writerow(["", "", copy.render("statement.closing"), "", "", _yuan(found.closing_fen)])
     return out.getvalue().encode("utf-8-sig")

@@ -63,6 +63,13 @@ def test_a_wrong_field_is_pointed_at(path: str, value: Any) -> None:
     assert any(fault.pointer.startswith(path) or path.startswith(fault.pointer) for fault in faults)
 
 
+@pytest.mark.parametrize("birthday", ["2026-11-23", "2999-01-01", "1899-12-31", "2001-02-29", "0001-01-01", 5])
+def test_nobody_is_born_after_the_event_or_too_long_ago(birthday: Any) -> None:
+    faults = parse_event({"id": "e", "type": "customer.upserted", "occurred_at": "2026-11-22T10:00:00Z",
+                          "data": {"identities": {"mall_user_id": "m1"}, "birthday": birthday}})
+    assert isinstance(faults, list) and {fault.pointer for fault in faults} == {"/data/birthday"}
+
+
 def test_all_faults_come_at_once() -> None:
     raw = _set("/data/lines/0/quantity", True)
     raw["data"]["lines"].append({"line_id": "1"})

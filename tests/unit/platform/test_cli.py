@@ -46,6 +46,13 @@ def test_every_command_explains_itself(name: str) -> None:
         assert "Example" in command.help, "show how it is called"
 
 
+def test_a_file_in_another_encoding_is_refused_in_words(tmp_path: Path) -> None:
+    file = tmp_path / "seen.toml"
+    file.write_bytes('title = "见单"'.encode("gb18030"))
+    result = run(tmp_path, "segment", "check", str(file))
+    assert result.exit_code == 2 and "not UTF-8" in result.output and "Traceback" not in result.output
+
+
 def test_the_parts_named_in_the_contracts_are_there() -> None:
     wanted = {"up", "web", "worker", "clock", "migrate", "doctor", "demo", "ledger check", "order send", "menu push"}
     assert {f"bot {name}" for name in wanted} <= set(ALL)
