@@ -73,7 +73,7 @@ def test_money_leaves_as_a_template_when_no_window_is_open(shop: Shop, li: Perso
         code = session.scalar(text("select referral_code from person p join identity i on i.person_id = p.id "
                                    "where i.value = :v"), {"v": li.openid})
     shop.paid("A1", by=xin, fen=9_900, share_code=code)
-    li.saw("[template]\n¥7.92\n有机大米 5kg")
+    li.saw("[template]\n¥7.92\n有机大米 5kg\n待结算，订单尾号 A1")
     assert [kind for _, kind, _ in shop.gateway.cards] == ["template"]
 
 
