@@ -113,6 +113,14 @@ def test_a_reminder_leaves_only_for_who_asked_for_it(shop: Shop, li: Person) -> 
     li.saw("[subscription]\n有机大米")
 
 
+def test_L7_a_tap_on_the_card_leads_to_where_it_is_bought(shop: Shop, li: Person) -> None:
+    for number, more in enumerate(({"page": "https://mall.example/rice"}, {"page": None}, {})):
+        allow(shop, li, "restock")
+        tell(shop, li, "journey.restock.out", RESTOCK | more, "marketing", f"n{number}")
+        shop.wait(days=9)
+    assert [card.page for _, _, card in shop.gateway.cards] == ["https://mall.example/rice", "", ""]
+
+
 def test_without_a_template_it_waits_for_the_next_contact(shop: Shop, li: Person) -> None:
     tell(shop, li, "role.warned", {"role": "gold", "title": "金牌", "falls_title": "推荐官", "target_fen": 0,
                                    "until": shop.clock.now().isoformat(), "missing_orders": 1})

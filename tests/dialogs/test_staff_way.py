@@ -174,6 +174,20 @@ def test_everybody_with_the_same_words_is_one_tap_and_who_left_is_told_apart(str
     assert street.shop.gateway.sent == []
 
 
+def test_L7_the_employees_words_hold_the_link_written_out(street: Street) -> None:
+    zhao, qian = street.somebody("赵姐"), street.somebody("钱叔")
+    street.shop.wait(days=3)
+    street.tell(zhao, "journey.restock.out", {"product": "牛奶", "page": "https://mall.example/milk"}, idem="link")
+    street.tell(qian, "journey.restock.out", {"product": "牛奶"}, idem="none")
+    street.asked()
+    street.taps(0)
+    street.taps(1)
+    said, = street.in_wecom(zhao)
+    assert "\n马上下单：https://mall.example/milk\n" in said and "href" not in said
+    plain, = street.in_wecom(qian)
+    assert "下单：" not in plain and "是不是用完了" in plain
+
+
 def test_an_open_window_comes_first_and_a_notice_without_words_does_not_leave(street: Street) -> None:
     li = street.somebody("赵姐")
     li.says("你好")
