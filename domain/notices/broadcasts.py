@@ -5,10 +5,11 @@ judged for each of them when it does. So a day that is used up, a killed worker 
 nothing: the pieces that were put wait, and the next piece begins after the last person of the one before.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from msgspec import structs
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
@@ -119,7 +120,7 @@ def _effect(number: int, person_id: int, said: str, expires_at: datetime, now: d
     notice = notices.Notice(person_id, "marketing", f"broadcast:{number}:{person_id}", TEXT, {"said": said},
                             expires_at=expires_at)
     made = notices.effect(notice, now)
-    return replace(made, payload=made.payload | {"broadcast": number})
+    return structs.replace(made, payload=made.payload | {"broadcast": number})
 
 
 def _end(session: Session, number: int, state: str, cursor: int, put: int, now: datetime) -> bool:
