@@ -131,3 +131,9 @@ def conflicts(session: Session, limit: int = 100) -> list[ConflictView]:
         .order_by(PersonMergeConflict.id).limit(limit)
     )
     return [ConflictView(r.id, r.one_id, r.other_id, r.conflict, r.reason, r.found_at) for r in rows]
+
+
+def has_unionid(session: Session, person_id: int) -> bool:
+    """Whether we know what somebody is called over all accounts of an open platform."""
+    return session.scalar(select(Identity.id).where(Identity.person_id == person_id, Identity.kind == "unionid")
+                          .limit(1)) is not None

@@ -36,6 +36,7 @@ from domain.referrals.rules import Touch
 from domain.rewards import service as rewards
 from domain.rewards.rules import NEWCOMER, Offers
 from domain.shared import outbox
+from domain.shared.clock import business_date
 from domain.shared.errors import DomainError, NotFound
 from domain.welcome import binding_policy, touched_at
 from domain.workflows import leaving
@@ -52,6 +53,29 @@ _UNASKED = text("""
        and not exists (select from outbox o where o.key = 'follower.learn:' || :account || ':'
                           || left(encode(sha256(convert_to(i.value, 'UTF8')), 'hex'), 32))
      order by i.id limit :limit""")
+
+_UNKNOWN = text("""
+    select c.id, c.account, c.person_id, c.stint, looks.number from contact c
+      cross join lateral (select count(*) as number from unnest(cast(:ages as interval[])) age
+                           where c.since + age <= :now) looks
+     where c.ended_at is null and looks.number > 0
+       and not exists (select from identity u where u.person_id = c.person_id and u.kind = 'unionid')
+       and not exists (select from outbox o
+                        where o.key = 'contact.look:' || c.id || ':' || c.stint || ':' || looks.number)
+     order by c.since desc, c.id desc limit :limit""")
+_UNKNOWN_FOLLOWERS = text("""
+    select i.value, i.person_id, looks.number from identity i
+      cross join lateral (select count(*) as number from unnest(cast(:ages as interval[])) age
+                           where i.followed_at + age <= :now) looks
+     where i.kind = 'openid' and i.scope = :app and i.followed_at is not null and i.unfollowed_at is null
+       and looks.number > 0
+       and not exists (select from identity u where u.person_id = i.person_id and u.kind = 'unionid')
+       and not exists (select from outbox o where o.key = 'follower.learn:' || :account || ':'
+                          || left(encode(sha256(convert_to(i.value, 'UTF8')), 'hex'), 32) || ':' || looks.number)
+     order by i.followed_at desc, i.id desc limit :limit""")
+LOOKS = ("1 hour", "6 hours", "1 day", "3 days", "7 days", "14 days", "30 days", "60 days", "120 days", "240 days")
+"""After how long a customer whose unionid nobody told is asked about again: a corp may be bound to an open platform
+later, and customers may follow an account years after they have added an employee."""
 
 JUST_NOW = timedelta(minutes=2)
 _ABOUT_TO_BE_KNOWN = text("""
@@ -133,7 +157,7 @@ def learn(
 
 def ask_followers(session: Session, accounts: Mapping[str, str], now: datetime, limit: int) -> int:
     """Have followers looked up whose unionid was never asked for (``accounts``: Official Account → app id): it is what
-    makes one person of them and a contact. Returns how many; each is asked for once ever."""
+    makes one person of them and a contact. Returns how many; each is asked for once here (``ask_again``)."""
     found = 0
     for account, app_id in sorted(accounts.items()):
         rows = session.execute(_UNASKED, {"app": app_id, "account": account, "limit": limit}).all()
@@ -142,14 +166,37 @@ def ask_followers(session: Session, accounts: Mapping[str, str], now: datetime, 
     return found
 
 
+def ask_again(session: Session, accounts: Mapping[str, str], now: datetime, limit: int) -> None:
+    """Have customers asked about again of whom WeCom told no unionid, and followers of whom the Official Account told
+    none: the newest first, at a slower and slower pace, at most ``limit`` of each."""
+    asked = {"ages": list(LOOKS), "now": now, "limit": limit}
+    rows = session.execute(_UNKNOWN, asked).all()
+    outbox.put(session, [_look(row, f"{row.stint}:{row.number}") for row in rows], now)
+    for account, app_id in sorted(accounts.items()):
+        found = session.execute(_UNKNOWN_FOLLOWERS, {**asked, "app": app_id, "account": account}).all()
+        outbox.put(session, [_asking(account, row.value, row.person_id, f":{row.number}") for row in found], now)
+
+
+def edited(session: Session, pair: Pair, person_id: int, now: datetime) -> None:
+    """An employee has changed something about a customer: a good moment to ask who that is, once a day."""
+    one = contacts.noticed(session, pair, person_id, now)
+    if one.open and not people_queries.has_unionid(session, person_id):
+        outbox.put(session, [_look(one, f"{one.stint}:{business_date(now)}")], now)
+
+
+def _look(one: Any, turn: str) -> outbox.Effect:
+    return outbox.Effect("slow", "contact.learn", f"contact.look:{one.id}:{turn}", one.person_id,
+                         {"contact": one.id, "account": one.account})
+
+
 def ask_follower(session: Session, person_id: int, account: str, openid: str, now: datetime) -> None:
     """Somebody follows: have them looked up, once ever."""
     outbox.put(session, [_asking(account, openid, person_id)], now)
 
 
-def _asking(account: str, openid: str, person_id: int) -> outbox.Effect:
+def _asking(account: str, openid: str, person_id: int, turn: str = "") -> outbox.Effect:
     # The key outlives the person's data, so it must not hold their name.
-    key = f"{FOLLOWER}:{account}:{sha256(openid.encode()).hexdigest()[:32]}"
+    key = f"{FOLLOWER}:{account}:{sha256(openid.encode()).hexdigest()[:32]}{turn}"
     return outbox.Effect("slow", FOLLOWER, key, person_id, {"account": account, "openid": openid})
 
 

@@ -57,7 +57,7 @@ def _left(ctx: Context, by: EndedBy) -> Answer:
 @router.on(Event("contact_edited"))
 def edited(ctx: Context) -> Answer:
     """A remark or a tag was changed by hand: theirs to do. Whoever is not known yet is known now."""
-    contacts.noticed(ctx.session, _pair(ctx), ctx.speaker.id, ctx.now)
+    contacting.edited(ctx.session, _pair(ctx), ctx.speaker.id, ctx.now)
     return ctx.silent()
 
 

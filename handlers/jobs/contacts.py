@@ -38,6 +38,7 @@ CONFIG_PAUSE = timedelta(minutes=5)
 LEARN_FOR = timedelta(days=1)
 RATE = 45009
 FOLLOWERS = 200
+UNKNOWN_AN_HOUR = 200
 STRANGER = {"kind": "known", "by_way": False, "sharer": "", "coupon": None}
 
 
@@ -98,6 +99,16 @@ def ask_followers(ctx: JobContext) -> bool:
         return False
     with ctx.begin() as session:
         return contacting.ask_followers(session, ctx.app_ids, ctx.now(), FOLLOWERS) >= FOLLOWERS
+
+
+@chores.every("contacts.unknown", timedelta(hours=1))
+def ask_again(ctx: JobContext) -> bool:
+    """Customers and followers whose unionid nobody told, a few an hour: it is what makes one person of the two."""
+    if not ctx.tool(WeComs).by_account:
+        return False
+    with ctx.begin() as session:
+        contacting.ask_again(session, ctx.app_ids, ctx.now(), UNKNOWN_AN_HOUR)
+    return False
 
 
 @jobs.on("contact.welcome")

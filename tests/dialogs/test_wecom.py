@@ -309,3 +309,33 @@ def test_a_coupon_that_a_merge_takes_back_is_told_and_its_code_stays_good(corp: 
     assert redeem(gone, "A1") == 200
     assert redeem(stays, "A2") == 409
     assert sorted(corp.rows("select state from coupon")) == [("revoked",), ("used",)]
+
+
+def test_a_unionid_that_is_told_later_makes_one_person_then(corp: Corp) -> None:
+    """Neither the corp nor the account was bound to an open platform when they came: both are asked again, seldom."""
+    corp.adds("花")
+    flower = corp.shop.person("小花", follows=False)
+    flower.happens("subscribe")
+    corp.shop.wait(minutes=30)
+    assert corp.person("花")["id"] != corp.of(flower)["id"]
+    asked = len([call for call in corp.api.calls if call.api == GET])
+    for _ in range(5):
+        corp.shop.wait(minutes=59)
+    assert len([call for call in corp.api.calls if call.api == GET]) == asked + 1, "not each hour"
+    corp.api.friends("seller01", external("花"), unionid="oU7")
+    corp.shop.gateway.unionids[flower.openid] = "oU7"
+    corp.shop.wait(hours=2)
+    corp.shop.wait(hours=1)
+    assert corp.person("花")["id"] == corp.of(flower)["id"]
+    asked = len([call for call in corp.api.calls if call.api == GET])
+    corp.shop.wait(days=3)
+    assert len([call for call in corp.api.calls if call.api == GET]) == asked, "known is known"
+
+
+def test_an_employee_who_edits_a_customer_reminds_us_to_ask(corp: Corp) -> None:
+    corp.adds("花")
+    corp.api.friends("seller01", external("花"), unionid="oU8")
+    for _ in range(2):
+        corp.tells(corp.event("edit_external_contact", "花"))
+    assert corp.rows("select value from identity where kind = 'unionid'") == [("oU8",)]
+    assert states(corp, "contact.learn") == [("done", "")]
