@@ -51,12 +51,13 @@ def ask(session: Session, person_id: int, account: str, question: str, now: date
 
 def add(session: Session, person_id: int, now: datetime) -> int | None:
     """The person said more. Returns the number to confirm, None when nothing needs to be said (``TALKING``) or no
-    ticket is open."""
+    ticket is open. The first that is added is confirmed in any case: nobody knows yet that it reaches a human."""
     number = queries.open_of(session, person_id)
     if number is None:
         return None
     quiet = session.scalar(text("""
-        select greatest(t.told_at, (select max(a.at) from ticket_answer a where a.ticket_id = t.id)) > :since
+        select greatest(case when t.told_at > t.opened_at then t.told_at end,
+                        (select max(a.at) from ticket_answer a where a.ticket_id = t.id)) > :since
           from ticket t where t.id = :id"""), {"id": number, "since": now - TALKING})
     _heard(session, number, not quiet, now)
     return None if quiet else number
@@ -66,7 +67,8 @@ def _heard(session: Session, number: int, told: bool, now: datetime) -> None:
     """It is the shop's turn, from when it became so."""
     session.execute(text("""
         update ticket set waits_since = case when waits_for = 'shop' then waits_since else :now end, waits_for = 'shop',
-               told_at = case when :told then :now else told_at end where id = :id"""),
+               told_at = case when :told then greatest(:now, opened_at + interval '1 microsecond') else told_at end
+         where id = :id"""),
         {"id": number, "now": now, "told": told})
 
 

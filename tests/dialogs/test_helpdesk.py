@@ -44,8 +44,9 @@ def queue(shop: Shop) -> list[TicketView]:
 def test_asked_answered_talked_and_ended(shop: Shop) -> None:
     li = shop.person("李姐")
     li.says("人工 我的快递丢了").sees("已转给店员（编号 1）", "现在有人在，一般 30 分钟内回复", "「好了」")
+    li.says("单号是 SF1002003").sees("收到，已转给店员（编号 1）")
     heard = len(li.heard)
-    li.says("单号是 SF1002003").hears_nothing_new(heard)
+    li.says("昨天就该到了").hears_nothing_new(heard)
     sends_picture(li, "parcel").hears_nothing_new(heard)
     li.says("佣金").sees("我的佣金")
     assert [(one.id, one.question, one.waits_for) for one in queue(shop)] == [(1, "人工 我的快递丢了", "shop")]
@@ -55,9 +56,9 @@ def test_asked_answered_talked_and_ended(shop: Shop) -> None:
     li.saw("店员回复（编号 1）", "已经补发，明天到")
     heard = len(li.heard)
     li.says("太好啦谢谢你们").hears_nothing_new(heard)
-    assert [(line.by, line.words, line.delivery) for line in lines(shop, 1) if line.kind == "text"][-6:] == [
-        ("bot", lines(shop, 1)[3].words, ""), ("person", "单号是 SF1002003", ""), ("person", "佣金", ""),
-        ("bot", li.heard[-2], ""), ("shop", "已经补发，明天到", "sent"), ("person", "太好啦谢谢你们", "")]
+    assert [(line.by, line.words, line.delivery) for line in lines(shop, 1) if line.kind == "text"][-7:] == [
+        ("person", "单号是 SF1002003", ""), ("bot", "收到，已转给店员（编号 1）。解决了回复「好了」。", ""),
+        ("person", "昨天就该到了", ""), ("person", "佣金", ""), ("bot", li.heard[-2], ""), ("shop", "已经补发，明天到", "sent"), ("person", "太好啦谢谢你们", "")]
     assert ("person", "image", "https://img.example/parcel") in [
         (line.by, line.kind, line.words) for line in lines(shop, 1)]
     li.says("好了！").sees("这次就到这里")
