@@ -36,6 +36,15 @@ class Impossible:
 
 
 @dataclass(frozen=True, slots=True)
+class Unclear:
+    """From an hour until the same one, ``9点到9点``, and nothing says which of the two is in the evening."""
+
+    said: str
+    evening: time
+    morning: time
+
+
+@dataclass(frozen=True, slots=True)
 class _Said:
     """A time of day as written. ``part``: '' or the part of the day; ``hour`` 0..24. ``impossible``: no such time."""
 
@@ -74,12 +83,12 @@ _SHAPES: tuple[tuple[str, re.Pattern[str]], ...] = tuple((role, re.compile(shape
     ("end", f"T{_BEFORE}(?:{_NO}{_SEND}|{_ALONE})"),
     ("end", f"T{_AFTER}(?:才|再|可以|能|方可)+(?:给我|向我)?{_SEND}"),
 ))
-_ALL_DAY = re.compile(rf"(?:一?整天|全天|一天到晚|24小?时|二十四小?时)(?:{_NO}{_SEND}|{_ALONE})|"
+_ALL_DAY = re.compile(rf"(?:一?整天|全天|一天到晚|每天|天天|每日|24小?时|二十四小?时)(?:{_NO}{_SEND}|{_ALONE})|"
                       rf"(?:{_ALONE})(?:一?整天|全天|24小?时|二十四小?时)")
 _NOISE = re.compile(r"[\s,。.!;、?]+")
 
 
-def find(text: str) -> Wish | Impossible | None:
+def find(text: str) -> Wish | Impossible | Unclear | None:
     """The wish in a message, None when it holds none. One for the whole day is a ``Wish`` of no length."""
     if len(text) > LONGEST:
         return None
@@ -125,13 +134,15 @@ def _number(written: str) -> int:
     return 99 if found is None else found
 
 
-def _wish(role: str, said: list[_Said]) -> Wish | None:
+def _wish(role: str, said: list[_Said]) -> Wish | Unclear | None:
     if role == "start":
         return Wish(_late(said[0]), None)
     if role == "end":
         return Wish(None, _plain(said[0]))
     if len(said) != 2:
         return None
+    if said[0] == said[1] and said[0].part == "" and 1 <= said[0].hour <= 12:
+        return Unclear(f"{said[0].hour}点到{said[1].hour}点", _late(said[0]), _plain(said[1]))
     if role == "open":
         first, last = _plain(said[0]), _late(said[1])
         return Wish(last, first)

@@ -58,8 +58,9 @@ def shown(ctx: Context) -> Answer:
 
 @router.on(Intent("human"))
 def human(ctx: Context) -> Answer:
-    """With the question at once, or asked for it. Whoever just names what they want (退货) is understood so."""
-    if ctx.typed_exactly and not ctx.argument.strip() and queries.open_of(ctx.session, ctx.speaker.id) is None:
+    """With the question at once, or asked for it, once: who then just names what they want (退货) is understood so."""
+    bare = ctx.typed_exactly and not ctx.argument.strip() and ctx.place.state != str(WHAT)
+    if bare and queries.open_of(ctx.session, ctx.speaker.id) is None:
         return ctx.ask("helpdesk.what", WHAT)
     return _open(ctx, ctx.message.text)
 

@@ -51,6 +51,8 @@ def quiet_hours(ctx: Context) -> Answer:
         return ctx.say("notices.hours_now", hours=_clock(own or (policy.quiet_from, policy.quiet_until)))
     if isinstance(wish, hours.Impossible):
         return ctx.say("notices.hours_impossible", said=wish.said)
+    if isinstance(wish, hours.Unclear):
+        return ctx.say("notices.hours_unclear", said=wish.said, hours=_clock((wish.evening, wish.morning)))
     wanted = hours.settle(wish, own or (policy.quiet_from, policy.quiet_until))
     if wanted is None:
         return ctx.say("notices.hours_refused")

@@ -39,8 +39,10 @@ def show_balance(ctx: Context) -> Answer:
 @router.on(Intent("wallet.lines"))
 def show_lines(ctx: Context) -> Answer:
     """The newest lines; with a month, its statement."""
-    month = Month.heard(ctx.argument, ctx.now) if ctx.argument else None
-    return _page(ctx, None) if month is None else _statement(ctx, month)
+    if not ctx.argument:
+        return _page(ctx, None)
+    month = Month.heard(ctx.argument, ctx.now)
+    return _no_month(ctx, month) or _statement(ctx, month or Month.of(ctx.now))
 
 
 @router.on(InState(MORE_LINES))
@@ -62,11 +64,22 @@ def show_team(ctx: Context) -> Answer:
 
 @router.on(Intent("rank.show"))
 def show_ranking(ctx: Context) -> Answer:
-    """Who sold most this month, and where I stand. Sales only: nobody is ranked by heads."""
-    found = settlements.ranking(ctx.session, ctx.speaker.id, Month.of(ctx.now))
+    """Who sold most this month, or in the one that was named, and where I stand. Sales only: nobody is ranked by heads.
+    """
+    month = Month.heard(ctx.argument, ctx.now) if ctx.argument else Month.of(ctx.now)
+    if (refused := _no_month(ctx, month)) is not None:
+        return refused
+    found = settlements.ranking(ctx.session, ctx.speaker.id, month or Month.of(ctx.now))
     stars = [{"title": one.title, "period": one.period, "name": masked(one.nickname)}
              for one in honours.stars(ctx.session, ctx.now)]
-    return ctx.say("rank.show", ranking=found, stars=stars)
+    return ctx.say("rank.show", ranking=found, stars=stars, running=month == Month.of(ctx.now))
+
+
+def _no_month(ctx: Context, month: Month | None) -> Answer | None:
+    """What is wrong with a month that was named: no year has it, or it has not begun."""
+    if month is None:
+        return ctx.say("wallet.month_impossible", said=ctx.argument)
+    return ctx.say("wallet.month_to_come", month=str(month)) if month.starts_at > ctx.now else None
 
 
 def _statement(ctx: Context, month: Month) -> Answer:

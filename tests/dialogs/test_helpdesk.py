@@ -58,13 +58,21 @@ def test_asked_answered_talked_and_ended(shop: Shop) -> None:
     li.says("太好啦谢谢你们").hears_nothing_new(heard)
     assert [(line.by, line.words, line.delivery) for line in lines(shop, 1) if line.kind == "text"][-7:] == [
         ("person", "单号是 SF1002003", ""), ("bot", "收到，已转给店员（编号 1）。解决了回复「好了」。", ""),
-        ("person", "昨天就该到了", ""), ("person", "佣金", ""), ("bot", li.heard[-2], ""), ("shop", "已经补发，明天到", "sent"), ("person", "太好啦谢谢你们", "")]
+        ("person", "昨天就该到了", ""), ("person", "佣金", ""),
+        ("bot", li.heard[-2], ""), ("shop", "已经补发，明天到", "sent"), ("person", "太好啦谢谢你们", "")]
     assert ("person", "image", "https://img.example/parcel") in [
         (line.by, line.kind, line.words) for line in lines(shop, 1)]
     li.says("好了！").sees("这次就到这里")
     li.says("单号是 SF1002003").sees("没太听懂")
     assert queue(shop) == []
     li.says("人工 还有一件事").sees("编号 2")
+
+
+def test_what_it_is_about_is_asked_once(shop: Shop) -> None:
+    li = shop.person("李姐")
+    li.says("退款").sees("您请说是什么事")
+    li.says("我要退货").sees("已转给店员（编号 1）")
+    assert [one.question for one in queue(shop)] == ["我要退货"]
 
 
 def test_asked_for_the_question_and_out_of_hours(shop: Shop) -> None:

@@ -77,3 +77,17 @@ def test_hours_that_leave_no_time_are_refused(shop: Shop, li: Person) -> None:
     li.says("免打扰 早上9点到8点半").sees("几乎没有能发消息的时间")
     with shop.runtime.sessions() as session:
         assert session.scalar(text("select count(*) from notice_preference where quiet_from is not null")) == 0
+
+
+def test_what_can_be_read_two_ways_is_not_guessed(shop: Shop, li: Person) -> None:
+    for said in ("免打扰 9点到9点", "9点到9点别发"):
+        li.says(said).sees("分不清是早上还是晚上", "没有改动", "免打扰 21:00到09:00")
+    li.says("免打扰").sees("21:30 到第二天 08:30")
+    li.says("免打扰 21:00到09:00").sees("每天 21:00 到第二天 09:00")
+    li.says("免打扰 晚上9点到早上9点").sees("每天 21:00 到第二天 09:00")
+
+
+def test_every_day_is_the_whole_day(shop: Shop, li: Person) -> None:
+    for said in ("每天都别发", "天天别打扰我", "全天别发"):
+        li.says(said).sees("没有改动", "退订")
+    li.says("每天晚上8点后别发").sees("每天 20:00 到第二天 08:30")

@@ -70,3 +70,39 @@ def test_what_cannot_be_read_is_not_met_with_silence(shop: Shop) -> None:
 def test_a_word_that_is_not_open_says_so(shop: Shop) -> None:
     li = shop.person("李姐")
     li.says("投票").sees("暂未开通")
+
+
+def test_a_month_that_no_year_has_and_one_to_come(shop: Shop) -> None:
+    li = shop.person("李姐")
+    for said in ("2099-13", "13月", "2026年0月"):
+        li.says(f"明细 {said}").sees(f"没有「{said}」这个月", "1 到 12 月")
+        li.says(f"排行 {said}").sees(f"没有「{said}」这个月")
+    li.says("明细 2099-12").sees("2099年12月还没到")
+    li.says("排行 2099-12").sees("2099年12月还没到")
+    li.says("明细 11月").sees("2026年11月没有收支记录")
+
+
+def test_the_ranking_of_another_month(shop: Shop) -> None:
+    li, xin = shop.person("李姐"), shop.person("新客", invited_by="李姐")
+    shop.paid("A1", by=xin, fen=9_900)
+    shop.wait(days=20)
+    li.says("排行").sees("2026年12月销售排行", "本月还没有人开单")
+    for said in ("排行 上个月", "上个月排行", "排行 11月"):
+        li.says(said).sees("2026年11月销售排行", "我的名次：第 1 名")
+    li.says("排行 10月").sees("2026年10月销售排行", "这个月没有人开单")
+
+
+def test_a_question_why_is_no_answer_to_another_question(shop: Shop) -> None:
+    li, xin = shop.person("李姐"), shop.person("新客", invited_by="李姐")
+    shop.paid("A1", by=xin, fen=500_000)
+    shop.received("A1")
+    shop.wait(days=8)
+    li.says("提现").sees("请回复金额")
+    li.says("为什么 abc").sees("没有找到", "abc")
+
+
+def test_laughing_is_met_with_a_smile(shop: Shop) -> None:
+    li = shop.person("李姐")
+    for said in ("哈哈哈", "嘿嘿~", "hhhh", "哈哈哈哈😂"):
+        li.says(said).sees("😄")
+    li.says("哈").sees("没太听懂")

@@ -23,6 +23,11 @@ _MONTH = re.compile(
     r"(?:20\d\d ?[-年./] ?)?(?<!\d)(?:1[0-2]|0?[1-9]) ?月份?|20\d\d[-./]?(?:1[0-2]|0?[1-9])|"
     r"(?:十[一二]?|[一二三四五六七八九])月份?|(?:上|本|这)个?月"
 )
+_LIKE_A_MONTH = re.compile(r"(?:20\d\d ?[-年./] ?)?\d{1,2} ?月份?|20\d\d ?[-年./] ?\d{1,2}")
+"""Written as one, whether or not a year has it: whoever reads it says so."""
+_MONTH_INSIDE = re.compile(rf"(?:{_MONTH.pattern})(?!\d)")
+_LETTERS = re.compile(r"[A-Za-z][A-Za-z0-9_-]{1,29}")
+"""What might be an order's number, and is in any case no answer to another question."""
 _RAW_PREFIX = 80
 
 
@@ -41,9 +46,11 @@ def after_word(kind: Argument, rest: str, chatter: Chatter, everything: Sequence
     if kind == "amount":
         return argument if _is_amount(argument, everything) else None
     if kind == "month":
-        return argument if _MONTH.fullmatch(argument.replace("的", "")) else None
+        said = argument.replace("的", "")
+        return argument if _MONTH.fullmatch(said) or _LIKE_A_MONTH.fullmatch(said) else None
     if kind == "reference":
-        return argument if _is_reference(argument) or _MONTH.fullmatch(argument) or choice(argument) else None
+        referred = _is_reference(argument) or _MONTH.fullmatch(argument) or choice(argument)
+        return argument if referred or (parted and _LETTERS.fullmatch(argument)) else None
     if kind == "hours":
         return None  # wishes about hours are read as a whole, before any word is looked for
     if parted:
@@ -75,7 +82,7 @@ def number_inside(text: str) -> str:
 
 def month_inside(text: str) -> str:
     """The first month in a sentence (``10月``, ``2026年3月``, ``上个月``), or ''."""
-    found = _MONTH.search(text)
+    found = _MONTH_INSIDE.search(text)
     return found.group() if found else ""
 
 
