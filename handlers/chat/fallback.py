@@ -16,9 +16,6 @@ CHOOSE = State("fallback", "choose")
 FACES = re.compile(r"(?:\[[^\[\]\s]{1,10}\]|/:\S{1,5}|[^\w\s?？])+")
 """Nothing but emoji and the app's own stickers; a question mark asks for help."""
 
-LAUGHTER = re.compile(r"(?:[哈嘿嘻呵]{2,}|h{2,}|(?:ha){2,}|lol|233+)[\W_]*", re.IGNORECASE)
-"""Laughing needs no list of what can be done."""
-
 NOT_OPEN = (
     "tasks.show",
     "vote.show",
@@ -74,10 +71,11 @@ def cancelled(ctx: Context) -> Answer:
 
 @router.on(Kind("text"))
 def not_understood(ctx: Context) -> Answer:
-    """Understood words without a service are said to be closed; a smile is smiled back; the rest gets help."""
+    """Understood words without a service are said to be closed; a smile is smiled back, and whoever laughs needs no
+    list of what can be done; the rest gets help."""
     if ctx.intent in NOT_OPEN:
         return _closed(ctx)
-    if LAUGHTER.fullmatch(ctx.message.text.strip()):
+    if re.fullmatch(ctx.copy.render("talk.laughs"), ctx.message.text.strip(), re.IGNORECASE):
         return ctx.say("talk.laugh")
     return ctx.say("talk.smile" if FACES.fullmatch(ctx.message.text) else "help.short")
 
