@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from domain.contacts.models import Contact, ContactTag, ContactWay, StaffMember
 from domain.people.models import Person
+from domain.shared.errors import NotFound
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,11 +148,24 @@ def open_tags(session: Session, *, limit: int) -> list[TagView]:
     return [TagView(**{name: getattr(row, name) for name in TagView.__slots__}) for row in rows]
 
 
-def listed(session: Session, *, userid: str = "", ended: bool = False, limit: int = 200) -> list[ListedContact]:
+def one(session: Session, contact_id: int) -> ListedContact:
+    """A contact with the customer's name. Raises NotFound("contact.unknown")."""
+    row = session.execute(select(Contact, Person.nickname).join(Person, Person.id == Contact.person_id)
+                          .where(Contact.id == contact_id)).one_or_none()
+    if row is None:
+        raise NotFound("contact.unknown")
+    return ListedContact(view(row[0]), row[1])
+
+
+def listed(
+    session: Session, *, userid: str = "", person_id: int | None = None, ended: bool = False, limit: int = 200
+) -> list[ListedContact]:
     """Contacts, the newest first; without ``ended`` only those who are there."""
     asked = select(Contact, Person.nickname).join(Person, Person.id == Contact.person_id)
     if userid:
         asked = asked.where(Contact.userid == userid.lower())
+    if person_id is not None:
+        asked = asked.where(Contact.person_id == person_id)
     if not ended:
         asked = asked.where(Contact.ended_at.is_(None))
     rows = session.execute(asked.order_by(Contact.since.desc(), Contact.id.desc()).limit(limit))

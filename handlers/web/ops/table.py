@@ -5,6 +5,7 @@ from handlers.web.ops import (
     approvals,
     books,
     compliance,
+    contacts,
     draws,
     experiments,
     feedback,
@@ -34,6 +35,7 @@ from handlers.web.ops.context import OpsOperation
 PREFIX = "/api/v1/ops"
 
 TOPICS = (
+    contacts,
     operators,
     approvals,
     payouts,
