@@ -127,6 +127,54 @@ def revoke(session: Session, key: str, reason: str, now: datetime) -> bool:
     return True
 
 
+def take_back(session: Session, code: str, reason: str, now: datetime) -> tuple[CouponView, bool]:
+    """Revoke an unused coupon by its code; also whether that changed anything.
+
+    Raises NotFound("coupon.unknown"), DomainError("coupon.spent" | "coupon.run_out").
+    """
+    coupon = _by_code(session, code)
+    state = view(coupon, now).state
+    if state == "used":
+        raise DomainError("coupon.spent", coupon=code, order=coupon.used_order)
+    if state == "expired":
+        raise DomainError("coupon.run_out", coupon=code)
+    if state == "issued":
+        coupon.state, coupon.reason = "revoked", reason
+        session.flush()
+    return view(coupon, now), state == "issued"
+
+
+def replace(session: Session, code: str, now: datetime) -> tuple[CouponView, bool]:
+    """A coupon like this one, which cannot be used any more, from now on for as long; also whether it is new. Each is
+    replaced once.
+
+    Raises NotFound("coupon.unknown"), DomainError("coupon.spent" | "coupon.still_good").
+    """
+    old = _by_code(session, code)
+    state, key = view(old, now).state, f"again:{old.id}"
+    if state == "used":
+        raise DomainError("coupon.spent", coupon=code, order=old.used_order)
+    known = session.scalar(select(Coupon).where(Coupon.key == key))
+    if known is not None:
+        return view(known, now), False
+    if state == "issued":
+        raise DomainError("coupon.still_good", coupon=code)
+    made = Coupon(
+        code=short_code(rules.CODE_LENGTH), person_id=_living(session, old.person_id), key=key, kind=old.kind,
+        once=False, title=old.title, off_fen=old.off_fen, pay_bps=old.pay_bps, max_off_fen=old.max_off_fen,
+        min_spend_fen=old.min_spend_fen, valid_from=now, valid_until=now + (old.valid_until - old.valid_from))
+    session.add(made)
+    session.flush()
+    return view(made, now), True
+
+
+def _by_code(session: Session, code: str) -> Coupon:
+    coupon = _locked(session, Coupon.code == code)
+    if coupon is None:
+        raise NotFound("coupon.unknown")
+    return coupon
+
+
 def forfeit(session: Session, person_id: int, reason: str, now: datetime) -> int:
     """Every unused coupon of somebody is revoked, and the tiers that orders opened end; how many coupons."""
     session.flush()

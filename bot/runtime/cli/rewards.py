@@ -1,17 +1,25 @@
-"""``python -m bot reward …``: what orders opened for somebody, and who could not be counted."""
+"""``python -m bot reward …``: what orders opened, who could not be counted, coupons put right by hand."""
 
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import click
 
 from bot.runtime.cli.common import acting, as_option, complain, json_option, print_json, shop, stamp
 
+if TYPE_CHECKING:
+    from domain.rewards.queries import CouponView
+
+_reason = click.option("--reason", required=True, help="Why; kept in the log.")
 _person = click.argument("person_id", metavar="PERSON", type=click.IntRange(1, 2**63 - 1))
 
 
 @click.group()
 def reward() -> None:
-    """See the rewards for coming back, and the buyers whose count failed. PERSON is an id as the API gives it."""
+    """See rewards for coming back and buyers whose count failed; take coupons back or give them anew.
+
+    PERSON is an id as the API gives it.
+    """
 
 
 @reward.command("list")
@@ -81,3 +89,47 @@ def retry(person_id: int | None, as_name: str) -> None:
     with shop() as runtime, runtime.sessions.begin() as session:
         found = unlocking.retry(session, person_id, acting(session, as_name), runtime.clock.now())
     click.echo(f"{len(found)} to be counted at once" if found else "nobody is parked")
+
+
+@reward.command()
+@click.argument("code", metavar="CODE")
+@_reason
+@as_option
+@json_option
+def revoke(code: str, reason: str, as_name: str, as_json: bool) -> None:
+    """Take the unused coupon CODE back. One that was spent stays: it says for which order. Repeating changes nothing.
+
+    \b
+    Example:  python -m bot reward revoke 5kZJGG7Wyj --as wu --reason "issued by mistake"
+    """
+    from domain.workflows import correcting
+
+    with shop() as runtime, runtime.sessions.begin() as session:
+        done = correcting.revoke(session, code, reason, acting(session, as_name), runtime.clock.now())
+    _tell(done, as_json)
+
+
+@reward.command()
+@click.argument("code", metavar="CODE")
+@_reason
+@as_option
+@json_option
+def again(code: str, reason: str, as_name: str, as_json: bool) -> None:
+    """Give a coupon anew instead of CODE, which ran out or was taken back: same terms, for as long. Once for each CODE.
+
+    \b
+    Example:  python -m bot reward again 5kZJGG7Wyj --as wu --reason "the parcel was late"
+    """
+    from domain.workflows import correcting
+
+    with shop() as runtime, runtime.sessions.begin() as session:
+        made = correcting.give_again(session, code, reason, acting(session, as_name), runtime.clock.now())
+    _tell(made, as_json)
+
+
+def _tell(coupon: "CouponView", as_json: bool) -> None:
+    if as_json:
+        print_json(asdict(coupon))
+    else:
+        click.echo(f"{coupon.code}  {coupon.state}  person {coupon.person_id}  {coupon.title}  "
+                   f"until {stamp(coupon.valid_until)}")

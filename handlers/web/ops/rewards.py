@@ -7,9 +7,10 @@ import msgspec
 from msgspec import Meta, Struct
 
 from domain.rewards import queries, unlocking
+from domain.workflows import correcting
 from handlers.web.api.operations import BAD, TOO_LARGE
 from handlers.web.api.shapes import Coupon, PersonId
-from handlers.web.ops.context import BIGGEST_ID, NO_SUCH, Asked, OpsOperation, shaped
+from handlers.web.ops.context import BIGGEST_ID, NO_SUCH, OPERATOR, REFUSED, Asked, OpsOperation, shaped
 from handlers.web.ops.roles import known
 
 
@@ -55,6 +56,12 @@ class Again(Struct):
     person_id: Annotated[int, Meta(ge=1, le=BIGGEST_ID)] | None = None
 
 
+class Why(Struct):
+    """Why an operator does it; kept in the log."""
+
+    reason: Annotated[str, Meta(min_length=1, max_length=200)]
+
+
 class Retried(Struct):
     """Who is counted at once."""
 
@@ -80,6 +87,18 @@ def retry(asked: Asked) -> Retried:
     return Retried(unlocking.retry(asked.session, asked.body.person_id, asked.actor, asked.now))
 
 
+def revoke(asked: Asked) -> Coupon:
+    done = correcting.revoke(asked.session, asked.path["code"], asked.body.reason, asked.actor, asked.now)
+    return msgspec.convert(done, Coupon, from_attributes=True)
+
+
+def again(asked: Asked) -> Coupon:
+    made = correcting.give_again(asked.session, asked.path["code"], asked.body.reason, asked.actor, asked.now)
+    return msgspec.convert(made, Coupon, from_attributes=True)
+
+
+_CODE = (("code", "The coupon's code."),)
+
 OPERATIONS = (
     OpsOperation("GET", "/rewards/people/<int:person_id>", "getPersonRewards", "Rewards", "What somebody has",
                  "Rewards by their own orders or those of friends, and coupons.", PersonRewards, one,
@@ -90,4 +109,12 @@ OPERATIONS = (
     OpsOperation("POST", "/rewards/parked/retry", "retryParkedBuyers", "Rewards", "Count them at once",
                  "After mending the cause; one, or everybody who is parked.", Retried, retry, body=(Again,),
                  read_body=shaped(Again), refusals=(NO_SUCH, TOO_LARGE, BAD)),
+    OpsOperation("POST", "/rewards/coupons/<code>/revoke", "revokeCoupon", "Rewards", "Take a coupon back",
+                 "An unused one, with a reason. One that was spent cannot be taken back, and says for which order. "
+                 "Repeating it changes nothing.", Coupon, revoke, roles=OPERATOR, places=_CODE, body=(Why,),
+                 read_body=shaped(Why), refusals=(NO_SUCH, REFUSED, TOO_LARGE, BAD)),
+    OpsOperation("POST", "/rewards/coupons/<code>/again", "giveCouponAgain", "Rewards", "Give a coupon anew",
+                 "Instead of one that ran out or was taken back: the same terms, for as long, from now. Repeating it "
+                 "gives the same one.", Coupon, again, roles=OPERATOR, places=_CODE, body=(Why,),
+                 read_body=shaped(Why), refusals=(NO_SUCH, REFUSED, TOO_LARGE, BAD)),
 )
