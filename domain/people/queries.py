@@ -82,7 +82,13 @@ def find(session: Session, ref: IdentityRef, *, pepper: bytes) -> int | None:
 
 def openid_of(session: Session, person_id: int, app_id: str) -> str | None:
     """The openid that follows the account ``app_id``, the latest follower if there are several; None: not following."""
-    return _follower(session, person_id, "openid", app_id)
+    living = select(func.coalesce(Person.merged_into, Person.id)).where(Person.id == person_id).scalar_subquery()
+    return session.scalar(
+        select(Identity.value)
+        .where(Identity.person_id == living, Identity.kind == "openid", Identity.scope == app_id,
+               Identity.followed_at.is_not(None), Identity.unfollowed_at.is_(None))
+        .order_by(Identity.followed_at.desc(), Identity.id.desc()).limit(1)
+    )
 
 
 def openids_of(session: Session, person_ids: Sequence[int], app_ids: Sequence[str]) -> dict[tuple[int, str], str]:
@@ -101,27 +107,6 @@ _OPENIDS = """
            order by i.followed_at desc, i.id desc limit 1) f
 """
 """``offset 0``: by the person's few identities, never by the account's thousands, whatever the planner thinks."""
-
-
-def external_userid_of(session: Session, person_id: int, corp_id: str) -> str | None:
-    """The WeCom contact id of a person in a corp, None when they did not add the contact."""
-    return _follower(session, person_id, "external_userid", corp_id)
-
-
-def _follower(session: Session, person_id: int, kind: str, scope: str) -> str | None:
-    living = select(func.coalesce(Person.merged_into, Person.id)).where(Person.id == person_id).scalar_subquery()
-    return session.scalar(
-        select(Identity.value)
-        .where(Identity.person_id == living, Identity.kind == kind, Identity.scope == scope,
-               Identity.followed_at.is_not(None), Identity.unfollowed_at.is_(None))
-        .order_by(Identity.followed_at.desc(), Identity.id.desc()).limit(1)
-    )
-
-
-def is_first_follow(session: Session, person_id: int) -> bool:
-    """True while no identity of this person has ever followed (ask before ``service.follow``, which answers it too)."""
-    followed = select(Identity.id).where(Identity.person_id == person_id, Identity.followed_at.is_not(None)).limit(1)
-    return session.scalar(followed) is None
 
 
 def conflicts(session: Session, limit: int = 100) -> list[ConflictView]:

@@ -7,6 +7,7 @@ from sqlalchemy import Engine, func, select
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.orm import Session
 
+from domain.commissions import queries as commissions
 from domain.people import service as people
 from domain.people.queries import people as views
 from domain.referrals import queries, service
@@ -132,9 +133,9 @@ def test_the_database_itself_refuses(engine: Engine, session: Session) -> None:
         other.execute(Referral.__table__.insert(), [row | {"referee_id": a, "referrer_id": b}])  # type: ignore[attr-defined]
 
 
-def test_members_and_the_path_of_invitees(session: Session) -> None:
+def test_the_team_is_whoever_is_bound_with_what_they_bought(session: Session) -> None:
+    """As 团队 shows it: the newest first, returned orders are none."""
     sharer, quiet, buyer, loyal, returner = crowd(session, 5)
-    service.visit(session, views(session, [sharer])[sharer].referral_code, day(0), source="link")
     touches = [scan(loyal, sharer, 0), scan(buyer, sharer, 1), scan(returner, sharer, 2), scan(quiet, sharer, 3)]
     service.bind_many(session, touches, FIRST, day(3))
     order(session, loyal, "before", -1)
@@ -142,14 +143,8 @@ def test_members_and_the_path_of_invitees(session: Session) -> None:
     order(session, loyal, "L1", 5)
     order(session, buyer, "B1", 6)
     order(session, returner, "R1", 6, refunded_fen=9_900)
-    steps = {i.person_id: (i.invited_at, i.ordered_at, i.repurchased_at, i.orders)
-             for i in queries.invitees(session, sharer)}
-    assert steps == {
-        loyal: (day(0), day(5), day(9), 2), buyer: (day(1), day(6), None, 1),
-        returner: (day(2), None, None, 0), quiet: (day(3), None, None, 0),
-    }
-    assert [i.person_id for i in queries.invitees(session, sharer, limit=2, offset=1)] == [returner, buyer]
-    assert [(m.person_id, m.valid) for m in queries.direct_members(session, sharer, day(31.5))] == [
-        (quiet, True), (returner, True), (buyer, False), (loyal, False)]
-    assert (queries.count_members(session, sharer), queries.count_touches(session, sharer, day(1))) == (4, 3)
+    session.flush()
+    team = commissions.team(session, sharer)
+    assert {one.person_id for one in team.members} == {quiet, buyer, loyal, returner}
+    assert (team.count, team.buyers) == (4, 2)
     assert service.visit(session, "nosuchcode", day(0), source="link") is None

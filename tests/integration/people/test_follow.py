@@ -48,14 +48,12 @@ def test_first_is_asked_of_the_person_and_not_of_the_account(session: Session) -
     union = IdentityRef("unionid", "u1")
     person = service.resolve(session, [openid("o1"), union], day(0), pepper=PEPPER)
     assert service.resolve(session, [openid("x1", OTHER_APP), union], day(0), pepper=PEPPER) == person
-    assert queries.is_first_follow(session, person)
     assert service.follow(session, openid("o1"), day(0)).first
-    assert not queries.is_first_follow(session, person)
     assert not service.follow(session, openid("x1", OTHER_APP), day(1)).first
     contact = IdentityRef("external_userid", "wm1", "ww1")
     assert service.resolve(session, [contact, union], day(2), pepper=PEPPER) == person
     assert not service.follow(session, contact, day(2)).first
-    assert queries.external_userid_of(session, person, "ww1") == "wm1"
+    assert queries.find(session, contact, pepper=PEPPER) == person
     with pytest.raises(ValueError, match="follow"):
         service.follow(session, mall("m1"), day(0))
 

@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
+from domain.commissions import queries as commissions
 from domain.people import queries, service
 from domain.people.models import Identity, PersonMerge
 from domain.referrals import queries as referral_queries
@@ -108,7 +109,7 @@ def test_merging_a_sharer_with_their_own_newcomer_ends_the_bond(session: Session
     referrals.bind_many(session, [scan(self_again, sharer, 1), scan(sharer, above, 1)], POLICY, day(1))
     assert service.merge(session, sharer, self_again, "operator", day(2), MOVERS).conflict == ""
     assert referral_queries.uplines(session, [sharer, self_again], day(2), 3) == {sharer: [above], self_again: [above]}
-    assert referral_queries.direct_members(session, sharer, day(2)) == []
+    assert commissions.team(session, sharer).members == ()
 
 
 def test_of_two_uplines_the_valid_and_then_the_older_stays(session: Session) -> None:
