@@ -6,12 +6,14 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import Connection, text
 
 from bot.runtime.findings import REMEDIES, Finding
+from domain.stafftasks.rules import DID_NOT_SEND
 
 OLD_BACKLOG = timedelta(minutes=5)
 LONG_PARKED = timedelta(hours=1)
 """An event may come before its order; one that waits for longer is worth a look."""
 LONG_WAIT = timedelta(days=1)
 """Nobody who asked for a human should wait longer, whatever the opening hours."""
+UNTAPPED = timedelta(days=7)
 NO_RIGHT = "no_right"
 MANY_UNSEEN = 5_000
 """New orders that wait to be looked at: more than a minute's work."""
@@ -20,8 +22,8 @@ MANY_UNSEEN = 5_000
 def findings(db: Connection, accounts: Mapping[str, str], now: datetime, real_now: datetime) -> Iterator[Finding]:
     """Everything that lies about. ``accounts``: app id -> our name; ``now`` is business time."""
     told = [
-        *_late(db, now), *_events(db, now), *_dead(db), *_review(db, now), *_tickets(db, now), *_rewards(db),
-        *_waiting(db), *_holds(db, accounts, real_now),
+        *_late(db, now), *_events(db, now), *_dead(db), *_review(db, now), *_tickets(db, now), *_staff_tasks(db, now),
+        *_rewards(db), *_waiting(db), *_holds(db, accounts, real_now),
     ]
     if all(finding.state == "green" for finding in told):
         yield Finding("backlog", "green", "nothing waits too long, nothing was given up")
@@ -73,6 +75,23 @@ def _tickets(db: Connection, now: datetime) -> Iterator[Finding]:
         hours = int((now - row.since).total_seconds() // 3_600)
         yield Finding("helpdesk", "yellow", f"{row.people} people wait for a human for over a day, one {hours} hours",
                       "python -m bot helpdesk list, then helpdesk answer or helpdesk close")
+
+
+def _staff_tasks(db: Connection, now: datetime) -> Iterator[Finding]:
+    """Messages that leave through an employee's hands: those that wait for a tap, and those that never got one."""
+    remedy = ("ask them to open 企业微信 → 客户联系 → 群发助手 and send or dismiss it; python -m bot notice tasks; "
+              "with nobody to tap, set staff_messages = 0")
+    waits = db.execute(text("select count(*) as number, string_agg(distinct userid, ', ') as who from staff_task"
+                            " where state = 'asked' and asked_at < :before"), {"before": now - LONG_WAIT}).one()
+    if waits.number:
+        yield Finding("staff tasks", "yellow", f"{waits.number} wait for a tap for over a day: {waits.who}", remedy)
+    lost = db.execute(text(
+        "select count(*) as number, string_agg(distinct t.userid, ', ') as who from staff_task_person p"
+        " join staff_task t on t.id = p.task_id where p.state = 'refused' and p.reason = :why and p.ended_at > :since"),
+        {"why": DID_NOT_SEND, "since": now - UNTAPPED}).one()
+    if lost.number:
+        yield Finding("staff messages", "yellow",
+                      f"{lost.number} of the last 7 days were never sent, nobody tapped: {lost.who}", remedy)
 
 
 def _rewards(db: Connection) -> Iterator[Finding]:

@@ -13,7 +13,7 @@ from sqlalchemy import Engine, create_engine
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from bot.runtime import metrics
+from bot.runtime import metrics, pem
 from bot.runtime.secret import Secret
 from bot.runtime.settings import Settings
 from domain import migrations
@@ -28,6 +28,8 @@ def blueprint(settings: Settings, engine: Engine) -> Blueprint:
     """The three paths. Uses its own connection for checks, so that a busy pool does not look like a dead database."""
     pages = Blueprint("health", __name__)
     checks = Checks(engine, settings.redis_url, settings.home)
+    merchants = {name: pem.certificate_ends(account.certificate)
+                 for name, account in settings.pay.items() if account.certificate}
 
     @pages.get("/healthz")
     def healthz() -> Response:
@@ -42,7 +44,7 @@ def blueprint(settings: Settings, engine: Engine) -> Blueprint:
     def show_metrics() -> Response:
         if not may_read_metrics(settings.metrics_token):
             return Response("not for you\n", 403, mimetype="text/plain")
-        return Response(metrics.render(engine), mimetype="text/plain; version=0.0.4")
+        return Response(metrics.render(engine, merchants), mimetype="text/plain; version=0.0.4")
 
     return pages
 

@@ -5,7 +5,8 @@ counts of all processes are then summed in the answer.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from functools import cache
 
 from prometheus_client import REGISTRY as PROCESS_REGISTRY
@@ -140,6 +141,10 @@ _STATE = {
     "huitou_wecom_tags": (
         "Tags in WeCom that wait or were refused.", "state",
         "select state, count(*) from contact_tag where state <> 'done' group by 1"),
+    "huitou_staff_task_oldest_seconds": (
+        "How long the oldest mass message has waited for the tap of an employee.", "account",
+        "select account, extract(epoch from now() - min(asked_at)) from staff_task where state = 'asked' "
+        "group by account"),
     "huitou_platform_held": (
         "Interfaces of the platform that are not called for now, by the answer that said so.", "errcode",
         "select errcode, count(*) from platform_hold where until > now() group by errcode"),
@@ -150,8 +155,8 @@ _STATE = {
 class StateCollector(Collector):
     """Gauges computed from the database when somebody asks, never between."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, engine: Engine, merchants: Mapping[str, datetime]) -> None:
+        self._engine, self._merchants = engine, merchants
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         readable = GaugeMetricFamily("huitou_state_readable", "1 when the gauges below could be read.")
@@ -165,6 +170,16 @@ class StateCollector(Collector):
             readable.add_metric([], 0)
         yield readable
         yield from families
+        if self._merchants:
+            yield self._own_certificates()
+
+    def _own_certificates(self) -> GaugeMetricFamily:
+        family = GaugeMetricFamily("huitou_merchant_certificate_seconds",
+                                   "Until our own certificate runs out and the platform refuses what we sign.",
+                                   labels=["account"])
+        for account, until in self._merchants.items():
+            family.add_metric([account], (until - datetime.now(UTC)).total_seconds())
+        return family
 
 
 def _gauge(db: Connection, name: str) -> GaugeMetricFamily:
@@ -175,10 +190,11 @@ def _gauge(db: Connection, name: str) -> GaugeMetricFamily:
     return family
 
 
-def render(engine: Engine) -> bytes:
-    """The text that Prometheus reads: counts of all processes that share a directory, or of this one, and state."""
+def render(engine: Engine, merchants: Mapping[str, datetime] | None = None) -> bytes:
+    """The text that Prometheus reads: counts of all processes that share a directory, or of this one, and state.
+    ``merchants``: until when the certificates of our merchant accounts are valid, of those whose file is known."""
     registry = CollectorRegistry()
-    registry.register(StateCollector(engine))
+    registry.register(StateCollector(engine, merchants or {}))
     if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
         return bytes(generate_latest(registry))

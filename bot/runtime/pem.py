@@ -65,6 +65,11 @@ def certificate_problem(text: str) -> str:
     return ""
 
 
+def certificate_ends(text: str) -> datetime:
+    """Until when a certificate that has no problem is valid, UTC."""
+    return x509.load_pem_x509_certificate(text.encode()).not_valid_after_utc
+
+
 @dataclass(frozen=True, slots=True)
 class Pair:
     """A private key and its certificate, both PEM; ``serial`` in upper-case hex as WeChat Pay prints it."""

@@ -11,10 +11,11 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
+from flask import Flask
 from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session
 
-from bot.runtime import pay_doctor
+from bot.runtime import health, pay_doctor
 from bot.runtime.findings import Finding
 from bot.runtime.gateways.pay_core import PlatformKey
 from bot.runtime.gateways.wechat_pay import WeChatPay, merchant_of
@@ -94,19 +95,33 @@ def test_without_an_https_address_nobody_is_notified(tmp_path: Path, peer: PayPe
     assert "PUBLIC_URL" in missing.cause and "https" in missing.remedy
 
 
-@pytest.mark.parametrize(("days", "state", "cause"), [(400, "green", "到期"), (20, "yellow", "19 天到期"),
-                                                      (-3, "red", "已过期")])
-def test_the_merchants_own_certificate_runs_out_and_fits_its_serial(
-    days: int, state: str, cause: str, tmp_path: Path, peer: PayPeer
-) -> None:
+def given_certificate(home: Path, days: int) -> None:
+    """The merchant's own certificate as a file, valid for so many days."""
     key, now = generate_private_key(65537, 2048), datetime.now(UTC)
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "merchant")])
     own = (x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
            .serial_number(int(pay_keys.merchant().serial, 16)).not_valid_before(now - timedelta(days=900))
            .not_valid_after(now + timedelta(days=days)).sign(key, SHA256()))
-    (tmp_path / "cert.pem").write_bytes(own.public_bytes(Encoding.PEM))
+    (home / "cert.pem").write_bytes(own.public_bytes(Encoding.PEM))
+
+
+@pytest.mark.parametrize(("days", "state", "cause"), [(400, "green", "到期"), (20, "yellow", "19 天到期"),
+                                                      (-3, "red", "已过期")])
+def test_the_merchants_own_certificate_runs_out_and_fits_its_serial(
+    days: int, state: str, cause: str, tmp_path: Path, peer: PayPeer
+) -> None:
+    given_certificate(tmp_path, days)
     account = settings(tmp_path, peer, certificate_file="cert.pem").pay["main"]
     (found,) = pay_doctor._own_certificate("main", account)
     assert found.state == state and cause in found.cause
     (found,) = pay_doctor._own_certificate("main", replace(account, serial_no="AB" * 20))
     assert found.state == "red" and "serial_no" in found.cause
+
+
+def test_how_long_our_own_certificate_lasts_is_a_gauge(tmp_path: Path, peer: PayPeer, engine: Engine) -> None:
+    given_certificate(tmp_path, 20)
+    config, app = settings(tmp_path, peer, certificate_file="cert.pem"), Flask("metrics", static_folder=None)
+    app.register_blueprint(health.blueprint(config, engine))
+    page = app.test_client().get("/metrics").get_data(as_text=True)
+    (line,) = [line for line in page.splitlines() if line.startswith("huitou_merchant_certificate_seconds{")]
+    assert 'account="main"' in line and 19 * 86_400 < float(line.split()[1]) <= 20 * 86_400

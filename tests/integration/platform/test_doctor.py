@@ -16,7 +16,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import InternalError
 from sqlalchemy.orm import Session
 
-from bot.runtime import doctor, key_mark, probing
+from bot.runtime import doctor, key_mark, metrics, probing
 from bot.runtime.cli import main
 from bot.runtime.findings import Finding
 from bot.runtime.pem import make_demo_pairs
@@ -326,6 +326,30 @@ def test_buyers_who_could_not_be_counted_are_told_with_the_way_out(examine: Exam
     found = examine()["rewards"]
     assert found.state == "yellow" and found.cause.startswith("2 位买家") and "Bad: luck" in found.cause
     assert "reward parked" in found.remedy and "reward retry" in found.remedy
+
+
+def test_employees_who_do_not_tap_are_named(examine: Examine, engine: Engine) -> None:
+    with engine.begin() as db:
+        db.execute(text(
+            "insert into person (id, joined_at, referral_code) overriding system value values (1, now(), 'abcdefgh')"))
+        for number, (userid, hours, state) in enumerate([("anna", 30, "asked"), ("berta", 2, "asked"),
+                                                         ("clara", 100, "cancelled")], 1):
+            db.execute(text(
+                "insert into staff_task (id, account, userid, purpose, said, digest, state, msgid, reason, created_at,"
+                " expires_at, asked_at, ended_at) overriding system value values (:id, 'main', :userid, 'service', '',"
+                " '', :state, :id, case :state when 'cancelled' then 'expired' else '' end, now(), now(),"
+                " now() - make_interval(hours => :hours), case :state when 'cancelled' then now() end)"),
+                {"id": number, "userid": userid, "state": state, "hours": hours})
+        db.execute(text(
+            "insert into staff_task_person (effect_id, task_id, person_id, external_userid, state, reason, joined_at,"
+            " ended_at) values (1, 3, 1, 'wm1', 'refused', 'staff_did_not_send', now(), now())"))
+    found = examine()
+    assert found["staff tasks"].cause == "1 wait for a tap for over a day: anna"
+    assert found["staff messages"].cause.endswith("nobody tapped: clara")
+    assert "notice tasks" in found["staff tasks"].remedy
+    with engine.connect() as db:
+        assert db.scalar(text("select count(*) from staff_task")) == 3
+    assert 'huitou_staff_task_oldest_seconds{account="main"} 108' in metrics.render(engine).decode()
 
 
 def test_a_changed_secret_key_is_told_until_it_is_explained(examine: Examine, engine: Engine, env, tmp_path) -> None:
