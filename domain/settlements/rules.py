@@ -64,7 +64,7 @@ class Month:
         return self.next.starts_at
 
     def __str__(self) -> str:
-        return f"{self.first:%Y-%m}"
+        return self.first.isoformat()[:7]
 
 
 def _number(written: str) -> int:

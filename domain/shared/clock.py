@@ -4,6 +4,7 @@ import fcntl
 import os
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 from zoneinfo import ZoneInfo
@@ -95,6 +96,7 @@ def month_bounds(day: date, zone: ZoneInfo = SHANGHAI) -> tuple[datetime, dateti
     return day_starts(first, zone), day_starts(following, zone)
 
 
+@lru_cache(maxsize=1_000)
 def day_starts(day: date, zone: ZoneInfo = SHANGHAI) -> datetime:
     """The first instant of a business day."""
     return datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC)

@@ -105,7 +105,7 @@ class LateSession(Session):
 
 def _idle(held: PoolProxiedConnection) -> bool:
     """Whether no transaction is open on a connection."""
-    return bool(held.driver_connection.info.transaction_status == TransactionStatus.IDLE)  # type: ignore[union-attr]
+    return bool(held.driver_connection.pgconn.transaction_status == TransactionStatus.IDLE)  # type: ignore[union-attr]
 
 
 class LateSessions:

@@ -66,6 +66,7 @@ class _Line:
         self._dropped = 0
         self._made = 0
         self._prepared: dict[tuple[str, tuple[int, ...]], bytes] = {}
+        self._bare: dict[str, tuple[bytes, list[Any]]] = {}
         self._rows: dict[bytes, Callable[[Iterable[Any]], Any]] = {}
         self._readable = select.poll()
         self._readable.register(self._pg.socket, select.POLLIN)
@@ -76,6 +77,7 @@ class _Line:
         if self._dropped != self._book.dropped:
             self._dropped = self._book.dropped
             self._prepared.clear()
+            self._bare.clear()
         begin = not autocommit and self._pg.transaction_status == TransactionStatus.IDLE
         all_of_them = [*([_BEGIN] if begin else ()), *questions, *([_COMMIT] if commit else ())]
         asked = [self._ready(sql, values) for sql, values in all_of_them]
@@ -89,6 +91,8 @@ class _Line:
 
     def _ready(self, sql: str, values: Values) -> tuple[bytes, list[Any]]:
         """The prepared statement and its parameters; prepared at the first time for each set of types."""
+        if (bare := self._bare.get(sql)) is not None:
+            return bare
         written, names = _numbered(sql)
         given = values if names is None else [values[name] for name in names]  # type: ignore[call-overload]
         # One statement for all numbers, not one for each size.
@@ -101,6 +105,8 @@ class _Line:
             name = b"huitou_%d" % self._made
             self._prepare(name, written, key[1])
             self._prepared[key] = name
+        if not dumped:  # BEGIN and COMMIT, with every message
+            self._bare[sql] = name, dumped
         return name, dumped
 
     def _prepare(self, name: bytes, sql: bytes, types: Sequence[int]) -> None:
