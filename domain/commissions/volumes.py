@@ -41,6 +41,8 @@ SOLD = f"""
      group by person_id
 """  # noqa: S608 - constants
 """Takes people, since, until, in the driver's style."""
+SOLD_BY_ONE = SOLD.replace("= any(%(people)s)", "= %(person)s")
+"""The same of one person: what is asked with every wallet."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,7 +118,7 @@ _MONTH = f"""
                   where p.id = %(person)s and g.revoked_at is null) as roles,
            coalesce(s.own_fen, 0) as own_fen, coalesce(s.team_fen, 0) as team_fen, coalesce(s.orders, 0) as orders,
            coalesce(s.own_held_fen, 0) as own_held_fen, coalesce(s.team_held_fen, 0) as team_held_fen
-      from (select) as one left join month_close c on c.month = %(month)s left join ({volumes.SOLD}) s on true
+      from (select) as one left join month_close c on c.month = %(month)s left join ({volumes.SOLD_BY_ONE}) s on true
 """  # noqa: S608 - constants
 
 
@@ -140,7 +140,7 @@ def wallet_and_month_questions(person_id: int, month: Month) -> tuple[wire.Quest
 
 
 def _month_question(person_id: int, month: Month) -> wire.Question:
-    return _MONTH, {"person": person_id, "people": [person_id], "month": month.first, "since": month.starts_at,
+    return _MONTH, {"person": person_id, "month": month.first, "since": month.starts_at,
                     "until": month.ends_at}
 
 
