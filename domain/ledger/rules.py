@@ -1,6 +1,6 @@
 """The ledger's grammar: moves between accounts, and how a person's purse gives and takes. Pure, integers only."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -103,6 +103,13 @@ def document(entries: list[Entry]) -> dict[str, Any]:
                     opens[(side.owner_id, side.kind, move.currency)] = None
     owners = [{"owner": owner, "kind": kind, "currency": currency} for owner, kind, currency in sorted(opens)]
     return {"journals": journals, "postings": postings, "opens": owners}
+
+
+def owing(entries: Iterable[Entry]) -> list[tuple[str, int]]:
+    """(key of the entry, person) wherever somebody came to owe the shop. What a payment itself leaves owing (tax that
+    was reserved too low) is left out: it is no reason to pay less than was told."""
+    return sorted({(entry.idem, move.debit.owner_id) for entry in entries if entry.source_type != "withdrawal"
+                   for move in entry.moves if move.debit.kind == "debt" and move.debit.owner_id is not None})
 
 
 @dataclass(slots=True)

@@ -13,9 +13,11 @@ from sqlalchemy.orm import Session
 
 from domain.ledger import invariants
 from domain.ledger.invariants import EVERYTHING, INVARIANTS
-from domain.ledger.rules import Entry, Move, Purse, Side, document, purses
+from domain.ledger.rules import Entry, Move, Purse, Side, document, owing, purses
+from domain.shared import outbox
 from domain.shared.errors import Conflict, DomainError
 from domain.shared.late import Transactions
+from domain.shared.outbox import Effect
 
 T = TypeVar("T")
 
@@ -34,9 +36,16 @@ def post(session: Session, entries: Sequence[Entry], now: datetime) -> int:
         return 0
     doc = json.dumps(document(list(entries)) | {"at": now.isoformat()})
     try:
-        return int(session.execute(text("select ledger_post(cast(:doc as jsonb))"), {"doc": doc}).scalar_one())
+        booked = int(session.execute(text("select ledger_post(cast(:doc as jsonb))"), {"doc": doc}).scalar_one())
     except DBAPIError as fault:
         raise refusal(fault) from fault
+    outbox.put(session, owed(entries), now)
+    return booked
+
+
+def owed(entries: Sequence[Entry]) -> list[Effect]:
+    """The facts ``debt.made``, once each: somebody owes the shop now. Put them where the entries are booked."""
+    return [Effect("fact", "debt.made", f"debt.made:{idem}:{owner}", owner) for idem, owner in owing(entries)]
 
 
 def lock(session: Session, owners: Sequence[int]) -> dict[int, Purse]:

@@ -1,6 +1,7 @@
 """Notices: put one into the outbox, judge it when it is about to leave, and keep what people allow us to send."""
 
 import json
+from collections.abc import Sequence
 from datetime import datetime, time, timedelta
 from hashlib import sha256
 from typing import Any
@@ -129,6 +130,15 @@ def wake(session: Session, person_id: int, now: datetime) -> None:
     if session.execute(text("select wake_notices(:person, :now)"), {"person": person_id, "now": now}).scalar():
         outbox.ring(session, "notice")
         outbox.ring(session, "slow")
+
+
+def overtake(session: Session, person_id: int, keys: Sequence[str], now: datetime) -> int:
+    """Notices of these texts that have not left yet are not true any more; returns how many were dropped."""
+    done = session.execute(text("""
+        update outbox set state = 'refused', reason = 'overtaken', ended_at = :now, lease_until = null
+         where person_id = :person and queue = 'notice' and state = 'waiting' and payload ->> 'key' = any (:keys)
+           and not result ? 'sending_at' returning id"""), {"person": person_id, "keys": list(keys), "now": now})
+    return len(done.all())
 
 
 def still_waits(session: Session, effect_id: int) -> bool:

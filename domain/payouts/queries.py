@@ -77,6 +77,11 @@ class WithdrawalView:
         """What waits for the person to confirm in WeChat."""
         return sum(bill.amount_fen for bill in self.bills if bill.state == "WAIT_USER_CONFIRM")
 
+    @property
+    def confirmable_fen(self) -> int:
+        """What the person is asked to confirm: nothing of what is being called back."""
+        return 0 if self.cancelling else self.waiting_fen
+
 
 @dataclass(frozen=True, slots=True)
 class Offer:
@@ -202,6 +207,18 @@ def by_no(session: Session, no: str) -> WithdrawalView | None:
 
 def by_id(session: Session, withdrawal_id: int) -> WithdrawalView | None:
     return _one(session, Withdrawal.id == withdrawal_id)
+
+
+def repaid(session: Session, withdrawal_id: int) -> int:
+    """How much of a withdrawal came back and repaid a debt at once, in fen."""
+    return int(session.execute(_REPAID, {"withdrawal": withdrawal_id}).scalar_one())
+
+
+_REPAID = text("""
+    select coalesce(sum(p.amount), 0)::bigint from journal j join posting p on p.journal_id = j.id
+      join account held on held.id = p.debit and held.kind = 'held'
+      join account debt on debt.id = p.credit and debt.kind = 'debt'
+     where j.source_type = 'withdrawal' and j.source_id = :withdrawal""")
 
 
 def listed(session: Session, states: Sequence[str] = (), limit: int = 100, before: int = 0) -> list[WithdrawalView]:

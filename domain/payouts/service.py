@@ -19,9 +19,10 @@ from domain.commissions.document import Withdrawal as Terms
 from domain.ledger import service as ledger
 from domain.ledger.rules import Entry, Move, person
 from domain.paychannel import service as channel
-from domain.payouts import queries, rules, settling, tax
+from domain.payouts import queries, recalling, rules, settling, tax
 from domain.payouts.driving import Step, Told, claim, record
 from domain.payouts.models import OPEN, Payee, PayoutSwitch, TransferBill, Withdrawal
+from domain.payouts.recalling import ACT
 from domain.payouts.settling import Change, bill_changed, stop
 from domain.people.models import Identity
 from domain.shared import outbox
@@ -32,12 +33,10 @@ from domain.shared.outbox import Effect
 from domain.vault import queries as vault
 
 __all__ = [
-    "Change", "Request", "Step", "Told", "agree", "approve", "ask", "bill_changed", "cancel", "claim", "go", "halt",
-    "move", "propose", "record", "reject", "retry", "stop",
+    "ACT", "Change", "Request", "Step", "Told", "agree", "approve", "ask", "bill_changed", "cancel", "claim", "go",
+    "halt", "move", "propose", "record", "reject", "retry", "stop",
 ]
 
-ACT = "withdrawal.approve"
-"""The act that needs two people above the plan's limit."""
 _MAY_DECIDE: frozenset[Role] = frozenset({"owner", "finance"})
 _HOLDS = text("state in ('asked', 'approved', 'paying') and kind = 'withdrawal'")
 NUMBER_LENGTH = 24
@@ -189,9 +188,9 @@ def reject(session: Session, withdrawal_id: int, actor: Actor, reason: str, now:
         raise DomainError("payout.ended", state=withdrawal.state)
     withdrawal.reason = reason.strip()
     if withdrawal.state == "asked":
-        _end_asked(session, withdrawal, "rejected", actor.name, now)
+        recalling.end_asked(session, withdrawal, "rejected", actor.name, now)
     else:
-        _call_back(session, withdrawal, now)
+        recalling.call_back(session, withdrawal, now)
     audit.record(session, actor, "withdrawal.reject", f"withdrawal:{withdrawal.no}", {"reason": reason.strip()}, now)
     return withdrawal.state
 
@@ -204,45 +203,10 @@ def cancel(session: Session, person_id: int, now: datetime) -> str:
         raise DomainError("payout.none_open")
     withdrawal = settling.lock(session, current.id)
     if withdrawal.state == "asked":
-        _end_asked(session, withdrawal, "cancelled", "", now)
+        recalling.end_asked(session, withdrawal, "cancelled", "", now)
     elif withdrawal.state in OPEN:
-        _call_back(session, withdrawal, now)
+        recalling.call_back(session, withdrawal, now)
     return withdrawal.state
-
-
-def _end_asked(session: Session, withdrawal: Withdrawal, state: str, by: str, now: datetime) -> None:
-    waiting = approvals.open_for(session, ACT, f"withdrawal:{withdrawal.no}", lock=True)
-    if waiting is not None:
-        approvals.expire(session, waiting, now)
-    withdrawal.decided_by, withdrawal.decided_at = by, now
-    settling.give_back(session, withdrawal, withdrawal.gross_fen, f"withdrawal:{withdrawal.id}:returned", now)
-    settling.close(session, withdrawal, state, now)
-
-
-def _call_back(session: Session, withdrawal: Withdrawal, now: datetime) -> None:
-    """Bills that never left end here; what the provider has is called back by the jobs."""
-    possible = False
-    withdrawal.cancel_asked_at = withdrawal.cancel_asked_at or now
-    bills = session.scalars(select(TransferBill).where(TransferBill.withdrawal_id == withdrawal.id)
-                            .order_by(TransferBill.n).with_for_update(),
-                            execution_options={"populate_existing": True}).all()
-    for bill in bills:
-        if bill.state == "made" and not bill.in_doubt:
-            bill.state, bill.due_at, bill.state_at, bill.fault = rules.DROPPED, None, now, ""
-            session.flush()
-            settling.give_back(session, withdrawal, bill.share_fen, f"bill:{bill.id}:returned", now)
-            possible = True
-        elif bill.state == "made" or bill.state in rules.CANCELLABLE:
-            bill.act, bill.due_at = "query" if bill.state == "made" else "cancel", now
-            possible = True
-    if not possible:
-        raise DomainError("payout.too_late", no=withdrawal.no)
-    session.flush()
-    settling.finish(session, withdrawal, now)
-    if withdrawal.ended_at is None:
-        key = f"withdrawal.drive:{withdrawal.id}:cancel"
-        outbox.put(session, [Effect("slow", "withdrawal.drive", key, withdrawal.person_id,
-                                    {"withdrawal_id": withdrawal.id})], now)
 
 
 def retry(session: Session, withdrawal_id: int, actor: Actor, now: datetime) -> int:

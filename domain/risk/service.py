@@ -152,7 +152,8 @@ def _held(session: Session, case_id: int, now: datetime) -> None:
 
 
 def freeze(session: Session, person_id: int, actor: str, reason: str, now: datetime) -> int:
-    """Freeze somebody: what they earn waits, and nothing is withdrawn. Returns the case. ``reason`` stays inside.
+    """Freeze somebody: what they earn waits, and nothing is withdrawn. Returns the case. ``reason`` stays inside. The
+    fact ``person.frozen`` calls back what the provider could still pay them.
 
     Raises NotFound("person_unknown"), Conflict("already_frozen").
     """
@@ -172,6 +173,7 @@ def freeze(session: Session, person_id: int, actor: str, reason: str, now: datet
     session.execute(_ALL_WAITING, {"case": case.id, "person": alive})
     settle(session, now, alive)
     _held(session, case.id, now)
+    put(session, [Effect("fact", "person.frozen", f"person.frozen:{case.id}", alive)], now)
     return case.id
 
 

@@ -266,10 +266,10 @@ def store(
         doc |= document(out.entries)
     if heard := told_journeys(works, listens):
         doc["events"] = heard
-    if out.facts:
+    if facts := [*out.facts, *ledger.owed(out.entries)]:
         doc["facts"] = [
             {"kind": fact.kind, "key": fact.key, "person_id": fact.person_id, "payload": fact.payload}
-            for fact in out.facts
+            for fact in facts
         ]
     return Closing(_APPLY, {"doc": Jsonb(doc, msgspec.json.encode)})
 

@@ -14,6 +14,7 @@ from bot.kit.links import Links
 from bot.kit.pay import PayGateways
 from bot.kit.router import Router
 from domain.commissions.queries import fen_of
+from domain.ledger import queries as ledger
 from domain.payouts import queries
 from domain.payouts import service as payouts
 from domain.payouts.queries import Offer, WithdrawalView
@@ -167,10 +168,17 @@ def _says_no(ctx: Context, code: str, offer: Offer) -> Answer:
 
 
 def _progress(ctx: Context, found: WithdrawalView) -> Answer:
-    page = ctx.tool(Links).to("withdrawals", ctx.speaker.id, str(found.id)) if found.waiting_fen else ""
-    key = f"payout.cause.{found.reason}"
-    reason = ctx.copy.render(key) if ctx.copy.has(key) else found.reason
-    return ctx.say("payout.progress", found=found, page=page, reason=reason)
+    frozen = ledger.frozen(ctx.session, ctx.speaker.id)
+    # Whoever is frozen is asked for no tap: what waits for one is called back in this moment.
+    recalled = found.cancelling or (frozen and found.waiting_fen > 0)
+    waits = found.waiting_fen and not recalled
+    page = ctx.tool(Links).to("withdrawals", ctx.speaker.id, str(found.id)) if waits else ""
+    cause = found.reason or ("frozen" if recalled and frozen else "")
+    key = f"payout.cause.{cause}"
+    reason = ctx.copy.render(key) if ctx.copy.has(key) else cause
+    repaid = queries.repaid(ctx.session, found.id) if found.ended_at else 0
+    return ctx.say("payout.progress", found=found, page=page, reason=reason, frozen=frozen, recalled=recalled,
+                   repaid_fen=repaid)
 
 
 def _fen(said: str) -> int | None:

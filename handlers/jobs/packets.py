@@ -29,12 +29,12 @@ def send(ctx: JobContext, effect: Claimed) -> Ended:
 def waits(ctx: JobContext, effect: Claimed) -> Ended:
     """It can be received now. Worth saying as long as it can."""
     found = _of(ctx, effect)
-    if not found.waiting_fen:
+    if not found.confirmable_fen:
         return Refused("not_waiting")
     page = ctx.tool(Links).to("withdrawals", found.person_id, str(found.id), int(LINK_LASTS.total_seconds()))
     with ctx.begin() as session:
         notices.tell(session, notices.Notice(found.person_id, "money", effect.key, "packet.confirm",
-                                             {"fen": found.waiting_fen, "page": page},
+                                             {"fen": found.confirmable_fen, "page": page},
                                              expires_at=effect.created_at + LINK_LASTS), ctx.now())
     return Done()
 

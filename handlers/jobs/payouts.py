@@ -4,21 +4,23 @@ A call is written down and committed before it is made, its end after: whoever d
 which is asked about under its own number. PostgreSQL owns every due time; an effect only makes the first call quick.
 """
 
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
 
 from bot.kit.chores import Chores
-from bot.kit.jobs import Claimed, Done, Ended, JobContext, Jobs
+from bot.kit.jobs import Claimed, Done, Ended, JobContext, Jobs, Refused
 from bot.kit.links import Links
 from bot.kit.pay import Bill, PayGateway, PayGateways, PayOutcome, PayResult
 from domain.audit.rules import SYSTEM
 from domain.notices import service as notices
-from domain.payouts import queries
+from domain.payouts import queries, recalling
 from domain.payouts import service as payouts
 from domain.payouts.queries import WithdrawalView
 from domain.payouts.service import Change, Step, Told
+from domain.people.queries import survivors
 from domain.vault import service as vault
 from domain.vault.seal import Vault
 
@@ -28,6 +30,7 @@ log = structlog.get_logger(__name__)
 
 CALLS = 5
 """Calls of one piece of work: each may take as long as the provider lets it."""
+AT_ONCE = 100
 LINK_LASTS = timedelta(hours=24)
 """As long as the confirmation it leads to."""
 
@@ -45,6 +48,44 @@ def drive_now(ctx: JobContext, effect: Claimed) -> Ended:
     """One withdrawal's calls at once, so that nobody waits for the round. What is left, the round does."""
     _drive(ctx, effect.payload["withdrawal_id"])
     return Done()
+
+
+@jobs.on("person.frozen")
+def call_back_of_frozen(ctx: JobContext, effect: Claimed) -> Ended:
+    """Before anything else, whatever still waits for the tap of somebody frozen is called back."""
+    return _call_back(ctx, effect, recalling.of_frozen)
+
+
+@jobs.on("debt.made")
+def call_back_of_debtor(ctx: JobContext, effect: Claimed) -> Ended:
+    """Money that is on its way repays what its person owes since."""
+    return _call_back(ctx, effect, recalling.of_debtor)
+
+
+@chores.every("payouts.recall", timedelta(minutes=1))
+def recall(ctx: JobContext) -> bool:
+    """What slipped by: asked for or approved in the very moment of the freeze, or frozen before this was done."""
+    with ctx.begin() as session:
+        people = recalling.frozen_with_bills(session, AT_ONCE)
+    for person_id in people:
+        with ctx.begin() as session:
+            _recalled(ctx, session, person_id, recalling.of_frozen(session, person_id, ctx.now()))
+    return len(people) == AT_ONCE
+
+
+def _call_back(ctx: JobContext, effect: Claimed, of_whom: Callable[[Any, int, datetime], int]) -> Ended:
+    assert effect.person_id is not None
+    with ctx.begin() as session:
+        alive = survivors(session, [effect.person_id]).get(effect.person_id, effect.person_id)
+        done = of_whom(session, alive, ctx.now())
+        _recalled(ctx, session, alive, done)
+    return Done({"withdrawals": done})
+
+
+def _recalled(ctx: JobContext, session: Any, person_id: int, done: int) -> None:
+    """An offer to confirm that has not left yet is none any more."""
+    if done:
+        notices.overtake(session, person_id, ["payout.told.confirm", "packet.confirm"], ctx.now())
 
 
 def _drive(ctx: JobContext, withdrawal_id: int | None) -> bool:
@@ -102,7 +143,11 @@ def _tell(ctx: JobContext, effect: Claimed) -> Ended:
     with ctx.begin() as session:
         found = queries.by_id(session, effect.payload["withdrawal_id"])
         assert found is not None
+        if state == "confirm" and not found.confirmable_fen:
+            return Refused("not_waiting")
         facts = FACTS[state](ctx, found)
+        if FACTS[state] is _back:
+            facts["repaid_fen"] = queries.repaid(session, found.id)
         notices.tell(session, notices.Notice(found.person_id, "money", effect.key, f"payout.told.{state}", facts),
                      ctx.now())
     return Done()

@@ -5,8 +5,9 @@ The provider pays only what its person confirms inside WeChat. The page hands We
 """
 
 from bot.kit.pay import PayGateways
+from domain.ledger import queries as ledger
 from domain.payouts import queries
-from domain.payouts.queries import WithdrawalView
+from domain.payouts.queries import BillView, WithdrawalView
 from handlers.web.h5.pages import Content, NotThere, Page, Visit
 
 SHOWN = 20
@@ -22,7 +23,13 @@ def show(visit: Visit) -> Content:
         raise NotThere
     return {"found": found, "rows": [], "waiting": _waiting(visit, found), "reason": _reason(visit, found),
             "states": _words(visit, "state", {found.state}),
-            "bill_states": _words(visit, "bill_state", {bill.state for bill in found.bills})}
+            "bill_states": _words(visit, "bill_state", {_state(found, bill) for bill in found.bills}),
+            "state_of": lambda bill: _state(found, bill)}
+
+
+def _state(found: WithdrawalView, bill: BillView) -> str:
+    """A bill that waits for nobody any more, as it is being called back."""
+    return "CANCELING" if found.cancelling and bill.state == "WAIT_USER_CONFIRM" else bill.state
 
 
 def _words(visit: Visit, kind: str, states: set[str]) -> dict[str, str]:
@@ -31,10 +38,12 @@ def _words(visit: Visit, kind: str, states: set[str]) -> dict[str, str]:
 
 def _waiting(visit: Visit, found: WithdrawalView) -> list[dict[str, object]]:
     gateway = visit.tool(PayGateways).by_account.get(found.account)
+    frozen = ledger.frozen(visit.session, visit.person.id)
     return [
         {"fen": bill.amount_fen, "package": bill.package_info, "app": found.app_id,
          "merchant": gateway.mch_id if gateway else ""}
         for bill in found.bills if bill.state == "WAIT_USER_CONFIRM" and bill.package_info
+        and not found.cancelling and not frozen
     ]
 
 
