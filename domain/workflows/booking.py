@@ -87,6 +87,7 @@ def book(
     purses = ledger.lock(session, sorted(_clawed_people(works)))
     for work in works:
         claw_back(work, purses, out)
+    notes.say_what_is_under_way(session, out.facts)
     closing = store(works, verdicts, out, now, listens)
     if not (regulars or any(work.order.completed_at or work.was_completed for work in works)
             or any(deal.held_at for work in works for deal in work.deals)):

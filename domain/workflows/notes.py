@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
+from domain.ledger import queries as ledger
 from domain.orders.models import CustomerOrder
 from domain.orders.rules import OrderState
 from domain.shared.outbox import Effect
@@ -68,6 +69,15 @@ def clawed_back(work: Work, cause: str, taken: Sequence[Taken]) -> list[Effect]:
         key = f"commission.clawed_back:{work.order.id}:{cause}:{beneficiary}"
         facts.append(Effect("fact", "commission.clawed_back", key, beneficiary, payload))
     return facts
+
+
+def say_what_is_under_way(session: Session, facts: Sequence[Effect]) -> None:
+    """Of what became a debt, how much has not been paid out yet (``under_way_fen``): it lies in a withdrawal that is
+    open now, and is called back for it."""
+    for fact in facts:
+        if fact.kind == "commission.clawed_back" and fact.payload["to_debt_fen"] and fact.person_id is not None:
+            held = ledger.wallet(session, fact.person_id).withdrawing_fen
+            fact.payload["under_way_fen"] = min(fact.payload["to_debt_fen"], held)
 
 
 def released(work: Work, beneficiary: int, first_deal: int, amount_fen: int, repaid_fen: int) -> Effect:

@@ -34,6 +34,7 @@ def taken_back(ctx: JobContext, effect: Claimed) -> Ended:
     """What a refund took, what is left of the order, and what became a debt."""
     fact = effect.payload
     told = {name: fact[name] for name in ("amount_fen", "left_fen", "to_debt_fen", "title", "order_no")}
+    told["under_way_fen"] = fact.get("under_way_fen", 0)
     with ctx.begin() as session:
         _tell(ctx, session, effect, "money.closed" if fact["cause"] == "closed" else "money.taken_back", told)
     return Done()

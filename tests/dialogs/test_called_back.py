@@ -107,7 +107,7 @@ def test_an_offer_to_confirm_that_waits_for_a_word_is_not_made_any_more(shop: Sh
         who = people.find(session, IdentityRef("openid", li.openid, li.identity["app_id"]), pepper=b"")
         assert who is not None
         one = notices.Notice(who, "money", "withdrawal.confirm:0", "payout.told.confirm",
-                             {"no": "W-NONE", "fen": 1, "bills": 1, "page": "x"})
+                             {"no": "W-NONE", "fen": 1, "bills": 1, "page": "x", "later_fen": 0, "later": 0})
         notices.tell(session, one, shop.clock.now())
         assert notices.overtake(session, who, ["payout.told.confirm"], shop.clock.now()) == 1
         assert notices.overtake(session, who, ["payout.told.confirm"], shop.clock.now()) == 0
@@ -119,6 +119,8 @@ def test_a_claw_back_takes_what_waits_for_a_tap_before_it_makes_a_debt(shop: Sho
     """Everything that was earned goes back while 300 of it lie in unconfirmed bills: that is not paid any more."""
     agreed(li, "提现 300").says("确认")
     shop.refunded("A-李姐", fen=390_000, quantity=3)
+    li.saw("扣回 ¥312.00", "其中 ¥300.00 正在提现中、还没到账")
+    assert not any("此前已提现" in str(said) for said in li.heard), "nothing was"
     li.says("提现进度").sees("正在撤回", "有订单退款")
     assert shop.pay.waiting() == []
     shop.wait(minutes=2)
@@ -127,6 +129,18 @@ def test_a_claw_back_takes_what_waits_for_a_tap_before_it_makes_a_debt(shop: Sho
     assert "待抵扣" not in str(li.heard[-1])
     li.says("提现进度").sees("¥300.00 抵扣了退款订单的佣金")
     assert (shop.pay.paid_to(li.openid), held(shop)) == (0, [])
+
+
+def test_what_was_paid_and_what_was_under_way_are_told_apart(shop: Shop, li: Person) -> None:
+    agreed(li, "提现 300").says("确认")
+    shop.pay.confirms(shop.pay.waiting()[0])
+    shop.wait(minutes=1)
+    shop.refunded("A-李姐", fen=390_000, quantity=3)
+    li.saw("其中 ¥100.00 正在提现中", "其中 ¥200.00 此前已提现")
+    shop.wait(minutes=2)
+    li.saw("提现部分到账 ¥200.00")
+    li.says("佣金").sees("待抵扣 ¥200.00")
+    assert held(shop) == []
 
 
 def test_a_claw_back_that_is_covered_calls_nothing_back(shop: Shop, li: Person) -> None:
