@@ -34,6 +34,7 @@ class BillView:
     package_info: str
     transfer_bill_no: str
     made_at: datetime
+    due_at: datetime | None
     paid_at: datetime | None
 
 

@@ -99,7 +99,7 @@ def _move(
         plan_next(session, withdrawal, bill, now)
         session.flush()
         if view.state == "WAIT_USER_CONFIRM" and withdrawal.cancel_asked_at is None:
-            key = f"withdrawal.confirm:{withdrawal.id}:{business_date(now).isoformat()}"
+            key = f"withdrawal.confirm:{withdrawal.id}:bill:{bill.n}"
             outbox.put(session, [Effect("fact", f"{word_of(withdrawal.kind)}.confirm", key, withdrawal.person_id,
                                         {"withdrawal_id": withdrawal.id})], now)
         return "moved"

@@ -11,14 +11,14 @@ from typing import Any
 import structlog
 
 from bot.kit.chores import Chores
-from bot.kit.jobs import Claimed, Done, Ended, JobContext, Jobs, Refused
+from bot.kit.jobs import Claimed, Done, Ended, JobContext, Jobs, Later, Refused
 from bot.kit.links import Links
 from bot.kit.pay import Bill, PayGateway, PayGateways, PayOutcome, PayResult
 from domain.audit.rules import SYSTEM
 from domain.notices import service as notices
 from domain.payouts import queries, recalling
 from domain.payouts import service as payouts
-from domain.payouts.queries import WithdrawalView
+from domain.payouts.queries import BillView, WithdrawalView
 from domain.payouts.service import Change, Step, Told
 from domain.people.queries import survivors
 from domain.vault import service as vault
@@ -30,11 +30,14 @@ log = structlog.get_logger(__name__)
 
 CALLS = 5
 """Calls of one piece of work: each may take as long as the provider lets it."""
+OTHERS_LEAVE = timedelta(minutes=2)
+"""So long the offer to confirm waits for other bills of the same withdrawal, to name all of them."""
+TAPPED_OR_WAITING = frozenset({"WAIT_USER_CONFIRM", "TRANSFERING", "SUCCESS"})
 AT_ONCE = 100
 LINK_LASTS = timedelta(hours=24)
 """As long as the confirmation it leads to."""
 
-TOLD = ("approved", "confirm", "paid", "partly_paid", "rejected", "failed", "expired", "cancelled")
+TOLD = ("approved", "paid", "partly_paid", "rejected", "failed", "expired", "cancelled")
 
 
 @chores.every("payouts.drive", timedelta(seconds=10))
@@ -137,14 +140,37 @@ def _log(step: Step, result: PayResult, change: Change | None) -> None:
         log.info("payout.called", change=change.what if change else "", **facts)
 
 
+@jobs.on("withdrawal.confirm")
+def waits(ctx: JobContext, effect: Claimed) -> Ended:
+    """One notice for all bills that wait: while more are just leaving, the last of them speaks for all. What stays
+    behind (no money, a day's limit) is not waited for long, and is told of when it comes."""
+    with ctx.begin() as session:
+        found = queries.by_id(session, effect.payload["withdrawal_id"])
+        assert found is not None
+        if not found.confirmable_fen:
+            return Refused("not_waiting")
+        now = ctx.now()
+        if now < effect.created_at + OTHERS_LEAVE and any(_leaves_soon(bill, now) for bill in found.bills):
+            return Later("others_leave", effect.created_at + OTHERS_LEAVE)
+        last = max(bill.n for bill in found.bills if bill.state in TAPPED_OR_WAITING)
+        notice = notices.Notice(found.person_id, "money", f"withdrawal.confirm:{found.id}:upto:{last}",
+                                "payout.told.confirm", _confirm(ctx, found),
+                                expires_at=effect.created_at + LINK_LASTS)
+        notices.tell(session, notice, now)
+    return Done()
+
+
+def _leaves_soon(bill: BillView, now: datetime) -> bool:
+    return bill.state in ("made", "ACCEPTED", "PROCESSING") and not bill.fault and (
+        bill.due_at is not None and bill.due_at <= now + OTHERS_LEAVE)
+
+
 def _tell(ctx: JobContext, effect: Claimed) -> Ended:
     """One notice a fact. Amounts are what the books say now, not what was hoped when the fact was written."""
     state = effect.kind.removeprefix("withdrawal.")
     with ctx.begin() as session:
         found = queries.by_id(session, effect.payload["withdrawal_id"])
         assert found is not None
-        if state == "confirm" and not found.confirmable_fen:
-            return Refused("not_waiting")
         facts = FACTS[state](ctx, found)
         if FACTS[state] is _back:
             facts["repaid_fen"] = queries.repaid(session, found.id)
@@ -163,8 +189,10 @@ def _approved(ctx: JobContext, found: WithdrawalView) -> dict[str, Any]:
 
 def _confirm(ctx: JobContext, found: WithdrawalView) -> dict[str, Any]:
     waiting = [bill for bill in found.bills if bill.state == "WAIT_USER_CONFIRM"]
+    coming = [bill for bill in found.bills if bill.state in ("made", "ACCEPTED", "PROCESSING")]
     page = ctx.tool(Links).to("withdrawals", found.person_id, str(found.id), int(LINK_LASTS.total_seconds()))
-    return {"no": found.no, "fen": sum(bill.amount_fen for bill in waiting), "bills": len(waiting), "page": page}
+    return {"no": found.no, "fen": sum(bill.amount_fen for bill in waiting), "bills": len(waiting), "page": page,
+            "later_fen": sum(bill.amount_fen for bill in coming), "later": len(coming)}
 
 
 def _paid(ctx: JobContext, found: WithdrawalView) -> dict[str, Any]:
@@ -182,5 +210,5 @@ def _back(ctx: JobContext, found: WithdrawalView) -> dict[str, Any]:
     return {"no": found.no, "gross_fen": found.gross_fen, "reason": reason}
 
 
-FACTS = {"approved": _approved, "confirm": _confirm, "paid": _paid, "partly_paid": _partly, "rejected": _back,
+FACTS = {"approved": _approved, "paid": _paid, "partly_paid": _partly, "rejected": _back,
          "failed": _back, "expired": _back, "cancelled": _back}

@@ -102,6 +102,42 @@ def test_a_large_one_is_taxed_split_and_needs_an_id_number(shop: Shop) -> None:
     assert held(shop) == []
 
 
+def offers(person: Person) -> list[str]:
+    return [said for said in person.heard if isinstance(said, str) and "等您确认收款" in said and "单号" in said]
+
+
+def test_several_bills_are_offered_once_with_their_whole_sum(shop: Shop) -> None:
+    rich = earner(shop, "王姐", 400_000)  # 320 yuan
+    agreed(rich, "提现 300").says("确认")
+    only, = offers(rich)
+    assert "¥300.00 等您确认收款（共 2 笔，每笔确认一次）" in only
+    assert "稍后打款" not in only
+    shop.wait(minutes=5)
+    assert offers(rich) == [only]
+    rich.says("提现进度").sees("待您确认收款 ¥300.00")
+
+
+def test_a_bill_that_comes_later_is_told_of_twice_and_rightly(shop: Shop) -> None:
+    """The merchant's account is empty after the first: it is offered, and the second when it waits too."""
+    rich = earner(shop, "王姐", 400_000)
+    funds, shop.pay.funds_fen = shop.pay.funds_fen, 25_000
+    agreed(rich, "提现 300").says("确认")
+    assert offers(rich) == []
+    shop.wait(minutes=3)
+    first, = offers(rich)
+    assert "¥200.00 等您确认收款" in first and "还有 ¥100.00（1 笔）稍后打款" in first
+    shop.pay.confirms(shop.pay.waiting()[0])
+    shop.pay.tops_up(funds)
+    shop.wait(minutes=30)
+    shop.wait(minutes=10)
+    assert len(offers(rich)) == 2
+    assert "¥100.00 等您确认收款" in offers(rich)[1] and "稍后打款" not in offers(rich)[1]
+    shop.pay.confirms(shop.pay.waiting()[0])
+    shop.wait(hours=1)
+    rich.saw("提现到账 ¥300.00")
+    assert held(shop) == []
+
+
 def test_refusals_say_what_is_missing(shop: Shop) -> None:
     poor = earner(shop, "小李", 50_000)
     poor.says("提现").sees("可提现 ¥40.00", "还差 ¥60.00")
