@@ -147,3 +147,22 @@ class LateSessions:
             held = self._idle.pop()[1]
             held.detach()
             held.close()
+
+
+class PooledLateSessions:
+    """As ``LateSessions``, for whoever begins now and then: each transaction's connection goes back to the pool."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    @contextmanager
+    def begin(self) -> Iterator[Session]:
+        """Committed when the block ends well, rolled back when it raises."""
+        session = LateSession(self._engine, self._engine.raw_connection)
+        try:
+            yield session
+            session.end()
+        finally:
+            held = session.leave()
+            if held is not None:
+                held.close()

@@ -27,6 +27,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from domain.ledger.service import retrying, try_again
 from domain.shared import trips
+from domain.shared.late import PooledLateSessions
 from domain.workflows import intake
 from domain.workflows.merging import MOVERS
 from domain.workflows.release import anything_due, next_due, receive_overdue, release_due
@@ -55,7 +56,7 @@ def apply_events(
         return taken
 
     try:
-        return retrying(sessions, together)
+        return retrying(PooledLateSessions(sessions.kw["bind"]), together)
     except Exception as fault:  # whatever it was, it must not hold up the others
         if try_again(fault):
             raise

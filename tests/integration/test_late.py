@@ -8,18 +8,18 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
 from domain.shared import trips
-from domain.shared.late import LateSessions
+from domain.shared.late import LateSessions, PooledLateSessions
 
 _PUT = "insert into mark (name) values (%s)"
 _COUNT = ("select count(*) as number from mark", ())
 
 
-@pytest.fixture
-def sessions(database_url: str) -> Iterator[LateSessions]:
+@pytest.fixture(params=[LateSessions, PooledLateSessions])
+def sessions(database_url: str, request: pytest.FixtureRequest) -> Iterator[LateSessions | PooledLateSessions]:
     engine = create_engine(database_url)
     with engine.begin() as db:
         db.execute(text("create table mark (name text primary key)"))
-    yield LateSessions(engine)
+    yield request.param(engine)
     engine.dispose()
 
 
@@ -102,3 +102,20 @@ def test_a_connection_that_broke_is_given_to_nobody_again(sessions: LateSessions
         trips.rows(session, *_COUNT)
     with sessions.begin() as session:
         assert trips.rows(session, *_COUNT)[0].number == 0
+
+
+@pytest.mark.parametrize("made", [False, True])
+def test_each_connection_goes_back_to_the_pool(database_url: str, made: bool) -> None:
+    engine = create_engine(database_url, pool_size=1, max_overflow=0, pool_timeout=1)
+    try:
+        for _ in range(3):
+            with PooledLateSessions(engine).begin() as session:
+                trips.rows(session, "select 1 as one", ())
+                if made:
+                    session.execute(text("select 1"))
+            with pytest.raises(IntegrityError), PooledLateSessions(engine).begin() as session:
+                trips.rows(session, "insert into role_grant default values", ())
+            with engine.connect() as other:
+                assert other.scalar(text("select 1")) == 1
+    finally:
+        engine.dispose()
