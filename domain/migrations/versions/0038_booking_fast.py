@@ -1,4 +1,4 @@
-"""Booking with fewer statements."""
+"""Booking with less to prepare."""
 
 from domain.migrations.files import run
 
