@@ -81,13 +81,14 @@ def document(entries: list[Entry]) -> dict[str, Any]:
     postings: list[dict[str, Any]] = []
     opens: dict[tuple[int, str, str], None] = {}
     for entry in entries:
+        digest = entry.digest
         if entry.idem in said:
-            if said[entry.idem] != entry.digest:
+            if said[entry.idem] != digest:
                 raise Conflict("journal_conflict", idem=entry.idem)
             continue
-        said[entry.idem] = entry.digest
+        said[entry.idem] = digest
         journals.append({
-            "idem": entry.idem, "digest": entry.digest, "kind": entry.kind,
+            "idem": entry.idem, "digest": digest, "kind": entry.kind,
             "effective_at": entry.effective_at.isoformat(), "source_type": entry.source_type,
             "source_id": entry.source_id, "label": entry.label, "actor": entry.actor,
             "reverses": entry.reverses, "resolves": entry.resolves,
