@@ -6,6 +6,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from domain.shared.db import Base
+from domain.shots.models import Shot
 
 
 class Scene(Base):
@@ -25,7 +26,7 @@ class Scene(Base):
     sharer_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
     sku: Mapped[str]
     url: Mapped[str] = mapped_column(server_default="")
-    shot_id: Mapped[int | None] = mapped_column(ForeignKey("shot.id"))
+    shot_id: Mapped[int | None] = mapped_column(ForeignKey(Shot.id))
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime]
 
