@@ -1,6 +1,9 @@
 """投稿 from the first picture to the poster of somebody else, and back: with consent, and only as long as it holds."""
 
 import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -17,7 +20,8 @@ from domain.workflows.merging import MOVERS
 from tests.dialogs.test_grants import person_id
 from tests.dialogs.test_leaving import scan
 from tests.fakes.album import act, all_of, allowed, approve, bought, jpeg, one, photo, sends
-from tests.fakes.shop import Person, Shop
+from tests.fakes.gateway import FakeGateway
+from tests.fakes.shop import ACCOUNT, Person, Shop
 
 
 def points(who: Person) -> str:
@@ -250,6 +254,37 @@ def test_taken_back_it_is_given_to_nobody_from_that_moment(shop: Shop) -> None:
         assert [word.word for word in queries.words(session, 1)] == ["named", "revoked"]
     assert "我的积分 60" in points(li), "what was given stays"
     wang.says("撤回投稿 2").sees("没有正在使用")
+
+
+@dataclass
+class Meanwhile(FakeGateway):
+    """Something happens while a picture is uploaded: it is drawn by then, and not sent yet."""
+
+    happens: Callable[[], object] = lambda: None
+
+    def upload_image(self, jpeg: bytes) -> str:
+        self.happens()
+        return super().upload_image(jpeg)
+
+
+def test_taken_back_while_somebodys_poster_is_under_way(shop: Shop) -> None:
+    li, wang = shop.person("李姐"), shop.person("小王")
+    bought(shop, li)
+    allowed(li)
+    approve(shop)
+    author = person_id(shop, li)
+
+    def take_back() -> None:
+        with shop.runtime.sessions.begin() as session:
+            service.revoke(session, [1], author, "撤回投稿", shop.clock.now())
+
+    shop.gateway = Meanwhile(ACCOUNT, happens=take_back)
+    cast(dict[str, Any], shop.runtime.gateways)[ACCOUNT] = shop.gateway
+    wang.says("素材").sees("图几秒就到")
+    wang.sees("主人刚刚撤回了，没有发给您")
+    assert not [one for one in wang.heard if isinstance(one, bytes)]
+    assert _rows(shop, "select state, reason from outbox where kind = 'shot.poster'") == [
+        ("refused", "shot_withdrawn")]
 
 
 def test_who_comes_by_a_picture_and_buys_is_counted_and_what_nobody_comes_by_is_retired(shop: Shop) -> None:
