@@ -116,12 +116,42 @@ _HOLE = re.compile(r"\{\{ (?P<name>[a-z_][a-z0-9_]*)(?:\.[a-z_]+)*(?: \| (?P<fil
 
 @cache
 def _named(written: str) -> frozenset[str]:
-    """The placeholders of a text. Nearly all texts hold plain ones, and asking Jinja takes up to 3 ms for each."""
+    """The placeholders of a text. Nearly all texts hold plain ones, and asking Jinja takes up to 3 ms for each.
+
+    Raises TemplateError."""
     holes = [_HOLE.fullmatch(hole) for hole in _HOLES.findall(written)]
     plain = all(hole and (hole["filter"] is None or hole["filter"] in FILTERS) for hole in holes)
     if plain and "{" not in _HOLES.sub("", written):
         return frozenset(hole["name"] for hole in holes if hole)
-    return frozenset(meta.find_undeclared_variables(_environment().parse(written)))
+    environment = _environment()
+    tree = environment.parse(written)
+    known = all(node.name in environment.filters for node in tree.find_all(nodes.Filter)) and all(
+        node.name in environment.tests for node in tree.find_all(nodes.Test))
+    if not known or any(tree.find(kind) for kind in _SCOPED):
+        return frozenset(meta.find_undeclared_variables(tree))
+    return frozenset(_free(tree, frozenset()))
+
+
+_SCOPED = (nodes.Macro, nodes.Assign, nodes.AssignBlock, nodes.With, nodes.CallBlock, nodes.FilterBlock, nodes.Block,
+           nodes.Include, nodes.Import, nodes.FromImport)
+"""Statements with rules of their own about names: what is in them Jinja says, as it says what is wrong."""
+
+
+def _free(node: nodes.Node, bound: frozenset[str]) -> Iterator[str]:
+    """Names that are read and bound by no loop around them; Jinja would write a program to find them."""
+    if isinstance(node, nodes.Name):
+        if node.name not in bound:
+            yield node.name
+    elif isinstance(node, nodes.For):
+        inside = bound | {"loop"} | {name.name for name in (node.target, *node.target.find_all(nodes.Name))
+                                     if isinstance(name, nodes.Name)}
+        for part in (*node.body, *([node.test] if node.test else [])):
+            yield from _free(part, inside)
+        for part in (node.iter, *node.else_):
+            yield from _free(part, bound)
+    else:
+        for part in node.iter_child_nodes():
+            yield from _free(part, bound)
 
 
 def _entries(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, dict[str, Any]]]:

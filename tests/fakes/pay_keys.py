@@ -1,5 +1,7 @@
 """Key pairs for tests, made once a run: what a merchant and WeChat Pay would each keep to themselves."""
 
+import base64
+import textwrap
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -85,6 +87,14 @@ def elliptic() -> str:
 def locked() -> str:
     key = ec.generate_private_key(ec.SECP256R1())
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"x")).decode()
+
+
+def mistyped(place: int) -> str:
+    """The merchant's key with one bit wrong, in the ``place``-th fifth of it."""
+    lines = merchant().pem.strip().splitlines()
+    der = bytearray(base64.b64decode("".join(lines[1:-1])))
+    der[len(der) * (place + 1) // 5] ^= 4
+    return "\n".join((lines[0], *textwrap.wrap(base64.b64encode(der).decode(), 64), lines[-1], ""))
 
 
 def _pem(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> str:

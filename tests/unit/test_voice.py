@@ -33,6 +33,31 @@ def test_every_fault_is_named_at_once(tmp_path: Path) -> None:
         assert part in str(fault.value)
 
 
+@pytest.mark.parametrize(("text", "args"), [
+    ("{% if a %}{{ b.c }}{% elif d > 1 %}{{ e[0] }}{% else %}{{ f | yuan }}{% endif %}", "abdef"),
+    ("{% for x in a %}{{ loop.index }}{{ x }}{{ b }}{% else %}{{ c }}{% endfor %}", "abc"),
+    ("{% for x, y in a if x and b %}{{ y }}{% endfor %}", "ab"),
+    ("{% for x in a %}{% for y in x %}{{ x }}{{ y }}{% endfor %}{% endfor %}", "a"),
+    ("{% for x in a %}{{ x }}{% endfor %}{{ x }}", "ax"),
+    ("{% set x = a %}{{ x }}{{ b }}", "ab"),
+    ("{% macro m(x) %}{{ x }}{{ a }}{% endmacro %}{{ m(b) }}", "ab"),
+    ("{{ (a if b is none else c) ~ d.e(f) }}", "abcdf"),
+])
+def test_the_placeholders_of_conditions_and_loops_are_found(tmp_path: Path, text: str, args: str) -> None:
+    (tmp_path / "a.toml").write_text(f"[x]\nsaid = {{text = '{text}', args = {list(args)}}}\n")
+    assert Voice(tmp_path).keys() == {"x.said": frozenset(args)}
+    (tmp_path / "a.toml").write_text(f"[x]\nsaid = '{text}'\n")
+    with pytest.raises(CopyError, match=f"not in args: {', '.join(args)}$"):
+        Voice(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["{% for x in a %}{{ x | euro }}{% endfor %}", "{{ a is rich }}"])
+def test_unknown_filters_and_tests_are_faults_wherever_they_stand(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.toml").write_text(f"[x]\nsaid = {{text = '{text}', args = ['a']}}\n")
+    with pytest.raises(CopyError, match=r"No (filter|test) named"):
+        Voice(tmp_path)
+
+
 def test_rendering_wants_exactly_the_placeholders(voice: Voice) -> None:
     with pytest.raises(CopyError, match="no text for"):
         voice.render("nobody.knows")

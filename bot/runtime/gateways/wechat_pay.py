@@ -16,6 +16,7 @@ import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -92,11 +93,19 @@ class WeChatPay:
         self._scene = scene_of(merchant.scene)
         self.purpose = self._scene.purpose
         self.keys = PublicKey(merchant) if merchant.public_key else Certificates(merchant, engine, real_now)
-        self._core = PayCore(merchant, self.keys.held, patience or Patience(), real_now)
-        self._client = PayClient(merchant, self._core)
+        self._patience, self._real_now = patience or Patience(), real_now
 
     def __repr__(self) -> str:
         return f"WeChatPay({self.account!r})"
+
+    @cached_property
+    def _core(self) -> PayCore:
+        """Made when it is first needed: reading a key takes 50 ms, and most processes never pay."""
+        return PayCore(self._merchant, self.keys.held, self._patience, self._real_now)
+
+    @cached_property
+    def _client(self) -> PayClient:
+        return PayClient(self._merchant, self._core)
 
     def transfer(self, bill: Bill) -> PayResult:
         """See the port. Whoever retries must query first; the same number with another body is UNKNOWN, never paid."""

@@ -193,7 +193,7 @@ def test_the_platforms_public_key_comes_with_its_id(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("pem", "problem"), [
     ("-----BEGIN PRIVATE KEY-----\nabc\n-----END PRIVATE KEY-----", "is no PEM private key"),
     (pay_keys.small(), "has 1024 bits only"), (pay_keys.locked(), "is protected by a password"),
-    (pay_keys.elliptic(), "is no RSA key"),
+    (pay_keys.elliptic(), "is no RSA key"), *((pay_keys.mistyped(n), "is no PEM private key") for n in range(4)),
 ])
 def test_a_private_key_that_cannot_sign_is_told_at_start(pem: str, problem: str, tmp_path: Path) -> None:
     (tmp_path / "key.pem").write_text(pem)
