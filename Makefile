@@ -72,4 +72,5 @@ $(VENV)-bench/stamp: requirements-bench.txt
 	@echo "installing what ours is measured against …"
 	@$(PY) -m venv $(VENV)-bench
 	@$(VENV)-bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bench.txt
+	@npm ci --silent --prefix bench/peers/satori || echo "without node's npm the peer satori is not measured"
 	@touch $@

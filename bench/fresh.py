@@ -1,7 +1,7 @@
 """A process that has loaded what pictures are made of, as the supervisor has, and bears a child for every line read.
 
 The child makes its first poster and says how many milliseconds it took; then it is gone. On the command line: the
-shelf's folder or '' for none, and ``warmed`` for a child that draws a poster for nobody first, as workers do.
+shelf's folder or '' for none, and ``warmed`` for a child that rehearses first, as workers do.
 """
 
 import os
@@ -12,7 +12,6 @@ from pathlib import Path
 from bench.poster import REQUEST, STYLES
 from bot.pictures.shelf import Shelf
 from bot.pictures.studio import Studio
-from bot.runtime.worker import warm_studio
 
 
 def main() -> None:
@@ -23,7 +22,7 @@ def main() -> None:
         child = os.fork()
         if not child:
             if warmed:
-                warm_studio(Studio(STYLES, Shelf(folder)))
+                Studio(STYLES, Shelf(folder)).rehearse()
             begun = time.perf_counter()
             Studio(STYLES, Shelf(folder)).compose(REQUEST)
             print((time.perf_counter() - begun) * 1e3, flush=True)

@@ -11,13 +11,14 @@ made by a child that was born for each of them (``bench/fresh``), in a style and
 import argparse
 import io
 import json
+import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from itertools import count, cycle
 from pathlib import Path
@@ -34,6 +35,7 @@ from bot.pictures.shelf import Shelf  # noqa: E402
 from bot.pictures.studio import PosterRequest, Studio  # noqa: E402
 
 STYLES = ROOT / "assets" / "posters"
+PEERS, PEER_PYTHON = ROOT / "bench" / "peers", ROOT / ".venv-bench" / "bin" / "python"
 REPEATS = 5
 """Calls a round; a round's figure is their median."""
 
@@ -135,13 +137,41 @@ def _rows(folder: Path, rounds: int) -> list[dict[str, Any]]:
             "B4 first of a cold process": of_process,
             "B4 nothing kept anywhere": of_machine,
         }
-        return [_measure(row, ours, _timed(floor), _timed(peer), rounds) for row, ours in rows.items()]
+        made = [_measure(row, ours, _timed(floor), _timed(peer), rounds) for row, ours in rows.items()]
+    return [*made, *_others(folder, backdrop, photo, _timed(other_kind), _timed(floor), rounds)]
+
+
+def _others(
+    folder: Path, backdrop: bytes, photo: bytes, ours: Work, floor: Work, rounds: int
+) -> Iterator[dict[str, Any]]:
+    """A new product's poster against the other peers, each in a process of its own that has drawn one before."""
+    code = io.BytesIO()
+    qrcode.make(REQUEST.qr_url).save(code)
+    given = {"font": fonts.SERIF_FILE.read_bytes(), "backdrop.jpg": backdrop, "photo.jpg": photo,
+             "face.jpg": AVATAR, "code.png": code.getvalue()}
+    for name, data in given.items():
+        (folder / name).write_bytes(data)
+    files = [str(folder / name) for name in given]
+    for name, command in (("pyvips", [str(PEER_PYTHON), str(PEERS / "vips_poster.py")]),
+                          ("satori and resvg", [shutil.which("node") or "node", str(PEERS / "satori" / "poster.mjs")])):
+        row = f"B4 against {name}"
+        try:
+            with _speaking([*command, *files]) as peer:
+                peer()
+                yield _measure(row, ours, floor, peer, rounds, 2)
+        except (OSError, ValueError) as fault:
+            yield {"row": row, "not_measured": f"{name} does not run here: {fault}"}
+
+
+def _born(folder: Path | None, warmed: bool = False) -> AbstractContextManager[Work]:
+    """A process that bears a child for each poster; see bench/fresh."""
+    return _speaking([sys.executable, "-m", "bench.fresh", str(folder or ""), "warmed" if warmed else ""])
 
 
 @contextmanager
-def _born(folder: Path | None, warmed: bool = False) -> Iterator[Work]:
-    """A process that bears a child for each poster; see bench/fresh."""
-    command = [sys.executable, "-m", "bench.fresh", str(folder or ""), "warmed" if warmed else ""]
+def _speaking(command: list[str]) -> Iterator[Work]:
+    """A process that makes a poster for each line it reads and says how long it took. Raises OSError or ValueError
+    when it cannot."""
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdin and parent.stdout
         parent.stdout.readline()
@@ -156,11 +186,13 @@ def _born(folder: Path | None, warmed: bool = False) -> Iterator[Work]:
         asked.close()
 
 
-def _measure(row: str, ours: Work, floor: Work, peer: Work, rounds: int) -> dict[str, Any]:
+def _measure(
+    row: str, ours: Work, floor: Work, peer: Work, rounds: int, repeats: int = REPEATS
+) -> dict[str, Any]:
     taken: dict[str, list[float]] = {"ours": [], "floor": [], "peer": []}
     for _ in range(rounds):
         for name, work in (("ours", ours), ("floor", floor), ("peer", peer)):
-            taken[name].append(statistics.median(work() for _ in range(REPEATS)))
+            taken[name].append(statistics.median(work() for _ in range(repeats)))
     to_floor = [a / b for a, b in zip(taken["ours"], taken["floor"], strict=True)]
     to_peer = [b / a for a, b in zip(taken["ours"], taken["peer"], strict=True)]
     medians = {name: round(statistics.median(times), 3) for name, times in taken.items()}
@@ -194,6 +226,9 @@ def main() -> None:
         print(json.dumps(rows, ensure_ascii=False, indent=2))
         return
     for row in rows:
+        if "not_measured" in row:
+            print(f"{row['row']:34} not measured: {row['not_measured']}")
+            continue
         floor, peer = row["ratio_floor"], row["ratio_peer"]
         print(
             f"{row['row']:34} ours {row['ours']:8.2f}  floor {row['floor']:7.2f}  peer {row['peer']:8.2f} ms   "

@@ -27,7 +27,7 @@ from PIL import Image
 from bot.pictures import fonts
 
 MOST_BYTES: Final = 128_000_000
-"""All styles with all motifs of the shipped assets take 60 MB."""
+"""All styles with all motifs of the shipped assets take 75 MB."""
 _HEAD: Final = struct.Struct(">4s4sHH?I16s")
 """Magic, mode, width, height, whether packed, checksum of the body as stored, name."""
 _MAGIC: Final = b"HTP1"

@@ -129,6 +129,16 @@ class Studio:
                 yield
             yield from self._props.prepare(style.product, self._motifs)
 
+    def rehearse(self) -> None:
+        """Writes what a poster says in every style on a scrap of paper: afterwards fonts, fixed words and plates are
+        at hand. Takes a tenth of a second; pictures are not kept by it."""
+        scrap = Image.new("RGB", (styles.WIDTH, styles.HEIGHT))
+        for style in self._styles.values():
+            written = tuple(layer for layer in style.fixed if not isinstance(layer, styles.Product))
+            render.fixed(scrap, written, _SAMPLE, self._motifs, self._props)
+            render.mounts(scrap, style.person)
+            render.person(scrap, style.person, _SAMPLE)
+
     def _backdrop(self, style: Style) -> Image.Image:
         """All that is the same for every product. Not to be drawn on."""
         facts = _backdrop_facts(style)
@@ -148,6 +158,11 @@ class Studio:
         render.mounts(picture, style.person)
         lower = picture.crop((0, jpeg.SEAM, picture.width, picture.height))
         return _Template(jpeg.upper(picture), lower, render.shifted(style.person, jpeg.SEAM))
+
+
+_SAMPLE: Final = PosterRequest("", "店", "好物", 1_250, 1_500, ("好",), "", "", None, "🌸", None, "http://weixin.qq.com",
+                               "2026-12-22")
+"""A little of everything that is written on posters."""
 
 
 def _backdrop_facts(style: Style) -> tuple[str, tuple[styles.AnyLayer, ...]]:

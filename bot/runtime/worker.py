@@ -15,7 +15,7 @@ from rq import Queue, SimpleWorker
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
-from bot.pictures.studio import PosterRequest, Studio
+from bot.pictures.studio import Studio
 from bot.runtime import bell, bootstrap, nursery, work
 from bot.runtime.memory import give_back
 from bot.runtime.settings import Settings
@@ -63,12 +63,6 @@ def _fill_shelf(studio: Studio) -> None:
         os._exit(0)
 
 
-def warm_studio(studio: Studio) -> None:
-    """Draw one poster for nobody: the first customer does not wait for fonts."""
-    first = studio.styles()[0].key
-    studio.compose(PosterRequest(first, "", "", 0, None, (), "", "", None, "", None, "http://weixin.qq.com", ""))
-
-
 def main(settings: Settings, bells: tuple[str, ...]) -> None:
     """Serve one bell until told to stop. ``bells`` names exactly one of bot.runtime.bell.BELLS."""
     if len(bells) != 1 or bells[0] not in bell.BELLS:
@@ -77,7 +71,7 @@ def main(settings: Settings, bells: tuple[str, ...]) -> None:
     _process[:] = [runtime]
     if bells[0] == "slow":
         _fill_shelf(runtime.context.tool(Studio))
-        warm_studio(bootstrap.house_studio(settings))  # one of its own: gone then, with the pictures that it holds
+        runtime.context.tool(Studio).rehearse()  # the first customer does not wait for fonts
     gc.collect()
     gc.freeze()  # what lives as long as the process need not be looked through at every collection
     work.answer(runtime, bells[0])
