@@ -58,7 +58,7 @@ def _web(folder: Path, env: dict[str, str], port: int) -> Round:
 def _worker(folder: Path, env: dict[str, str], pool: str) -> Round:
     with _running([sys.executable, "-m", "bot", "worker", pool], folder, env) as process:
         previous, now = -1.0, _resident(process.pid)
-        while now != previous:  # a slow worker draws a poster of each style first
+        while now != previous:
             time.sleep(SETTLED_SECONDS)
             previous, now = now, _resident(process.pid)
             if process.poll() is not None:

@@ -130,14 +130,14 @@ class Studio:
             yield from self._props.prepare(style.product, self._motifs)
 
     def rehearse(self) -> None:
-        """Writes what a poster says in every style on a scrap of paper: afterwards fonts, fixed words and plates are
-        at hand. Takes a tenth of a second; pictures are not kept by it."""
+        """Writes what a poster says in the first style on a scrap of paper: afterwards fonts, fixed words and plates
+        are at hand. No picture is kept by it. (Every size of a font is a megabyte of the process, so one style.)"""
+        style = next(iter(self._styles.values()))
         scrap = Image.new("RGB", (styles.WIDTH, styles.HEIGHT))
-        for style in self._styles.values():
-            written = tuple(layer for layer in style.fixed if not isinstance(layer, styles.Product))
-            render.fixed(scrap, written, _SAMPLE, self._motifs, self._props)
-            render.mounts(scrap, style.person)
-            render.person(scrap, style.person, _SAMPLE)
+        written = tuple(layer for layer in style.fixed if not isinstance(layer, styles.Product))
+        render.fixed(scrap, written, _SAMPLE, self._motifs, self._props)
+        render.mounts(scrap, style.person)
+        render.person(scrap, style.person, _SAMPLE)
 
     def _backdrop(self, style: Style) -> Image.Image:
         """All that is the same for every product. Not to be drawn on."""

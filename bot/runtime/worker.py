@@ -57,6 +57,7 @@ def _fill_shelf(studio: Studio) -> None:
     try:
         os.nice(19)
         for _ in studio.prepare():
+            give_back()
             if os.getppid() != parent:  # nobody is left to draw for
                 break
     finally:
