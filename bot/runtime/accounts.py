@@ -123,7 +123,7 @@ def aes_key(raw: Any) -> Secret:
 def _template_ids(raw: Any) -> Mapping[str, str]:
     given = raw.values() if isinstance(raw, dict) else [None]
     if not all(isinstance(one, str) and TEMPLATE_ID.fullmatch(one) for one in given):
-        raise Faulty("is not a table of template ids", "写成 earned = \"公众平台「模板消息」里该模板的完整模板ID\"")
+        raise Faulty("is not a table of template ids", "write it as earned = \"the id from 模板消息\"")
     return dict(raw)
 
 

@@ -99,9 +99,9 @@ def _rewards(db: Connection) -> Iterator[Finding]:
     row = db.execute(text("select count(distinct person_id) as people, min(fault) as fault from programme_stale"
                           " where look_at is not null")).one()
     if row.people:
-        yield Finding("rewards", "yellow", f"{row.people} 位买家的奖励算不出来，暂时不发（如：{row.fault}）",
-                      "python -m bot reward parked 看每个人的原因；改好后 reward retry --as 姓名 立即重算"
-                      "（每小时也会自动再试）")
+        yield Finding("rewards", "yellow", f"{row.people} buyers' rewards cannot be counted ({row.fault})",
+                      "python -m bot reward parked says why for each; once mended, reward retry --as NAME counts "
+                      "at once (every hour it is tried again anyway)")
 
 
 def _dead(db: Connection) -> Iterator[Finding]:

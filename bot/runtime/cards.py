@@ -20,13 +20,13 @@ def load(settings: Settings, voice: Voice) -> Catalogue:
     try:
         table = Catalogue.load(TABLE.read_text("utf-8"))
     except BadCatalogue as error:
-        raise SettingsError([Fault(TABLE.name, fault, "请对照文件开头的说明改正：营销类消息不能用模板或订阅通知发送")
+        raise SettingsError([Fault(TABLE.name, fault, "see the head of the file: no marketing by template")
                              for fault in error.faults]) from None
-    faults = [Fault(TABLE.name, fault, "请在 assets/copy/cards.toml 补上对应字段的文案，只使用该通知已有的占位符")
+    faults = [Fault(TABLE.name, fault, "add the text to assets/copy/cards.toml, with the facts of that notice only")
               for fault in table.missing(voice.keys())]
     for name, account in settings.wechat.items():
         faults += [Fault(f"wechat.{name}.{kind}.{one}", "names no template of notice_templates.toml",
-                         f"请改成其中之一：{'、'.join(table.templates)}")
+                         f"use one of: {', '.join(table.templates)}")
                    for kind, given in (("templates", account.templates), ("subscriptions", account.subscriptions))
                    for one in given if one not in table.templates]
     if faults:
@@ -45,13 +45,13 @@ def findings(catalogue: Catalogue, account: str, gateway: WeChatGateway) -> Iter
     if not ids:
         return
     if account not in catalogue.services:
-        remedy = "删除该账号的 templates，或换成认证的服务号"
+        remedy = "remove the account's templates, or use a verified service account"
         yield Finding(check, "red", "only service accounts may send cards", remedy)
         return
     try:
         there = gateway.templates()
     except GatewayError as error:
-        yield Finding(check, "yellow", str(error), REMEDIES.get(error.result.errcode, "稍后再运行一次 doctor"))
+        yield Finding(check, "yellow", str(error), REMEDIES.get(error.result.errcode, "run doctor again later"))
         return
     wrong = list(_wrong(catalogue, ids, there, check))
     yield from wrong or [Finding(check, "green", f"{len(ids)} templates are as the table says")]

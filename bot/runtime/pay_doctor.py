@@ -26,14 +26,14 @@ EXPIRES_SOON = timedelta(days=14)
 LATE_DAYS = 2
 
 _REMEDIES = {
-    "SIGN_ERROR": "mch_id、serial_no 与 private_key_file 必须是同一套：商户平台 → 账户中心 → API安全",
-    "NO_AUTH": "在商户平台开通商家转账，场景选佣金报酬（1005）",
-    "NOT_ENOUGH": "给商户号的运营账户充值",
-    "APPID_MCHID_NOT_MATCH": "在商户平台把公众号 AppID 绑定到商户号（AppID账号管理）",
-    "CERTIFICATES_401": "mch_id、serial_no 与 private_key_file 必须是同一套：商户平台 → 账户中心 → API安全",
-    "CERTIFICATES_UNREADABLE": "api_v3_key 必须与商户平台上设置的 APIv3 密钥一致",
-    "CERTIFICATES_404": "这个商户号使用微信支付公钥：请设置 public_key_file 与 public_key_id",
-    "UNVERIFIED": "public_key_file 与 public_key_id 必须是微信支付公钥，不是商户自己的",
+    "SIGN_ERROR": "mch_id, serial_no and private_key_file must be of one set: 商户平台 → 账户中心 → API安全",
+    "NO_AUTH": "apply for 商家转账 on 商户平台, scene 佣金报酬 (1005)",
+    "NOT_ENOUGH": "top up 运营账户 of the merchant",
+    "APPID_MCHID_NOT_MATCH": "bind the AppID to the merchant on 商户平台 (AppID账号管理)",
+    "CERTIFICATES_401": "mch_id, serial_no and private_key_file must be of one set: 商户平台 → 账户中心 → API安全",
+    "CERTIFICATES_UNREADABLE": "api_v3_key must be the APIv3密钥 that was set on 商户平台",
+    "CERTIFICATES_404": "this merchant uses 微信支付公钥: set public_key_file and public_key_id",
+    "UNVERIFIED": "public_key_file and public_key_id must be 微信支付公钥, not the merchant's own",
 }
 
 
@@ -51,15 +51,15 @@ def findings(settings: Settings, engine: Engine, gateway: Any, now: datetime,
 
 def _settings(name: str, account: PayAccount, settings: Settings) -> Iterator[Finding]:
     if len(account.serial_no) != SERIAL_LENGTH:
-        yield Finding(f"pay.{name}.serial_no", "yellow", f"有 {len(account.serial_no)} 位，应为 40 位",
-                      "填商户 API 证书（apiclient_cert.pem）的序列号")
+        yield Finding(f"pay.{name}.serial_no", "yellow", f"has {len(account.serial_no)} characters, not 40",
+                      "use the serial number of apiclient_cert.pem")
     if account.app_id not in {one.app_id for one in settings.wechat.values()}:
-        yield Finding(f"pay.{name}.app_id", "red", "不是这里任何公众号的 AppID：谁也收不到钱",
-                      "填 [wechat.…] 的 app_id，并在商户平台绑定（AppID账号管理）")
+        yield Finding(f"pay.{name}.app_id", "red", "is the AppID of no account here: nobody can be paid",
+                      "use the app_id of a [wechat.…], and bind it on 商户平台 (AppID账号管理)")
     if not settings.demo and urlsplit(settings.public_url).scheme != "https":
         yield Finding(f"notifications (pay.{name})", "yellow",
-                      "没有通知地址：PUBLIC_URL 不是 https，微信支付不会通知我们",
-                      "把 PUBLIC_URL 设为 https 地址；在此之前只靠查询，结果会晚一些")
+                      "PUBLIC_URL is not https, so WeChat Pay does not notify us",
+                      "set PUBLIC_URL to an https address; until then results are asked for, and come later")
 
 
 def _own_certificate(name: str, account: PayAccount) -> Iterator[Finding]:
@@ -69,21 +69,23 @@ def _own_certificate(name: str, account: PayAccount) -> Iterator[Finding]:
     own, label = x509.load_pem_x509_certificate(account.certificate.encode()), f"merchant certificate (pay.{name})"
     left = own.not_valid_after_utc - datetime.now(UTC)
     if f"{own.serial_number:X}" != account.serial_no.upper().lstrip("0"):
-        yield Finding(label, "red", "序列号与 serial_no 不一致", "certificate_file 与 serial_no 必须是同一张证书")
+        yield Finding(label, "red", "has another serial number than serial_no",
+                      "certificate_file and serial_no must be of the same certificate")
     elif left > RENEW_SOON:
-        yield Finding(label, "green", f"还有 {left.days} 天到期")
+        yield Finding(label, "green", f"runs out in {left.days} days")
     else:
         runs = left > timedelta(0)
-        cause = f"还有 {left.days} 天到期" if runs else f"已过期 {-left.days} 天：微信支付不再认我们的签名"
+        cause = (f"runs out in {left.days} days" if runs else
+                 f"ran out {-left.days} days ago: WeChat Pay takes our signatures no more")
         yield Finding(label, "yellow" if runs else "red", cause,
-                      "商户平台 → 账户中心 → API安全：申请新证书，换 private_key_file、certificate_file、serial_no")
+                      "ask for a new one (商户平台 → 账户中心 → API安全); both files and serial_no change")
 
 
 def _accepted(name: str, result: PayResult) -> Finding:
     label = f"merchant keys (pay.{name})"
     if result.outcome in (PayOutcome.NOT_FOUND, PayOutcome.ANSWERED):
-        return Finding(label, "green", "微信支付认我们的签名，我们也认它的")
-    remedy = _REMEDIES.get(result.code, "检查 mch_id、密钥、api_base，以及防火墙是否允许外发 https")
+        return Finding(label, "green", "WeChat Pay takes our signatures, and we take its")
+    remedy = _REMEDIES.get(result.code, "check mch_id, keys, api_base, and the firewall for outgoing https")
     return Finding(label, "red", f"{result.outcome.value}: {result.code} {result.detail}".strip(), remedy)
 
 
@@ -94,9 +96,10 @@ def _certificates(name: str, held: Any) -> Iterator[Finding]:
         return
     left = ends - datetime.now(UTC)
     state: State = "green" if left > EXPIRES_SOON else "yellow" if left > timedelta(0) else "red"
-    cause = f"还有 {left.days} 天到期" if left > timedelta(0) else f"已过期 {-left.days} 天：对方的回答都不再可信"
+    cause = (f"runs out in {left.days} days" if left > timedelta(0) else
+             f"ran out {-left.days} days ago: no answer can be believed any more")
     yield Finding(f"platform certificate (pay.{name})", state, cause,
-                  "" if state == "green" else "到商户平台换用微信支付公钥（public_key_file 与 public_key_id）")
+                  "" if state == "green" else "change to 微信支付公钥 on 商户平台 (public_key_file and public_key_id)")
 
 
 def _stopped(name: str, engine: Engine, now: datetime) -> Iterator[Finding]:
@@ -105,14 +108,14 @@ def _stopped(name: str, engine: Engine, now: datetime) -> Iterator[Finding]:
         late, troubles = reconcile.due_days(session, name, now), list(pay_watch.findings(session, name, now))
     if open_ones:
         kinds = ", ".join(sorted({one.kind for one in open_ones}))
-        yield Finding(f"paying (pay.{name})", "red", f"已停止打款：{len(open_ones)} 处与账单不符（{kinds}）",
-                      "python -m bot pay status 看是哪一笔，查明后 pay explain，由第二个人同意")
+        yield Finding(f"paying (pay.{name})", "red", f"stopped: {len(open_ones)} differences from the bill ({kinds})",
+                      "python -m bot pay status says which; then pay explain, and a second person agrees")
     elif switch.stopped_at is not None:
-        yield Finding(f"paying (pay.{name})", "red", f"{switch.changed_by} 已停止打款：{switch.reason}",
-                      "查明原因后 python -m bot payouts go --as 姓名 --reason 原因")
+        yield Finding(f"paying (pay.{name})", "red", f"stopped by {switch.changed_by}: {switch.reason}",
+                      "once it is explained: python -m bot payouts go --as NAME --reason WHY")
     else:
-        yield Finding(f"paying (pay.{name})", "green", "账本与微信支付一致")
+        yield Finding(f"paying (pay.{name})", "green", "the books and WeChat Pay agree")
     if len(late) >= LATE_DAYS:
-        yield Finding(f"fund bill (pay.{name})", "yellow", f"从 {late[0]} 起没有核对资金账单",
-                      "python -m bot pay reconcile；并为商户号开通下载资金账单")
+        yield Finding(f"fund bill (pay.{name})", "yellow", f"not compared since {late[0]}",
+                      "python -m bot pay reconcile; the merchant must be allowed to download 资金账单")
     yield from troubles

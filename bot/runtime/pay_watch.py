@@ -51,20 +51,25 @@ GAUGES = {
 """As bot.runtime.metrics wants them: name -> (meaning, label, query giving label and value)."""
 
 _FOUND: dict[Trouble, tuple[str, str]] = {
-    "contradiction": ("与微信支付说法不一致：{fault}",
-                      "在商户平台核对这笔单据，再运行 python -m bot pay status 与 pay explain"),
-    "config": ("微信支付拒绝我们的配置：{fault}",
-               "核对 accounts.toml 的 [pay.{account}]：商户号、序列号、密钥、AppID 绑定、产品权限；"
-               "改好后十分钟内自动重试"),
-    "refused": ("微信支付不受理：{fault}",
-                "排除原因后 python -m bot withdrawal retry {no}，或 withdrawal reject {no} 把钱退回账户"),
-    "no_money": ("商户运营账户余额不足", "给商户号充值；同一笔单据会自动再发，不要换号重付"),
-    "frozen": ("收款人在审核通过后被冻结",
-               "先处理风控案件（python -m bot risk cases），再 withdrawal retry {no} 或 reject {no}"),
-    "blind": ("超过 29 天，微信支付已查不到", "python -m bot pay reconcile：以资金账单为准；在商户平台查这笔单据"),
-    "overdue": ("超过 3 天没有结果", "在商户平台查这笔单据并联系微信支付；30 天后就查不到了"),
-    "slow": ("超过 26 小时没有结果（未确认的单据应在 24 小时后关闭）", "python -m bot withdrawal retry {no} 立即查询"),
-    "unheard": ("发出后没有结果，且 15 分钟没有再查询", "检查慢队列工作进程（worker slow）与 clock 是否在运行"),
+    "contradiction": ("WeChat Pay says otherwise: {fault}",
+                      "look the bill up on 商户平台, then python -m bot pay status and pay explain"),
+    "config": ("WeChat Pay refuses our configuration: {fault}",
+               "check [pay.{account}] of accounts.toml: number, serial, keys, bound AppID, rights; "
+               "it is tried again within ten minutes"),
+    "refused": ("WeChat Pay does not take it: {fault}",
+                "mend the cause, then python -m bot withdrawal retry {no}; withdrawal reject {no} gives it back"),
+    "no_money": ("the merchant's account is empty",
+                 "top it up; the same bill is sent again by itself, never pay it under another number"),
+    "frozen": ("its person was frozen after it was approved",
+               "decide the case (python -m bot risk cases), then withdrawal retry {no} or reject {no}"),
+    "blind": ("older than 29 days, WeChat Pay does not know it any more",
+              "python -m bot pay reconcile: the fund bill decides; look it up on 商户平台"),
+    "overdue": ("no result for 3 days",
+                "look it up on 商户平台 and ask WeChat Pay; after 30 days it cannot be asked for"),
+    "slow": ("no result for 26 hours, though it closes after 24 without a tap",
+             "python -m bot withdrawal retry {no} asks at once"),
+    "unheard": ("sent, and nobody asked for its result for 15 minutes",
+                "check that a slow worker and the clock run"),
 }
 _RED: frozenset[Trouble] = frozenset({"contradiction", "config", "refused", "blind", "overdue"})
 
@@ -77,13 +82,13 @@ def findings(session: Session, account: str, now: datetime) -> Iterator[Finding]
     waits = [view for view in queries.listed(session, ("asked",), 1_000)
              if view.account == account and now - view.asked_at > ASKED_LONG]
     if waits:
-        yield Finding(f"requests (pay.{account})", "yellow", f"{len(waits)} 笔提现申请等待审核超过 24 小时",
-                      f"python -m bot withdrawal list --state asked；最早的是 {waits[-1].no}")
+        yield Finding(f"requests (pay.{account})", "yellow", f"{len(waits)} have waited for a decision for over a day",
+                      f"python -m bot withdrawal list --state asked; the oldest is {waits[-1].no}")
 
 
 def _finding(one: Watched) -> Finding:
     cause, remedy = _FOUND[one.trouble]
     facts = {"fault": one.fault.partition(": ")[2] or one.fault, "no": one.no, "account": one.account}
     return Finding(f"payments {one.trouble} (pay.{one.account})", "red" if one.trouble in _RED else "yellow",
-                   f"{one.bills} 笔共 ¥{one.fen // 100}.{one.fen % 100:02d}，最早 {one.no}：{cause.format(**facts)}",
+                   f"{one.bills}, ¥{one.fen // 100}.{one.fen % 100:02d}, the oldest {one.no}: {cause.format(**facts)}",
                    remedy.format(**facts))

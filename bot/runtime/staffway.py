@@ -10,7 +10,7 @@ def load(settings: Settings, voice: Voice) -> StaffWay:
     """Raises SettingsError when a text is for a notice that is none, or names a fact that the notice does not have."""
     texts = voice.keys()
     own = {key.removeprefix(PREFIX): wanted for key, wanted in texts.items() if key.startswith(PREFIX)}
-    faults = [Fault("copy/mass.toml", f"{PREFIX}{key}: {problem}", "请改用该通知已有的文案键和占位符")
+    faults = [Fault("copy/mass.toml", f"{PREFIX}{key}: {problem}", "use a text key and facts that the notice has")
               for key, wanted in sorted(own.items()) if (problem := _problem(texts, key, wanted))]
     if faults:
         raise SettingsError(faults)

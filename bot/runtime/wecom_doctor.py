@@ -17,16 +17,16 @@ VERIFIED_WITHIN = 1.0
 """Seconds that the platform gives the answer to its verification."""
 
 REMEDIES: Mapping[int, str] = {
-    40001: "核对 secret：企业微信管理后台 → 应用管理 → 该应用 → Secret",
-    40013: "核对 corp_id：管理后台 → 我的企业 → 企业ID",
-    40056: "核对 agent_id：管理后台 → 应用管理 → 该应用 → AgentId",
-    48002: "管理后台 → 客户联系 → 客户 → API → 可调用接口的应用，勾选本应用；并确认员工在应用可见范围内",
-    60011: "把员工加入应用的可见范围（应用管理 → 可见范围），并开通其客户联系功能",
-    60020: "把这个出口IP加到应用的「企业可信IP」，约1分钟后生效",
-    81013: "员工不在应用的可见范围内",
-    701008: "没有互通账号许可：联系企业微信销售",
-    41054: "该员工未激活或未实名",
-    40003: "没有这个 userid，或其不在应用的可见范围内",
+    40001: "compare secret: 管理后台 → 应用管理 → the application → Secret",
+    40013: "compare corp_id: 管理后台 → 我的企业 → 企业ID",
+    40056: "compare agent_id: 管理后台 → 应用管理 → the application → AgentId",
+    48002: "管理后台 → 客户联系 → 客户 → API → 可调用接口的应用: tick it; employees must be in 可见范围",
+    60011: "add the employee to the application (应用管理 → 可见范围) and let them have customers (客户联系)",
+    60020: "add this address to 企业可信IP of the application; it takes a minute",
+    81013: "the employee is not in 可见范围 of the application",
+    701008: "the licence (互通账号) is missing: ask the sales of WeCom",
+    41054: "the employee has not activated WeCom or not given their real name",
+    40003: "there is no such userid, or it is not in 可见范围 of the application",
 }
 """Error code of WeCom -> what a person can mend."""
 
@@ -51,13 +51,13 @@ def findings(settings: Settings, engine: Engine, gateway: Any, away: Away = alwa
 def _keys(name: str, account: WeComAccount) -> Iterator[Finding]:
     """Lengths as the platform hands them out."""
     wanted = (("corp_id", len(account.corp_id), 18), ("secret", len(account.secret.reveal()), 43))
-    odd = [f"{key} 有 {length} 位，应为 {right} 位" for key, length, right in wanted if length != right]
+    odd = [f"{key} has {length} characters, not {right}" for key, length, right in wanted if length != right]
     key = account.encoding_aes_key.reveal()
-    odd += [] if key.isalnum() else ["encoding_aes_key 只含英文字母和数字"]
+    odd += [] if key.isalnum() else ["encoding_aes_key is letters and digits only"]
     token = account.token.reveal()
-    odd += [] if token.isalnum() and len(token) <= 32 else ["token 为 1–32 位字母数字"]
+    odd += [] if token.isalnum() and len(token) <= 32 else ["token is 1 to 32 letters and digits"]
     if odd:
-        yield Finding(f"keys (wecom.{name})", "yellow", "；".join(odd), "从管理后台重新复制，不带空格和引号")
+        yield Finding(f"keys (wecom.{name})", "yellow", "; ".join(odd), "copy it again, without spaces or quotes")
     else:
         yield Finding(f"keys (wecom.{name})", "green", "lengths are right")
 
@@ -90,17 +90,17 @@ def _rights(name: str, app: Any) -> Iterator[Finding]:
     try:
         app.ping_token()
     except GatewayError as error:
-        yield _trouble(f"token (wecom.{name})", error, "核对 corp_id、secret、api_base 与网络")
+        yield _trouble(f"token (wecom.{name})", error, "check corp_id, secret, api_base and the network")
         return
     yield Finding(f"token (wecom.{name})", "green", "the platform gives one")
     try:
         staff = app.staff()
     except GatewayError as error:
-        yield _trouble(f"customer contact (wecom.{name})", error, "见企业微信文档中该错误码的说明")
+        yield _trouble(f"customer contact (wecom.{name})", error, "see the error code in the platform's documentation")
         return
     yield (Finding(f"customer contact (wecom.{name})", "green", f"{len(staff)} employees may have customers") if staff
-           else Finding(f"customer contact (wecom.{name})", "yellow", "没有员工开通客户联系",
-                        "管理后台 → 客户联系 → 权限配置 → 使用范围，加入员工，并把他们加入应用可见范围"))
+           else Finding(f"customer contact (wecom.{name})", "yellow", "no employee may have customers",
+                        "add employees in 管理后台 → 客户联系 → 权限配置 → 使用范围, and to its 可见范围"))
 
 
 def _trouble(label: str, error: GatewayError, otherwise: str) -> Finding:
@@ -126,6 +126,6 @@ def _stopped(engine: Engine) -> Iterator[Finding]:
 
 
 _ADVICE = {
-    "tags_full": "企业标签已满 3000 个：在管理后台删除不用的标签",
-    "too_late": "欢迎语错过了 20 秒：查看进程负载与到企业微信的网络；若后台已配置欢迎语，二者只能用其一",
+    "tags_full": "the corp has 3000 tags, which is all it may: delete some in 管理后台",
+    "too_late": "twenty seconds were over: check the load and the network; a welcome set in 管理后台 excludes ours",
 }

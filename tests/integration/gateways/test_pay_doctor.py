@@ -58,8 +58,8 @@ def test_a_healthy_merchant_is_all_green(tmp_path: Path, peer: PayPeer, engine: 
 
 
 @pytest.mark.parametrize(("changes", "remedy"), [
-    ({"serial_no": "5157F09EFDC096DE15EBE81A47057A7299999999"}, "必须是同一套"),
-    ({"api_v3_key": "f" * 32}, "APIv3 密钥一致"),
+    ({"serial_no": "5157F09EFDC096DE15EBE81A47057A7299999999"}, "must be of one set"),
+    ({"api_v3_key": "f" * 32}, "APIv3密钥"),
 ])
 def test_keys_that_do_not_fit_are_named(
     changes: dict[str, str], remedy: str, tmp_path: Path, peer: PayPeer, engine: Engine
@@ -75,14 +75,14 @@ def test_odd_settings_an_unapproved_scene_and_a_stop(tmp_path: Path, peer: PayPe
         reconcile.halt(session, "main", [Difference("paid_twice", "HT1", None, 1, 2)], NOW)
     found = examined(settings(tmp_path, peer, app_id="wxsomebodyelse000"), engine)
     assert found["pay.main.app_id"].state == "red" and "1005" in found["merchant keys (pay.main)"].remedy
-    assert found["paying (pay.main)"].cause == "已停止打款：1 处与账单不符（paid_twice）"
+    assert found["paying (pay.main)"].cause == "stopped: 1 differences from the bill (paid_twice)"
     with engine.begin() as db:
         db.execute(text("delete from pay_incident"))
         db.execute(text("update payout_switch set stopped_at = null, reason = ''"))
 
 
-@pytest.mark.parametrize(("days", "state", "cause"), [(15, "green", "14 天到期"), (13, "yellow", "12 天到期"),
-                                                      (-2, "red", "已过期")])
+@pytest.mark.parametrize(("days", "state", "cause"), [(15, "green", "in 14 days"), (13, "yellow", "in 12 days"),
+                                                      (-2, "red", "ran out")])
 def test_a_certificate_that_runs_out_is_told_in_time(days: int, state: str, cause: str) -> None:
     held = [PlatformKey("X", pay_keys.platform().private.public_key(), datetime.now(UTC) + timedelta(days=days))]
     (found,) = pay_doctor._certificates("main", held)
@@ -105,8 +105,8 @@ def given_certificate(home: Path, days: int) -> None:
     (home / "cert.pem").write_bytes(own.public_bytes(Encoding.PEM))
 
 
-@pytest.mark.parametrize(("days", "state", "cause"), [(400, "green", "到期"), (20, "yellow", "19 天到期"),
-                                                      (-3, "red", "已过期")])
+@pytest.mark.parametrize(("days", "state", "cause"), [(400, "green", "runs out"), (20, "yellow", "in 19 days"),
+                                                      (-3, "red", "ran out")])
 def test_the_merchants_own_certificate_runs_out_and_fits_its_serial(
     days: int, state: str, cause: str, tmp_path: Path, peer: PayPeer
 ) -> None:

@@ -61,8 +61,8 @@ def contradicted(till: Till, who: int) -> None:
 CASES: dict[str, tuple[Callable[[Till, int], None], str, str]] = {
     "config": (says(PayOutcome.CONFIG, "SIGN_ERROR"), "red", "SIGN_ERROR"),
     "refused": (says(PayOutcome.REFUSED, "PARAM_ERROR"), "red", "PARAM_ERROR"),
-    "no_money": (no_money, "yellow", "余额不足"),
-    "frozen": (frozen, "yellow", "冻结"),
+    "no_money": (no_money, "yellow", "is empty"),
+    "frozen": (frozen, "yellow", "frozen"),
     "contradiction": (contradicted, "red", "1 fen instead of 10000"),
 }
 
@@ -79,7 +79,7 @@ def test_what_is_wrong_with_a_payment_is_said_once_with_its_remedy(till: Till, t
     (finding,) = found(till).values()
     assert (finding.state, finding.check) == (state, f"payments {trouble} (pay.main)")
     assert cause in finding.cause and "¥100.00" in finding.cause and view.no in finding.cause
-    assert re.search("[一-鿿]", finding.remedy)
+    assert "{" not in finding.remedy and len(finding.remedy) > 20
     page = metrics.render(till.shop.runtime.engine).decode()
     assert f'huitou_payout_bills{{trouble="{trouble}"}} 1.0' in page
     assert re.search(r'huitou_payout_held_fen{state="(approved|paying)"} 10000.0', page)
@@ -151,5 +151,5 @@ def test_requests_that_nobody_decides_are_told(till: Till) -> None:
     asked = till.ask(10_000, review="look")
     assert found(till, timedelta(hours=23)) == {}
     (finding,) = found(till, timedelta(hours=25)).values()
-    assert "1 笔" in finding.cause and asked.no in finding.remedy
+    assert "1 have waited" in finding.cause and asked.no in finding.remedy
     assert 'huitou_payout_asked_seconds{decision="one"}' in metrics.render(till.shop.runtime.engine).decode()

@@ -324,7 +324,7 @@ def test_buyers_who_could_not_be_counted_are_told_with_the_way_out(examine: Exam
         db.execute(text("insert into programme_stale (person_id, fault, look_at) values (7, 'Bad: luck', now()),"
                         " (7, 'Bad: luck', now()), (8, 'Bad: luck', now()), (9, '', null)"))
     found = examine()["rewards"]
-    assert found.state == "yellow" and found.cause.startswith("2 位买家") and "Bad: luck" in found.cause
+    assert found.state == "yellow" and found.cause.startswith("2 buyers") and "Bad: luck" in found.cause
     assert "reward parked" in found.remedy and "reward retry" in found.remedy
 
 
