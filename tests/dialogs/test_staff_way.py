@@ -314,6 +314,7 @@ def test_a_stopped_broadcast_is_taken_out_of_the_employees_hands(street: Street)
 def test_the_nurture_of_who_follows_nobody_goes_through_the_employee(street: Street) -> None:
     street.shop.journeys("nurture")
     sun = street.somebody("孙妹", follows=False)
+    street.shop.wait(seconds=5)  # somebody follows at this moment: the meeting waits for their name
     street.shop.wait(hours=23)
     street.shop.wait(hours=4)
     street.asked()

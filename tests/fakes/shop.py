@@ -74,6 +74,7 @@ class Shop:
     people: dict[str, "Person"] = field(default_factory=dict)
     numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
     pay: FakePay = field(kw_only=True)
+    began: int = field(default_factory=lambda: int(time.time()), kw_only=True)
 
     @classmethod
     def open(cls, home: Path, database_url: str, clock: FixedClock, *, pay_port: int = 0, port: int = 0,
@@ -256,7 +257,8 @@ class Person:
         stamp = str(int(time.time()))
         tags = {"ToUserName": config.original_id, "FromUserName": self.openid, "CreateTime": stamp, **fields}
         if fields["MsgType"] == "event" and "CreateTime" not in fields:
-            tags["CreateTime"] = str(int(stamp) - next(self.shop.numbers) % 200)
+            # Counted from a moment that stands still: two events of one second would be one to the service.
+            tags["CreateTime"] = str(self.shop.began - 3_000 + next(self.shop.numbers))
         inner = "<xml>" + "".join(f"<{k}><![CDATA[{v}]]></{k}>" for k, v in tags.items()) + branch + "</xml>"
         crypto = WeChatCrypto(config.token.reveal(), config.encoding_aes_key.reveal(), config.app_id)
         outer = xmltodict.parse(crypto.encrypt_message(inner, nonce := secrets.token_hex(4), stamp))["xml"]
