@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, text
+from sqlalchemy.exc import DBAPIError
 
 from domain.commissions import plans
 from domain.commissions import service as commissions
@@ -194,6 +195,34 @@ def test_two_closes_and_the_booking_of_late_orders_at_once(shop: Shop, monkeypat
         assert sum(one[3] for one in bookings) == ladder_fen(ladder, (n + 1) * 100_000 + 5_000_000 - 50_000)
         assert sum(one[1] == "close" for one in bookings) <= 1
         assert shop.money(name)[0] > 0
+
+
+NOBODYS = {
+    "insert into month_volume (month, person_id, direct_fen, direct_orders, team_fen) values"
+    " ('2026-01-01', {person}, 0, 0, 0), ('2026-01-01', 987654, 0, 0, 0)": "fk_month_volume_person_id",
+    "update month_volume set person_id = 987654 where person_id = {person}": "fk_month_volume_person_id",
+    "insert into settlement (month, person_id, kind, n, cause, volume_fen, target_fen, change_fen, held_fen,"
+    " plan_version, booked_at) select month, 987654, kind, n, cause, 1, 1, 1, 0, plan_version, booked_at"
+    " from settlement": "fk_settlement_person_id",
+    "update settlement set person_id = 987654 where person_id = {person}": "fk_settlement_person_id",
+    "insert into settlement (month, person_id, kind, n, cause, volume_fen, target_fen, change_fen, held_fen,"
+    " plan_version, booked_at) select '2025-01-01', person_id, kind, n, cause, 1, 1, 1, 0, plan_version, booked_at"
+    " from settlement": "fk_settlement_month",
+    "delete from person": "refused",
+    "truncate person cascade": "refused",
+    "update person set id = default": "refused",
+}
+
+
+def test_a_month_is_somebodys_and_nobody_is_taken_away_from_under_it(shop: Shop) -> None:
+    sold(shop, "A1", 60_000)
+    till(shop, DECEMBER)
+    shop.close_month("2026-11")
+    before = shop.settled("小王")
+    for attack, reason in NOBODYS.items():
+        with shop.sessions() as session, pytest.raises(DBAPIError, match=reason):
+            session.execute(text(attack.replace("{person}", str(shop.people["小王"]))))
+    assert before == shop.settled("小王") == [("ladder", "close", 330_000, 330_000)]
 
 
 def test_merged_people_have_one_ladder(shop: Shop) -> None:

@@ -1,4 +1,4 @@
-"""When people inside journeys are due, apart from the people."""
+"""Fewer writes for a step of a journey and for a month close."""
 
 from domain.migrations.files import run
 
@@ -9,7 +9,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    run("0039_due_tickets")
+    run("0039_fewer_writes")
 
 
 def downgrade() -> None:
