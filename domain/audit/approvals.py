@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from domain.audit.models import Approval
 from domain.audit.rules import LIFE, TWO_PERSON_ACTS, Actor
-from domain.audit.service import record
+from domain.audit.service import hand, record
 from domain.shared.errors import Conflict, DomainError, NotFound
 
 __all__ = ["Approval", "ask", "decide", "expire", "lapsed", "of", "open_for"]
@@ -54,7 +54,7 @@ def decide(
     ``workflows.acts.decide``, which does both.
 
     Raises NotFound("approval_unknown"), Conflict("approval_decided" | "approval_expired"),
-    DomainError("second_person" | "not_permitted").
+    DomainError("second_person" | "one_hand" | "not_permitted").
     """
     found = of(session, approval_id, lock=True)
     if found.state == "expired" or (found.state == "open" and found.expires_at <= now):
@@ -63,6 +63,8 @@ def decide(
         raise Conflict("approval_decided", id=approval_id, state=found.state)
     if actor.name == found.asked_by:
         raise DomainError("second_person", id=approval_id)
+    if (whose := hand(session, actor.name)) == hand(session, found.asked_by):
+        raise DomainError("one_hand", id=approval_id, hand=whose, name=actor.name)
     if not actor.may(TWO_PERSON_ACTS[found.act].decide):
         raise DomainError("not_permitted", act=found.act, role=actor.role)
     found.state = "approved" if approve else "rejected"

@@ -10,7 +10,8 @@ from domain.shared.db import Base, RowId
 
 
 class Operator(Base):
-    """Somebody who runs the shop. Name and role never change; ``key_hash`` is SHA-256 of the API key, '' for none."""
+    """Somebody who runs the shop. Name and role never change; ``key_hash`` is SHA-256 of the API key, '' for none.
+    ``key_by``: who saw the key before them, '' for nobody."""
 
     __tablename__ = "operator"
     __table_args__ = (
@@ -23,6 +24,7 @@ class Operator(Base):
     name: Mapped[str] = mapped_column(unique=True)
     role: Mapped[str]
     key_hash: Mapped[str] = mapped_column(server_default="")
+    key_by: Mapped[str] = mapped_column(server_default="")
     added_at: Mapped[datetime]
     disabled_at: Mapped[datetime | None]
 

@@ -2,10 +2,13 @@
 
 import hashlib
 import hmac
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Literal, get_args
+
+from domain.shared.errors import DomainError
 
 Role = Literal["owner", "finance", "reviewer", "operator"]
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -29,6 +32,29 @@ class Actor:
     def may(self, roles: frozenset[Role]) -> bool:
         """An owner may do everything; the system may ask and decide nothing."""
         return self.role in roles or self.role == "owner"
+
+
+TERMINAL = "cli:"
+"""How ``Actor.via`` begins for whoever has a shell on the server: there ``--as`` is believed, and written down."""
+
+
+def alike(name: str) -> str:
+    """One spelling for all that look alike: NFKC, no capitals."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+
+
+def plain(name: str) -> str:
+    """An operator's name as it is kept: Latin letters, digits, Chinese characters, ``-``, ``_`` and ``.``, in one
+    spelling. Other alphabets have letters that look like these. Raises DomainError("operator_name")."""
+    found = alike(name)
+    if not 1 <= len(found) <= 40 or not all(_may_be_in_a_name(letter) for letter in found):
+        raise DomainError("operator_name", name=name)
+    return found
+
+
+def _may_be_in_a_name(letter: str) -> bool:
+    return (letter.isascii() and letter.isalnum()) or letter in "-_." or unicodedata.name(letter, "").startswith(
+        "CJK UNIFIED IDEOGRAPH")
 
 
 SYSTEM = Actor("huitou", "system")

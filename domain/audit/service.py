@@ -9,7 +9,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from domain.audit.models import AuditEvent, Operator
-from domain.audit.rules import ROLES, Actor, Role, key_hash
+from domain.audit.rules import ROLES, TERMINAL, Actor, Role, alike, key_hash, plain
 from domain.shared.errors import Conflict, DomainError, NotFound
 from domain.shared.ids import short_code
 
@@ -37,16 +37,15 @@ def record(
 
 
 def add_operator(session: Session, name: str, role: Role, by: Actor | None, now: datetime) -> Actor:
-    """A new operator, without a key. The first one must be an owner and is added by nobody (``by`` None); later ones
-    are added by an owner.
+    """A new operator, without a key; the name is kept in one spelling (``rules.plain``). The first one must be an owner
+    and is added by nobody (``by`` None); later ones are added by an owner.
 
     Raises DomainError("operator_name" | "operator_role" | "not_permitted" | "first_owner"),
     Conflict("operator_exists").
     """
     if role not in ROLES:
         raise DomainError("operator_role", role=role)
-    if not 1 <= len(name) <= 40 or not name.isprintable() or any(letter.isspace() for letter in name):
-        raise DomainError("operator_name", name=name)
+    name = plain(name)
     session.execute(text("lock table operator in share row exclusive mode"))
     if session.scalar(select(func.count()).select_from(Operator)) == 0:
         if role != "owner":
@@ -54,7 +53,7 @@ def add_operator(session: Session, name: str, role: Role, by: Actor | None, now:
         by = Actor(name, "owner")
     elif by is None or by.role != "owner":
         raise DomainError("not_permitted", act="operator.add")
-    if session.scalar(select(Operator.id).where(Operator.name == name)) is not None:
+    if name in {alike(known) for known in session.scalars(select(Operator.name))}:
         raise Conflict("operator_exists", name=name)
     session.add(Operator(name=name, role=role, added_at=now))
     session.flush()
@@ -63,35 +62,56 @@ def add_operator(session: Session, name: str, role: Role, by: Actor | None, now:
 
 
 def disable_operator(session: Session, name: str, by: Actor, now: datetime) -> None:
-    """Nothing can be done under that name or key any more. Raises NotFound("operator_unknown"),
-    DomainError("not_permitted" | "operator_disabled" | "last_owner")."""
+    """Nothing can be done under that name or key any more. An owner goes only if another one with a key stays.
+
+    Raises NotFound("operator_unknown"), DomainError("not_permitted" | "operator_disabled" | "last_owner").
+    """
     session.execute(text("lock table operator in share row exclusive mode"))
     found = _named(session, name)
     if by.role != "owner":
         raise DomainError("not_permitted", act="operator.disable")
     if found.disabled_at is not None:
         raise DomainError("operator_disabled", name=name)
-    owners = select(func.count()).select_from(Operator).where(Operator.role == "owner", Operator.disabled_at.is_(None))
-    if found.role == "owner" and session.scalar(owners) == 1:
-        raise DomainError("last_owner", name=name)
+    others = select(func.count()).select_from(Operator).where(
+        Operator.role == "owner", Operator.disabled_at.is_(None), Operator.key_hash != "", Operator.id != found.id)
+    if found.role == "owner" and not session.scalar(others):
+        raise DomainError("last_owner", name=found.name)
     found.disabled_at, found.key_hash = now, ""
-    record(session, by, "operator.disable", f"operator:{name}", {}, now)
+    record(session, by, "operator.disable", f"operator:{found.name}", {}, now)
 
 
 def new_key(session: Session, name: str, by: Actor, now: datetime) -> str:
     """A fresh API key, told only here; it replaces the one before. An operator makes their own, an owner anybody's.
+
+    Who makes a key sees it. So whoever got theirs from somebody else is, where two people are needed, that person's
+    hand (``hand``), also with the key that they then make with it, until they make one at the terminal.
 
     Raises NotFound("operator_unknown"), DomainError("not_permitted" | "operator_disabled").
     """
     found = _named(session, name, lock=True)
     if found.disabled_at is not None:
         raise DomainError("operator_disabled", name=name)
-    if by.role != "owner" and by.name != name:
+    if by.role != "owner" and by.name != found.name:
         raise DomainError("not_permitted", act="operator.key")
+    if by.name != found.name:
+        found.key_by = hand(session, by.name)
+    elif by.via.startswith(TERMINAL):
+        found.key_by = ""
     key = f"{_PREFIX}_{found.id}_{short_code(KEY_LENGTH)}"
     found.key_hash = key_hash(key)
-    record(session, by, "operator.key", f"operator:{name}", {}, now)
+    record(session, by, "operator.key", f"operator:{found.name}", {"hand": found.key_by} if found.key_by else {}, now)
     return key
+
+
+def named(session: Session, name: str) -> str:
+    """The name as it is kept. Raises NotFound("operator_unknown")."""
+    return _named(session, name).name
+
+
+def hand(session: Session, name: str) -> str:
+    """Who may have acted under that name by its key: the operator, or whoever made the key and saw it."""
+    found = _named(session, name)
+    return found.key_by or found.name
 
 
 def holder(session: Session, key: str) -> Actor | None:
@@ -106,8 +126,9 @@ def holder(session: Session, key: str) -> Actor | None:
 
 
 def _named(session: Session, name: str, *, lock: bool = False) -> Operator:
-    wanted = select(Operator).where(Operator.name == name)
-    found = session.scalar(wanted.with_for_update() if lock else wanted)
+    # As it is written first: names of before were kept as they were typed.
+    wanted = select(Operator).where(Operator.name.in_((name, alike(name)))).order_by((Operator.name == name).desc())
+    found = session.scalars((wanted.with_for_update() if lock else wanted).limit(1)).first()
     if found is None:
         raise NotFound("operator_unknown", name=name)
     return found

@@ -59,7 +59,7 @@ class Office:
             for role, name in NAMES.items():
                 actor = audit.add_operator(session, name, role, boss, self.clock.now())  # type: ignore[arg-type]
                 boss = boss or actor
-                self.keys[role] = audit.new_key(session, name, boss, self.clock.now())
+                self.keys[role] = audit.new_key(session, name, actor, self.clock.now())
 
     def get(self, role: str, path: str, expect: int = 200) -> Any:
         return self._json(self.client.get(PREFIX + path, headers=self.bearer(role)), expect)

@@ -85,6 +85,8 @@ def disable(name: str, as_name: str) -> None:
 def key(name: str, as_name: str, as_json: bool) -> None:
     """Make a new API key for NAME and print it: this once, only its digest is kept. The one before ends.
 
+    Who makes a key sees it: with --as somebody else, that person and NAME are one where two people are needed.
+
     \b
     Example:  python -m bot operator key zhou --as zhou
     """

@@ -24,7 +24,7 @@ from handlers.web.ops.table import EVERY_OPERATION, OPERATIONS, PREFIX
 
 __all__ = ["OpsContext", "blueprint", "specification"]
 
-FORBIDDEN = frozenset({"not_permitted", "second_person", "operator_disabled"})
+FORBIDDEN = frozenset({"not_permitted", "second_person", "one_hand", "operator_disabled"})
 """Refusals because of who asks: 403. What is wrong in itself (a list of faults) is 422, everything else 409."""
 
 log = structlog.get_logger(__name__)

@@ -39,7 +39,8 @@ class Operators(Struct):
 
 
 class NewOperator(Struct):
-    """Name and role never change, and a name is never given again."""
+    """Name and role never change, and a name is never given again. Latin letters, digits, Chinese characters, - _ and .
+    only; capitals and wide letters are folded."""
 
     name: Annotated[str, Meta(min_length=1, max_length=40)]
     role: Role
@@ -62,13 +63,13 @@ def everybody(asked: Asked) -> Operators:
 
 def add(asked: Asked) -> Operator:
     wanted: NewOperator = asked.body
-    service.add_operator(asked.session, wanted.name, wanted.role, asked.actor, asked.now)
-    return _named(asked, wanted.name)
+    added = service.add_operator(asked.session, wanted.name, wanted.role, asked.actor, asked.now)
+    return _named(asked, added.name)
 
 
 def disable(asked: Asked) -> Operator:
     service.disable_operator(asked.session, asked.path["name"], asked.actor, asked.now)
-    return _named(asked, asked.path["name"])
+    return _named(asked, service.named(asked.session, asked.path["name"]))
 
 
 def new_key(asked: Asked) -> NewKey:
@@ -92,9 +93,10 @@ OPERATIONS = (
                  Operator, add, status=201, body=(NewOperator,), read_body=shaped(NewOperator), roles=OWNER,
                  refusals=(REFUSED, TOO_LARGE, BAD)),
     OpsOperation("POST", "/operators/<name>/disable", "disableOperator", "Operators", "Take an operator's rights away",
-                 "For good. One owner always stays.", Operator, disable, roles=OWNER, places=_PLACES,
+                 "For good. One owner with a key always stays.", Operator, disable, roles=OWNER, places=_PLACES,
                  refusals=(NO_SUCH, REFUSED)),
     OpsOperation("POST", "/operators/<name>/key", "newOperatorKey", "Operators", "Make a new key",
-                 "It is told only here and replaces the one before. Operators make their own, an owner anybody's.",
+                 "It is told only here and replaces the one before. Operators make their own, an owner anybody's. Who "
+                 "made a colleague's key counts, where two people are needed, as one person with them.",
                  NewKey, new_key, status=201, places=_PLACES, refusals=(NO_SUCH, REFUSED)),
 )
