@@ -49,7 +49,9 @@ def test_P1_the_second_order_within_thirty_days_is_worth_five_yuan(shop: Shop) -
     li.saw("复购奖励已解锁", "5元红包", "此前退货会收回")
     assert (wallet(shop, li)["pending_fen"], wallet(shop, li)["available_fen"]) == (500, 0)
     shop.wait(days=7, hours=1)
-    li.says("在吗").saw("复购奖励已正式生效", "5元红包", "铜阶复购 5 积分")
+    li.says("在吗").saw("复购奖励已正式生效", "5元红包", "铜阶复购 5 积分", "回复「红包」或「佣金」", "回复「积分」")
+    assert not any("已记入您的钱包" in said or "券可以直接用" in said for said in li.heard if isinstance(said, str)), \
+        "where a packet is depends on where it goes, and there was no coupon"
     assert (wallet(shop, li)["pending_fen"], wallet(shop, li)["available_fen"]) == (0, 500)
     li.says("积分").sees("我的积分 5", "+5 复购奖励")
     li.says("明细").sees("红包转为可提现")
