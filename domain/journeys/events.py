@@ -77,8 +77,9 @@ _KINDS = (
               {"card": "text", "title": "text", "why": "text"}, fact=True),
     EventKind("feedback.adopted", "the shop does what somebody suggested (outcome: what came of it); once for each"
               " feedback", {"number": "int", "about": "text", "outcome": "text"}),
-    EventKind("points.expiring", "points of one day will expire soon (assets/points.toml: warn_days); once for the day",
-              {"points": "int", "day": "text"}, fact=True),
+    EventKind("points.expiring", "points will expire soon, from day to until (assets/points.toml: warn_days,"
+              " warn_from); at most once a week", {"points": "int", "day": "text", "until": "text", "week": "text"},
+              fact=True),
     EventKind("topic.picked", "somebody's word in a topic was picked for everybody to read; once for each word",
               {"topic": "int", "title": "text", "about": "text"}),
     EventKind("quiz.answered", "somebody answered the question of the day; once a day",

@@ -15,6 +15,8 @@ class Life:
     valid_days: int = 365
     warn_days: int = 7
     return_days: int = 14
+    warn_from: int = 50
+    """Fewer points than these, within ``warn_days``, are not worth a message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +47,9 @@ def load(toml: str) -> PointRules:
     faults += [f"{table}: unknown field {name}" for table, names in known.items()
                for name in sorted(set(raw.get(table, {})) - names)]
     life, rule = found.life, found.check_in
-    if not 1 <= life.valid_days <= 3_650 or not 0 <= life.warn_days < life.valid_days or life.return_days < 1:
-        faults.append("life: valid_days 1 to 3650, warn_days below it, return_days at least 1")
+    if not 1 <= life.valid_days <= 3_650 or not 0 <= life.warn_days < life.valid_days or life.return_days < 1 or (
+            life.warn_from < 1):
+        faults.append("life: valid_days 1 to 3650, warn_days below it, return_days and warn_from at least 1")
     if min(rule.points, rule.bonus_points, rule.tokens_a_month) < 0 or rule.bonus_every < 2:
         faults.append("check_in: no number below 0, bonus_every at least 2")
     if faults:

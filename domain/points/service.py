@@ -269,14 +269,20 @@ def check_in(session: Session, person_id: int, rule: CheckInRule, life: Life, no
 
 
 def warn(session: Session, life: Life, now: datetime) -> int:
-    """Tell once of each day's points that they expire soon ('points.expiring' facts); how many people."""
+    """Tell of points that expire within ``life.warn_days``, all in one ('points.expiring' facts: the first and the last
+    day, and their sum), at most once in a calendar week and not of fewer than ``life.warn_from``; how many people."""
+    week = business_date(now).isocalendar()
     rows = session.execute(text("""
-        select person_id, sum(remaining)::bigint as points, (expires_at at time zone 'Asia/Shanghai')::date as day
+        select person_id, sum(remaining)::bigint as points,
+               min(expires_at at time zone 'Asia/Shanghai')::date as day,
+               max(expires_at at time zone 'Asia/Shanghai')::date as until
           from point_lot where state = 'active' and expires_at > :now and expires_at <= :until
-         group by 1, 3 order by 1, 3"""), {"now": now, "until": now + timedelta(days=life.warn_days)}).all()
+         group by 1 having sum(remaining) >= :least order by 1"""), {
+        "now": now, "until": now + timedelta(days=life.warn_days), "least": life.warn_from}).all()
     return put(session, [
-        Effect("fact", "points.expiring", f"points.expiring:{row.person_id}:{row.day}", row.person_id,
-               {"points": row.points, "day": row.day.isoformat()}) for row in rows], now)
+        Effect("fact", "points.expiring", f"points.expiring:{row.person_id}:{week.year}-W{week.week}", row.person_id,
+               {"points": row.points, "day": row.day.isoformat(), "until": row.until.isoformat(),
+                "week": f"{week.year}-W{week.week}"}) for row in rows], now)
 
 
 def move(session: Session, kept_id: int, gone_id: int, now: datetime) -> dict[str, int]:

@@ -41,6 +41,7 @@ def expiring(ctx: JobContext, effect: Claimed) -> Ended:
         if occasions.wanted(session, "points.expiring"):
             return Done()
     facts = {name: effect.payload[name] for name in ("points", "day")}
+    facts["until"] = effect.payload.get("until", facts["day"])
     notice = notices.Notice(effect.person_id, "service", effect.key, "points.expiring", facts)
     with ctx.begin() as session:
         notices.tell(session, notice, ctx.now())

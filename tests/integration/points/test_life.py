@@ -167,10 +167,34 @@ def test_a_merge_adds_points_and_pays_debts(session) -> None:
     assert ledger.check(session).balanced
 
 
-def test_nobody_is_warned_twice_of_the_same_day(session) -> None:
+def test_one_warning_a_week_says_the_whole_sum_and_its_days(session) -> None:
+    """Somebody who earns a few points every day, for six weeks: not one message a day, and never of almost nothing."""
+    li, wang = crowd(session, 2)
+    for n in range(42):
+        earned(session, li, 8, f"day:{n}", at=n)
+        earned(session, wang, 1, f"tiny:{n}", at=n)
+    told = []
+    for n in range(75):
+        service.expire(session, day(n))
+        if service.warn(session, LIFE, day(n)):
+            rows = session.execute(text("select payload, person_id from outbox where kind = 'points.expiring'"
+                                        " order by id desc limit 1")).one()
+            told.append((n, rows.payload))
+            assert rows.person_id == li
+            within = session.execute(text("select sum(remaining) from point_lot where person_id = :li"
+                                          " and state = 'active' and expires_at <= :until"),
+                                     {"li": li, "until": day(n + 7)}).scalar_one()
+            assert rows.payload["points"] == within >= LIFE.warn_from
+            assert rows.payload["day"] < rows.payload["until"]
+    assert 5 <= len(told) <= 8
+    assert len({payload["week"] for _, payload in told}) == len(told)
+    assert sum(payload["points"] for _, payload in told) >= 8 * 42 * 0.8, "hardly anything expires unheard"
+
+
+def test_many_points_at_once_are_told_of_seven_days_before(session) -> None:
     (li,) = crowd(session, 1)
-    earned(session, li, 10, "order:1")
-    assert [service.warn(session, LIFE, day(at)) for at in (20, 23.5, 24, 25)] == [0, 1, 0, 0]
+    earned(session, li, 100, "order:1")
+    assert [service.warn(session, LIFE, day(at)) for at in (20, 22.5, 23, 23.5)] == [0, 0, 1, 0]
 
 
 @pytest.mark.parametrize("attack", [
