@@ -1,5 +1,6 @@
 """规则 as people ask it: their own rates, where they stand this month, and what selling more would bring."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -45,6 +46,23 @@ def test_a_phase_and_a_boost_are_named_and_counted(shop: Shop) -> None:
     shop.person("小王", invited_by="李姐")
     shop.paid("A1", by=shop.person("小王"), fen=10_000)
     li.says("佣金").sees("待结算 ¥14.40")
+
+
+def test_the_page_promises_a_member_no_milestones_before_they_are_a_promoter(shop: Shop) -> None:
+    """Milestones are of those who had the role when they sold; the page says so until they have it."""
+    li = shop.person("李姐")
+
+    def page() -> str:
+        li.says("规则")
+        return str(shop.client.get(re.findall(r"/me/rules\?t=[\w-]+", str(li.heard[-1]))[0]).text)
+
+    assert "卖货奖励" in page()
+    assert "成为生活推荐官（完成首单即自动开通）之后的成交才有" in page()
+    shop.paid("L1", by=li, fen=20_000)
+    shop.received("L1")
+    shop.wait(days=9)
+    li.says("规则").sees("生活推荐官")
+    assert "卖货奖励" in page() and "之后的成交才有" not in page()
 
 
 @pytest.mark.parametrize("said", [
