@@ -9,6 +9,7 @@ from bot.kit.filters import Intent
 from bot.kit.router import Router
 from domain.roles import card as cards
 from domain.roles import certificates, invitations
+from domain.roles.queries import roles_of
 from domain.roles.rules import Titles
 from domain.shared.clock import business_date
 from domain.workflows import seeding
@@ -63,7 +64,8 @@ def accept(ctx: Context) -> Answer:
     if accepted is None:
         known = invitations.of(ctx.session, ctx.speaker.id)
         return ctx.say("invitation.late" if known and known.state != "accepted" else "invitation.nothing")
-    return ctx.say("invitation.accepted", title=ctx.tool(Titles).of("promoter"), boost_bps=accepted.boost_bps,
+    role = roles_of(ctx.session, [ctx.speaker.id])[ctx.speaker.id]
+    return ctx.say("invitation.accepted", title=ctx.tool(Titles).of(role), boost_bps=accepted.boost_bps,
                    until=accepted.boosted_until)
 
 

@@ -9,6 +9,7 @@ from domain.notices import service as notices
 from domain.rewards import service as rewards
 from domain.rewards.rules import FIRST_ORDER_SHARE, Offers
 from domain.roles import assessment, certificates, honours, invitations, queries, repurchase, rulebooks
+from domain.roles.queries import roles_of
 from domain.roles.rules import Titles
 from domain.workflows import seeding
 
@@ -109,10 +110,15 @@ def invited(ctx: JobContext, effect: Claimed) -> Ended:
     assert effect.person_id is not None
     with ctx.begin() as session:
         found = invitations.waiting(session, effect.person_id, ctx.now())
+        role = roles_of(session, [effect.person_id])[effect.person_id]
     if found is None:
         return Refused("expired")
+    has = role != "member"
+    if has and not found.evidence["boost_bps"]:
+        return Refused("nothing_to_offer")
     _tell(ctx, effect, "invitation.asked", {
-        "shop": ctx.shop.name, "title": ctx.tool(Titles).of("promoter"), "until": found.expires_at.isoformat(),
+        "shop": ctx.shop.name, "title": ctx.tool(Titles).of(role if has else "promoter"), "has": has,
+        "until": found.expires_at.isoformat(),
         **{name: found.evidence[name] for name in ("days", "orders", "months", "boost_bps")}})
     return Done()
 

@@ -175,6 +175,21 @@ def test_M9_who_buys_often_and_well_is_invited_once_and_earns_more_after_a_yes(s
     assert sum("诚邀您" in said for said in li.heard if isinstance(said, str)) == 1
 
 
+def test_M9_whoever_stands_higher_is_offered_the_boost_and_no_lower_role(shop: Shop) -> None:
+    li = shop.person("李姐")
+    buys(shop, li, "A1", "A2", "A3", "A4", fen=40_000)
+    assert role(shop, li)[0] == "gold"
+    shop.wait(days=1)
+    for _ in range(3):  # so much was earned at once that some of it waits for a word
+        li.says("在吗")
+    li.saw("诚邀您加入种子推荐计划", "金牌推荐官身份不变", "上浮 20%")
+    assert not any("诚邀您成为" in said for said in li.heard if isinstance(said, str))
+    li.says("等级").sees("您有一份种子推荐计划邀请")
+    li.says("接受邀请").sees("您已是金牌推荐官", "上浮 20%")
+    shop.wait(minutes=5)
+    assert role(shop, li)[0] == "gold"
+
+
 def test_a_bare_yes_counts_for_a_day_and_a_no_is_remembered(shop: Shop) -> None:
     li, wang, zhao = shop.person("李姐"), shop.person("小王"), shop.person("小赵")
     for who in (li, wang, zhao):
