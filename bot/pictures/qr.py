@@ -87,6 +87,13 @@ def verify(jpeg: bytes, url: str) -> None:
         raise PosterUnreadable("the QR cannot be read at 360 px and quality 70")
 
 
+def holds_code(jpeg: bytes) -> bool:
+    """Whether a picture of somebody else's has a QR in it: next to ours, the phone would ask which one is meant."""
+    import zxingcpp
+
+    return bool(zxingcpp.read_barcodes(_grey(jpeg), formats=zxingcpp.BarcodeFormat.QRCode))
+
+
 def _grey(jpeg: bytes) -> Image.Image:
     picture = Image.open(io.BytesIO(jpeg))
     picture.draft("L", None)  # the decoder skips the colour planes

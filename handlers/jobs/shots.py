@@ -7,7 +7,7 @@ from datetime import timedelta
 from bot.kit.chores import Chores
 from bot.kit.gateway import GatewayError, Outcome
 from bot.kit.jobs import Claimed, Done, Ended, JobContext, Jobs, Later, Refused
-from bot.pictures import avatar, incoming
+from bot.pictures import avatar, incoming, qr
 from bot.pictures.studio import PosterRequest, Studio
 from domain.catalog import queries as catalog
 from domain.notices import service as notices
@@ -25,6 +25,8 @@ chores = Chores()
 
 LOST = "lost"
 """The platform does not have the picture (any more)."""
+CODED = "coded"
+"""It shows a QR, so a poster with it could not be scanned for ours."""
 
 
 @jobs.on("shot.fetch")
@@ -41,6 +43,8 @@ def fetch(ctx: JobContext, effect: Claimed) -> Ended:
         found = incoming.taken(data)
     except incoming.Unfit as unfit:
         return _unfit(ctx, effect, unfit.reason)
+    if qr.holds_code(found.jpeg):
+        return _unfit(ctx, effect, CODED)
     digest = hashlib.sha256(data).digest()
     with ctx.begin() as session:
         what = shots.keep(session, number, found.jpeg, (found.width, found.height), digest, ctx.now())

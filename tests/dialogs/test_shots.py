@@ -12,6 +12,7 @@ from PIL import Image
 from sqlalchemy import text
 
 from bot.kit.gateway import Outcome, SendResult
+from bot.pictures import qr
 from domain.people.leaving import Name
 from domain.shared.errors import Conflict, DomainError
 from domain.shots import queries, service
@@ -22,6 +23,16 @@ from tests.dialogs.test_leaving import scan
 from tests.fakes.album import act, all_of, allowed, approve, bought, jpeg, one, photo, sends
 from tests.fakes.gateway import FakeGateway
 from tests.fakes.shop import ACCOUNT, Person, Shop
+
+
+def coded() -> bytes:
+    """A photo with somebody's QR in it, turned a little."""
+    picture = Image.open(io.BytesIO(photo())).convert("RGB")
+    code = qr.draw("https://other.example/join", 400).convert("RGB").rotate(7, expand=True, fillcolor="white")
+    picture.paste(code, (120, 300))
+    out = io.BytesIO()
+    picture.save(out, "JPEG", quality=80)
+    return out.getvalue()
 
 
 def points(who: Person) -> str:
@@ -158,7 +169,8 @@ def test_an_unanswered_one_is_deleted_after_a_day(shop: Shop) -> None:
 
 @pytest.mark.parametrize(("content", "said"), [
     (b"hello", "不是照片"), (b"", "不是照片"), (photo()[:4_000], "不是照片"), (photo(width=1, height=1), "太小"),
-    (photo(width=400, height=1_400), "太长"), (b"GIF", "动图"), (None, "没有取到"), ("bomb", "太大了")])
+    (photo(width=400, height=1_400), "太长"), (b"GIF", "动图"), (None, "没有取到"), ("bomb", "太大了"),
+    (coded(), "二维码")])
 def test_what_is_no_picture_is_said_so_and_nothing_is_kept(shop: Shop, content: bytes | str | None, said: str) -> None:
     li = shop.person("李姐")
     li.says("投稿")
