@@ -1,5 +1,6 @@
 """签到 and 积分 in chat."""
 
+from tests.dialogs.test_grants import granted
 from tests.fakes.shop import Shop
 
 
@@ -25,11 +26,15 @@ def test_a_missed_day_is_bridged_once_a_month(shop: Shop) -> None:
 
 
 def test_points_that_run_out_are_told_of_before(shop: Shop) -> None:
-    li = shop.person("李姐")
+    li, wang = shop.person("李姐"), shop.person("小王")
     li.says("签到")
+    wang.says("签到")
+    assert granted(shop, li, "points", 59) == "done"
     shop.wait(days=359)
-    li.says("帮助")
+    for one in (li, wang):
+        one.says("帮助")
     shop.wait(days=1)
-    li.saw("1 积分将在")
+    li.saw("60 积分将在")
+    assert not any("积分将在" in str(said) for said in wang.heard), "a single point is no reason to write"
     shop.wait(days=8)
     li.says("积分").sees("我的积分 0")
