@@ -3,7 +3,7 @@
 from domain.migrations.files import run
 
 revision = "0038"
-down_revision = "0037"
+down_revision = "0035"
 branch_labels = None
 depends_on = None
 
