@@ -56,7 +56,7 @@ class Again(Struct):
     person_id: Annotated[int, Meta(ge=1, le=BIGGEST_ID)] | None = None
 
 
-class Why(Struct):
+class ActReason(Struct):
     """Why an operator does it; kept in the log."""
 
     reason: Annotated[str, Meta(min_length=1, max_length=200)]
@@ -111,10 +111,10 @@ OPERATIONS = (
                  read_body=shaped(Again), refusals=(NO_SUCH, TOO_LARGE, BAD)),
     OpsOperation("POST", "/rewards/coupons/<code>/revoke", "revokeCoupon", "Rewards", "Take a coupon back",
                  "An unused one, with a reason. One that was spent cannot be taken back, and says for which order. "
-                 "Repeating it changes nothing.", Coupon, revoke, roles=OPERATOR, places=_CODE, body=(Why,),
-                 read_body=shaped(Why), refusals=(NO_SUCH, REFUSED, TOO_LARGE, BAD)),
+                 "Repeating it changes nothing.", Coupon, revoke, roles=OPERATOR, places=_CODE, body=(ActReason,),
+                 read_body=shaped(ActReason), refusals=(NO_SUCH, REFUSED, TOO_LARGE, BAD)),
     OpsOperation("POST", "/rewards/coupons/<code>/again", "giveCouponAgain", "Rewards", "Give a coupon anew",
                  "Instead of one that ran out or was taken back: the same terms, for as long, from now. Repeating it "
-                 "gives the same one.", Coupon, again, roles=OPERATOR, places=_CODE, body=(Why,),
-                 read_body=shaped(Why), refusals=(NO_SUCH, REFUSED, TOO_LARGE, BAD)),
+                 "gives the same one.", Coupon, again, roles=OPERATOR, places=_CODE, body=(ActReason,),
+                 read_body=shaped(ActReason), refusals=(NO_SUCH, REFUSED, TOO_LARGE, BAD)),
 )
