@@ -13,15 +13,17 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from domain.audit import service as audit
-from domain.audit.rules import Actor
+from domain.audit.rules import Actor, Role
 from domain.catalog import queries as catalog
 from domain.notices import service as notices
-from domain.shared.errors import Conflict, DomainError
+from domain.shared.errors import Conflict, DomainError, NotFound
 from domain.shared.outbox import Effect, put
 from domain.shared.wording import Wording
-from domain.shots.queries import ShotView, one
+from domain.shots.queries import ShotView, one, picture
 from domain.shots.rules import REASONS, Consent, ShotRules
 
+ROLES: frozenset[Role] = frozenset({"owner", "operator"})
+"""Who decides what is shown around."""
 MEDIA_LIFE = timedelta(days=2)
 """The platform keeps pictures for three days."""
 ANSWER_LIFE = timedelta(days=30)
@@ -32,9 +34,9 @@ GONE = "shot_withdrawn"
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """``what``: begun, too_many (today) or full (of this person's)."""
+    """``what``: begun, too_many (today), full (of this person's), or leaving: their erasure is noted."""
 
-    what: Literal["begun", "too_many", "full"]
+    what: Literal["begun", "too_many", "full", "leaving"]
     number: int = 0
 
 
@@ -45,6 +47,8 @@ def begin(session: Session, person_id: int, account: str, media_id: str, rules: 
         select count(*) filter (where sent_at > :since) as today,
                count(*) filter (where state in ('draft', 'waiting', 'approved')) as kept
           from shot where person_id = :person"""), facts).one()
+    if session.scalar(text("select true from erasure where person_id = :person and state = 'waiting'"), facts):
+        return Begun("leaving")
     if counted.today >= rules.per_day:
         return Begun("too_many")
     if counted.kept >= rules.kept:
@@ -99,6 +103,15 @@ def revoke(session: Session, numbers: Collection[int], person_id: int, wording: 
     return sorted(gone)
 
 
+def withdraw_leavers(session: Session, now: datetime, only: int | None = None) -> list[int]:
+    """Pictures of everybody (``only``: of one person) whose erasure is noted: shown no more from this transaction on,
+    and deleted. Whoever stays after all may send them in again. Returns which they were."""
+    return sorted(_end(session, "state in ('draft', 'waiting', 'approved') and person_id in"
+                                " (select person_id from erasure where state = 'waiting'"
+                                " and (cast(:only as bigint) is null or person_id = :only))",
+                       "leaving", now, only=only))
+
+
 def keep(session: Session, number: int, jpeg: bytes, size: tuple[int, int], digest: bytes,
          now: datetime) -> Literal["kept", "again", "gone"]:
     """The picture has come. again: its author has sent the very same and it is still here, so this one is dropped;
@@ -129,9 +142,10 @@ def approve(
     """Somebody of the shop has looked: it may be shown around. ``sku`` '' leaves what its author said. ``with_words``
     False drops their words. Its author is thanked and rewarded once.
 
-    Raises NotFound("shot_unknown" | "product_unknown"), Conflict("shot_reviewed"), DomainError("shot_no_picture" |
+    Raises NotFound("shot_unknown"), Conflict("shot_reviewed"), DomainError("not_permitted" | "shot_no_picture" |
     "shot_no_product" | "shot_words").
     """
+    _permitted(actor, "shot.approve")
     before = _waiting(session, number)
     if not before.has_picture:
         raise DomainError("shot_no_picture", number=number)
@@ -155,9 +169,10 @@ def decline(session: Session, number: int, reason: str, words: str, actor: Actor
     """Not this one; its author is told why, kindly, and the picture is deleted. ``words`` are for them; for the reason
     ``other`` they are needed.
 
-    Raises NotFound("shot_unknown"), Conflict("shot_reviewed"), DomainError("shot_reason" | "words_missing" |
-    "words_too_long").
+    Raises NotFound("shot_unknown"), Conflict("shot_reviewed"), DomainError("not_permitted" | "shot_reason" |
+    "words_missing" | "words_too_long").
     """
+    _permitted(actor, "shot.decline")
     said = words.strip()
     if reason not in REASONS:
         raise DomainError("shot_reason", reasons="、".join(REASONS))
@@ -178,8 +193,9 @@ def decline(session: Session, number: int, reason: str, words: str, actor: Actor
 def retire(session: Session, number: int, why: str, actor: Actor, now: datetime) -> ShotView:
     """The shop shows it no more, and deletes it. ``why`` is for the log.
 
-    Raises NotFound("shot_unknown"), DomainError("shot_not_shown" | "reason_missing").
+    Raises NotFound("shot_unknown"), DomainError("not_permitted" | "shot_not_shown" | "reason_missing").
     """
+    _permitted(actor, "shot.retire")
     reason = why.strip()
     if not reason:
         raise DomainError("reason_missing")
@@ -189,6 +205,19 @@ def retire(session: Session, number: int, why: str, actor: Actor, now: datetime)
     _end(session, "id = :id", "shop", now, state="retired", id=number)
     audit.record(session, actor, "shot.retire", f"shot:{number}", {"person": before.person_id, "why": reason}, now)
     return one(session, number)
+
+
+def look(session: Session, number: int, actor: Actor, now: datetime) -> bytes:
+    """The JPEG for an operator, noted in the log: it shows somebody's home, and most are seen by nobody else.
+
+    Raises NotFound("shot_unknown" | "shot_gone").
+    """
+    found = one(session, number)
+    jpeg = picture(session, number)
+    if jpeg is None:
+        raise NotFound("shot_gone", number=number)
+    audit.record(session, actor, "shot.look", f"shot:{number}", {"person": found.person_id}, now)
+    return jpeg
 
 
 def thank(session: Session, number: int, now: datetime) -> ShotView | None:
@@ -240,6 +269,11 @@ def move(session: Session, kept_id: int, gone_id: int, now: datetime) -> dict[st
         on conflict (shot_id, person_id) do update set times = shot_given.times + excluded.times,
                first_at = least(shot_given.first_at, excluded.first_at)"""), ends)
     return {"shot": len(moved)} if moved else {}
+
+
+def _permitted(actor: Actor, act: str) -> None:
+    if not actor.may(ROLES):
+        raise DomainError("not_permitted", act=act)
 
 
 def _waiting(session: Session, number: int) -> ShotView:

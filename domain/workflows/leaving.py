@@ -22,6 +22,7 @@ from domain.people import service as people
 from domain.people.leaving import ErasureView, Memory
 from domain.people.rules import IdentityRef
 from domain.shared.errors import DomainError, NotFound
+from domain.shots import service as shots
 from domain.vault import service as vault
 from domain.workflows.forfeiting import forfeit
 from domain.workflows.forgetting import Leaver, forget
@@ -111,13 +112,17 @@ def standing(session: Session, person_id: int, rules: Leaving, now: datetime) ->
 
 
 def ask(session: Session, person_id: int, rules: Leaving, now: datetime, *, gives_up: bool) -> ErasureView:
-    """Somebody's own, confirmed request. ``gives_up``: what is left in the wallet is the shop's."""
+    """Somebody's own, confirmed request. ``gives_up``: what is left in the wallet is the shop's. Their pictures are
+    shown to nobody from now on, however long the rest is put off."""
     due = now + timedelta(hours=rules.asked_hours)
-    return leaving.plan(session, person_id, "asked", due, now, gives_up=gives_up)
+    noted = leaving.plan(session, person_id, "asked", due, now, gives_up=gives_up)
+    shots.withdraw_leavers(session, now, person_id)
+    return noted
 
 
 def order_erasure(session: Session, person_id: int, actor: Actor, why: str, now: datetime) -> ErasureView:
-    """An operator has somebody erased (a letter, a call): due at once, put off by the same things.
+    """An operator has somebody erased (a letter, a call): due at once, put off by the same things; their pictures are
+    shown to nobody from now on.
 
     Raises DomainError("not_permitted" | "reason_missing"), NotFound("person_unknown").
     """
@@ -129,7 +134,16 @@ def order_erasure(session: Session, person_id: int, actor: Actor, why: str, now:
     if alive is None:
         raise NotFound("person_unknown", id=person_id)
     audit.record(session, actor, "people.erase", f"person:{alive}", {}, now)
-    return leaving.plan(session, alive, "operator", now, now, actor=actor.name, why=why.strip()[:500])
+    noted = leaving.plan(session, alive, "operator", now, now, actor=actor.name, why=why.strip()[:500])
+    shots.withdraw_leavers(session, now, alive)
+    return noted
+
+
+def note_gone(session: Session, rules: Leaving, now: datetime, limit: int) -> int:
+    """Note everybody whose grace after unfollowing has passed; returns how many. Their pictures go with it."""
+    many = leaving.plan_gone(session, rules.grace, now, limit)
+    shots.withdraw_leavers(session, now)
+    return many
 
 
 def keep(session: Session, person_id: int, actor: Actor, now: datetime) -> bool:

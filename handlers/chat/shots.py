@@ -160,7 +160,7 @@ def _take(ctx: Context, memory: Memory, media_id: str) -> Answer:
     rules = ctx.tool(ShotRules)
     begun = service.begin(ctx.session, ctx.speaker.id, ctx.message.account, media_id, rules, ctx.now)
     if begun.what != "begun":
-        return ctx.say(f"shots.{begun.what}", most=rules.per_day if begun.what == "too_many" else rules.kept)
+        return _not_taken(ctx, begun)
     kept: Memory = {"numbers": [begun.number], "words": memory.get("words", "")}
     if kept["words"]:
         service.say(ctx.session, kept["numbers"], ctx.speaker.id, kept["words"], rules)
@@ -169,6 +169,13 @@ def _take(ctx: Context, memory: Memory, media_id: str) -> Answer:
         return ctx.ask("shots.which", PRODUCT, {**kept, "skus": [sku for sku, _ in bought]},
                        titles=[title for _, title in bought])
     return _about(ctx, kept, bought[0][0] if bought else "")
+
+
+def _not_taken(ctx: Context, begun: service.Begun) -> Answer:
+    rules = ctx.tool(ShotRules)
+    if begun.what == "leaving":
+        return ctx.say("shots.leaving")
+    return ctx.say(f"shots.{begun.what}", most=rules.per_day if begun.what == "too_many" else rules.kept)
 
 
 def _about(ctx: Context, memory: Memory, sku: str) -> Answer:

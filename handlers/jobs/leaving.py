@@ -4,7 +4,6 @@ from datetime import timedelta
 
 from bot.kit.chores import Chores
 from bot.kit.jobs import JobContext
-from domain.people import leaving as rows
 from domain.people.leaving import Memory
 from domain.workflows import leaving
 from domain.workflows.leaving import Leaving
@@ -21,7 +20,7 @@ def erase(ctx: JobContext) -> bool:
     """Note whose grace has passed, then erase some of those who are due; each person in a transaction of its own."""
     rules = ctx.tool(Leaving)
     with ctx.begin() as session:
-        many = rows.plan_gone(session, rules.grace, ctx.now(), GONE_AT_ONCE) == GONE_AT_ONCE
+        many = leaving.note_gone(session, rules, ctx.now(), GONE_AT_ONCE) == GONE_AT_ONCE
     for _ in range(AT_ONCE):
         with ctx.begin() as session:
             looked = leaving.run_due(session, rules, ctx.tool(Memory), ctx.now(), 1)

@@ -13,10 +13,12 @@ from sqlalchemy import text
 
 from bot.kit.gateway import Outcome, SendResult
 from bot.pictures import qr
+from bot.runtime import demo_team
+from domain.people import leaving as leavers
 from domain.people.leaving import Name
 from domain.shared.errors import Conflict, DomainError
 from domain.shots import queries, service
-from domain.workflows import forgetting
+from domain.workflows import forgetting, leaving
 from domain.workflows.merging import MOVERS
 from tests.dialogs.test_grants import person_id
 from tests.dialogs.test_leaving import scan
@@ -354,3 +356,46 @@ def test_a_merge_takes_them_along_and_erasing_deletes_them(shop: Shop) -> None:
     assert [where for where in scan(shop, "翠湖") if not where.startswith("person.")] == []
     assert [word for (word,) in _rows(shop, "select word from shot_word")] == ["named"], "what was agreed to stays"
     wang.says("素材 有机大米").sees("还没有顾客的使用照")
+
+
+def how_asked(shop: Shop, li: Person) -> None:
+    li.says("注销").sees("投稿照片", "确认时就停用并删除")
+    li.says("确认注销").sees("已登记注销")
+
+
+def how_ordered(shop: Shop, li: Person) -> None:
+    one_ = person_id(shop, li)
+    with shop.runtime.sessions.begin() as session:
+        boss = demo_team.hire(session, shop.clock.now())["owner"]
+        leaving.order_erasure(session, one_, boss, "letter", shop.clock.now())
+
+
+def how_gone(shop: Shop, li: Person) -> None:
+    li.happens("unsubscribe")
+    shop.wait(days=20)
+    shop.paid("YOUNG", by=li, fen=5_980)
+    shop.wait(days=10, hours=2)
+
+
+@pytest.mark.parametrize("how", [how_asked, how_ordered, how_gone])
+def test_who_leaves_is_shown_no_more_from_the_moment_that_it_is_noted(
+    shop: Shop, how: Callable[[Shop, Person], None]
+) -> None:
+    li, wang = shop.person("李姐"), shop.person("小王")
+    bought(shop, li)
+    allowed(li)
+    allowed(li, "#2040a0")
+    approve(shop)
+    usage_poster(wang)
+    how(shop, li)
+    with shop.runtime.sessions() as session:
+        (waits,) = leavers.erasures(session, person_id=person_id(shop, li))
+    assert waits.state == "waiting", "its carrying out is put off"
+    assert [(found.state, found.why, found.has_picture, found.words) for found in all_of(shop)] == [
+        ("withdrawn", "leaving", False, "")] * 2
+    wang.says("素材 有机大米").sees("还没有顾客的使用照")
+    if how is how_asked:
+        li.says("投稿")
+        sends(li, photo("#20a040")).sees("已登记注销，照片先不收了")
+        li.says("取消注销").sees("注销已取消")
+        allowed(li, "#20a040").sees("投稿编号 3")

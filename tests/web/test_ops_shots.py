@@ -79,7 +79,7 @@ def test_looked_at_shown_declined_and_stopped(office: Office, author: int) -> No
     office.post("operator", "/shots/3/decline", {"reason": "because"}, expect=422)
     assert office.post("operator", "/shots/3/decline", {"reason": "other"}, expect=409)["error"]["code"] == (
         "words_missing")
-    gone = office.post("finance", "/shots/3/decline", {"reason": "unclear"})
+    gone = office.post("owner", "/shots/3/decline", {"reason": "unclear"})
     assert (gone["state"], gone["why"], gone["has_picture"]) == ("declined", "unclear", False)
     office.get("operator", "/shots/3/picture", expect=404)
     office.post("operator", "/shots/2/retire", {"reason": ""}, expect=422)
@@ -89,8 +89,22 @@ def test_looked_at_shown_declined_and_stopped(office: Office, author: int) -> No
     assert office.client.get(f"{PREFIX}/shots/1/picture").status_code == 401
     log = office.rows("select act, operator, detail::text as detail from audit_event where act like 'shot%'")
     assert [(row.act, row.operator) for row in log] == [
-        ("shot.approve", "wu"), ("shot.approve", "wu"), ("shot.decline", "zhou"), ("shot.retire", "wu")]
+        ("shot.look", "wu"), ("shot.approve", "wu"), ("shot.approve", "wu"), ("shot.decline", "lin"),
+        ("shot.retire", "wu")]
     assert not any("真香" in row.detail for row in log), "the log is never erased"
+
+
+@pytest.mark.parametrize("role", ["finance", "reviewer"])
+@pytest.mark.parametrize(("act", "body"), [("approve", {}), ("decline", {"reason": "unclear"}),
+                                           ("retire", {"reason": "旧包装"})])
+def test_only_owners_and_operators_decide(
+    office: Office, author: int, role: str, act: str, body: dict[str, str]
+) -> None:
+    if act == "retire":
+        office.post("owner", "/shots/1/approve", {})
+    before = office.get(role, "/shots/1")["shot"]["state"]
+    assert office.post(role, f"/shots/1/{act}", body, expect=403)["error"]["code"]
+    assert office.get(role, "/shots/1")["shot"]["state"] == before
 
 
 def test_at_the_terminal(office: Office, author: int, database_url: str, valkey_url: str, tmp_path: Path) -> None:
@@ -103,12 +117,17 @@ def test_at_the_terminal(office: Office, author: int, database_url: str, valkey_
 
     assert "真香" in run("shots list") and "【您的昵称】" in run("shots show 1")
     assert [one["word"] for one in json.loads(run("shots show 1 --json"))["consents"]] == ["named"]
-    run(f"shots picture 1 --out {tmp_path}/one.jpg")
+    run(f"shots picture 1 --out {tmp_path}/one.jpg", expect=2)
+    run(f"shots picture 1 --out {tmp_path}/one.jpg --as chen")
+    assert [(row.operator, row.subject) for row in office.rows(
+        "select operator, subject from audit_event where act = 'shot.look'")] == [("chen", "shot:1")]
+    for name in ("zhou", "chen"):
+        assert "你的角色不能做这件事" in run(f"shots approve 1 --as {name}", expect=1)
     assert Image.open(tmp_path / "one.jpg").size == (900, 1_200)
     assert json.loads(run("shots approve 1 --as wu --json"))["state"] == "approved"
     assert "不在等待审核" in run("shots approve 1 --as wu", expect=1)
     assert "declined (private)" in run("shots decline 3 --reason private --say 只拍米饭就好 --as wu")
-    assert "已经不在了" in run(f"shots picture 3 --out {tmp_path}/three.jpg", expect=1)
+    assert "已经不在了" in run(f"shots picture 3 --out {tmp_path}/three.jpg --as wu", expect=1)
     assert "retired (shop)" in run("shots retire 1 --why 旧包装 --as wu")
     assert json.loads(run("shots list --state all --person 99 --json")) == []
 

@@ -74,20 +74,17 @@ def show(number: int, as_json: bool) -> None:
 @shots.command()
 @_number
 @click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="Write the JPEG here.")
-def picture(number: int, out: Path) -> None:
-    """Save one picture to look at it.
+@as_option
+def picture(number: int, out: Path, as_name: str) -> None:
+    """Save one picture to look at it. Who did is noted in the log.
 
     \b
-    Example:  python -m bot shots picture 3 --out 3.jpg
+    Example:  python -m bot shots picture 3 --out 3.jpg --as lin
     """
-    from domain.shared.errors import NotFound
-    from domain.shots import queries
+    from domain.shots import service
 
-    with shop() as runtime, runtime.sessions() as session:
-        queries.one(session, number)
-        found = queries.picture(session, number)
-        if found is None:
-            raise NotFound("shot_gone", number=number)
+    with shop() as runtime, runtime.sessions.begin() as session:
+        found = service.look(session, number, acting(session, as_name), runtime.clock.now())
         out.write_bytes(found)
         click.echo(f"{out}: {len(found)} bytes")
 

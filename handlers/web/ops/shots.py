@@ -6,13 +6,12 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from domain.shared.errors import NotFound
 from domain.shared.wording import Wording
 from domain.shots import queries, service
 from domain.shots.rules import Reason
 from handlers.web.api.operations import BAD, TOO_LARGE, Parameter
 from handlers.web.api.shapes import PersonId
-from handlers.web.ops.context import BIGGEST_ID, NO_SUCH, REFUSED, Asked, Download, OpsOperation, shaped
+from handlers.web.ops.context import BIGGEST_ID, NO_SUCH, OPERATOR, REFUSED, Asked, Download, OpsOperation, shaped
 
 _STATES = (*queries.STATES, "all")
 
@@ -100,9 +99,7 @@ def show(asked: Asked) -> ShotStory:
 
 def picture(asked: Asked) -> Download:
     number = _number(asked)
-    found = queries.picture(asked.session, number)
-    if found is None:
-        raise NotFound("shot_gone", number=number)
+    found = service.look(asked.session, number, asked.actor, asked.now)
     return Download(f"shot-{number}.jpg", "image/jpeg", iter((found,)))
 
 
@@ -141,15 +138,18 @@ OPERATIONS = (
                  "With every word of its author on what may be done with it.", ShotStory, show, places=_PLACES,
                  refusals=(NO_SUCH,)),
     OpsOperation("GET", "/shots/<int:number>/picture", "getShotPicture", "Customers' pictures", "The picture itself",
-                 "A JPEG without metadata. Gone once it was declined, taken back or retired.", str, picture,
-                 places=_PLACES, refusals=(NO_SUCH,), media="image/jpeg"),
+                 "A JPEG without metadata. Gone once it was declined, taken back or retired. Noted in the log.",
+                 str, picture, places=_PLACES, refusals=(NO_SUCH,), media="image/jpeg"),
     OpsOperation("POST", "/shots/<int:number>/approve", "approveShot", "Customers' pictures", "Show it around",
                  "From now on sharers are given it; its author is thanked by name and rewarded, once.", Shot, approve,
-                 body=(ShotApproval,), read_body=shaped(ShotApproval), places=_PLACES, refusals=_WRONG),
+                 body=(ShotApproval,), read_body=shaped(ShotApproval), places=_PLACES, refusals=_WRONG,
+                 roles=OPERATOR),
     OpsOperation("POST", "/shots/<int:number>/decline", "declineShot", "Customers' pictures", "Do not show it",
                  "Its author is told why, kindly, and it is deleted.", Shot, decline, body=(ShotRefusal,),
-                 read_body=shaped(ShotRefusal), places=_PLACES, refusals=_WRONG),
+                 read_body=shaped(ShotRefusal), places=_PLACES, refusals=_WRONG,
+                 roles=OPERATOR),
     OpsOperation("POST", "/shots/<int:number>/retire", "retireShot", "Customers' pictures", "Show it no more",
                  "Nobody is given it from now on, and it is deleted. Its author keeps what they got.", Shot, retire,
-                 body=(ShotEnding,), read_body=shaped(ShotEnding), places=_PLACES, refusals=_WRONG),
+                 body=(ShotEnding,), read_body=shaped(ShotEnding), places=_PLACES, refusals=_WRONG,
+                 roles=OPERATOR),
 )
