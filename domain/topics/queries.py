@@ -109,5 +109,13 @@ def words(session: Session, topic_id: int, state: str = "", limit: int = 200) ->
                   topic=topic_id, state=state, limit=limit)
 
 
+def shown(session: Session, topic_id: int, limit: int) -> list[WordView]:
+    """Picked words for everybody to read, the newest first; none of somebody who is about to be erased."""
+    return _words(session, """where w.topic_id = :topic and w.state = 'picked' and not exists (
+                                select from erasure e where e.person_id = w.person_id and e.state = 'waiting'
+                                   and e.cause in ('asked', 'operator'))
+                             order by w.judged_at desc, w.id desc limit :limit""", topic=topic_id, limit=limit)
+
+
 def _words(session: Session, which: str, **asked: object) -> list[WordView]:
     return [WordView(**row._mapping) for row in session.execute(text(f"{_WORD} {which}"), asked)]

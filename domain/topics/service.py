@@ -1,8 +1,8 @@
 """Topics: opened, talked about, judged word by word, closed. Never commits.
 
 A word is shown to nobody before an operator picked it. One person has one word in a topic and may replace it; what
-replaces is judged anew. The reward of a word is marked here, once (``thank``); points and thanks are given by
-``workflows.picking``.
+replaces is judged anew; whoever takes theirs back is shown no more. The reward of a word is marked here, once
+(``thank``); points and thanks are given by ``workflows.picking``.
 """
 
 from dataclasses import dataclass
@@ -23,7 +23,9 @@ from domain.topics.rules import INTRO, MOST_POINTS, TITLE, TopicRules, clean
 ROLES: frozenset[Role] = frozenset({"owner", "operator"})
 MOST_DAYS = 90
 ERASED = "…"
-"""Stands where words of somebody who was forgotten stood."""
+"""Stands where words stood that were taken back, or whose author was forgotten."""
+AUTHOR = "author"
+"""Who judged a word that its author took back."""
 
 Outcome = Literal["said", "replaced", "same", "too_short", "too_long", "too_often", "over"]
 
@@ -104,7 +106,29 @@ def say(session: Session, topic_id: int, person_id: int, words: str, rules: Topi
     session.execute(text("""
         update topic_word set words = :words, said_at = :now, changes = changes + 1, state = 'new', judged_at = null,
                judged_by = '' where id = :id"""), {"id": before.id, "words": said, "now": now})
-    return Said("replaced", len(said))
+    return Said("said" if before.words == ERASED else "replaced", len(said))
+
+
+@dataclass(frozen=True, slots=True)
+class TakenBack:
+    """``title`` of the topic and the ``words`` that were taken back."""
+
+    title: str
+    words: str
+
+
+def take_back(session: Session, person_id: int, now: datetime) -> TakenBack | None:
+    """Somebody's newest word that still stands is gone: out of everybody's sight, and out of the table. What was given
+    for it stays given, and a word in its place earns nothing again. None: they have no word that stands."""
+    row = session.execute(text("""
+        select w.id, w.words, t.title from topic_word w join topic t on t.id = w.topic_id
+         where w.person_id = :person and w.words <> :erased order by w.topic_id desc limit 1 for update of w"""),
+        {"person": person_id, "erased": ERASED}).first()
+    if row is None:
+        return None
+    session.execute(text("update topic_word set words = :erased, state = 'passed', judged_at = :now, judged_by = :by"
+                         " where id = :id"), {"id": row.id, "erased": ERASED, "now": now, "by": AUTHOR})
+    return TakenBack(row.title, row.words)
 
 
 def pick(session: Session, number: int, wording: Wording, actor: Actor, now: datetime) -> WordView:

@@ -1,4 +1,5 @@
-"""素材 [商品]: words for sharing a product, and a customer's own picture of it as a poster with the sharer's code."""
+"""素材 [商品]: words for sharing a product, and a customer's own picture of it as a poster with the sharer's code; and
+视频 [商品]: its video."""
 
 from bot.kit.context import Context
 from bot.kit.conversation import Answer
@@ -7,6 +8,7 @@ from bot.kit.router import Router
 from domain.catalog import queries as catalog
 from domain.catalog.queries import ProductView
 from domain.materials import service as materials
+from domain.materials import videos
 from domain.materials.kits import Kits
 from domain.orders import queries as orders
 from domain.shared.numerals import choice
@@ -35,6 +37,20 @@ def show_materials(ctx: Context) -> Answer:
         return ctx.say("materials.still_making", lines=lines)
     shots.give(ctx.session, shot.id, ctx.speaker.id, ctx.now)
     return ctx.say("materials.making", title=product.title, lines=lines, name=shot.credit)
+
+
+@router.on(Intent("video.show"))
+def show_video(ctx: Context) -> Answer:
+    """The video of a share kit: of the product that was named, else of what ``_product`` finds."""
+    product = _product(ctx)
+    if product is None:
+        shelf = catalog.alike(ctx.session, ctx.argument, NAMED) or catalog.shelf(ctx.session, NAMED)
+        return ctx.say("share.video_unknown", wanted=ctx.argument, products=shelf)
+    _, kit = ctx.tool(Kits).of(product.sku, product.category, product.title)
+    url = videos.choose(ctx.session, product.sku, product.video_url, kit)
+    if not url:
+        return ctx.say("share.no_video", title=product.title)
+    return ctx.say("share.video", title=product.title, url=url)
 
 
 def _product(ctx: Context) -> ProductView | None:

@@ -1,4 +1,5 @@
-"""话题 [想说的话]: what the shop wants to talk about, what others said that was picked, and one's own word."""
+"""话题 [想说的话]: what the shop wants to talk about, what others said that was picked, and one's own word;
+撤回话题 takes the latter back."""
 
 from bot.kit.context import Context
 from bot.kit.conversation import Answer, State
@@ -27,9 +28,23 @@ def show(ctx: Context) -> Answer:
             ctx.say("topic.none"))
     if ctx.argument.strip():
         return _say(ctx, topic.id, ctx.argument)
+    return _ask(ctx, topic)
+
+
+@router.on(Intent("topic.take_back"))
+def take_back(ctx: Context) -> Answer:
+    """The newest of one's own words that still stands, shown or not."""
+    done = service.take_back(ctx.session, ctx.speaker.id, ctx.now)
+    if done is None:
+        return ctx.say("topic.nothing_to_take_back")
+    return ctx.say("topic.taken_back", title=done.title, words=short(done.words, OWN))
+
+
+def _ask(ctx: Context, topic: TopicView) -> Answer:
     mine = queries.own(ctx.session, topic.id, ctx.speaker.id)
+    stands = mine is not None and mine.words != service.ERASED
     return ctx.ask("topic.show", SAY, {"topic": topic.id}, title=topic.title, intro=topic.intro, people=topic.people,
-                   words=_picked(ctx, topic), mine=short(mine.words, OWN) if mine else "",
+                   words=_picked(ctx, topic), mine=short(mine.words, OWN) if mine and stands else "",
                    state=mine.state if mine else "", points=0 if mine and mine.thanked_at else topic.points,
                    longest=ctx.tool(TopicRules).longest, ends=topic.ends_at)
 
@@ -58,12 +73,13 @@ def _say(ctx: Context, topic_id: int, words: str) -> Answer:
         case "too_long":
             return ctx.ask("topic.too_long", SAY, {"topic": topic_id}, length=done.length, longest=rules.longest)
         case "said":
-            points = queries.one(ctx.session, topic_id).points
+            mine = queries.own(ctx.session, topic_id, ctx.speaker.id)
+            points = 0 if mine and mine.thanked_at else queries.one(ctx.session, topic_id).points
             return ctx.say("topic.said", name=ctx.speaker.nickname, points=points)
         case _:
             return ctx.say(f"topic.{done.what}")
 
 
 def _picked(ctx: Context, topic: TopicView) -> list[dict[str, str]]:
-    found = queries.words(ctx.session, topic.id, "picked", ctx.tool(TopicRules).shown)
+    found = queries.shown(ctx.session, topic.id, ctx.tool(TopicRules).shown)
     return [{"name": one.nickname, "words": short(one.words, LINE)} for one in found]

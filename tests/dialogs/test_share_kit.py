@@ -44,3 +44,39 @@ def test_without_a_film_the_kit_is_as_it_was(shop: Shop) -> None:
                                     "video_url": ""})
     said = kit(shop, "李姐", "MILK-12")
     assert "视频" not in said and "您的专属链接" in said and "海报" in said
+
+
+def test_a_film_can_be_asked_for(shop: Shop) -> None:
+    li = shop.person("李姐")
+    shop.event("product.upserted", {"sku": "MILK-12", "title": "翠谷牛奶", "category": "fmcg", "price_fen": 5_980,
+                                    "video_url": ""})
+    li.says("视频 大米").sees("五常有机大米", "/sim/films/RICE-5KG")
+    li.says("翠谷牛奶视频").sees("「翠谷牛奶」还没有视频", "素材 翠谷牛奶")
+    give(shop, FILM, "MILK-12")
+    shop.paid("A1", by=li, fen=5_980, sku="MILK-12")
+    li.says("看视频").sees("「翠谷牛奶」的视频", FILM)
+    li.says("视频 飞船").sees("没找到「飞船」", "视频 ")
+
+
+def test_whoever_asks_where_to_buy_gets_the_way_there(shop: Shop) -> None:
+    li = shop.person("李姐")
+    page = "https://mall.example/p/milk"
+    shop.event("product.upserted", {"sku": "MILK-12", "title": "翠谷牛奶", "category": "fmcg", "price_fen": 5_980,
+                                    "url": page})
+    link = f'<a href="{page}">翠谷牛奶</a>　¥59.80'
+    li.says("翠谷牛奶怎么买").sees(link, "点名字直接购买")
+    assert "大米" not in str(li.heard[-1])
+    shop.paid("A1", by=li, fen=5_980, sku="MILK-12")
+    for said in ("购买链接", "怎么买", "在哪买"):
+        li.says(said).sees("在这里买\n", link, "点名字直接购买")
+        assert str(li.heard[-1]).count("翠谷牛奶") == 1
+    li.says("购买链接 飞船").sees("没找到「飞船」，看看这些")
+    shop.wait(minutes=1)
+    shop.event("product.upserted", {"sku": "MILK-12", "title": "翠谷牛奶", "category": "fmcg", "price_fen": 5_980,
+                                    "url": ""})
+    li.says("翠谷牛奶怎么买").sees("翠谷牛奶", "到我们商城里搜名字就能下单")
+
+
+def test_a_dialogue_is_no_mall(shop: Shop) -> None:
+    li = shop.person("李姐").says("对话")
+    assert "商城" not in str(li.heard) and "兑换" not in str(li.heard[-1]).split("帮助")[0]

@@ -204,6 +204,79 @@ def test_the_words_of_who_is_forgotten_are_gone_and_never_shown(shop: Shop) -> N
             pick(shop, number)
 
 
+@pytest.mark.parametrize("said", ["撤回话题", "删除我的话题", "撤回我说的话", "别展示我的话",
+                                  "我想撤回我在话题里说的话"])
+def test_whoever_takes_their_word_back_is_shown_no_more(shop: Shop, said: str) -> None:
+    li, wang = shop.person("李姐"), shop.person("小王")
+    li.says(said).sees("没有找到您在话题里说的话")
+    opened(shop)
+    li.says("话题 我家在翠湖北路")
+    pick(shop, 1)
+    wang.says("话题").sees("翠湖北路")
+    before = len(li.heard)
+    li.says(said).sees("已撤回", "周末早餐吃什么", "我家在翠湖北路", "积分还是您的")
+    assert len(li.heard) == before + 1
+    wang.says("话题")
+    assert "翠湖" not in str(wang.heard[-1])
+    li.says("话题").sees("直接回复您的想法")
+    assert "送 10 积分" not in str(li.heard[-1]), "it was given"
+    assert (wallet(shop, li), words(shop)[0].words, words(shop)[0].judged_by) == (10, "…", "author")
+    with pytest.raises(DomainError, match="topic_word_erased"):
+        pick(shop, 1)
+    li.says(said).sees("没有找到您在话题里说的话")
+
+
+def test_a_word_in_place_of_one_taken_back_is_judged_anew_and_earns_nothing_again(shop: Shop) -> None:
+    li, wang = shop.person("李姐"), shop.person("小王")
+    opened(shop)
+    li.says("话题 豆浆油条")
+    pick(shop, 1)
+    li.says("撤回话题").says("话题 小笼包").sees("记下了")
+    assert "积分" not in str(li.heard[-1])
+    wang.says("话题")
+    assert "小笼包" not in str(wang.heard)
+    pick(shop, 1)
+    wang.says("话题").sees("李*：小笼包")
+    assert wallet(shop, li) == 10
+
+
+def test_a_word_of_a_topic_that_is_over_is_taken_back_too(shop: Shop) -> None:
+    li, wang = shop.person("李姐"), shop.person("小王")
+    topic = opened(shop)
+    li.says("话题 翠湖边的米线")
+    wang.says("话题 包子")
+    pick(shop, 1)
+    pick(shop, 2)
+    act(shop, service.close, topic.id)
+    wang.says("话题").sees("上一个话题", "翠湖")
+    li.says("请别展示我的话了").sees("已撤回")
+    wang.says("话题").sees("上一个话题", "小*：包子")
+    assert "翠湖" not in str(wang.heard[-1])
+
+
+def test_whoever_has_asked_to_be_erased_is_shown_no_more_and_again_if_they_stay(shop: Shop) -> None:
+    li, wang = shop.person("李姐"), shop.person("小王")
+    opened(shop)
+    li.says("话题 翠湖边的米线")
+    pick(shop, 1)
+    li.says("注销")
+    wang.says("话题").sees("翠湖")
+    li.says("确认注销").sees("已登记注销")
+    wang.says("话题")
+    assert "翠湖" not in str(wang.heard[-1])
+    li.says("取消注销").sees("一切照旧")
+    wang.says("话题").sees("翠湖")
+
+
+@pytest.mark.parametrize("said", ["话题积分", "话题 积分", "话题1", "话题 12", "话题 三", "话题 取消"])
+def test_a_word_of_ours_or_a_lone_number_is_no_word_of_theirs(shop: Shop, said: str) -> None:
+    li = shop.person("李姐")
+    opened(shop)
+    li.says(said).sees("💬 话题：周末早餐吃什么", "还没有人聊")
+    assert words(shop) == []
+    li.says("小米粥").sees("记下了")
+
+
 def test_the_database_rewards_once(shop: Shop) -> None:
     shop.person("李姐")
     opened(shop)
@@ -218,7 +291,7 @@ def test_the_database_rewards_once(shop: Shop) -> None:
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(st.tuples(st.sampled_from(["say", "pick", "pass", "merge"]), st.integers(0, 2)), max_size=12))
+@given(st.lists(st.tuples(st.sampled_from(["say", "pick", "pass", "back", "merge"]), st.integers(0, 2)), max_size=12))
 def test_whatever_happens_a_word_earns_once(shop: Shop, history: list[tuple[str, int]]) -> None:
     """TP-1: points of a topic = words rewarded × its points, and nobody who stayed one person got them twice."""
     tool, now = shop.runtime.context.tool, shop.clock.now()
@@ -237,6 +310,8 @@ def test_whatever_happens_a_word_earns_once(shop: Shop, history: list[tuple[str,
                 picking.pick(session, own.id, tool(Wording), tool(PointRules).life, boss, at)
             elif what == "pass" and own and own.state != "passed":
                 service.pass_over(session, own.id, boss, at)
+            elif what == "back" and who in alive:
+                service.take_back(session, alive[who], at)
             elif what == "merge" and who and who in alive:
                 service.move(session, alive[0], alive.pop(who), at)
         causes = session.execute(text("select cause, amount from point_lot where cause like 'topic:%'"
@@ -245,11 +320,12 @@ def test_whatever_happens_a_word_earns_once(shop: Shop, history: list[tuple[str,
         assert {row.amount for row in causes} <= {7} and len({row.cause for row in causes}) == len(causes)
         before = {one.person_id for one in kept if one.thanked_at}
         for one in kept:
-            if one.state != "picked":
+            if one.state != "picked" and one.words != service.ERASED:
                 picking.pick(session, one.id, tool(Wording), tool(PointRules).life, boss, now + timedelta(minutes=1))
         again = session.execute(text("select count(*) from point_lot where cause like 'topic:%'"
                                      " and person_id = any(:ids)"), {"ids": people}).scalar_one()
-        assert again == len(causes) + len([one for one in kept if one.person_id not in before])
+        assert again == len(causes) + len(
+            [one for one in kept if one.person_id not in before and one.words != service.ERASED])
         session.rollback()
 
 

@@ -41,7 +41,7 @@ def after_word(kind: Argument, rest: str, chatter: Chatter, everything: Sequence
     parted = len(argument) < len(rest)
     if not argument or kind == "none":
         return None
-    if kind == "content":
+    if kind in ("content", "saying"):
         return argument
     if kind == "amount":
         return argument if _is_amount(argument, everything) else None

@@ -13,7 +13,7 @@ from bot.runtime.understanding import normalise
 from bot.runtime.understanding.sound import Sound
 
 T = TypeVar("T")
-Argument = Literal["none", "text", "amount", "reference", "month", "content", "hours"]
+Argument = Literal["none", "text", "amount", "reference", "month", "content", "saying", "hours"]
 
 
 class LexiconError(Exception):
@@ -45,6 +45,11 @@ class Intent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def everywhere(self) -> tuple[str, ...]:
         """Words that count inside a sentence and by sound."""
         return () if self.whole_only else self.words + self.synonyms
+
+    @property
+    def free(self) -> bool:
+        """Is what follows the word said in the person's own words?"""
+        return self.argument in ("content", "saying")
 
     @property
     def all_words(self) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from bot.runtime.understanding.lexicon import Intent, Lexicon, WordsByFirst
 from bot.runtime.understanding.result import MOST_CANDIDATES, Certainty, Understanding
 from bot.runtime.understanding.similar import Similar
 from domain.notices import hours
+from domain.shared.numerals import choice
 
 _SCANNED = 256
 """Characters of a message searched for words; the rest of an essay changes nothing."""
@@ -136,7 +137,7 @@ class Matcher:
 
     def _in_full(self, message: Message, intent: Intent, word: str, argument: str) -> str:
         """Free text goes on as it was typed, whatever was evened out to find the word."""
-        return arguments.as_typed(message.raw, word) or argument if intent.argument == "content" else argument
+        return arguments.as_typed(message.raw, word) or argument if intent.free else argument
 
     def _found(self, message: Message, form: str, name: str, argument: str) -> Understanding:
         # Money moves at a word only if nothing had to be taken off to see it.
@@ -153,7 +154,7 @@ class Matcher:
         hit = hits[-1]
         if any(doubt in message.text for doubt in hit.intent.doubts):
             return self._ask(message, hit.intent.offer)
-        if self._unexplained(message, hit) > _ESSAY and hit.intent.argument != "content":
+        if self._unexplained(message, hit) > _ESSAY and not hit.intent.free:
             return self._ask(message, names)
         return self._answer(message, names[0], self._argument_around(message, hit), "contained")
 
@@ -221,7 +222,7 @@ class Matcher:
             # "a poster of the milk": what is named before the word, else after it.
             names = (self._asking.trim(before), self._asking.trim(after))
             return next((name for name in names if arguments.is_name(name, self._lexicon.chatter.words)), "")
-        if kind == "content":
+        if hit.intent.free:
             rest = after.lstrip(normalise.SEPARATORS)
             return self._in_full(message, hit.intent, message.text[: hit.end], rest) if rest else ""
         if kind == "month":
@@ -298,8 +299,17 @@ class Matcher:
     # Answers.
 
     def _answer(self, message: Message, name: str, argument: str, certainty: Certainty) -> Understanding:
-        confirm = self._lexicon.intents[name].money and certainty != "exact"
+        intent = self._lexicon.intents[name]
+        confirm = intent.money and certainty != "exact"
+        if intent.argument == "saying" and self._says_nothing(argument):
+            argument = ""
         return Understanding(name, argument, certainty, (), confirm, message.polite)
+
+    def _says_nothing(self, argument: str) -> bool:
+        """Is it one of our words, or a lone number? Whoever types 话题积分 has no opinion called 积分."""
+        said = Message(argument, self._polite, self._asking)
+        known = any(normalise.lower(form).replace(" ", "") in self._lexicon.exact for form in (said.plain, said.polite))
+        return known or choice(said.plain) is not None or said.plain.isdecimal()
 
     def _ask(self, message: Message, names: Iterable[str]) -> Understanding:
         return Understanding("", "", "ask", tuple(names)[:MOST_CANDIDATES], False, message.polite)
