@@ -11,6 +11,11 @@ from tests.fakes.shop import Shop
 
 
 @pytest.fixture
-def shop(tmp_path: Path, new_shop: Frozen, clock: FixedClock) -> Iterator[Shop]:
-    with new_shop.shop(tmp_path, clock) as shop:
+def drawn() -> None:
+    """Asked for by tests that look at pictures: the shop draws them in full."""
+
+
+@pytest.fixture
+def shop(request: pytest.FixtureRequest, tmp_path: Path, new_shop: Frozen, clock: FixedClock) -> Iterator[Shop]:
+    with new_shop.shop(tmp_path, clock, drawn="drawn" in request.fixturenames) as shop:
         yield shop

@@ -3,6 +3,7 @@
 import io
 from urllib.parse import urlsplit
 
+import pytest
 import zxingcpp
 from PIL import Image
 from sqlalchemy import text
@@ -258,6 +259,7 @@ def scanned(picture: str | bytes) -> str:
     return zxingcpp.read_barcodes(Image.open(io.BytesIO(picture)))[0].text
 
 
+@pytest.mark.usefixtures("drawn")
 def test_L6_the_certificate_comes_after_the_first_order_and_anybody_can_check_it(shop: Shop) -> None:
     li = shop.person("李姐🌸")
     li.says("证书").sees("完成第一笔订单")
@@ -282,6 +284,7 @@ def test_L6_the_certificate_comes_after_the_first_order_and_anybody_can_check_it
     assert scanned(li.heard[-1]) != url
 
 
+@pytest.mark.usefixtures("drawn")
 def test_a_provisional_role_has_no_certificate_yet(shop: Shop) -> None:
     li = shop.person("李姐")
     buys(shop, li, "A1", "A2", "A3", "A4")
@@ -304,6 +307,7 @@ def test_the_check_page_gives_nothing_away(shop: Shop) -> None:
     assert shop.client.get("/c/certificate.css").content_type.startswith("text/css")
 
 
+@pytest.mark.usefixtures("drawn")
 def test_L6_the_share_kit_after_the_first_order(shop: Shop) -> None:
     li = shop.person("李姐")
     buys(shop, li, "A1")

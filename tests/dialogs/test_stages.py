@@ -144,6 +144,7 @@ def test_P16_the_tutorial_suits_the_product(shop: Shop) -> None:
     li.saw("第一次用前先充满电")
 
 
+@pytest.mark.usefixtures("drawn")
 def test_P7_who_came_back_shows_it_around_with_their_own_link(shop: Shop) -> None:
     li = shop.person("李姐")
     li.says("晒单").sees("再买一单")

@@ -2,10 +2,13 @@
 
 import io
 
+import pytest
 import zxingcpp
 from PIL import Image
 
 from tests.fakes.shop import Shop
+
+pytestmark = pytest.mark.usefixtures("drawn")
 
 
 def test_the_whole_story(shop: Shop) -> None:

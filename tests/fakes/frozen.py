@@ -35,11 +35,11 @@ class Frozen:
     now: datetime
     memory: tuple[dict[str, Any], dict[str, Any], dict[str, Any], int]
 
-    def thaw(self, home: Path, database_url: str, clock: FixedClock, wecom: str = "") -> Shop:
-        """The shop again, on a copy of its database and with a home of its own. ``wecom``: as in ``Shop.open``."""
+    def thaw(self, home: Path, database_url: str, clock: FixedClock, wecom: str = "", drawn: bool = False) -> Shop:
+        """The shop again, on a copy of its database and with a home of its own. The rest: as in ``Shop.open``."""
         shutil.copytree(self.home, home, dirs_exist_ok=True)
         clock.advance((self.now - clock.now()).total_seconds())
-        shop = Shop.open(home, database_url, clock, seeded=True, wecom=wecom)
+        shop = Shop.open(home, database_url, clock, seeded=True, wecom=wecom, drawn=drawn)
         gateway, pay, people, number = deepcopy(self.memory)
         vars(shop.gateway).update(gateway)
         vars(shop.pay).update(pay)
@@ -48,10 +48,10 @@ class Frozen:
         return shop
 
     @contextmanager
-    def shop(self, home: Path, clock: FixedClock, wecom: str = "") -> Iterator[Shop]:
+    def shop(self, home: Path, clock: FixedClock, wecom: str = "", drawn: bool = False) -> Iterator[Shop]:
         """``thaw`` on a new database, which is gone afterwards."""
         with fresh_database(self.postgres, self.database) as url:
-            shop = self.thaw(home, url, clock, wecom)
+            shop = self.thaw(home, url, clock, wecom, drawn)
             yield shop
             shop.close()
 
