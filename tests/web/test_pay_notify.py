@@ -20,7 +20,7 @@ from domain.payouts import queries
 from domain.shared.clock import FixedClock
 from tests.dialogs.test_withdrawals import earner, held
 from tests.fakes import pay_keys
-from tests.fakes.frozen import Frozen
+from tests.fakes.frozen import Frozen, frozen
 from tests.fakes.pay_peer import MCH_ID, notification, signature_headers
 from tests.fakes.shop import Shop
 
@@ -28,15 +28,11 @@ KEY_ID = "PUB_KEY_ID_0119000001092025"
 
 
 class Door:
-    """A shop in which 李姐 has a bill of 150 yuan that waits for her, and the door that hears how it ended."""
+    """A shop that ``asks_for_150`` was told of, and the door that hears how it ended."""
 
     def __init__(self, shop: Shop) -> None:
         self.shop = shop
-        self.li = earner(shop, "李姐", 198_000)
-        self.li.says("提现 150").sees("请阅读")
-        self.li.says("同意")
-        self.li.says("张三丰")
-        self.li.says("确认").sees("已申请")
+        self.li = shop.people["李姐"]
         (self.number,) = shop.pay.waiting()
         runtime = shop.runtime
         merchant = Merchant("main", MCH_ID, shop.pay.app_id, pay_keys.merchant().serial, pay_keys.merchant().pem,
@@ -73,9 +69,24 @@ class Door:
             return kinds
 
 
+def asks_for_150(shop: Shop) -> None:
+    """李姐 has a bill of 150 yuan that waits for her."""
+    li = earner(shop, "李姐", 198_000)
+    li.says("提现 150").sees("请阅读")
+    li.says("同意")
+    li.says("张三丰")
+    li.says("确认").sees("已申请")
+
+
+@pytest.fixture(scope="module")
+def asked(new_shop: Frozen, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Frozen]:
+    with frozen(new_shop.postgres, tmp_path_factory.mktemp("asked"), asks_for_150, new_shop) as shop:
+        yield shop
+
+
 @pytest.fixture
-def door(tmp_path: Path, new_shop: Frozen, clock: FixedClock) -> Iterator[Door]:
-    with new_shop.shop(tmp_path, clock) as shop:
+def door(tmp_path: Path, asked: Frozen, clock: FixedClock) -> Iterator[Door]:
+    with asked.shop(tmp_path, clock) as shop:
         yield Door(shop)
 
 
