@@ -12,7 +12,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from domain.audit.rules import SYSTEM
+from domain.audit.rules import Actor
 from domain.catalog.models import Product
 from domain.points import service as points
 from domain.points.rules import Life
@@ -24,6 +24,8 @@ from domain.shots.rules import REASONS, ShotRules
 from tests.conftest import MORNING
 from tests.integration.people.crowd import crowd
 from tests.web.operators import WORDING
+
+BOSS = Actor("lin", "owner")
 
 RULES = ShotRules(per_day=10_000, kept=10_000)
 JPEG = b"\xff\xd8" + b"x" * 500
@@ -74,7 +76,7 @@ def test_an_approved_picture_is_whole_allowed_and_ends_whole(
     session: Session, engine: Engine, author: int, clock: FixedClock, change: str
 ) -> None:
     number = waiting(session, author, clock)
-    service.approve(session, number, "", True, WORDING, SYSTEM, clock.now())
+    service.approve(session, number, "", True, WORDING, BOSS, clock.now())
     session.commit()
     with pytest.raises(DBAPIError), engine.begin() as db:
         db.execute(text(f"update shot set {change} where id = :id"), {"id": number})
@@ -94,7 +96,7 @@ def test_what_is_over_stays_over_and_words_of_consent_are_never_changed(
     assert service.revoke(session, [number], author, "撤回投稿", clock.now()) == []
     assert service.keep(session, number, JPEG, (400, 400), bytes(32), clock.now()) == "gone"
     with pytest.raises(Conflict):
-        service.approve(session, number, "", True, WORDING, SYSTEM, clock.now())
+        service.approve(session, number, "", True, WORDING, BOSS, clock.now())
 
 
 def test_only_the_author_can_say_anything_about_it(session: Session, author: int, clock: FixedClock) -> None:
@@ -113,7 +115,7 @@ def test_two_who_approve_at_once(session: Session, engine: Engine, author: int, 
     number = waiting(session, author, clock)
 
     def approve(one: Session) -> object:
-        return service.approve(one, number, "", True, WORDING, SYSTEM, clock.now()).state
+        return service.approve(one, number, "", True, WORDING, BOSS, clock.now()).state
 
     done = at_once(engine, approve, approve)
     assert sorted(map(str, (getattr(one, "code", one) for one in done))) == ["approved", "shot_reviewed"]
@@ -126,7 +128,7 @@ def test_one_who_approves_while_the_author_takes_it_back(
     """Whoever is first: at the end nobody is given it."""
     for n in range(6):
         number = waiting(session, author, clock, n)
-        at_once(engine, lambda one, number=number: service.approve(one, number, "", True, WORDING, SYSTEM, clock.now()),
+        at_once(engine, lambda one, number=number: service.approve(one, number, "", True, WORDING, BOSS, clock.now()),
                 lambda one, number=number: service.revoke(one, [number], author, "撤回", clock.now()))
         session.commit()
         found = queries.one(session, number)
@@ -151,14 +153,14 @@ def test_the_author_is_rewarded_at_most_once_and_only_for_what_was_approved(
         try:
             with session.begin_nested():
                 if act == "approve":
-                    service.approve(session, number, "", True, WORDING, SYSTEM, now)
+                    service.approve(session, number, "", True, WORDING, BOSS, now)
                     approved = True
                 elif act == "decline":
-                    service.decline(session, number, REASONS[0], "", SYSTEM, now)
+                    service.decline(session, number, REASONS[0], "", BOSS, now)
                 elif act == "revoke":
                     service.revoke(session, [number], author, "撤回", now)
                 elif act == "retire":
-                    service.retire(session, number, "旧", SYSTEM, now)
+                    service.retire(session, number, "旧", BOSS, now)
                 elif act == "day":
                     now += timedelta(days=1)
                 elif act == "again" or service.thank(session, number, now):
@@ -178,7 +180,7 @@ def test_which_one_a_sharer_is_given(session: Session, author: int, clock: Fixed
     """Those they do not have yet first; then round again."""
     numbers = {waiting(session, author, clock, n) for n in range(3)}
     for number in numbers:
-        service.approve(session, number, "", True, Wording(()), SYSTEM, clock.now())
+        service.approve(session, number, "", True, Wording(()), BOSS, clock.now())
     _, sharer = crowd(session, 2)
     for _ in range(2):
         seen = set()
