@@ -12,7 +12,7 @@ class Shot(Base):
     """One picture. ``state``: draft (its author was not asked yet) → waiting (allowed, to be looked at) → approved
     (shown around) → retired; or declined by the shop, or withdrawn: by its author, unfit, or without an answer.
 
-    ``picture`` is a JPEG of our own making, there only while it may be of use; ``digest`` the SHA-256 of what was sent.
+    ``picture`` is a JPEG of our own making, there only while it may be of use; ``digest`` a keyed hash of what came.
     ``consent``: named or anonymous while it holds. ``why``: what ended it. ``thanked_at`` is set once (trigger).
     """
 

@@ -103,6 +103,13 @@ def open_of(session: Session, person_id: int, limit: int = 50) -> list[ShotView]
     return [ShotView(**row._mapping) for row in rows]
 
 
+def drafts(session: Session, numbers: Sequence[int], person_id: int) -> list[int]:
+    """Which of these of somebody's pictures are still there to be allowed: not refused meanwhile."""
+    return list(session.scalars(text("""
+        select id from shot where id = any (:ids) and person_id = :person and state = 'draft' order by id"""),
+        {"ids": list(numbers), "person": person_id}))
+
+
 def picture(session: Session, number: int) -> bytes | None:
     """The JPEG, None when it is not here (any more)."""
     found = session.scalar(text("select picture from shot where id = :id"), {"id": min(number, 2**63 - 1)})

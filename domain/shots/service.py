@@ -1,7 +1,7 @@
 """Customers' own pictures: sent, allowed, looked at, shown around, taken back. Never commits.
 
-Effects: ``shot.fetch`` {shot, account, media_id} (queue ``slow``), ``shot.approved`` {shot} (queue ``fact``): thanks
-and reward of the author, once for each picture.
+Effects: ``shot.fetch`` {shot, account, media_id} (queue ``slow``), ``shot.approved`` {shot, mark, named} (queue
+``fact``): thanks and reward of the author, once for each picture.
 """
 
 from collections.abc import Collection, Sequence
@@ -94,6 +94,12 @@ def refuse(session: Session, numbers: Collection[int], person_id: int, wording: 
                         ids=list(numbers), person=person_id), person_id, "no", wording, now)
 
 
+def cancel(session: Session, numbers: Collection[int], person_id: int, now: datetime) -> list[int]:
+    """The author broke off before they said anything about consent: their drafts are deleted. Returns which."""
+    return sorted(_end(session, "person_id = :person and state = 'draft' and id = any (:ids)", "cancelled", now,
+                       ids=list(numbers), person=person_id))
+
+
 def revoke(session: Session, numbers: Collection[int], person_id: int, wording: str, now: datetime) -> list[int]:
     """The author takes pictures back: from this transaction on they are given to nobody, and they are deleted. What was
     given for them stays theirs. Returns which of them were still there."""
@@ -142,14 +148,16 @@ def approve(
     """Somebody of the shop has looked: it may be shown around. ``sku`` '' leaves what its author said. ``with_words``
     False drops their words. Its author is thanked and rewarded once.
 
-    Raises NotFound("shot_unknown"), Conflict("shot_reviewed"), DomainError("not_permitted" | "shot_no_picture" |
-    "shot_no_product" | "shot_words").
+    Raises NotFound("shot_unknown" | "product_unknown"), Conflict("shot_reviewed"), DomainError("not_permitted" |
+    "shot_no_picture" | "shot_no_product" | "shot_words").
     """
     _permitted(actor, "shot.approve")
     before = _waiting(session, number)
     if not before.has_picture:
         raise DomainError("shot_no_picture", number=number)
     product = catalog.product(session, sku or before.sku)
+    if product is None and sku:
+        raise NotFound("product_unknown", sku=sku)
     if product is None:
         raise DomainError("shot_no_product", number=number)
     words = before.words if with_words else ""
@@ -161,7 +169,9 @@ def approve(
         {"id": number, "sku": product.sku, "words": words, "now": now, "by": actor.name})
     audit.record(session, actor, "shot.approve", f"shot:{number}", {"person": before.person_id, "sku": product.sku},
                  now)
-    put(session, [Effect("fact", "shot.approved", f"shot.approved:{number}", before.person_id, {"shot": number})], now)
+    mark = session.execute(text("select digest from shot where id = :id"), {"id": number}).scalar_one()
+    facts = {"shot": number, "mark": bytes(mark).hex(), "named": bool(before.credit)}
+    put(session, [Effect("fact", "shot.approved", f"shot.approved:{number}", before.person_id, facts)], now)
     return one(session, number)
 
 
@@ -228,8 +238,22 @@ def thank(session: Session, number: int, now: datetime) -> ShotView | None:
     return one(session, number) if found else None
 
 
+def cause(session: Session, shot: ShotView, mark: str) -> str:
+    """Under which cause the author of an approved picture earns for it, '' when they have before for the very same.
+
+    ``mark`` is a keyed hash of the picture: it stays with the points when the picture is gone, and cannot be read. Who
+    was merged has earned under each of their ids. An approval from before marks were kept counts by its number.
+    """
+    if not mark:
+        return f"shot:{shot.id}"
+    ids = session.scalars(text("select id from person where id = :id or merged_into = :id"), {"id": shot.person_id})
+    causes = [f"shot:{each}:{mark}" for each in ids]
+    before = session.scalar(text("select true from point_lot where cause = any (:causes)"), {"causes": causes})
+    return "" if before else f"shot:{shot.person_id}:{mark}"
+
+
 def give(session: Session, number: int, person_id: int, now: datetime) -> None:
-    """Somebody is given a picture to share."""
+    """A poster with a picture has reached somebody who may share it."""
     session.execute(text("""
         insert into shot_given (shot_id, person_id, first_at) values (:shot, :person, :now)
         on conflict (shot_id, person_id) do update set times = shot_given.times + 1"""),

@@ -13,7 +13,6 @@ from domain.materials.kits import Kits
 from domain.orders import queries as orders
 from domain.shared.numerals import choice
 from domain.shots import queries
-from domain.shots import service as shots
 
 router = Router(__name__)
 
@@ -35,7 +34,6 @@ def show_materials(ctx: Context) -> Answer:
                                 shot.id, ctx.message.dedupe_key, ctx.now)
     if not new:
         return ctx.say("materials.still_making", lines=lines)
-    shots.give(ctx.session, shot.id, ctx.speaker.id, ctx.now)
     return ctx.say("materials.making", title=product.title, lines=lines, name=shot.credit)
 
 

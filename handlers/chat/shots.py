@@ -3,11 +3,12 @@
 Several pictures sent in a row are talked about together. Nothing is fetched while somebody waits for an answer.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 from bot.kit.context import Context
 from bot.kit.conversation import Answer, State
-from bot.kit.filters import InState, Intent, Kind, PictureAt
+from bot.kit.filters import InState, Intent, Kind, Moment, PictureAt
 from bot.kit.router import Router
 from domain.catalog import queries as catalog
 from domain.orders import queries as orders
@@ -35,12 +36,37 @@ OPTIONS = ("named", "anonymous", "no")
 Memory = dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class BrokenOff:
+    """取消, while a picture of theirs waits at ``state`` for what may be done with it."""
+
+    state: State
+
+    def may_match(self, moment: Moment) -> bool:
+        return moment.kind == "text" and moment.place == str(self.state)
+
+    def matches(self, ctx: Context) -> bool:
+        return ctx.place.state == str(self.state) and ctx.intent == "cancel" and ctx.message.kind == "text"
+
+
+@router.on(BrokenOff(PRODUCT))
+@router.on(BrokenOff(WORDS))
+@router.on(BrokenOff(CONSENT))
+def broken_off(ctx: Context) -> Answer:
+    """As much a no as the word itself: nobody knows of a picture that stays behind."""
+    gone = service.cancel(ctx.session, ctx.place.memory["numbers"], ctx.speaker.id, ctx.now)
+    return ctx.say("shots.refused" if gone else "chat.cancelled")
+
+
 @router.on(Intent("shots.send"))
 def send_in(ctx: Context) -> Answer:
     """With words at once or without; with the picture that came just before, or asked for it."""
     memory: Memory = {"words": ctx.argument.strip()}
-    if ctx.place.state == str(OFFERED):
-        return _take(ctx, memory, ctx.place.memory["media_id"])
+    long = _too_long(ctx, memory["words"])
+    if ctx.place.state == str(OFFERED):  # words that are too long are asked for again, now that there is a picture
+        return _take(ctx, {} if long else memory, ctx.place.memory["media_id"])
+    if long:
+        return _shorter(ctx, WHAT, {}, memory["words"])
     return ctx.ask("shots.what", WHAT, memory, points=ctx.tool(ShotRules).points)
 
 
@@ -59,6 +85,8 @@ def never_mind(ctx: Context) -> Answer:
 def words_first(ctx: Context) -> Answer:
     """Words before a picture are kept with it."""
     said = ctx.message.text.strip()
+    if _too_long(ctx, said):
+        return _shorter(ctx, WHAT, ctx.place.memory, said)
     return ctx.ask("shots.picture_please", WHAT, {**ctx.place.memory, "words": said})
 
 
@@ -98,6 +126,8 @@ def which_product(ctx: Context) -> Answer:
 def about_it(ctx: Context) -> Answer:
     skipped = ctx.intent == "no" or ctx.message.text.strip() in ctx.copy.render("shots.skip_words").split()
     words = "" if skipped else ctx.message.text.strip()
+    if _too_long(ctx, words):
+        return _shorter(ctx, WORDS, ctx.place.memory, words)
     service.say(ctx.session, ctx.place.memory["numbers"], ctx.speaker.id, words, ctx.tool(ShotRules))
     return _ask_consent(ctx, {**ctx.place.memory, "words": words})
 
@@ -109,7 +139,8 @@ def answered(ctx: Context) -> Answer:
     how = _how(ctx, memory["options"])
     if not how:
         return _ask_consent(ctx, memory, again=True)
-    numbers, wording = memory["numbers"], _consent(ctx, memory, ctx.copy.render("shots.your_name"))
+    marks = ctx.copy.render("shots.your_name"), ctx.copy.render("shots.your_words") if memory["words"] else ""
+    numbers, wording = memory["numbers"], _consent(ctx, memory, *marks)
     if how == "no":
         service.refuse(ctx.session, numbers, ctx.speaker.id, wording, ctx.now)
         return ctx.say("shots.refused")
@@ -127,14 +158,17 @@ def mine(ctx: Context) -> Answer:
 
 @router.on(Intent("shots.revoke"))
 def take_back(ctx: Context) -> Answer:
-    """By number; the only one without; else all are listed, and a number or 全部 is asked for."""
+    """By number; the only one by the very words that were promised to do it, or after a yes; else all are listed, and a
+    number or 全部 is asked for."""
     found = queries.open_of(ctx.session, ctx.speaker.id)
     if not found:
         return ctx.say("shots.none_to_revoke")
     if ctx.argument:
         return _revoke(ctx, [one.id for one in found], ctx.argument)
-    if len(found) == 1:
+    if len(found) == 1 and ctx.message.text.strip(" 。！!～~.，") == ctx.copy.render("shots.revoke_words"):
         return _revoked(ctx, [found[0].id])
+    if len(found) == 1:
+        return ctx.ask("shots.sure_to_revoke", REVOKE, {"numbers": [found[0].id]}, one=_line(ctx, found[0]))
     return ctx.ask("shots.which_to_revoke", REVOKE, {"numbers": [one.id for one in found]},
                    shots=[_line(ctx, one) for one in found])
 
@@ -146,7 +180,10 @@ def keep_them(ctx: Context) -> Answer:
 
 @router.on(InState(REVOKE))
 def which_to_take_back(ctx: Context) -> Answer:
-    return _revoke(ctx, ctx.place.memory["numbers"], ctx.message.text)
+    numbers = ctx.place.memory["numbers"]
+    if ctx.intent == "yes" and len(numbers) == 1:
+        return _revoked(ctx, numbers)
+    return _revoke(ctx, numbers, ctx.message.text)
 
 
 @overheard.on(Kind("image"))
@@ -171,6 +208,15 @@ def _take(ctx: Context, memory: Memory, media_id: str) -> Answer:
     return _about(ctx, kept, bought[0][0] if bought else "")
 
 
+def _too_long(ctx: Context, words: str) -> bool:
+    return len(" ".join(words.split())) > ctx.tool(ShotRules).longest
+
+
+def _shorter(ctx: Context, state: State, memory: Memory, words: str) -> Answer:
+    return ctx.ask("shots.words_long", state, memory, length=len(" ".join(words.split())),
+                   longest=ctx.tool(ShotRules).longest)
+
+
 def _not_taken(ctx: Context, begun: service.Begun) -> Answer:
     rules = ctx.tool(ShotRules)
     if begun.what == "leaving":
@@ -179,6 +225,8 @@ def _not_taken(ctx: Context, begun: service.Begun) -> Answer:
 
 
 def _about(ctx: Context, memory: Memory, sku: str) -> Answer:
+    if not queries.drafts(ctx.session, memory["numbers"], ctx.speaker.id):
+        return ctx.say("shots.nothing_left")
     service.about(ctx.session, memory["numbers"], ctx.speaker.id, sku)
     product = catalog.product(ctx.session, sku) if sku else None
     memory = {"numbers": memory["numbers"], "words": memory["words"], "sku": sku,
@@ -188,17 +236,21 @@ def _about(ctx: Context, memory: Memory, sku: str) -> Answer:
 
 
 def _ask_consent(ctx: Context, memory: Memory, *, again: bool = False) -> Answer:
-    """Whoever has no name with us cannot be shown with one."""
+    """Whoever has no name with us cannot be shown with one. Nothing is asked about pictures that were refused."""
+    left = queries.drafts(ctx.session, memory["numbers"], ctx.speaker.id)
+    if not left:
+        return ctx.say("shots.nothing_left")
     options = list(OPTIONS if ctx.speaker.nickname else OPTIONS[1:])
-    memory = {**memory, "options": options}
-    asked = _consent(ctx, memory, ctx.speaker.nickname)
+    memory = {**memory, "numbers": left, "options": options}
+    asked = _consent(ctx, memory, ctx.speaker.nickname, ctx.tool(ShotRules).cut(memory["words"]))
     return ctx.ask("shots.consent_again" if again else "shots.consent_asked", CONSENT, memory, asked=asked)
 
 
-def _consent(ctx: Context, memory: Memory, name: str) -> str:
-    """What they agree to. It is kept with a mark in place of ``name``: the record outlives who it is about."""
+def _consent(ctx: Context, memory: Memory, name: str, words: str) -> str:
+    """What they agree to. It is kept with marks in place of ``name`` and ``words``: the record outlives who it is
+    about."""
     return ctx.copy.render("shots.consent", count=len(memory["numbers"]), title=memory.get("title", ""),
-                           options=memory["options"], name=name, shop=ctx.shop.name)
+                           options=memory["options"], name=name, shop=ctx.shop.name, words=words)
 
 
 def _how(ctx: Context, options: list[str]) -> str:

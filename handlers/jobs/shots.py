@@ -14,6 +14,7 @@ from domain.notices import service as notices
 from domain.people import queries as people
 from domain.points import service as points
 from domain.points.rules import PointRules
+from domain.shared.seal import Seal
 from domain.shots import queries
 from domain.shots import service as shots
 from domain.shots.rules import ShotRules
@@ -45,7 +46,7 @@ def fetch(ctx: JobContext, effect: Claimed) -> Ended:
         return _unfit(ctx, effect, unfit.reason)
     if qr.holds_code(found.jpeg):
         return _unfit(ctx, effect, CODED)
-    digest = hashlib.sha256(data).digest()
+    digest = bytes.fromhex(ctx.tool(Seal)("shot", hashlib.sha256(data).hexdigest()))
     with ctx.begin() as session:
         what = shots.keep(session, number, found.jpeg, (found.width, found.height), digest, ctx.now())
         if what == "again":
@@ -70,18 +71,21 @@ def _say_unfit(ctx: JobContext, session: object, effect: Claimed, reason: str) -
 
 @jobs.on("shot.approved")
 def approved(ctx: JobContext, effect: Claimed) -> Ended:
-    """payload: {shot}. Thanked by name and rewarded in one transaction, once for each picture."""
+    """payload: {shot, mark, named}. Thanked by name and rewarded in one transaction, once for each picture: the same
+    one, sent again after it was taken back, is thanked for only. ``named``: what was agreed to when it was approved."""
     now, given = ctx.now(), ctx.tool(ShotRules).points
     with ctx.begin() as session:
         found = shots.thank(session, effect.payload["shot"], now)
         if found is None:
             return Refused("thanked_before")
+        cause = shots.cause(session, found, effect.payload.get("mark", ""))
+        given = given if cause else 0
         if given:
-            earning = points.Earning(found.person_id, given, f"shot:{found.id}", now)
+            earning = points.Earning(found.person_id, given, cause, now)
             points.earn(session, [earning], ctx.tool(PointRules).life, now)
             points.activate(session, now, person_id=found.person_id)
         facts = {"name": found.nickname, "number": found.id, "title": found.title, "points": given,
-                 "named": bool(found.credit)}
+                 "named": effect.payload.get("named", False), "shown": found.state == "approved"}
         notices.tell(session, notices.Notice(found.person_id, "service", f"shot.approved:{found.id}", "shots.approved",
                                              facts, expires_at=now + shots.ANSWER_LIFE), now)
     return Done({"points": given})
@@ -94,6 +98,9 @@ def poster(ctx: JobContext, effect: Claimed) -> Ended:
     with ctx.begin() as session:
         gone = shots.objection(session, effect.payload["shot"])
     ended = Refused(gone) if gone else send_picture(ctx, waited_for, lambda: _draw(ctx, effect), "shots.failed")
+    if isinstance(ended, Done) and effect.person_id is not None:
+        with ctx.begin() as session:
+            shots.give(session, effect.payload["shot"], effect.person_id, ctx.now())
     if isinstance(ended, Refused) and ended.reason == shots.GONE and effect.person_id is not None:
         with ctx.begin() as session:
             notices.tell(session, notices.Notice(effect.person_id, "answer", f"shot.gone:{effect.id}", "shots.gone", {},

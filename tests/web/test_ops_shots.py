@@ -74,8 +74,8 @@ def test_looked_at_shown_declined_and_stopped(office: Office, author: int) -> No
     assert office.post("operator", "/shots/1/approve", {}, expect=409)["error"]["code"] == "shot_reviewed"
     assert "全国第一" in office.post("operator", "/shots/2/approve", {}, expect=409)["error"]["message"]
     assert office.post("operator", "/shots/2/approve", {"with_words": False})["words"] == ""
-    unknown = office.post("operator", "/shots/3/approve", {"sku": "NOPE"}, expect=409)
-    assert unknown["error"]["code"] == "shot_no_product"
+    unknown = office.post("operator", "/shots/3/approve", {"sku": "NOPE"}, expect=404)
+    assert unknown["error"]["code"] == "product_unknown"
     office.post("operator", "/shots/3/decline", {"reason": "because"}, expect=422)
     assert office.post("operator", "/shots/3/decline", {"reason": "other"}, expect=409)["error"]["code"] == (
         "words_missing")
@@ -124,6 +124,7 @@ def test_at_the_terminal(office: Office, author: int, database_url: str, valkey_
     for name in ("zhou", "chen"):
         assert "你的角色不能做这件事" in run(f"shots approve 1 --as {name}", expect=1)
     assert Image.open(tmp_path / "one.jpg").size == (900, 1_200)
+    assert "没有编码为 NOPE 的商品" in run("shots approve 1 --sku NOPE --as wu", expect=1)
     assert json.loads(run("shots approve 1 --as wu --json"))["state"] == "approved"
     assert "不在等待审核" in run("shots approve 1 --as wu", expect=1)
     assert "declined (private)" in run("shots decline 3 --reason private --say 只拍米饭就好 --as wu")

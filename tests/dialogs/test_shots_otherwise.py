@@ -1,0 +1,151 @@
+"""投稿 where it goes another way: who leaves, who sends the same again, who breaks off, who says it in other words."""
+
+import hashlib
+from collections.abc import Callable
+
+import pytest
+
+from bot.kit.gateway import Outcome, SendResult
+from bot.runtime import demo_team
+from domain.people import leaving as leavers
+from domain.shots import service
+from domain.workflows import leaving
+from tests.dialogs.test_grants import person_id
+from tests.dialogs.test_shots import points, rows, usage_poster
+from tests.fakes.album import act, all_of, allowed, approve, bought, jpeg, one, photo, sends
+from tests.fakes.shop import Person, Shop
+
+
+def how_asked(shop: Shop, li: Person) -> None:
+    li.says("注销").sees("投稿照片", "确认时就停用并删除")
+    li.says("确认注销").sees("已登记注销")
+
+
+def how_ordered(shop: Shop, li: Person) -> None:
+    one_ = person_id(shop, li)
+    with shop.runtime.sessions.begin() as session:
+        boss = demo_team.hire(session, shop.clock.now())["owner"]
+        leaving.order_erasure(session, one_, boss, "letter", shop.clock.now())
+
+
+def how_gone(shop: Shop, li: Person) -> None:
+    li.happens("unsubscribe")
+    shop.wait(days=20)
+    shop.paid("YOUNG", by=li, fen=5_980)
+    shop.wait(days=10, hours=2)
+
+
+@pytest.mark.parametrize("how", [how_asked, how_ordered, how_gone])
+def test_who_leaves_is_shown_no_more_from_the_moment_that_it_is_noted(
+    shop: Shop, how: Callable[[Shop, Person], None]
+) -> None:
+    li, wang = shop.person("李姐"), shop.person("小王")
+    bought(shop, li)
+    allowed(li)
+    allowed(li, "#2040a0")
+    approve(shop)
+    usage_poster(wang)
+    how(shop, li)
+    with shop.runtime.sessions() as session:
+        (waits,) = leavers.erasures(session, person_id=person_id(shop, li))
+    assert waits.state == "waiting", "its carrying out is put off"
+    assert [(found.state, found.why, found.has_picture, found.words) for found in all_of(shop)] == [
+        ("withdrawn", "leaving", False, "")] * 2
+    wang.says("素材 有机大米").sees("还没有顾客的使用照")
+    if how is how_asked:
+        li.says("投稿")
+        sends(li, photo("#20a040")).sees("已登记注销，照片先不收了")
+        li.says("取消注销").sees("注销已取消")
+        allowed(li, "#20a040").sees("投稿编号 3")
+
+
+def test_the_same_picture_earns_once_however_often_it_is_taken_back(shop: Shop) -> None:
+    li, wang = shop.person("李姐"), shop.person("小王")
+    bought(shop, li)
+    bought(shop, wang)
+    allowed(li)
+    approve(shop, 1)
+    assert "我的积分 30" in points(li) and "投稿被选用" in points(li)
+    li.says("撤回投稿").sees("已撤回编号 1")
+    allowed(li)
+    approve(shop, 2)
+    li.saw("照片（编号 2", "被选用了")
+    assert "积分，已经到账" not in next(str(said) for said in reversed(li.heard) if "编号 2" in str(said))
+    assert "我的积分 30" in points(li)
+    allowed(li, "#2040a0")
+    approve(shop, 3)
+    assert "我的积分 60" in points(li), "another picture is another"
+    allowed(wang)
+    approve(shop, 4)
+    assert "我的积分 30" in points(wang), "somebody else may have been there, too"
+    digest = hashlib.sha256(photo()).hexdigest()
+    assert [cause for (cause,) in rows(shop, "select cause from point_lot") if digest in str(cause)] == []
+
+
+def test_thanks_say_what_is_true_when_it_ended_meanwhile(shop: Shop) -> None:
+    li = shop.person("李姐")
+    bought(shop, li)
+    allowed(li)
+    allowed(li, "#2040a0")
+    approve(shop, 1, work=False)
+    act(shop, service.retire, 1, "旧包装")
+    li.saw("照片（编号 1", "被选用了", "送您 30 积分", "已经停用并删除")
+    assert not any("给别人看时" in str(said) for said in li.heard)
+    approve(shop, 2)
+    li.saw("照片（编号 2", "给别人看时会写「来自@李姐」")
+
+
+@pytest.mark.parametrize("at", ["product", "words", "consent"])
+def test_breaking_off_deletes_what_was_sent(shop: Shop, at: str) -> None:
+    li = shop.person("李姐")
+    bought(shop, li)
+    if at == "product":
+        bought(shop, li, sku="OIL-5L")
+    li.says("投稿")
+    sends(li, photo())
+    if at == "consent":
+        li.says("真香").sees("您的话是：“真香”")
+    assert jpeg(shop) is not None
+    li.says("取消").sees("照片已经删除")
+    assert (one(shop).state, one(shop).why, jpeg(shop)) == ("withdrawn", "cancelled", None)
+    li.says("我的投稿").sees("没有正在使用")
+
+
+@pytest.mark.parametrize("said", ["删照片", "停用照片", "照片撤回", "撤回我的投稿", "删掉我的照片", "把我的照片删了",
+                                  "不想让别人看到我的照片", "不同意使用我的照片了"])
+def test_asked_for_in_other_words_it_is_taken_back_after_a_yes(shop: Shop, said: str) -> None:
+    li = shop.person("李姐")
+    bought(shop, li)
+    allowed(li)
+    approve(shop)
+    li.says(said).sees("要撤回编号 1", "回复「是」撤回")
+    li.says("不要")
+    assert one(shop).state == "approved"
+    li.says(said).says("是").sees("已撤回编号 1")
+    assert (one(shop).why, jpeg(shop)) == ("revoked", None)
+
+
+def test_too_many_words_are_asked_for_again(shop: Shop) -> None:
+    li = shop.person("李姐")
+    bought(shop, li)
+    li.says("投稿 " + "香" * 130).sees("130 字", "120 字以内")
+    sends(li, photo()).sees("说一两句")
+    li.says("香" * 121).sees("121 字", "120 字以内")
+    li.says("香" * 120).sees("香" * 120, "来自@李姐")
+    li.says("1").sees("投稿编号 1")
+    assert one(shop).words == "香" * 120
+    ((wording,),) = rows(shop, "select wording from shot_word")
+    assert "香" not in str(wording) and "【您的话】" in str(wording), "the record outlives the words"
+
+
+def test_a_poster_that_never_left_is_not_given(shop: Shop) -> None:
+    li, wang = shop.person("李姐"), shop.person("小王")
+    bought(shop, li)
+    allowed(li)
+    approve(shop)
+    shop.gateway.refusals.append(SendResult(Outcome.REJECTED, 40_001))
+    wang.says("素材")
+    assert not isinstance(wang.heard[-1], bytes)
+    assert one(shop).given == 0
+    usage_poster(wang)
+    assert one(shop).given == 1
