@@ -45,11 +45,12 @@ class StuckEvent:
 
 
 def first_category(session: Session, person_id: int) -> str:
-    """The category of a person's first order that holds, '' without one or where the shop gave none."""
+    """The category of what a person bought first and kept, received or not; '' without any or where the shop gave none.
+    """
     found = session.scalar(
         select(OrderLine.category).join(CustomerOrder, CustomerOrder.id == OrderLine.order_id)
-        .where(CustomerOrder.buyer_id == person_id, CustomerOrder.completed_at.is_not(None),
-               CustomerOrder.closed_at.is_(None))
+        .where(CustomerOrder.buyer_id == person_id, CustomerOrder.closed_at.is_(None),
+               OrderLine.refunded_fen < OrderLine.paid_fen)
         .order_by(CustomerOrder.paid_at, CustomerOrder.id, OrderLine.n).limit(1))
     return found or ""
 

@@ -31,6 +31,7 @@ from domain.people import queries as people_queries
 from domain.people import service as people
 from domain.people.leaving import Memory
 from domain.people.rules import IdentityRef
+from domain.referrals import queries as referral_queries
 from domain.referrals import service as referrals
 from domain.referrals.rules import Touch
 from domain.rewards import service as rewards
@@ -291,10 +292,12 @@ def _bind(session: Session, one: ContactView, at: datetime, now: datetime) -> No
 
 
 def _wish_all(session: Session, one: ContactView, now: datetime) -> None:
-    """Everything that an employee should see at once of a customer who has come."""
+    """Everything that an employee should see at once of a customer who has come. Who came by nobody's code is still
+    the customer of whoever brought them before: by a poster, a link or an order."""
     origin = origin_of(session, one)
+    sharer_id = origin.sharer_id or referral_queries.referrer_of(session, one.person_id, now)
     bought = orders.first_category(session, one.person_id)
-    wishes = [Wish("sharer", str(origin.sharer_id))] if origin.sharer_id not in (None, one.person_id) else []
+    wishes = [Wish("sharer", str(sharer_id))] if sharer_id not in (None, one.person_id) else []
     wishes += [Wish("interest", each) for each in dict.fromkeys((origin.category, bought)) if each]
     wishes += [Wish("insight", tag) for tag in insight.of(session, one.person_id).tags]
     _wish(session, one, wishes, now)

@@ -70,6 +70,50 @@ def test_the_story(corp: Corp) -> None:
     assert corp.tags("小新") >= {"李姐推荐", "兴趣-日用食品", "兴趣-数码家电"}
 
 
+def buys(corp: Corp, name: str, order: str, sku: str, category: str, share_code: str = "") -> None:
+    """A customer whom the mall knows by their external id pays."""
+    corp.shop.event("order.paid", {
+        "order_id": order, "channel": "mall", "currency": "CNY", "paid_at": corp.shop.clock.now().isoformat(),
+        "buyer": {"external_userid": external(name)}, "share_code": share_code, "paid_fen": 10_000, "shipping_fen": 0,
+        "lines": [{"line_id": "1", "sku": sku, "title": "好物", "category": category, "quantity": 1,
+                   "paid_fen": 10_000}]})
+
+
+def spoken_of(corp: Corp, name: str) -> set[str]:
+    """The tags that say who brought somebody and what they like."""
+    return {tag for tag in corp.tags(name) if tag.endswith("推荐") or tag.startswith("兴趣-")}
+
+
+def test_who_was_brought_by_an_order_is_tagged_without_a_code(corp: Corp) -> None:
+    li = corp.shop.person("李姐")
+    code = corp.rows(f"select referral_code from person where id = {corp.of(li)['id']}")[0][0]
+    buys(corp, "小新", "W1", "LAMP", "digital", code)
+    corp.shop.wait(minutes=1)
+    corp.adds("小新")
+    assert corp.person("小新")["referrer_id"] == corp.of(li)["id"]
+    assert spoken_of(corp, "小新") == {"李姐推荐", "兴趣-数码家电"}
+
+
+def test_what_was_returned_before_is_no_interest_and_nobody_is_no_sharer(corp: Corp) -> None:
+    buys(corp, "小新", "W1", "LAMP", "digital")
+    corp.shop.wait(minutes=1)
+    corp.shop.refunded("W1", 10_000)
+    buys(corp, "小新", "W2", "RICE-5KG", "fmcg")
+    corp.shop.wait(minutes=1)
+    corp.adds("小新")
+    assert spoken_of(corp, "小新") == {"兴趣-日用食品"}
+
+
+def test_the_code_that_brought_them_now_names_its_own_sharer(corp: Corp) -> None:
+    li = corp.shop.person("李姐")
+    corp.shop.person("王哥")
+    code = corp.rows(f"select referral_code from person where id = {corp.of(li)['id']}")[0][0]
+    buys(corp, "小新", "W1", "LAMP", "digital", code)
+    corp.shop.wait(minutes=1)
+    corp.adds("小新", corp.way(sharer="王哥"))
+    assert "王哥推荐" in corp.tags("小新") and "李姐推荐" not in corp.tags("小新")
+
+
 def test_told_twice_late_and_in_one_second(corp: Corp) -> None:
     corp.shop.person("李姐")
     state = corp.way(sharer="李姐")
