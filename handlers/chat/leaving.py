@@ -5,6 +5,7 @@ from bot.kit.conversation import Answer, State
 from bot.kit.filters import InState, Intent
 from bot.kit.router import Router
 from domain.people import leaving as rows
+from domain.shots import queries as shots
 from domain.workflows import forfeiting, leaving
 from domain.workflows.leaving import Leaving
 
@@ -46,8 +47,12 @@ def ask_first(ctx: Context) -> Answer:
 
 @router.on(Intent("people.stay"))
 def stay(ctx: Context) -> Answer:
-    called_off = rows.call_off(ctx.session, ctx.speaker.id, ctx.now, causes=["asked"])
-    return ctx.say("leaving.called_off" if called_off else "leaving.nothing")
+    waiting = rows.erasures(ctx.session, "waiting", person_id=ctx.speaker.id)
+    if not rows.call_off(ctx.session, ctx.speaker.id, ctx.now, causes=["asked"]):
+        return ctx.say("leaving.nothing")
+    photos = any(one.why == "leaving" and one.ended_at and one.ended_at >= waiting[0].asked_at
+                 for one in shots.listed(ctx.session, "withdrawn", ctx.speaker.id))
+    return ctx.say("leaving.called_off", photos=photos)
 
 
 def _open(ctx: Context) -> leaving.Open:

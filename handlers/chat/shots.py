@@ -153,7 +153,11 @@ def answered(ctx: Context) -> Answer:
 
 @router.on(Intent("shots.mine"))
 def mine(ctx: Context) -> Answer:
-    return ctx.say("shots.mine", shots=[_line(ctx, one) for one in queries.open_of(ctx.session, ctx.speaker.id)])
+    """What is open, and the newest refusal of the last month: its reason was told then."""
+    declined = [one for one in queries.listed(ctx.session, "declined", ctx.speaker.id, 1)
+                if one.ended_at and one.ended_at > ctx.now - service.ANSWER_LIFE]
+    return ctx.say("shots.mine", shots=[_line(ctx, one) for one in queries.open_of(ctx.session, ctx.speaker.id)],
+                   declined=declined[0].id if declined else 0)
 
 
 @router.on(Intent("shots.revoke"))

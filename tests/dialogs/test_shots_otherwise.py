@@ -8,8 +8,10 @@ import pytest
 from bot.kit.gateway import Outcome, SendResult
 from bot.runtime import demo_team
 from domain.people import leaving as leavers
+from domain.people import service as people
 from domain.shots import service
 from domain.workflows import leaving
+from domain.workflows.merging import MOVERS
 from tests.dialogs.test_grants import person_id
 from tests.dialogs.test_shots import points, rows, usage_poster
 from tests.fakes.album import act, all_of, allowed, approve, bought, jpeg, one, photo, sends
@@ -55,7 +57,7 @@ def test_who_leaves_is_shown_no_more_from_the_moment_that_it_is_noted(
     if how is how_asked:
         li.says("投稿")
         sends(li, photo("#20a040")).sees("已登记注销，照片先不收了")
-        li.says("取消注销").sees("注销已取消")
+        li.says("取消注销").sees("注销已取消", "照片已经删除，可以回复「投稿」再发", "其他一切照旧")
         allowed(li, "#20a040").sees("投稿编号 3")
 
 
@@ -149,3 +151,30 @@ def test_a_poster_that_never_left_is_not_given(shop: Shop) -> None:
     assert one(shop).given == 0
     usage_poster(wang)
     assert one(shop).given == 1
+
+
+def test_somebody_under_two_names_earns_once_for_one_picture(shop: Shop) -> None:
+    li, old = shop.person("李姐"), shop.person("老号")
+    bought(shop, li)
+    bought(shop, old)
+    allowed(old)
+    approve(shop, 1)
+    old.says("撤回投稿").sees("已撤回编号 1")
+    with shop.runtime.sessions.begin() as session:
+        people.merge(session, person_id(shop, old), person_id(shop, li), "test", shop.clock.now(), MOVERS)
+    assert "我的积分 30" in points(li)
+    allowed(li)
+    approve(shop, 2)
+    assert "我的积分 30" in points(li)
+
+
+@pytest.mark.parametrize("said", ["没通过", "投稿没通过", "投稿没通过吗", "投稿通过了吗", "我的投稿"])
+def test_who_asks_after_a_refusal_is_told_of_it(shop: Shop, said: str) -> None:
+    li = shop.person("李姐")
+    bought(shop, li)
+    allowed(li)
+    act(shop, service.decline, 1, "unclear", "")
+    li.says(said).sees("编号 1 的照片这次没有用上", "欢迎再拍一张")
+    shop.wait(days=31)
+    li.says(said)
+    assert "没有用上" not in str(li.heard[-1])
