@@ -51,11 +51,12 @@ class Street:
             return session.execute(text("select ended_by from contact where ended_at is not null")).scalar() or ""
 
     def until(self, there: Callable[[], Any]) -> Any:
-        """The platform tells in its own threads; what the workers would do is done here."""
+        """The platform tells in its own threads; what the workers would do is done here. Business time moves on, since
+        what waits for a follower to be known falls due a moment later."""
         give_up = time.monotonic() + 20
         while not (found := there()):
             assert time.monotonic() < give_up, self.corp()
-            self.shop.work()
+            self.shop.wait(seconds=1)
             time.sleep(0.02)
         return found
 
