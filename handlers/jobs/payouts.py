@@ -30,7 +30,7 @@ log = structlog.get_logger(__name__)
 
 CALLS = 5
 """Calls of one piece of work: each may take as long as the provider lets it."""
-OTHERS_LEAVE = timedelta(minutes=2)
+OTHERS_LEAVE, LOOK_AGAIN = timedelta(minutes=1), timedelta(seconds=3)
 """So long the offer to confirm waits for other bills of the same withdrawal, to name all of them."""
 TAPPED_OR_WAITING = frozenset({"WAIT_USER_CONFIRM", "TRANSFERING", "SUCCESS"})
 AT_ONCE = 100
@@ -151,7 +151,7 @@ def waits(ctx: JobContext, effect: Claimed) -> Ended:
             return Refused("not_waiting")
         now = ctx.now()
         if now < effect.created_at + OTHERS_LEAVE and any(_leaves_soon(bill, now) for bill in found.bills):
-            return Later("others_leave", effect.created_at + OTHERS_LEAVE)
+            return Later("others_leave", min(now + LOOK_AGAIN, effect.created_at + OTHERS_LEAVE))
         last = max(bill.n for bill in found.bills if bill.state in TAPPED_OR_WAITING)
         notice = notices.Notice(found.person_id, "money", f"withdrawal.confirm:{found.id}:upto:{last}",
                                 "payout.told.confirm", _confirm(ctx, found),
