@@ -306,7 +306,7 @@ def test_whatever_happens_a_word_earns_once(shop: Shop, history: list[tuple[str,
             own = queries.own(session, topic.id, alive[who]) if who in alive else None
             if what == "say" and who in alive:
                 service.say(session, topic.id, alive[who], f"第 {step} 句", TopicRules(), at)
-            elif what == "pick" and own and own.state != "picked":
+            elif what == "pick" and own and own.state != "picked" and own.words != service.ERASED:
                 picking.pick(session, own.id, tool(Wording), tool(PointRules).life, boss, at)
             elif what == "pass" and own and own.state != "passed":
                 service.pass_over(session, own.id, boss, at)
