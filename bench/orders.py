@@ -3,29 +3,29 @@
 Ours is the whole way of an ``order.paid`` with two levels: claimed from the inbox, buyer resolved, upline walked, deal
 struck, order, lines, commissions, journal, postings, balances and facts stored, committed. The floor is what pgbench
 does: one prepared one-row INSERT, committed. The peer is django-hordak booking the same two commissions on the same
-server (it knows no order, no key and no guarded balance). Rounds alternate; figures are medians with the lowest and the
-highest.
+server (it knows no order, no key and no guarded balance): in B5 leg by leg as its documentation does, in B6 by
+``bulk_create``, of the legs of one order a transaction and, in a row of its own, of a hundred orders a transaction.
+Clients are processes, ours, the floor's and the peer's alike. Rounds alternate; figures are medians with the lowest and
+the highest.
 """
 
 import contextlib
 import gc
 import json
-import os
-import statistics
-import subprocess
-import threading
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import psycopg
 from sqlalchemy import Engine, create_engine, text
-from sqlalchemy.orm import sessionmaker
+from sqlalchemy.orm import Session, sessionmaker
 
 from bench import servers
+from bench.client import Work
+from bench.clients import Clients, waiting
+from bench.figures import Round, row, taking_turns
 from bot.runtime import demo_team
 from domain import workflows
 from domain.commissions import plans
@@ -55,7 +55,6 @@ class Bench:
 
     engine: Engine
     next_order: int = 1
-    guard: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
         self.sessions = sessionmaker(self.engine)
@@ -97,53 +96,42 @@ class Bench:
         assert isinstance(event, CommerceEvent)
         return event
 
-    def take(self, count: int) -> int:
-        """The first of ``count`` fresh numbers."""
-        with self.guard:
-            self.next_order += count
-            return self.next_order - count
-
     def empty(self) -> None:
         """Settle what is left over, so that the next round starts clean."""
         while workflows.apply_events(self.sessions, NOW, PEPPER, 200):
             pass
 
 
-def per_second(clients: int, work: Callable[[Callable[[], bool]], int]) -> float:
-    """Run ``work(more)`` on some threads for SECONDS and return what they did a second."""
-    done: list[int] = []
-    start = time.perf_counter()
-    end = start + SECONDS
-    threads = [threading.Thread(target=lambda: done.append(work(lambda: time.perf_counter() < end)))
-               for _ in range(clients)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return sum(done) / (time.perf_counter() - start)
+def client(url: str) -> dict[str, Work]:
+    """The ways of one client: ``floor``, ``booked`` (the inbox is filled by somebody else) and ``posted``."""
+    engine = create_engine(url, pool_size=1)
+    sessions = sessionmaker(engine)
+    return {"floor": floor(url), "booked": booked(sessions), "posted": posted(sessions)}
 
 
-def floor(bench: Bench) -> Callable[[Callable[[], bool]], int]:
+def floor(url: str) -> Work:
     """A one-row INSERT + COMMIT, prepared, over and over."""
-    url = bench.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    plain = url.replace("postgresql+psycopg://", "postgresql://")
+    held: list[psycopg.Connection[Any]] = []
 
-    def work(more: Callable[[], bool]) -> int:
-        count = 0
-        with psycopg.connect(url, autocommit=True, prepare_threshold=0) as db:
-            while more():
-                db.execute("insert into floor_row (who, amount, at, note) values (%s, %s, %s, %s)",
-                           (7, 9_900, NOW, "a note of some length"), prepare=True)
-                count += 1
+    def work(_batch: int, _first: int, more: Callable[[], bool]) -> int:
+        if not held:
+            held.append(psycopg.connect(plain, autocommit=True, prepare_threshold=0))
+        db, count = held[0], 0
+        while more():
+            db.execute("insert into floor_row (who, amount, at, note) values (%s, %s, %s, %s)",
+                       (7, 9_900, NOW, "a note of some length"), prepare=True)
+            count += 1
         return count
 
     return work
 
 
-def booked(bench: Bench, batch: int) -> Callable[[Callable[[], bool]], int]:
-    def work(more: Callable[[], bool]) -> int:
+def booked(sessions: "sessionmaker[Session]") -> Work:
+    def work(batch: int, _first: int, more: Callable[[], bool]) -> int:
         count = 0
         while more():
-            taken = workflows.apply_events(bench.sessions, NOW, PEPPER, batch)
+            taken = workflows.apply_events(sessions, NOW, PEPPER, batch)
             if not taken:
                 break
             count += taken
@@ -152,84 +140,82 @@ def booked(bench: Bench, batch: int) -> Callable[[Callable[[], bool]], int]:
     return work
 
 
-def posted(bench: Bench, batch: int) -> Callable[[Callable[[], bool]], int]:
+def posted(sessions: "sessionmaker[Session]") -> Work:
     """The ledger alone: two pairs an order, journals and guarded balances, in calls of ``batch`` orders."""
     owners = [n + 1 for n in range(PEOPLE)]
 
-    def work(more: Callable[[], bool]) -> int:
-        count = 0
+    def work(batch: int, first: int, more: Callable[[], bool]) -> int:
+        start = first
         while more():
-            first = bench.take(batch)
             entries = [
                 Entry(f"bench:{n}", "commission.accrued", NOW, "bench", n, "", (
                     Move(platform("expense.direct"), person(owners[n * 7 % PEOPLE], "pending"), 792),
                     Move(platform("expense.level2"), person(owners[n * 11 % PEOPLE], "pending"), 198)))
                 for n in range(first, first + batch)
             ]
-            with bench.sessions.begin() as session:
+            with sessions.begin() as session:
                 ledger.post(session, entries, NOW)
-            count += batch
-        return count
+            first += batch
+        return first - start
 
     return work
 
 
-Peer = Callable[[int, int], float]
-"""Orders a second of so many clients in batches of so many."""
-
-
 @contextlib.contextmanager
-def hordak(engine: Engine) -> Iterator[Peer | None]:
-    """django-hordak in a process and a database of its own, on the same server; None when it is not installed."""
+def hordak(engine: Engine) -> Iterator[Clients | None]:
+    """django-hordak in processes and a database of its own, on the same server; None when it is not installed."""
     if not servers.PEER_PYTHON.exists():
         yield None
         return
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as db:
         db.execute(text("create database hordak"))
-    env = {"BENCH_DATABASE": "hordak", "BENCH_SOCKETS": str(engine.url.query["host"]), "PYTHONPATH": str(servers.ROOT)}
-    with subprocess.Popen(
-        [str(servers.PEER_PYTHON), "-m", "bench.peers.hordak_books"], env={**os.environ, **env}, cwd=servers.ROOT,
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    ) as process:
-        assert process.stdin and process.stdout
-        asked, answered = process.stdin, process.stdout
-        if answered.readline().strip() != "ready":
-            raise servers.CannotMeasure("django-hordak did not start")
-
-        def measure(clients: int, batch: int) -> float:
-            print(clients, batch, SECONDS, file=asked, flush=True)
-            return float(answered.readline())
-
-        yield measure
-        asked.close()
+    env = {"BENCH_DATABASE": "hordak", "BENCH_SOCKETS": str(engine.url.query["host"])}
+    with waiting(max(CLIENTS), "bench.peers.hordak_books", "", servers.PEER_PYTHON, env) as peers:
+        yield peers
 
 
-def figures(values: list[float]) -> dict[str, float]:
-    return {"median": round(statistics.median(values), 3), "lo": round(min(values), 3), "hi": round(max(values), 3)}
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One row: our way and the peer's, ``batch`` orders a call. So many payments (``stock``, for 1, 2, 4
+    clients) are put into the inbox before: more than they book in a round."""
+
+    row: str
+    batch: int
+    way: str
+    peer: str
+    stock: tuple[int, ...] = (0, 0, 0)
 
 
-def measure(bench: Bench, rounds: int, peer: Peer | None) -> list[dict[str, Any]]:
-    """One row for each (B5, B6) x clients."""
-    rows = []
-    kinds = (("B5", 1, booked, 1_500), ("B5 ledger alone", 1, posted, 0), ("B6", 100, booked, 6_000),
-             ("B6 ledger alone", 100, posted, 0))
-    for row, batch, way, stock in kinds:
-        for clients in CLIENTS:
-            ours, least, theirs = [], [], []
-            for _ in range(rounds):
-                least.append(per_second(clients, floor(bench)))
-                bench.fill(stock)
-                ours.append(per_second(clients, way(bench, batch)))
-                bench.empty()
-                if peer:
-                    theirs.append(peer(clients, batch))
-            rows.append({
-                "row": f"{row} x{clients}", "ours": figures(ours), "floor": figures(least),
-                "peer": figures(theirs) if theirs else None, "unit": "orders/s",
-                "ratio_floor": figures([a / b for a, b in zip(ours, least, strict=True)]),
-                "ratio_peer": figures([a / b for a, b in zip(ours, theirs, strict=True)]) if theirs else None,
-            })
-    return rows
+PAYMENTS, MANY_PAYMENTS = (1_200, 1_800, 2_500), (6_000, 8_000, 9_000)
+KINDS = (
+    Kind("B5", 1, "booked", "documented", PAYMENTS),
+    Kind("B5 ledger alone", 1, "posted", "documented"),
+    Kind("B6", 100, "booked", "bulk", MANY_PAYMENTS),
+    Kind("B6 against many a transaction", 100, "booked", "many", MANY_PAYMENTS),
+    Kind("B6 ledger alone", 100, "posted", "bulk"),
+)
+
+
+def measure(bench: Bench, ours: Clients, peer: Clients | None, rounds: int) -> list[dict[str, Any]]:
+    """One row for each kind × clients."""
+    return [_measure(bench, kind, clients, ours, peer, rounds) for kind in KINDS for clients in CLIENTS]
+
+
+def _measure(
+    bench: Bench, kind: Kind, clients: int, ours: Clients, peer: Clients | None, rounds: int
+) -> dict[str, Any]:
+    def own() -> Round:
+        bench.fill(kind.stock[CLIENTS.index(clients)])
+        done = ours.per_second(clients, kind.way, kind.batch, SECONDS)
+        bench.empty()
+        return {"value": done}
+
+    sides: dict[str, Callable[[], Round]] = {
+        "floor": lambda: {"value": ours.per_second(clients, "floor", 1, SECONDS)}, "ours": own}
+    if peer:
+        sides["peer"] = lambda: {"value": peer.per_second(clients, kind.peer, kind.batch, SECONDS)}
+    own()  # connections and plans are as warm as in a worker that runs
+    return row(f"{kind.row} x{clients}", "orders/s", taking_turns(sides, rounds), more_is_better=True)
 
 
 def run(rounds: int = 5) -> list[dict[str, Any]]:
@@ -246,8 +232,8 @@ def run(rounds: int = 5) -> list[dict[str, Any]]:
         try:
             migrations.upgrade(engine)
             bench = Bench(engine)
-            with hordak(engine) as peer:
-                return measure(bench, rounds, peer)
+            with waiting(max(CLIENTS), "bench.orders", server.url) as ours, hordak(engine) as peer:
+                return measure(bench, ours, peer, rounds)
         finally:
             engine.dispose()
             server.stop()

@@ -1,14 +1,11 @@
-"""django-hordak booking the same two commissions an order, driven line by line.
+"""django-hordak booking the same two commissions an order, as a bench.client.
 
-Database and server come from BENCH_DATABASE and BENCH_SOCKETS. Each line read says ``CLIENTS BATCH SECONDS``, the
-answer is the orders booked a second. One order is one transaction of four legs, as hordak's documentation books it (a
-batch of more: ``bulk_create``). No key against booking twice, no guarded balance: less than ours does.
+Database and server come from BENCH_DATABASE and BENCH_SOCKETS. ``documented`` books leg by leg, as hordak's
+documentation does; ``bulk`` the four legs of an order by ``bulk_create``, one order a transaction; ``many`` all orders
+of a batch in one transaction. No key against booking twice, no guarded balance: less than ours does.
 """
 
 import os
-import sys
-import threading
-import time
 from collections.abc import Callable
 from decimal import Decimal
 
@@ -27,9 +24,11 @@ settings.configure(
 django.setup()
 
 from django.core.management import call_command  # noqa: E402 - only now are there settings
-from django.db import connection, transaction  # noqa: E402
+from django.db import transaction  # noqa: E402
 from hordak.models import Account, AccountType, Leg, Transaction  # noqa: E402
 from moneyed import Money  # noqa: E402
+
+from bench.client import Work  # noqa: E402
 
 DIRECT, SECOND = Money(Decimal("7.92"), "CNY"), Money(Decimal("1.98"), "CNY")
 
@@ -39,16 +38,18 @@ class Books:
 
     def __init__(self) -> None:
         call_command("migrate", verbosity=0)
-        self.expenses = [Account.objects.create(name=name, type=AccountType.expense, currencies=["CNY"])
-                         for name in ("direct", "level2")]
-        self.people = [Account.objects.create(name=f"p{n}", type=AccountType.liability, currencies=["CNY"])
-                       for n in range(PEOPLE)]
+        self.expenses = [_account(name, AccountType.expense) for name in ("direct", "level2")]
+        self.people = [_account(f"p{n}", AccountType.liability) for n in range(PEOPLE)]
 
     def book_one(self, number: int) -> None:
         with transaction.atomic():
             booked = Transaction.objects.create(description=f"order {number}")
             for leg in self.legs(number, booked):
                 leg.save()
+
+    def book_bulk(self, number: int) -> None:
+        with transaction.atomic():
+            Leg.objects.bulk_create(self.legs(number, Transaction.objects.create(description=f"order {number}")))
 
     def book_many(self, first: int, count: int) -> None:
         with transaction.atomic():
@@ -66,35 +67,33 @@ class Books:
         ]
 
 
-def per_second(clients: int, batch: int, seconds: float, books: Books) -> float:
-    done: list[int] = []
-    begun = time.perf_counter()
-
-    def work() -> None:
-        count = 0
-        book: Callable[[int], None] = books.book_one if batch == 1 else lambda first: books.book_many(first, batch)
-        while time.perf_counter() < begun + seconds:
-            book(count)
-            count += batch
-        done.append(count)
-        connection.close()
-
-    threads = [threading.Thread(target=work) for _ in range(clients)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return sum(done) / (time.perf_counter() - begun)
+def _account(name: str, kind: str) -> Account:
+    return Account.objects.get_or_create(name=name, defaults={"type": kind, "currencies": ["CNY"]})[0]
 
 
-def main() -> None:
+def client(_url: str) -> dict[str, Work]:
+    """The ways of one client; the first to start makes the tables and the accounts."""
     books = Books()
-    per_second(1, 1, 0.3, books)
-    print("ready", flush=True)
-    for line in sys.stdin:
-        clients, batch, seconds = line.split()
-        print(per_second(int(clients), int(batch), float(seconds), books), flush=True)
+
+    def documented(_batch: int, first: int, more: Callable[[], bool]) -> int:
+        return _one_by_one(books.book_one, first, more)
+
+    def bulk(_batch: int, first: int, more: Callable[[], bool]) -> int:
+        return _one_by_one(books.book_bulk, first, more)
+
+    def many(batch: int, first: int, more: Callable[[], bool]) -> int:
+        start = first
+        while more():
+            books.book_many(first, batch)
+            first += batch
+        return first - start
+
+    return {"documented": documented, "bulk": bulk, "many": many}
 
 
-if __name__ == "__main__":
-    main()
+def _one_by_one(book: Callable[[int], None], first: int, more: Callable[[], bool]) -> int:
+    start = first
+    while more():
+        book(first)
+        first += 1
+    return first - start
