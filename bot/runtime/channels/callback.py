@@ -4,8 +4,8 @@ The Official Account and WeCom speak one scheme; each channel says which paramet
 Times are real Unix seconds. Decisions and their reasons: docs/adr/0005-callback-crypto.md.
 """
 
+import os
 import re
-import secrets
 from collections.abc import Iterator, Mapping, Sequence
 
 from bot.runtime.channels.crypto import Envelope, is_encoding_key, is_fresh, is_signed, signature
@@ -90,7 +90,7 @@ def encrypt_element(body: bytes) -> bytes:
 def sealed(xml: str, envelope: Envelope, token: str, now_ts: int) -> bytes:
     """The HTTP body that carries ``xml`` encrypted and signed."""
     encrypted = envelope.seal(xml.encode())
-    timestamp, nonce = b"%d" % now_ts, b"%d" % secrets.randbits(32)
+    timestamp, nonce = b"%d" % now_ts, b"%d" % int.from_bytes(os.urandom(4), "big")
     signed = signature((token.encode(), timestamp, nonce, encrypted))
     return (
         b"<xml>\n<Encrypt><![CDATA[%b]]></Encrypt>\n<MsgSignature><![CDATA[%b]]></MsgSignature>\n"

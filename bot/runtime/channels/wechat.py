@@ -105,20 +105,36 @@ class AccountKeys:
 class Opened:
     """One believed callback: what it says, and how to answer it.
 
-    ``sender`` (openid) and ``original_id`` (gh_…) are the two ends of the conversation. ``raw_xml`` is the
-    message itself, after decryption. ``replay_key`` is the same for callbacks that carry the same timestamp and
-    nonce, ``body_digest`` for those that say the same: a known key with another digest is a forgery.
+    ``sender`` (openid) and ``original_id`` (gh_…) are the two ends of the conversation. ``message`` is what was said
+    itself, after decryption; ``query`` what came with it in the address.
     """
 
     incoming: Incoming
-    sender: str
     original_id: str
-    raw_xml: str = field(repr=False)
-    replay_key: str
-    body_digest: str
+    message: bytes = field(repr=False)
+    query: Mapping[str, str] = field(repr=False)
     keys: AccountKeys = field(repr=False)
     envelope: Envelope | None = field(repr=False, compare=False)
     now_ts: int
+
+    @property
+    def sender(self) -> str:
+        return self.incoming.sender
+
+    @property
+    def raw_xml(self) -> str:
+        """The message as text."""
+        return self.message.decode()
+
+    @property
+    def replay_key(self) -> str:
+        """The same for callbacks that carry the same timestamp and nonce."""
+        return replay_key(self.keys, self.query)
+
+    @property
+    def body_digest(self) -> str:
+        """The same for callbacks that say the same: a known key with another digest is a forgery."""
+        return hashlib.sha256(self.message).hexdigest()
 
     @property
     def unsigned(self) -> tuple[str, str] | None:
@@ -169,17 +185,7 @@ def open_callback(keys: AccountKeys, query: Mapping[str, str], body: bytes, now_
     original_id = str(fields["ToUserName"])
     if envelope is None and keys.original_id and original_id != keys.original_id:
         raise Refused("account")
-    return Opened(
-        incoming=incoming,
-        sender=incoming.sender,
-        original_id=original_id,
-        raw_xml=message.decode(),
-        replay_key=replay_key(keys, query),
-        body_digest=hashlib.sha256(message).hexdigest(),
-        keys=keys,
-        envelope=envelope,
-        now_ts=now_ts,
-    )
+    return Opened(incoming, original_id, message, query, keys, envelope, now_ts)
 
 
 def replay_key(keys: AccountKeys, query: Mapping[str, str]) -> str:

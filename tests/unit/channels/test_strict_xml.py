@@ -4,6 +4,8 @@ import sys
 from contextlib import contextmanager
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from bot.runtime.channels.faults import Unusable
 from bot.runtime.channels.strict_xml import MAX_BYTES, MAX_DEPTH, MAX_ELEMENTS, each, parse
@@ -199,3 +201,48 @@ def test_an_unusable_text_never_quotes_what_people_wrote():
     with pytest.raises(Unusable) as fault:
         parse(b"<xml><a>13800138000</b></xml>")
     assert "138" not in str(fault.value)
+
+
+PARTS = ["<A>", "</A>", "<A/>", "<B>", "</B>", "<B2_>x</B2_>", "<![CDATA[", "]]>", "]", "]]", ">", "<", "&", "&amp;",
+         " ", "\n", "\t", "\r", "\r\n", "\x00", "\x0b", "\x1f", "\x7f", "\x85", "\u3000", "\u2028", "\ufdd0", "\uffe5",
+         "\ufffd", "\ufffe", "\uffff", "\U0001f4b0", "\U0001ffff", "佣金", "<é>", "</é>", "<xml>", "</xml>", "<!-- -->",
+         "<?p ?>", "[微笑]", "<C><![CDATA[", "]]></C>", "<D>1", "</D>", "<D>", "<e:f>", "</e:f>", "<2>", "</2>",
+         "<A a='1'>", "<A >", "</A >"]
+DECLARED = '<?xml version="1.0"?>'
+"""Before what it stands, no pattern reads: expat does."""
+
+
+def read(document):
+    try:
+        return parse(document.encode())
+    except Unusable:
+        return None
+
+
+@settings(max_examples=1_500, deadline=None)
+@given(st.lists(st.sampled_from(PARTS), max_size=12))
+def test_the_pattern_for_flat_documents_reads_what_expat_reads(parts):
+    for document in (f"<xml>{''.join(parts)}</xml>", f"<xml><A>{''.join(parts)}</A></xml>",
+                     f"<xml>\n<A><![CDATA[{''.join(parts)}]]></A><B>1</B>\n</xml>\n"):
+        assert read(document) == read(DECLARED + document), document
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_the_pattern_for_flat_documents_refuses_what_expat_refuses(name):
+    if isinstance(ATTACKS[name], str) and not ATTACKS[name].startswith("<?xml"):
+        with pytest.raises(Unusable):
+            parse((DECLARED + ATTACKS[name]).encode())
+
+
+@pytest.mark.parametrize("made", [
+    lambda n: "<xml>" + "<A>1</A>" * n + "</xml>",
+    lambda n: "<xml><A><![CDATA[" + "]" * n + "]></A></xml>",
+    lambda n: "<xml><A><![CDATA[" + "]]" * n,
+    lambda n: "<xml>" + "\n" * n + "<A>",
+    lambda n: "<xml><A>" + "1" * n + "</B></xml>",
+    lambda n: "<xml><" + "a" * n + "></xml>",
+    lambda n: "<xml>" + "".join(f"<A{i}><![CDATA[x]]></A{i}>" for i in range(n // 24)) + "<",
+])
+def test_the_pattern_for_flat_documents_is_done_at_once(made):
+    """Where a pattern could be tried in two ways, sixty thousand characters would never end."""
+    assert read(made(60_000)) == read(DECLARED + made(60_000))

@@ -2,6 +2,7 @@
 
 import base64
 import random
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -140,3 +141,41 @@ def test_blocks_cannot_be_reordered_repeated_or_spliced():
 def test_an_envelope_is_refused_a_key_that_is_none():
     with pytest.raises(ValueError, match="43"):
         Envelope("short", "wx1")
+
+
+def test_whatever_was_opened_or_sealed_before_changes_nothing():
+    """Engines are kept from message to message: each opens as a new one would, in any order and after refusals."""
+    rng = random.Random(20261122)
+    envelope, other = Envelope(peer.KEY, peer.APP_ID), Envelope(peer.KEY, peer.APP_ID)
+    mine = []
+    for turn in range(200):
+        message = rng.randbytes(rng.randrange(200))
+        mine.append((message, envelope.seal(message)))
+        theirs = base64.b64encode(peer.aes(peer.pad32(peer.frame(message))))
+        damaged = base64.b64encode(peer.aes(rng.randbytes(32 * rng.randrange(1, 4))))
+        assert envelope.open(damaged) is None
+        assert envelope.open(theirs) == message
+        assert [one.open(sealed) for one in (envelope, other) for _, sealed in mine[-3:]] == [
+            message for message, _ in mine[-3:]] * 2
+        assert len({sealed for _, sealed in mine}) == turn + 1
+
+
+def test_threads_share_an_envelope():
+    envelope = Envelope(peer.KEY, peer.APP_ID)
+
+    def talk(name):
+        said = [f"{name} {turn} ".encode() * 20 for turn in range(200)]
+        return [envelope.open(envelope.seal(one)) for one in said] == said
+
+    with ThreadPoolExecutor(8) as threads:
+        assert all(threads.map(talk, range(8)))
+
+
+def test_the_random_block_stays_random():
+    """The first block of equal messages differs, as a peer reads it, though no initial vector was set for them."""
+    envelope, firsts = Envelope(peer.KEY, peer.APP_ID), set()
+    for _ in range(100):
+        plain = peer.unaes(base64.b64decode(envelope.seal(MESSAGE)))
+        assert plain[16:].startswith(len(MESSAGE).to_bytes(4, "big") + MESSAGE)
+        firsts.add(plain[:16])
+    assert len(firsts) == 100

@@ -47,6 +47,13 @@ def aes(data: bytes, encoding_key: str = KEY) -> bytes:
     return context.update(data) + context.finalize()
 
 
+def unaes(data: bytes, encoding_key: str = KEY) -> bytes:
+    """What ``aes`` was given."""
+    key = base64.b64decode(encoding_key + "=")
+    context = Cipher(algorithms.AES(key), modes.CBC(key[:16])).decryptor()
+    return context.update(data) + context.finalize()
+
+
 @dataclass(frozen=True)
 class Request:
     query: dict[str, str]
