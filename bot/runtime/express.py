@@ -108,6 +108,7 @@ def query(text: str) -> Mapping[str, str]:
     if "%" in text or "+" in text or not text.isascii():
         raw = text.encode("latin-1").decode("utf-8", "replace")
         pairs = parse_qsl(raw, keep_blank_values=True, errors="werkzeug.url_quote")
-    else:
-        pairs = [(name, value) for name, _, value in (part.partition("=") for part in text.split("&"))]
-    return {name: value for name, value in reversed(pairs) if name}
+        return {name: value for name, value in reversed(pairs) if name}
+    parts = [part.partition("=") for part in text.split("&")]
+    parts.reverse()
+    return {name: value for name, _, value in parts if name}

@@ -7,11 +7,12 @@ a line is written: by key, by the shape of the value, and by the very secrets of
 import hashlib
 import hmac
 import logging
+import os
 import re
 import sys
 import time
-import uuid
 from collections.abc import Callable, Iterator, MutableMapping
+from contextvars import ContextVar
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -56,7 +57,7 @@ def configure(settings: Settings) -> None:
     """Set up structlog and the standard library's logging for this process. Calling it again replaces the set-up."""
     redact = Redactor(settings.key("logs"), secrets_of(settings))
     shared: list[Processor] = [
-        structlog.contextvars.merge_contextvars,
+        _with_request_id,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
@@ -158,6 +159,7 @@ def _keep_lead(match: re.Match[str]) -> str:
     return (match["lead"] or match["bearer"] or match["url"] or "") + HIDDEN
 
 
+_request: ContextVar[str] = ContextVar("request_id", default="")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 SLOW_SECONDS = 2.0
 """A request above this is logged as a warning: the platform gives up after five."""
@@ -165,10 +167,17 @@ SLOW_SECONDS = 2.0
 
 def request_id(given: str) -> str:
     """The id of the request that begins now, for every line of log that it causes; a caller's own is kept."""
-    name = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
-    structlog.contextvars.clear_contextvars()
-    structlog.contextvars.bind_contextvars(request_id=name)
+    name = given if given and _REQUEST_ID.fullmatch(given) else os.urandom(16).hex()
+    _request.set(name)
     return name
+
+
+def _with_request_id(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """The only thing that all lines of a request share; structlog's own book of such things is read through and
+    written anew with each request, whether a line follows or not."""
+    if name := _request.get():
+        event.setdefault("request_id", name)
+    return event
 
 
 def watch_requests(app: Flask) -> None:

@@ -36,7 +36,6 @@ def written(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[io.
     assert isinstance(sys.stderr, io.StringIO)
     yield sys.stderr
     structlog.reset_defaults()
-    structlog.contextvars.clear_contextvars()
     root.handlers[:], root.level = handlers, level
 
 
