@@ -130,6 +130,19 @@ class InState:
 
 
 @dataclass(frozen=True, slots=True)
+class BrokenOff:
+    """取消 while the dialogue stands at ``state``, where it has to mean more than that nothing else is wanted."""
+
+    state: State
+
+    def may_match(self, moment: Moment) -> bool:
+        return moment.kind == "text" and moment.place == str(self.state)
+
+    def matches(self, ctx: Context) -> bool:
+        return ctx.place.state == str(self.state) and ctx.intent == "cancel" and ctx.message.kind == "text"
+
+
+@dataclass(frozen=True, slots=True)
 class PictureAt:
     """A picture came while the dialogue stands at ``state``."""
 

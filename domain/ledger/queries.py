@@ -1,6 +1,6 @@
 """Reading the ledger: a person's wallet and statement."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -47,6 +47,12 @@ _STATEMENT = text("""
 """)
 
 _FROZEN = text("select person_id from account_hold where person_id = any (:people) and lifted_at is null")
+
+_HELD_AND_OWED = text("""
+    select a.owner_id, coalesce(sum(b.amount) filter (where a.kind = 'held'), 0)::bigint as held,
+           coalesce(sum(b.amount) filter (where a.kind = 'debt'), 0)::bigint as debt
+      from account a join balance b on b.account_id = a.id
+     where a.owner_id = any (:people) and a.currency = 'CNY' and a.kind in ('held', 'debt') group by a.owner_id""")
 
 AT_THE_CLOSE = ("settlement.ladder", "settlement.team")
 BEYOND = 2**62
@@ -146,6 +152,21 @@ def frozen(session: Session, person_id: int) -> bool:
 def frozen_among(session: Session, person_ids: Iterable[int]) -> set[int]:
     """Those of some people who are frozen."""
     return set(session.scalars(_FROZEN, {"people": sorted(set(person_ids))}))
+
+
+def under_way(session: Session, debts: Sequence[tuple[int, int]]) -> list[int]:
+    """Of each (person, fen) that is about to become a debt, how many fen lie in withdrawals that have not arrived yet
+    and will repay it when they are called back. What repays an older debt, or an earlier one of ``debts``, repays none
+    of these. To be asked before the debts are posted."""
+    if not debts:
+        return []
+    free = {row.owner_id: row.held - row.debt
+            for row in session.execute(_HELD_AND_OWED, {"people": sorted({one for one, _ in debts})})}
+    found = []
+    for one, fen in debts:
+        found.append(max(0, min(fen, free.get(one, 0))))
+        free[one] = free.get(one, 0) - fen
+    return found
 
 
 def statement(

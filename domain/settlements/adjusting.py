@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from domain.commissions import volumes
 from domain.commissions.document import Plan
 from domain.commissions.volumes import Volume
+from domain.ledger import queries as wallets
 from domain.ledger import service as ledger
 from domain.ledger.rules import Entry, Move, Purse, person, platform
 from domain.roles import queries as roles
@@ -136,8 +137,17 @@ def _book(session: Session, changes: list[Change], plan: Plan, now: datetime) ->
             update settlement s set held_fen = s.held_fen - t.fen
               from unnest(cast(:ids as bigint[]), cast(:fens as bigint[])) as t (id, fen) where s.id = t.id
         """), {"ids": list(lowered), "fens": list(lowered.values())})
+    _say_what_is_under_way(session, facts)
     ledger.post(session, entries, now)
     outbox.put(session, facts, now)
+
+
+def _say_what_is_under_way(session: Session, facts: list[Effect]) -> None:
+    """Of what becomes a debt, how much lies in withdrawals that are open now, and are called back for it."""
+    debts = [fact for fact in facts if fact.payload["to_debt_fen"] and fact.person_id is not None]
+    found = wallets.under_way(session, [(fact.person_id or 0, fact.payload["to_debt_fen"]) for fact in debts])
+    for fact, fen in zip(debts, found, strict=True):
+        fact.payload["under_way_fen"] = fen
 
 
 def _moves(change: Change, purses: dict[int, Purse], lowered: dict[int, int]) -> tuple[Move, ...]:

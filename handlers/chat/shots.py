@@ -3,12 +3,11 @@
 Several pictures sent in a row are talked about together. Nothing is fetched while somebody waits for an answer.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 from bot.kit.context import Context
 from bot.kit.conversation import Answer, State
-from bot.kit.filters import InState, Intent, Kind, Moment, PictureAt
+from bot.kit.filters import BrokenOff, InState, Intent, Kind, PictureAt
 from bot.kit.router import Router
 from domain.catalog import queries as catalog
 from domain.orders import queries as orders
@@ -34,19 +33,6 @@ PRODUCTS = 5
 OPTIONS = ("named", "anonymous", "no")
 
 Memory = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class BrokenOff:
-    """取消, while a picture of theirs waits at ``state`` for what may be done with it."""
-
-    state: State
-
-    def may_match(self, moment: Moment) -> bool:
-        return moment.kind == "text" and moment.place == str(self.state)
-
-    def matches(self, ctx: Context) -> bool:
-        return ctx.place.state == str(self.state) and ctx.intent == "cancel" and ctx.message.kind == "text"
 
 
 @router.on(BrokenOff(PRODUCT))

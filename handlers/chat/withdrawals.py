@@ -9,7 +9,7 @@ from unicodedata import normalize
 
 from bot.kit.context import Context
 from bot.kit.conversation import Answer, State
-from bot.kit.filters import InState, Intent
+from bot.kit.filters import BrokenOff, InState, Intent
 from bot.kit.links import Links
 from bot.kit.pay import PayGateways
 from bot.kit.router import Router
@@ -34,6 +34,7 @@ CONSENT = State("withdraw", "consent")
 NAME = State("withdraw", "name", secret=True)
 ID_NUMBER = State("withdraw", "id_number", secret=True)
 CONFIRM = State("withdraw", "confirm")
+TAKE_BACK = State("withdraw", "cancel")
 
 
 @router.on(InState(AMOUNT))
@@ -82,6 +83,29 @@ def confirmed(ctx: Context) -> Answer:
     return ctx.say("payout.asked", found=queries.by_id(ctx.session, asked))
 
 
+@router.on(BrokenOff(TAKE_BACK))
+def not_taken_back(ctx: Context) -> Answer:
+    """取消 is no yes to 取消提现: it is the question that is over, and the request goes on."""
+    return ctx.say("payout.not_cancelled")
+
+
+@router.on(InState(TAKE_BACK))
+def taken_back(ctx: Context) -> Answer:
+    """At the very word the request that was shown is taken back, and no other; whoever asks again is asked again."""
+    if ctx.intent == "withdraw.cancel":
+        return cancel(ctx)
+    if ctx.message.text.strip() not in _words(ctx, "payout.cancel_words"):
+        return ctx.say("payout.not_cancelled")
+    found = queries.open_of(ctx.session, ctx.speaker.id)
+    if found is None or found.id != ctx.place.memory["id"]:
+        return ctx.say("payout.refused.none_open")
+    try:
+        state = withdrawing.cancel(ctx.session, ctx.speaker.id, ctx.now)
+    except DomainError as refusal:
+        return _refused(ctx, refusal)
+    return ctx.say("payout.cancelled" if state == "cancelled" else "payout.cancelling")
+
+
 @router.on(Intent("wallet.withdraw"))
 def start(ctx: Context) -> Answer:
     return _begin(ctx, ctx.argument)
@@ -95,12 +119,13 @@ def show_progress(ctx: Context) -> Answer:
 
 @router.on(Intent("withdraw.cancel"))
 def cancel(ctx: Context) -> Answer:
-    """Takes the open request back, as far as the money has not left."""
-    try:
-        state = withdrawing.cancel(ctx.session, ctx.speaker.id, ctx.now)
-    except DomainError as refusal:
-        return _refused(ctx, refusal)
-    return ctx.say("payout.cancelled" if state == "cancelled" else "payout.cancelling")
+    """Which request, and what would come back; nothing happens before 确认."""
+    found = queries.open_of(ctx.session, ctx.speaker.id)
+    if found is None:
+        return ctx.say("payout.refused.none_open")
+    if found.cancelling:
+        return _progress(ctx, found)
+    return ctx.ask("payout.cancel", TAKE_BACK, {"id": found.id}, found=found)
 
 
 def _begin(ctx: Context, said: str) -> Answer:

@@ -8,7 +8,7 @@ from domain.payouts import queries
 from domain.payouts.queries import WithdrawalView
 from domain.payouts.rules import PacketRules
 from domain.workflows import giving
-from handlers.jobs.payouts import LINK_LASTS
+from handlers.jobs.payouts import LINK_LASTS, said_of
 
 jobs = Jobs()
 
@@ -51,8 +51,9 @@ def received(ctx: JobContext, effect: Claimed) -> Ended:
 def back(ctx: JobContext, effect: Claimed) -> Ended:
     found = _of(ctx, effect)
     with ctx.begin() as session:
-        notices.tell(session, notices.Notice(found.person_id, "money", effect.key, "packet.back",
-                                             {"fen": found.gross_fen}), ctx.now())
+        told = {"fen": found.gross_fen, "repaid_fen": queries.repaid(session, found.id),
+                "reason": said_of(ctx.copy, found.reason)}
+        notices.tell(session, notices.Notice(found.person_id, "money", effect.key, "packet.back", told), ctx.now())
     return Done()
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import structlog
 
 from bot.kit.chores import Chores
+from bot.kit.copy import Copy
 from bot.kit.jobs import Claimed, Done, Ended, JobContext, Jobs, Later, Refused
 from bot.kit.links import Links
 from bot.kit.pay import Bill, PayGateway, PayGateways, PayOutcome, PayResult
@@ -172,7 +173,7 @@ def _tell(ctx: JobContext, effect: Claimed) -> Ended:
         found = queries.by_id(session, effect.payload["withdrawal_id"])
         assert found is not None
         facts = FACTS[state](ctx, found)
-        if FACTS[state] is _back:
+        if FACTS[state] in (_back, _partly):
             facts["repaid_fen"] = queries.repaid(session, found.id)
         notices.tell(session, notices.Notice(found.person_id, "money", effect.key, f"payout.told.{state}", facts),
                      ctx.now())
@@ -201,13 +202,18 @@ def _paid(ctx: JobContext, found: WithdrawalView) -> dict[str, Any]:
 
 
 def _partly(ctx: JobContext, found: WithdrawalView) -> dict[str, Any]:
-    return _paid(ctx, found) | {"back_fen": found.gross_fen - found.paid_gross_fen}
+    return _paid(ctx, found) | {"back_fen": found.gross_fen - found.paid_gross_fen,
+                                 "reason": said_of(ctx.copy, found.reason)}
 
 
 def _back(ctx: JobContext, found: WithdrawalView) -> dict[str, Any]:
-    key = f"payout.cause.{found.reason}"
-    reason = ctx.copy.render(key) if ctx.copy.has(key) else found.reason
-    return {"no": found.no, "gross_fen": found.gross_fen, "reason": reason}
+    return {"no": found.no, "gross_fen": found.gross_fen, "reason": said_of(ctx.copy, found.reason)}
+
+
+def said_of(copy: Copy, reason: str) -> str:
+    """The reason why money came back, as people are told it: what the provider calls a cause has a text of its own."""
+    key = f"payout.cause.{reason}"
+    return copy.render(key) if copy.has(key) else reason
 
 
 FACTS = {"approved": _approved, "paid": _paid, "partly_paid": _partly, "rejected": _back,

@@ -76,6 +76,7 @@ def adjusted(ctx: JobContext, effect: Claimed) -> Ended:
     """What a late fact changed about a closed month."""
     fact = effect.payload
     told = {name: fact[name] for name in ("month", "kind", "amount_fen", "target_fen", "to_debt_fen")}
+    told["under_way_fen"] = fact.get("under_way_fen", 0)
     return _tell(ctx, effect, "money.month_adjusted", told)
 
 

@@ -92,7 +92,8 @@ def test_what_was_tapped_before_the_freeze_stays_paid(shop: Shop, li: Person) ->
     freeze(shop, li)
     shop.work()
     shop.wait(minutes=3)
-    li.saw("提现部分到账 ¥200.00", "¥100.00 已退回")
+    li.saw("提现部分到账 ¥200.00", "¥100.00 已退回", "原因：账户正在核查")
+    li.says("提现进度").sees("其余 ¥100.00 已退回「可提现」（账户正在核查")
     li.says("佣金").sees("可提现 ¥112.00", "已提现 ¥200.00")
     assert (shop.pay.paid_to(li.openid), held(shop)) == (20_000, [])
 
@@ -138,7 +139,10 @@ def test_what_was_paid_and_what_was_under_way_are_told_apart(shop: Shop, li: Per
     shop.refunded("A-李姐", fen=390_000, quantity=3)
     li.saw("其中 ¥100.00 正在提现中", "其中 ¥200.00 此前已提现")
     shop.wait(minutes=2)
-    li.saw("提现部分到账 ¥200.00")
+    li.saw("提现部分到账 ¥200.00", "原因：有订单退款", "其中 ¥100.00 抵扣了退款订单的佣金")
+    li.says("提现进度").sees("有订单退款", "其中 ¥100.00 抵扣了退款订单的佣金")
+    page = shop.client.get(page_of(shop, li)).text
+    assert ("抵扣退款订单的佣金" in page, "退回「可提现」" in page) == (True, False)
     li.says("佣金").sees("待抵扣 ¥200.00")
     assert held(shop) == []
 

@@ -4,6 +4,7 @@ import csv
 import io
 import re
 
+from tests.dialogs.test_withdrawals import agreed
 from tests.fakes.shop import Shop
 
 DAYS_TO_DECEMBER = 10.7
@@ -44,6 +45,24 @@ def test_a_month_from_estimate_to_statement(shop: Shop) -> None:
 
     shop.wait(days=8)
     li.says("佣金").sees("可提现 ¥2450.00").saw("2026年11月阶梯奖可提现了：¥2450.00")
+
+
+def test_an_adjustment_tells_what_is_under_way_from_what_was_paid(shop: Shop) -> None:
+    """Base and ladder of one order: a return takes more than is there while 200 yuan wait for a tap."""
+    li = shop.person("李姐")
+    shop.paid("A1", by=shop.person("新客", invited_by="李姐"), fen=200_000)
+    shop.received("A1")
+    shop.wait(days=DAYS_TO_DECEMBER)
+    shop.wait(days=8)
+    shop.wait(hours=7)
+    li.says("佣金").sees("可提现 ¥260.00")
+    agreed(li, "提现 200").says("确认").sees("已申请提现 ¥200.00")
+    shop.refunded("A1", fen=60_000)
+    shop.wait(minutes=6)
+    li.saw("阶梯奖调整 -¥30.00", "其中 ¥18.00 正在提现中、还没到账")
+    assert not any("此前已提现" in str(said) for said in li.heard), "nothing was"
+    shop.wait(minutes=2)
+    li.says("佣金").sees("可提现 ¥182.00")
 
 
 def test_the_statement_is_a_page_and_a_file(shop: Shop) -> None:

@@ -59,9 +59,44 @@ def test_not_tapped_it_comes_back_and_is_withdrawn_like_income(shop: Shop, gifts
     shop.wait(hours=25)
     shop.wait(hours=2)
     assert wallet(shop, li) == (888, 0, 0) and gifts.paid_to(li.openid) == 0
-    li.says("佣金").saw("红包 ¥8.88 没有收进微信零钱，已放回您的「可提现」")
+    li.says("佣金").saw("红包 ¥8.88 没有收进微信零钱（24 小时内没有确认收款），已放回您的「可提现」")
     li.says("明细").sees("红包未领，退回可提现")
     li.says("为什么 8.88").sees("已退回「可提现」")
+
+
+def second_order(shop: Shop, li: Person) -> None:
+    """Her second order brings five yuan, which go on into her change."""
+    for n in range(2):
+        shop.paid(f"A{n}", by=li, fen=9_900)
+        shop.received(f"A{n}")
+    shop.wait(days=8)
+    shop.wait(hours=1)
+
+
+def test_a_packet_that_repaid_what_was_owed_is_not_said_to_be_there(shop: Shop, gifts: FakePay) -> None:
+    li = shop.person("李姐")
+    second_order(shop, li)
+    assert wallet(shop, li) == (0, 500, 0)
+    shop.refunded("A1", fen=9_900, quantity=3)
+    shop.wait(minutes=2)
+    shop.wait(minutes=2)
+    li.says("你好").saw("红包 ¥5.00 没有收进微信零钱（有订单退款", "全部抵扣了退款订单的佣金")
+    assert not any("放回您的「可提现」。" in str(said) for said in li.heard)
+    assert wallet(shop, li) == (0, 0, 0) and gifts.paid_to(li.openid) == 0
+    li.says("红包").sees("没有等您领的红包")
+
+
+def test_a_packet_that_repaid_in_part_names_both_parts(shop: Shop, gifts: FakePay) -> None:
+    li = shop.person("李姐")
+    second_order(shop, li)
+    gifts.confirms(gifts.waiting()[0])
+    shop.wait(minutes=2)
+    granted(shop, li, "red_packet", 888)
+    shop.refunded("A1", fen=9_900, quantity=3)
+    shop.wait(minutes=2)
+    shop.wait(minutes=2)
+    li.says("你好").saw("红包 ¥8.88", "¥5.00 抵扣了退款订单的佣金，其余 ¥3.88 放回您的「可提现」")
+    assert wallet(shop, li) == (388, 0, 500)
 
 
 def test_repurchase_packets_leave_together_when_they_are_final_and_invites_stay(shop: Shop, gifts: FakePay) -> None:

@@ -177,6 +177,8 @@ def test_only_a_clear_yes_moves_money(shop: Shop, li: Person, said: str) -> None
 
 def test_taken_back_before_it_was_confirmed(shop: Shop, li: Person) -> None:
     agreed(li).says("确认")
+    li.says("取消提现").sees("要撤回提现 ¥100.00", "回复「确认」撤回")
+    li.says("确认").sees("正在撤回")
     li.says("取消提现").sees("正在撤回")
     shop.wait(minutes=2)
     li.saw("已取消", "已退回")
@@ -185,6 +187,29 @@ def test_taken_back_before_it_was_confirmed(shop: Shop, li: Person) -> None:
     assert (shop.pay.calls["cancel"], shop.pay.paid_to(li.openid), held(shop)) == (1, 0, [])
     # Name and consent are known by now.
     li.says("提现 120").sees("请核对", "¥120.00")
+
+
+@pytest.mark.parametrize("said", ["不要", "嗯", "取消", "收到", "好的"])
+def test_only_the_very_word_takes_a_request_back(shop: Shop, li: Person, said: str) -> None:
+    agreed(li).says("确认")
+    li.says("取消提现").sees("其他任何回复都不会撤回")
+    li.says(said).sees("没有撤回", "照常进行")
+    li.says("确认")
+    li.says("佣金").sees("提现中 ¥100.00")
+    assert shop.pay.calls["cancel"] == 0
+    li.says("撤销提现").sees("要撤回提现 ¥100.00")
+    li.says("取消提现").sees("要撤回提现 ¥100.00")
+    li.says("确认取消").sees("正在撤回")
+
+
+def test_a_yes_that_comes_late_takes_back_no_other_request(shop: Shop, li: Person) -> None:
+    """The request that was shown is paid meanwhile: what the word would be about is not there any more."""
+    agreed(li).says("确认")
+    li.says("取消提现").sees("要撤回提现 ¥100.00")
+    shop.pay.confirms(shop.pay.waiting()[0])
+    shop.wait(minutes=1)
+    li.says("确认").sees("没有可以取消的提现")
+    assert (shop.pay.calls["cancel"], shop.pay.paid_to(li.openid), held(shop)) == (0, 10_000, [])
 
 
 def test_not_confirmed_in_a_day_comes_back(shop: Shop, li: Person) -> None:
@@ -210,7 +235,7 @@ def test_debt_is_told_and_returned_money_repays_it(shop: Shop, li: Person) -> No
     agreed(li, "提现 150").says("确认")
     shop.refunded("A-李姐", fen=99_000)
     li.says("佣金").sees("待抵扣 ¥70.80")
-    li.says("取消提现")
+    li.says("提现进度").sees("正在撤回")
     shop.wait(minutes=2)
     li.says("佣金").sees("可提现 ¥79.20")
     assert "待抵扣" not in str(li.heard[-1])

@@ -246,7 +246,8 @@ def _call(day: Payday, phone: Phone, kind: str) -> None:
     waits(day, phone)
     if kind == "cancel":
         day.undecided.add(phone.openid)
-        assert "正在撤回" in phone.says("取消提现")
+        assert "回复「确认」" in phone.says("取消提现")
+        assert "正在撤回" in phone.says("确认")
     day.passes()
 
 

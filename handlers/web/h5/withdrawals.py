@@ -22,6 +22,7 @@ def show(visit: Visit) -> Content:
     if found is None or found.person_id != visit.person.id:
         raise NotThere
     return {"found": found, "rows": [], "waiting": _waiting(visit, found), "reason": _reason(visit, found),
+            "repaid_fen": queries.repaid(visit.session, found.id) if found.ended_at else 0,
             "states": _words(visit, "state", {found.state}),
             "bill_states": _words(visit, "bill_state", {_state(found, bill) for bill in found.bills}),
             "state_of": lambda bill: _state(found, bill)}

@@ -184,6 +184,7 @@ def test_L29_yesterdays_backup_meets_a_payment_it_does_not_know(
             with restored.runtime.sessions() as session:
                 assert "line_without_bill" in queries.switch(session).reason
             li.says("取消提现")
+            li.says("确认")
             restored.wait(hours=25)
             for said in ("提现 100", "确认"):
                 li.says(said)
