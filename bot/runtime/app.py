@@ -49,7 +49,7 @@ def create_app(settings: Settings | None = None, runtime: bootstrap.Runtime | No
     if settings.demo:
         mount_simulator(app, runtime)
     app.add_url_rule("/favicon.ico", "favicon", lambda: Response(status=204))
-    bootstrap.warm_up()
+    bootstrap.warm_up(settings.home)
     logs.watch_requests(app)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(OperationalError, _database_away)

@@ -172,7 +172,7 @@ def build(
     bell = bell or bells.Doorbell(bells.connect(settings.redis_url))
     gateways = gateways if gateways is not None else _gateways(settings, engine)
     studio = studio or house_studio(settings)
-    voice, menu = voice or house_voice(), load_menu(ASSETS / "menus" / "main.toml")
+    voice, menu = voice or house_voice(settings.home), load_menu(ASSETS / "menus" / "main.toml")
     styles = tuple((style.key, style.name) for style in studio.styles())
     app_ids = {name: account.app_id for name, account in settings.wechat.items()}
     shops = {name: Shop(settings.shop.name, settings.public_url, app_id, styles) for name, app_id in app_ids.items()}
@@ -210,10 +210,10 @@ def build(
                    ChoreRunner(CHORES, context, engine), context, library, pepper)
 
 
-def warm_up() -> None:
+def warm_up(home: Path) -> None:
     """Load what every process of the house reads from files and none of them changes; children by fork share it."""
     understanding.warm_up()
-    house_voice()
+    house_voice(home)
     Studio(ASSETS / "posters")  # its files stay read
     configure_mappers()
 
@@ -224,9 +224,9 @@ def house_studio(settings: Settings) -> Studio:
 
 
 @cache
-def house_voice() -> Voice:
-    """One a process: reading all texts takes a tenth of its start."""
-    return Voice(ASSETS / "copy")
+def house_voice(home: Path) -> Voice:
+    """One a process. That its texts are good is remembered in the home."""
+    return Voice(ASSETS / "copy", home / "checked_texts.json")
 
 
 def open_shop(runtime: Runtime, plan: Plan | None = None) -> None:

@@ -33,6 +33,47 @@ def test_every_fault_is_named_at_once(tmp_path: Path) -> None:
         assert part in str(fault.value)
 
 
+def test_texts_that_were_checked_are_the_same_from_the_file(tmp_path: Path, voice: Voice) -> None:
+    kept = tmp_path / "kept.json"
+    first, second = Voice(ASSETS / "copy", kept), Voice(ASSETS / "copy", kept)
+    for one in (first, second):
+        assert (one.written(), one.keys(), one.maybe()) == (voice.written(), voice.keys(), voice.maybe())
+    assert second.explain("nobody knows this", {}) == voice.explain("nobody knows this", {})
+    assert [path.name for path in tmp_path.iterdir()] == ["kept.json"]
+
+
+def test_what_is_kept_is_what_is_read(tmp_path: Path) -> None:
+    """Otherwise the test above would say nothing."""
+    (tmp_path / "a.toml").write_text("x = 'one'\n")
+    kept = tmp_path / "kept.json"
+    Voice(tmp_path, kept)
+    kept.write_text(kept.read_text().replace("one", "two"))
+    assert Voice(tmp_path, kept).render("x") == "two"
+
+
+def test_changed_texts_are_checked_again(tmp_path: Path) -> None:
+    kept, copy = tmp_path / "kept.json", tmp_path / "a.toml"
+    copy.write_text("x = 'one'\n")
+    Voice(tmp_path, kept)
+    copy.write_text("x = '{{ one }}'\n")
+    for _ in range(2):
+        with pytest.raises(CopyError, match="placeholder not in args: one"):
+            Voice(tmp_path, kept)
+    copy.write_text("x = 'two'\n")
+    (tmp_path / "b.toml").write_text("y = 'three'\n")
+    assert Voice(tmp_path, kept).written() == {"x": "two", "y": "three"}
+
+
+@pytest.mark.parametrize("found", [b"", b"{", b"[]", b"null", b'{"of": 1}', b"\xff\xfe", None])
+def test_a_file_that_is_no_use_costs_a_check(tmp_path: Path, found: bytes | None) -> None:
+    (tmp_path / "a.toml").write_text("x = 'one'\n")
+    kept = tmp_path / "kept" if found is not None else tmp_path / "no such folder" / "kept"
+    if found is not None:
+        kept.write_bytes(found)
+    assert Voice(tmp_path, kept).render("x") == "one"
+    assert Voice(tmp_path, kept).render("x") == "one"
+
+
 @pytest.mark.parametrize(("text", "args"), [
     ("{% if a %}{{ b.c }}{% elif d > 1 %}{{ e[0] }}{% else %}{{ f | yuan }}{% endif %}", "abdef"),
     ("{% for x in a %}{{ loop.index }}{{ x }}{{ b }}{% else %}{{ c }}{% endfor %}", "abc"),

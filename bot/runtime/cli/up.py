@@ -6,6 +6,7 @@ import shutil
 import sys
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import click
 
@@ -60,7 +61,7 @@ def house(settings: Settings) -> House:
         ),
         is_ready=lambda: is_ready(settings),
         ready_line=f"ready: http://127.0.0.1:{settings.port}",
-        load=_load if nursery.is_possible() else None,
+        load=partial(_load, settings.home) if nursery.is_possible() else None,
     )
 
 
@@ -71,7 +72,7 @@ def _child(name: str, *arguments: str, early: bool = False) -> Child:
     return Child(name, (sys.executable, "-m", "bot", *words), early, body if nursery.is_possible() else None)
 
 
-def _load() -> None:
+def _load(home: Path) -> None:
     """What the parts are made of, once for all of them: two thirds of each part's own start."""
     with nursery.loading():
         import bot.runtime.app
@@ -80,7 +81,7 @@ def _load() -> None:
         import bot.runtime.worker  # noqa: F401
         from bot.runtime import bootstrap
 
-        bootstrap.warm_up()
+        bootstrap.warm_up(home)
 
 
 def _prepare_environment(settings: Settings) -> None:
