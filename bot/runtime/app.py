@@ -14,6 +14,7 @@ from bot.runtime.bell import Doorbell
 from bot.runtime.courier import Courier
 from bot.runtime.demo import mount_simulator
 from bot.runtime.express import EventLane, ExpressLane
+from bot.runtime.leftovers import Leftovers
 from bot.runtime.routes import LazyRule
 from bot.runtime.settings import Settings, from_environment
 from bot.runtime.voice import FILTERS
@@ -55,7 +56,7 @@ def create_app(settings: Settings | None = None, runtime: bootstrap.Runtime | No
     app.register_error_handler(OperationalError, _database_away)
     app.register_error_handler(PoolTimeout, _database_away)
     app.register_error_handler(Exception, _unexpected)
-    app.wsgi_app = ExpressLane(door, EventLane(event_door, app.wsgi_app))  # type: ignore[method-assign]
+    app.wsgi_app = ExpressLane(door, EventLane(event_door, Leftovers(app.wsgi_app)))  # type: ignore[method-assign]
     return app
 
 
