@@ -23,7 +23,7 @@ OFFERS = Offers.load((ASSETS / "rewards.toml").read_text("utf-8"))
 def office(engine: Engine, clock: FixedClock) -> Office:
     office = Office(engine, clock)
     office.tools[memberships.Cards] = memberships.load((ASSETS / "membership.toml").read_text("utf-8"), BENEFITS)
-    office.tools[draws.Campaigns] = draws.load((ASSETS / "draws.toml").read_text("utf-8"), OFFERS.by_kind)
+    office.tools[draws.Campaigns] = draws.load((ASSETS / "demo" / "draws.toml").read_text("utf-8"), OFFERS.by_kind)
     return office
 
 

@@ -11,7 +11,7 @@ from domain.draws.rules import Allowance, Campaign, Seeds, commitment, load, rol
 from domain.rewards.rules import Offers
 from domain.shared.errors import DomainError
 
-SHIPPED = (ASSETS / "draws.toml").read_text("utf-8")
+SHIPPED = (ASSETS / "demo" / "draws.toml").read_text("utf-8")
 OFFERS = Offers.load((ASSETS / "rewards.toml").read_text("utf-8")).by_kind
 SEED = bytes(range(32))
 

@@ -9,10 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from bot.runtime import rewards
 from bot.runtime import settings as module
 from bot.runtime.pem import make_demo_pairs
 from bot.runtime.secret import Secret, derive, kept_key
 from bot.runtime.settings import SettingsError, load
+from domain.draws.rules import Campaigns
+from domain.mall.rules import Mall
 from tests.fakes import pay_keys
 
 KEY = "abcdefghij" * 4
@@ -51,6 +54,21 @@ def faults_of(env: dict[str, str], cwd: Path) -> dict[str, str]:
 def with_accounts(cwd: Path, toml: str = SHOP, **env: str) -> dict[str, str]:
     (cwd / "accounts.toml").write_text(toml)
     return {"HUITOU_ACCOUNTS": "accounts.toml", "HUITOU_SECRET_KEY": KEY, **env}
+
+
+def test_a_shop_of_ones_own_promises_no_prize_and_no_goods_of_the_demos(tmp_path: Path) -> None:
+    """Whoever runs a shop decides what is given away in its name."""
+    own, demo = rewards.tools(load(with_accounts(tmp_path), tmp_path)), rewards.tools(load({}, tmp_path / "demo"))
+    assert own[Campaigns].campaign == () and {one.kind for one in own[Mall].item} == {"coupon"}
+    assert demo[Campaigns].campaign and "product" in {one.kind for one in demo[Mall].item}
+
+
+def test_a_mode_that_is_refused_is_told_beside_other_faults(tmp_path: Path) -> None:
+    plain = SHOP.replace('original_id = "gh_0123456789ab"', 'mode = "plain"')
+    assert {"wechat.main.original_id", "wechat.main.mode"} <= set(faults_of(with_accounts(tmp_path, plain), tmp_path))
+    keyless = SHOP.replace(f'encoding_aes_key = "{AES}"\noriginal_id = "gh_', 'original_id = "hh_')
+    told = faults_of(with_accounts(tmp_path, keyless), tmp_path)
+    assert {"wechat.main.original_id", "wechat.main.encoding_aes_key"} <= set(told)
 
 
 def test_without_anything_the_demo_shop_is_served(tmp_path: Path) -> None:
