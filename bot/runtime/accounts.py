@@ -259,7 +259,7 @@ def parse_accounts(raw: Mapping[str, Any], *, base: Path, demo: bool, faults: li
     wecom = dict(_each(WeComAccount, raw.get("wecom", {}), "wecom", base, faults))
     pay = dict(_each(PayAccount, raw.get("pay", {}), "pay", base, faults))
     api = dict(_each(ApiSource, raw.get("api", {}), "api", base, faults))
-    _check_modes(wechat, pay, demo, faults)
+    _check_modes(raw, demo, faults)
     _check_unique(wechat, "wechat", "app_id", faults)
     _check_unique(api, "api", "api_key", faults)
     if shop is None or len(faults) > before:
@@ -357,17 +357,25 @@ def _open_files(
     return table if len(faults) == before else None
 
 
-def _check_modes(
-    accounts: Mapping[str, WeChatAccount], pay: Mapping[str, PayAccount], demo: bool, faults: list[Fault]
-) -> None:
-    faults.extend(Fault(f"pay.{name}.public_key", "and public_key_id belong together", "give both or none")
-                  for name, one in pay.items() if (one.public_key is None) != (one.public_key_id is None))
-    for name, account in accounts.items():
-        if account.mode == "plain" and not demo:
+def _check_modes(raw: Mapping[str, Any], demo: bool, faults: list[Fault]) -> None:
+    """What keys of one account say together; asked of every table, so that it is told with whatever else is wrong."""
+    for name, given in _tables(raw, "pay"):
+        if ("public_key" in given) != ("public_key_id" in given):
+            faults.append(Fault(f"pay.{name}.public_key", "and public_key_id belong together", "give both or none"))
+    for name, given in _tables(raw, "wechat"):
+        if given.get("mode") == "plain" and not demo:
             faults.append(Fault(f"wechat.{name}.mode", "plain sends and takes messages without encryption",
                                 "choose the safe mode on the platform and write safe here"))
-        if account.mode != "plain" and account.encoding_aes_key is None:
+        if given.get("mode") != "plain" and "encoding_aes_key" not in given:
             faults.append(Fault(f"wechat.{name}.encoding_aes_key", "is missing", f"add it to [wechat.{name}]"))
+
+
+def _tables(raw: Mapping[str, Any], section: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every named account of a section as written; ``x_file`` counts as ``x``."""
+    tables = raw.get(section)
+    for name, table in tables.items() if isinstance(tables, dict) else ():
+        if isinstance(table, dict) and ACCOUNT_NAME.fullmatch(name):
+            yield name, {key.removesuffix("_file"): value for key, value in table.items()}
 
 
 def _check_unique(accounts: Mapping[str, object], section: str, key: str, faults: list[Fault]) -> None:
