@@ -1,15 +1,17 @@
 """The voice: faults of the copy files are named at start-up, all at once; facts must be exactly the placeholders."""
 
 import ast
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from jinja2 import Environment, StrictUndefined, UndefinedError, meta
 
 from bot.kit.copy import CopyError
 from bot.runtime.bootstrap import ASSETS
 from bot.runtime.understanding.lexicon import load
-from bot.runtime.voice import Voice
+from bot.runtime.voice import FILTERS, Voice
 
 ROOT = Path(__file__).parents[2]
 MEASURE = 600
@@ -119,6 +121,34 @@ def test_what_may_be_missing_is_none_and_everything_else_is_not(tmp_path: Path) 
     for wrong in ({"b": 2}, {"a": 1, "c": 3}):
         with pytest.raises(CopyError, match="needs"):
             voice.render("x", **wrong)
+
+
+FACTS = {"a": [(1, "x"), (2, "y")], "b": {"c": 792, "d": None}, "e": ""}
+
+
+@pytest.mark.parametrize("written", [
+    "plain", "{{ b.c | yuan }}和{{ b['c'] }}", "{% if b.d %}d{% elif e or not a %}e{% else %}{{ a[1][1] }}{% endif %}",
+    "{% for n, name in a %}{{ loop.index }}/{{ loop.length }} {{ n }}{{ name }}{% if not loop.last %}、{% endif %}"
+    "{% endfor %}", "{% for n in e %}{{ n }}{% else %}nobody{% endfor %}",
+    "{{ e }}\n{% if a and b.c > 7 %}\nx\n{% endif %}\n",
+    "{% for n, name in a if n > 1 %}{% for one in name %}{{ one }}{{ loop.first }}{{ b.c }}{% endfor %}{% endfor %}",
+    "{{ '%s-%s' | format(e, b.c) }}{{ a | length }}{{ [1, 2] | join(',') }}",
+])
+def test_texts_read_as_jinja_renders_them(tmp_path: Path, written: str) -> None:
+    environment = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters.update(FILTERS)
+    named = meta.find_undeclared_variables(environment.parse(written))
+    facts = {name: FACTS[name] for name in named}
+    (tmp_path / "a.toml").write_text(f"[x]\ntext = {json.dumps(written)}\nargs = {json.dumps(sorted(named))}\n")
+    assert Voice(tmp_path).render("x", **facts) == environment.from_string(written).render(facts).strip()
+
+
+@pytest.mark.parametrize("written", ["{{ b.nothing }}", "{{ b.nothing | yuan }}", "{{ b.nothing.more }}",
+                                     "{% if b.nothing %}x{% endif %}", "{% for n in b.nothing %}x{% endfor %}"])
+def test_what_a_fact_does_not_hold_is_a_fault(tmp_path: Path, written: str) -> None:
+    (tmp_path / "a.toml").write_text(f"[x]\ntext = {json.dumps(written)}\nargs = [\"b\"]\n")
+    with pytest.raises((UndefinedError, TypeError)):
+        Voice(tmp_path).render("x", b={"c": 1})
 
 
 def test_a_template_cannot_reach_into_python(tmp_path: Path) -> None:
