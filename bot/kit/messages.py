@@ -30,16 +30,13 @@ class Incoming:
 
     def to_json(self) -> dict[str, Any]:
         """A dict that json can write; ``from_json`` reads it back. ``data`` is shared, not copied."""
-        return {**_shallow(self), "sent_at": self.sent_at.isoformat()}
+        return {"channel": self.channel, "account": self.account, "sender": self.sender, "kind": self.kind,
+                "dedupe_key": self.dedupe_key, "sent_at": self.sent_at.isoformat(), "text": self.text,
+                "event": self.event, "key": self.key, "data": self.data}
 
     @classmethod
     def from_json(cls, raw: dict[str, Any]) -> "Incoming":
         return cls(**{**raw, "sent_at": datetime.fromisoformat(raw["sent_at"])})
-
-
-def _shallow(message: "Incoming | Reply") -> dict[str, Any]:
-    """The fields by name. dataclasses.asdict copies everything deeply, which costs more than writing the JSON."""
-    return {name: getattr(message, name) for name in message.__slots__}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +48,7 @@ class Reply:
     media_id: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        return _shallow(self)
+        return {"kind": self.kind, "text": self.text, "media_id": self.media_id}
 
 
 NOTHING = Reply("nothing")

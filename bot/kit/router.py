@@ -25,7 +25,10 @@ class Route:
     asks: Asks | None = None
 
     def matches(self, ctx: Context) -> bool:
-        return all(one.matches(ctx) for one in self.filters)
+        for one in self.filters:  # noqa: SIM110 - several routes a message, and all() costs three times as much
+            if not one.matches(ctx):
+                return False
+        return True
 
     def may_match(self, moment: Moment) -> bool:
         """False when no message of this moment can pass the filters."""
@@ -75,8 +78,11 @@ class Router:
 
     def find(self, ctx: Context) -> Handler | None:
         """The handler that should answer, or None. Most routes cannot match at this moment, and are not asked."""
-        moment = Moment(ctx.intent, ctx.message.kind, ctx.message.event, ctx.place.state)
-        return next((route.handler for route in self._for(moment) if route.matches(ctx)), None)
+        message = ctx.message
+        for route in self._for(Moment(ctx.intent, message.kind, message.event, ctx.place.state)):
+            if route.matches(ctx):
+                return route.handler
+        return None
 
     def asks(self, intent: str) -> Asks | None:
         """What the handler of ``intent`` will ask first, None where nobody knows: then it is not asked ahead."""

@@ -100,7 +100,7 @@ class Door:
         """A message or an event. ``length`` is what the request says of its body, 0 if nothing."""
         if account not in self.keys:
             return NOT_HERE
-        keys, now, started = self.keys[account], self.dispatcher.now(), time.perf_counter()
+        keys, started = self.keys[account], time.perf_counter()
         try:
             opened = keys.open(query, _body(length, stream), int(time.time()))
         except TooLarge:
@@ -109,9 +109,10 @@ class Door:
         except Refused as fault:
             return _refused(account, fault)
         except Malformed as fault:
-            self._quarantine(keys.inbox, fault, now)
+            self._quarantine(keys.inbox, fault, self.dispatcher.now())
             return HEARD
-        if opened.unsigned is not None and not self._fresh_nonce(account, opened.unsigned, now):
+        unsigned = opened.unsigned
+        if unsigned is not None and not self._fresh_nonce(account, unsigned, self.dispatcher.now()):
             return _refused(account, Refused("replayed"))
         answer = Said(opened.seal(self.dispatcher.handle(opened.incoming)))
         metrics.ack(keys.channel, time.perf_counter() - started)

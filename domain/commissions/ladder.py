@@ -30,14 +30,17 @@ class Position:
 def brackets(ladder: Ladder, volume_fen: int) -> tuple[Bracket, ...]:
     """The parts of a volume and what each brings; lower bounds are inclusive. A negative volume (more returned than
     sold) brings nothing."""
-    bounds = [*(step.from_fen for step in ladder.steps[1:]), None]
-    reached = [(step, upto) for step, upto in zip(ladder.steps, bounds, strict=True) if volume_fen >= step.from_fen]
-    if ladder.mode == "whole":
-        return tuple(_bracket(step, upto, volume_fen) for step, upto in reached[-1:])
-    return tuple(
-        _bracket(step, upto, (volume_fen if upto is None else min(volume_fen, upto)) - step.from_fen)
-        for step, upto in reached
-    )
+    found, steps, last = [], ladder.steps, len(ladder.steps) - 1
+    for number, step in enumerate(steps):
+        if volume_fen < step.from_fen:
+            break
+        upto = steps[number + 1].from_fen if number < last else None
+        if ladder.mode == "whole":
+            found = [_bracket(step, upto, volume_fen)]
+        else:
+            within = volume_fen if upto is None or volume_fen < upto else upto
+            found.append(_bracket(step, upto, within - step.from_fen))
+    return tuple(found)
 
 
 def ladder_fen(ladder: Ladder, volume_fen: int) -> int:

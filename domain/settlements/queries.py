@@ -12,11 +12,11 @@ from domain.commissions.document import Plan
 from domain.commissions.ladder import Bracket
 from domain.commissions.queries import masked
 from domain.commissions.service import plan_book
-from domain.commissions.volumes import SELLERS_DOUBT, Volume
+from domain.commissions.volumes import SELLERS_DOUBT
 from domain.ledger import queries as ledger
 from domain.ledger.queries import Wallet
 from domain.roles.rules import highest
-from domain.settlements.rules import Month, targets
+from domain.settlements.rules import Month, team_fen
 from domain.settlements.service import plan_of
 from domain.shared import trips, wire
 
@@ -147,15 +147,18 @@ def _month_question(person_id: int, month: Month) -> wire.Question:
 def _month_in(session: Session, row: Any, person_id: int, month: Month) -> MonthView:
     book = plan_book(session, list(zip(row.versions, row.live_from, row.digests, strict=True)))
     plan = book.of(row.plan_version) if row.plan_version else book.at(month.starts_at)
-    sold = Volume(*row[-5:])
-    brought = _booked(session, person_id, month) if row.state == "closed" else targets(
-        plan, sold.own_fen, sold.team_fen, highest(row.roles))
-    place = ladder.position(plan.ladder, sold.own_fen) if plan.ladder else None
+    own, team, orders, own_held, team_held = row[-5:]
+    parts = _brackets(plan, own)
+    if row.state == "closed":
+        brought = _booked(session, person_id, month)
+    else:
+        brought = {"ladder": sum([part.amount_fen for part in parts]), "team": team_fen(plan, team, highest(row.roles))}
+    place = ladder.position(plan.ladder, own) if plan.ladder else None
     return MonthView(
-        str(month), row.state, plan.version, sold.own_fen, sold.orders,
-        tuple(part for part in _brackets(plan, sold.own_fen) if part.volume_fen), brought["ladder"],
-        place.next_step.rate_bps if place and place.next_step else 0, place.missing_fen if place else 0,
-        sold.team_fen, plan.team.rate_bps if plan.team else 0, brought["team"], sold.own_held_fen, sold.team_held_fen,
+        str(month), row.state, plan.version, own, orders, tuple([part for part in parts if part.volume_fen]),
+        brought["ladder"], place.next_step.rate_bps if place and place.next_step else 0,
+        place.missing_fen if place else 0, team, plan.team.rate_bps if plan.team else 0, brought["team"], own_held,
+        team_held,
     )
 
 

@@ -61,7 +61,7 @@ class Month:
     @property
     def ends_at(self) -> datetime:
         """The first instant of the next month."""
-        return self.next.starts_at
+        return day_starts((self.first + timedelta(days=31)).replace(day=1))
 
     def __str__(self) -> str:
         return self.first.isoformat()[:7]
@@ -78,8 +78,13 @@ def targets(plan: Plan, direct_fen: int, downline_fen: int, role: str) -> dict[s
     """What a month brings somebody by kind: ``ladder`` for their own direct, net volume, ``team`` for that of the
     people they had brought, given their role at the month's end."""
     own = ladder_fen(plan.ladder, direct_fen) if plan.ladder else 0
+    return {"ladder": own, "team": team_fen(plan, downline_fen, role)}
+
+
+def team_fen(plan: Plan, downline_fen: int, role: str) -> int:
+    """What the volume of the people they had brought brings somebody with that role at the month's end."""
     team = plan.team if plan.team is not None and role in plan.team.roles else None
-    return {"ladder": own, "team": share(downline_fen, team.rate_bps) if team else 0}
+    return share(downline_fen, team.rate_bps) if team else 0
 
 
 def within(total_fen: int, pending_fen: int, least_fen: int, most_fen: int) -> int:

@@ -60,9 +60,10 @@ def branch(node: Node, tag: str) -> Node:
 def integer(node: Node, tag: str, highest: int) -> int:
     """A whole number of ASCII digits from 1 to ``highest``."""
     text = leaf(node, tag)
-    if not INTEGER.fullmatch(text) or not 1 <= int(text) <= highest:
+    number = int(text) if INTEGER.fullmatch(text) else 0
+    if not 1 <= number <= highest:
         raise Unusable(f"{tag} is not a number in range")
-    return int(text)
+    return number
 
 
 def decimal(node: Node, tag: str, limit: int = 10**7) -> str:
