@@ -226,6 +226,9 @@ def _unguarded() -> Environment:
     return environment
 
 
+MOST_QUOTED = 24
+
+
 def _instant(value: datetime | str) -> datetime:
     """Facts travel as JSON, so an instant may come as text."""
     return datetime.fromisoformat(value) if isinstance(value, str) else value
@@ -254,9 +257,20 @@ def _moment(value: datetime | str) -> str:
     return f"{local.month}月{local.day}日 {local:%H:%M}"
 
 
+def _quoted(said: str) -> str:
+    """Somebody's own words, said back to them: on one line, and not so many that our answer drowns."""
+    words = " ".join(said.split())
+    return words if len(words) <= MOST_QUOTED else f"{words[:MOST_QUOTED]}…"
+
+
+def _called(name: str) -> str:
+    """A masked name, or what everybody is called of whom WeChat tells no name."""
+    return name if name.strip("*") else "微信用户"
+
+
 FILTERS: dict[str, Callable[..., str]] = {
     "yuan": money.yuan, "percent": money.percent, "times": money.times, "day": _day, "month_name": _month_name,
-    "moment": _moment, "masked": masked,
+    "moment": _moment, "masked": masked, "called": _called, "quoted": _quoted,
     "full_day": _full_day,
 }
 """How texts, and the customers' pages, write money, rates, days and names."""

@@ -40,7 +40,16 @@ def test_people_without_a_name_are_friends_and_customers(shop: Shop) -> None:
     shop.event("customer.upserted", {"identities": {"openid": xin.openid, "app_id": app_id}, "nickname": ""})
     xin.saw("您来自好友的推荐")
     shop.paid("A1", by=xin, fen=10_000)
-    li.saw("您的客户 购买")
+    li.saw("您的客户购买「").says("团队").sees("1. 微信用户　1 单")
+    shop.person("小王").says("排行").sees("🥇 微信用户")
+
+
+def test_words_are_said_back_in_short(shop: Shop) -> None:
+    """Whoever pastes a page still sees what can be chosen."""
+    li = shop.person("李姐")
+    li.says("海报 不存在").sees("没有叫「不存在」的商品", "\n1. ")
+    li.says("一整页\n" + "很长的话" * 300).sees("没有叫「一整页 很长的话", "…」的商品", "\n1. ")
+    li.says("取消").says("为什么 " + "9" * 900).sees("没有找到「" + "9" * 24 + "…」对应的收支")
 
 
 def test_first_order_coupons_go_with_the_order(shop: Shop) -> None:
