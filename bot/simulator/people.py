@@ -16,6 +16,8 @@ from bot.simulator.store import Row, dump, lock_feed, row, rows, run
 
 MAX_PEOPLE = 24
 MAX_NAME = 20
+JOINER = "\u200d"
+"""Holds an emoji family together: in names it is common, and no control character."""
 WINDOWS = {"message": (5, timedelta(hours=48)), "tap": (3, timedelta(minutes=1))}
 """Rights to send: a message opens five in 48 h; a follow, scan or menu tap three in one minute."""
 FEED_LIMIT = 300
@@ -35,7 +37,7 @@ def unionid_for(openid: str) -> str:
 def add(connection: Connection, *, account: str, app_id: str, name: str, now: datetime) -> Row:
     """A new person who follows nobody yet. Raises SimError."""
     name = name.strip()
-    if not 1 <= len(name) <= MAX_NAME or not name.isprintable():
+    if not 1 <= len(name) <= MAX_NAME or not name.replace(JOINER, "").isprintable():
         raise SimError(422, texts.BAD_NAME)
     if len(rows(connection, "select 1 as one from sim.people")) >= MAX_PEOPLE:
         raise SimError(409, texts.TOO_MANY_PEOPLE.format(limit=MAX_PEOPLE))

@@ -171,7 +171,7 @@ def test_a_place_and_a_picture_arrive_as_wechat_sends_them(sim: Client) -> None:
     ("/api/say", {"openid": "LI", "text": 5}, 422), ("/api/say", {"openid": "LI"}, 422),
     ("/api/location", {"openid": "LI", "latitude": 91}, 422), ("/api/location", {"openid": "LI", "latitude": "1"}, 422),
     ("/api/people", {"name": "李姐"}, 409), ("/api/people", {"name": ""}, 422),
-    ("/api/people", {"name": "长" * 21}, 422),
+    ("/api/people", {"name": "长" * 21}, 422), ("/api/people", {"name": "一\u202e二"}, 422),
     ("/api/people", {"name": "新", "account": "none"}, 422), ("/api/unfollow", {"openid": "NEW"}, 409),
     ("/api/say", {"openid": "NEW", "text": "你好"}, 409), ("/api/nothing", {}, 404),
     ("/clock", {"advance_seconds": -1}, 422), ("/clock", {"advance_seconds": 1.5}, 422),
@@ -217,3 +217,9 @@ def test_the_feed_gives_only_news(sim: Client) -> None:
     sim.act("/api/say", openid=li, text="你好")
     sim.wait(lambda: len(sim.get("/api/feed", after=last)["bubbles"]) == 2)
     assert sim.http.get(f"{sim.server.url}/sim/api/feed?after=x", timeout=5).status_code == 422
+
+
+def test_a_family_of_emoji_is_a_name(sim: Client) -> None:
+    name = "👨\u200d👩\u200d👧\u200d👦阿芳"
+    sim.act("/api/people", name=name)
+    assert name in [one["name"] for one in sim.get("/api/feed", after=0)["people"]]
