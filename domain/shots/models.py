@@ -13,7 +13,8 @@ class Shot(Base):
     (shown around) → retired; or declined by the shop, or withdrawn: by its author, unfit, or without an answer.
 
     ``picture`` is a JPEG of our own making, there only while it may be of use; ``digest`` a keyed hash of what came.
-    ``consent``: named or anonymous while it holds. ``why``: what ended it. ``thanked_at`` is set once (trigger).
+    ``consent``: named or anonymous while it holds. ``why``: what ended it,
+    ``said``: what an operator added to a refusal. ``thanked_at`` is set once (trigger).
     """
 
     __tablename__ = "shot"
@@ -23,6 +24,7 @@ class Shot(Base):
         CheckConstraint("(state in ('waiting', 'approved')) = (consent <> '')", name="allowed"),
         CheckConstraint("picture is null or state in ('draft', 'waiting', 'approved')", name="kept"),
         CheckConstraint("state <> 'approved' or picture is not null and sku <> ''", name="shown"),
+        CheckConstraint("char_length(said) <= 200 and (said = '' or state = 'declined')", name="said"),
         Index(None, "person_id", "id"),
         Index(None, "state", "id"),
         Index("ix_shot_shown", "sku", postgresql_where=text("state = 'approved'")),
@@ -46,6 +48,7 @@ class Shot(Base):
     thanked_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
     why: Mapped[str] = mapped_column(server_default="")
+    said: Mapped[str] = mapped_column(server_default="")
 
 
 class ShotWord(Base):

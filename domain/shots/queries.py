@@ -37,6 +37,7 @@ class ShotView:
     thanked_at: datetime | None
     ended_at: datetime | None
     why: str
+    said: str
     given: int
     clicks: int
     orders: int
@@ -73,7 +74,7 @@ _STANDING = """
 _VIEW = f"""
     select s.id, s.person_id, p.nickname, s.sku, coalesce(r.title, '') as title, s.words, s.state, s.consent,
            s.picture is not null as has_picture, s.width, s.height, s.sent_at, s.reviewed_at, s.reviewed_by,
-           s.thanked_at, s.ended_at, s.why, {_STANDING}
+           s.thanked_at, s.ended_at, s.why, s.said, {_STANDING}
       from shot s join person p on p.id = s.person_id left join product r on r.sku = s.sku"""  # noqa: S608 - constants
 
 
@@ -101,6 +102,13 @@ def open_of(session: Session, person_id: int, limit: int = 50) -> list[ShotView]
     rows = session.execute(text(f"""{_VIEW} where s.person_id = :person and s.state = any (:open)
          order by s.id limit :limit"""), {"person": person_id, "open": list(OPEN), "limit": limit})
     return [ShotView(**row._mapping) for row in rows]
+
+
+def gone_by_leaving(session: Session, person_id: int, since: datetime) -> int:
+    """How many pictures of somebody were deleted because their erasure was noted, from ``since`` on."""
+    return int(session.execute(text("""
+        select count(*) from shot where person_id = :person and state = 'withdrawn' and why = 'leaving'
+           and ended_at >= :since"""), {"person": person_id, "since": since}).scalar_one())
 
 
 def drafts(session: Session, numbers: Sequence[int], person_id: int) -> list[int]:

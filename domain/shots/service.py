@@ -29,7 +29,7 @@ MEDIA_LIFE = timedelta(days=2)
 ANSWER_LIFE = timedelta(days=30)
 MOST_WORDS = 200
 """Characters of what an operator adds to a refusal."""
-GONE = "shot_withdrawn"
+GONE, RENAMED = "shot_withdrawn", "shot_unsigned"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +98,20 @@ def cancel(session: Session, numbers: Collection[int], person_id: int, now: date
     """The author broke off before they said anything about consent: their drafts are deleted. Returns which."""
     return sorted(_end(session, "person_id = :person and state = 'draft' and id = any (:ids)", "cancelled", now,
                        ids=list(numbers), person=person_id))
+
+
+def change_credit(
+    session: Session, numbers: Collection[int], person_id: int, how: Consent, wording: str, now: datetime
+) -> list[int]:
+    """The author wants their name to stand with pictures that they let the shop show, or not any more; ``wording`` is
+    what they agreed to. From this transaction on nothing leaves that shows a name which is not wanted. Returns which of
+    them were changed."""
+    changed = list(session.scalars(text("""
+        update shot set consent = :how where id = any (:ids) and person_id = :person
+           and state in ('waiting', 'approved') and consent <> :how returning id"""),
+        {"ids": list(numbers), "person": person_id, "how": how}))
+    _note(session, changed, person_id, how, wording, now)
+    return sorted(changed)
 
 
 def revoke(session: Session, numbers: Collection[int], person_id: int, wording: str, now: datetime) -> list[int]:
@@ -191,7 +205,7 @@ def decline(session: Session, number: int, reason: str, words: str, actor: Actor
     if len(said) > MOST_WORDS:
         raise DomainError("words_too_long", most=MOST_WORDS)
     before = _waiting(session, number)
-    _end(session, "id = :id", reason, now, state="declined", id=number, by=actor.name)
+    _end(session, "id = :id", reason, now, state="declined", id=number, by=actor.name, said=said)
     audit.record(session, actor, "shot.decline", f"shot:{number}", {"person": before.person_id, "reason": reason},
                  now)
     facts = {"number": number, "name": before.nickname, "reason": reason, "said": said}
@@ -260,10 +274,12 @@ def give(session: Session, number: int, person_id: int, now: datetime) -> None:
         {"shot": number, "person": person_id, "now": now})
 
 
-def objection(session: Session, number: int) -> str:
-    """Why this picture may not leave the house now, '' when it may."""
-    shown = session.scalar(text("select true from shot where id = :id and state = 'approved'"), {"id": number})
-    return "" if shown else GONE
+def objection(session: Session, number: int, *, named: bool = False) -> str:
+    """Why this picture (with its author's name, ``named``) may not leave the house now, '' when it may."""
+    consent = session.scalar(text("select consent from shot where id = :id and state = 'approved'"), {"id": number})
+    if consent is None:
+        return GONE
+    return RENAMED if named and consent != "named" else ""
 
 
 def drop_unanswered(session: Session, rules: ShotRules, now: datetime) -> int:
@@ -309,15 +325,16 @@ def _waiting(session: Session, number: int) -> ShotView:
 
 
 def _end(session: Session, where: str, why: str, now: datetime, *, state: str = "withdrawn", by: str = "",
-         **facts: object) -> list[int]:
-    """End what ``where`` names: nothing of the picture is left. ``by``: who has looked at it."""
+         said: str = "", **facts: object) -> list[int]:
+    """End what ``where`` names: nothing of the picture is left. ``by``: who has looked at it, ``said``: what they
+    added."""
     return list(session.scalars(text(f"""
         update shot set state = :state, consent = '', picture = null, digest = null, width = 0, height = 0,
-               media_id = '', words = '', ended_at = :now, why = :why,
+               media_id = '', words = '', ended_at = :now, why = :why, said = :said,
                reviewed_at = case when :by = '' then reviewed_at else :now end,
                reviewed_by = case when :by = '' then reviewed_by else :by end
          where {where} returning id"""),  # noqa: S608 - conditions of this file
-        {"state": state, "why": why, "now": now, "by": by, **facts}))
+        {"state": state, "why": why, "now": now, "by": by, "said": said, **facts}))
 
 
 def _note(session: Session, numbers: Sequence[int], person_id: int, word: str, wording: str, now: datetime) -> None:

@@ -14,7 +14,8 @@ BIGGEST = 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class TopicView:
-    """``people``: how many said something; ``picked`` and ``waiting`` (for the reviewer): how many words of theirs."""
+    """``people``: how many said something and did not take it back;
+    ``picked`` and ``waiting`` (for the reviewer): how many words of theirs."""
 
     id: int
     title: str
@@ -51,7 +52,8 @@ class WordView:
 _TOPIC = """
     select t.id, t.title, t.intro, t.points, t.opened_at, t.opened_by, t.ends_at, t.closed_at, t.closed_by, w.*
       from topic t cross join lateral (
-        select count(*) as people, count(*) filter (where state = 'picked') as picked,
+        select count(*) filter (where judged_by <> 'author') as people,
+               count(*) filter (where state = 'picked') as picked,
                count(*) filter (where state = 'new') as waiting
           from topic_word w where w.topic_id = t.id) w"""
 _WORD = """
@@ -112,9 +114,14 @@ def words(session: Session, topic_id: int, state: str = "", limit: int = 200) ->
 def shown(session: Session, topic_id: int, limit: int) -> list[WordView]:
     """Picked words for everybody to read, the newest first; none of somebody who is about to be erased."""
     return _words(session, """where w.topic_id = :topic and w.state = 'picked' and not exists (
-                                select from erasure e where e.person_id = w.person_id and e.state = 'waiting'
-                                   and e.cause in ('asked', 'operator'))
+                                select from erasure e where e.person_id = w.person_id and e.state = 'waiting')
                              order by w.judged_at desc, w.id desc limit :limit""", topic=topic_id, limit=limit)
+
+
+def leaving(session: Session, person_id: int) -> bool:
+    """Whether somebody's erasure waits: their words are shown to nobody."""
+    return bool(session.scalar(text("select exists (select from erasure where person_id = :person"
+                                    " and state = 'waiting')"), {"person": person_id}))
 
 
 def _words(session: Session, which: str, **asked: object) -> list[WordView]:

@@ -5,6 +5,7 @@ replaces is judged anew; whoever takes theirs back is shown no more. The reward 
 (``thank``); points and thanks are given by ``workflows.picking``.
 """
 
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -22,12 +23,14 @@ from domain.topics.rules import INTRO, MOST_POINTS, TITLE, TopicRules, clean
 
 ROLES: frozenset[Role] = frozenset({"owner", "operator"})
 MOST_DAYS = 90
+NUMBER = re.compile(r"\+?(?:[ -]?[0-9０-９]){6,}[xXＸ]?")
+"""A phone's, an order's, an ID card's: nobody means to tell it to everybody."""
 ERASED = "…"
 """Stands where words stood that were taken back, or whose author was forgotten."""
 AUTHOR = "author"
 """Who judged a word that its author took back."""
 
-Outcome = Literal["said", "replaced", "same", "too_short", "too_long", "too_often", "over"]
+Outcome = Literal["said", "replaced", "same", "too_short", "too_long", "number", "too_often", "over"]
 
 
 def open_topic(session: Session, title: str, intro: str, points: int, days: int, wording: Wording, actor: Actor,
@@ -82,6 +85,8 @@ class Said:
 def say(session: Session, topic_id: int, person_id: int, words: str, rules: TopicRules, now: datetime) -> Said:
     """Take somebody's word, in place of the one before. The person is locked by whoever handles their message."""
     said = clean(words)
+    if NUMBER.fullmatch(said):
+        return Said("number")
     if len(said) < rules.shortest:
         return Said("too_short", len(said))
     if len(said) > rules.longest:
@@ -134,13 +139,16 @@ def take_back(session: Session, person_id: int, now: datetime) -> TakenBack | No
 def pick(session: Session, number: int, wording: Wording, actor: Actor, now: datetime) -> WordView:
     """Show a word to everybody.
 
-    Raises NotFound("topic_word_unknown"), DomainError("not_permitted" | "topic_words" | "topic_word_erased"),
+    Raises NotFound("topic_word_unknown"), DomainError("not_permitted" | "topic_words" | "topic_word_erased" |
+    "topic_word_leaving"),
     Conflict("topic_word_picked").
     """
     _permitted(actor, "topic.pick")
     before = queries.word(session, number, lock=True)
     if before.words == ERASED:
         raise DomainError("topic_word_erased", number=number)
+    if queries.leaving(session, before.person_id):
+        raise DomainError("topic_word_leaving", number=number)
     if before.state == "picked":
         raise Conflict("topic_word_picked", number=number)
     _speakable(before.words, wording)

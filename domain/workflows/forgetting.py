@@ -86,8 +86,8 @@ _OWN: tuple[tuple[str, str], ...] = (
         update shot set picture = null, digest = null, width = 0, height = 0, words = '', media_id = '', consent = '',
                why = case when state in ('draft', 'waiting', 'approved') then 'erased' else why end,
                ended_at = coalesce(ended_at, :now),
-               state = case when state in ('draft', 'waiting', 'approved') then 'withdrawn' else state end
-         where person_id = any (:ids) and ended_at is null"""),
+               state = case when state in ('draft', 'waiting', 'approved') then 'withdrawn' else state end, said = ''
+         where person_id = any (:ids) and (ended_at is null or said <> '')"""),
     ("ticket_answer", """
         update ticket_answer a set words = '…' from ticket t
          where t.id = a.ticket_id and t.person_id = any (:ids) and a.words <> '…'"""),

@@ -50,9 +50,8 @@ def stay(ctx: Context) -> Answer:
     waiting = rows.erasures(ctx.session, "waiting", person_id=ctx.speaker.id)
     if not rows.call_off(ctx.session, ctx.speaker.id, ctx.now, causes=["asked"]):
         return ctx.say("leaving.nothing")
-    photos = any(one.why == "leaving" and one.ended_at and one.ended_at >= waiting[0].asked_at
-                 for one in shots.listed(ctx.session, "withdrawn", ctx.speaker.id))
-    return ctx.say("leaving.called_off", photos=photos)
+    return ctx.say("leaving.called_off",
+                   photos=shots.gone_by_leaving(ctx.session, ctx.speaker.id, waiting[0].asked_at) > 0)
 
 
 def _open(ctx: Context) -> leaving.Open:

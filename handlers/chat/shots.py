@@ -139,11 +139,11 @@ def answered(ctx: Context) -> Answer:
 
 @router.on(Intent("shots.mine"))
 def mine(ctx: Context) -> Answer:
-    """What is open, and the newest refusal of the last month: its reason was told then."""
+    """What is open, and the newest refusal of the last month with its reason."""
     declined = [one for one in queries.listed(ctx.session, "declined", ctx.speaker.id, 1)
                 if one.ended_at and one.ended_at > ctx.now - service.ANSWER_LIFE]
     return ctx.say("shots.mine", shots=[_line(ctx, one) for one in queries.open_of(ctx.session, ctx.speaker.id)],
-                   declined=declined[0].id if declined else 0)
+                   declined=declined[0].id if declined else 0, because=_because(ctx, declined[0]) if declined else "")
 
 
 @router.on(Intent("shots.revoke"))
@@ -269,6 +269,12 @@ def _revoked(ctx: Context, numbers: list[int]) -> Answer:
     wording = ctx.copy.render("shots.revoke_wording", said=ctx.message.text.strip() or ctx.message.event)
     gone = service.revoke(ctx.session, numbers, ctx.speaker.id, wording, ctx.now)
     return ctx.say("shots.revoked", numbers=gone)
+
+
+def _because(ctx: Context, one: queries.ShotView) -> str:
+    """Why it was refused, with what was added for its author; "other" is what was added."""
+    key = f"shots.because.{one.why}"
+    return (ctx.copy.render(key) if ctx.copy.has(key) else "") + one.said
 
 
 def _line(ctx: Context, one: queries.ShotView) -> dict[str, object]:

@@ -56,6 +56,9 @@ def never_mind(ctx: Context) -> Answer:
 
 @router.on(InState(SAY))
 def said(ctx: Context) -> Answer:
+    """A bare 撤回 is about what they said before; without such a word the question stands."""
+    if ctx.message.text.strip(" 。！!～~.，") in ctx.copy.render("topic.take_back_words").split():
+        return take_back(ctx)
     return _say(ctx, ctx.place.memory["topic"], ctx.message.text)
 
 
@@ -72,6 +75,8 @@ def _say(ctx: Context, topic_id: int, words: str) -> Answer:
             return ctx.ask("topic.too_short", SAY, {"topic": topic_id}, shortest=rules.shortest)
         case "too_long":
             return ctx.ask("topic.too_long", SAY, {"topic": topic_id}, length=done.length, longest=rules.longest)
+        case "number":
+            return ctx.ask("topic.number", SAY, {"topic": topic_id})
         case "said":
             mine = queries.own(ctx.session, topic_id, ctx.speaker.id)
             points = 0 if mine and mine.thanked_at else queries.one(ctx.session, topic_id).points

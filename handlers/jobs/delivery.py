@@ -209,12 +209,13 @@ def digest(effect: Claimed) -> str:
 
 def objection(ctx: JobContext, session: Any, effect: Claimed) -> Ended | None:
     """What a journey planned is asked once more: its goal may have been reached since. So is a customer's picture: its
-    author may have taken it back."""
+    author may have taken it back, or their name."""
     if number := effect.payload.get("broadcast"):
         halted = broadcasts.objection(session, number)
         return Later(halted, ctx.now() + broadcasts.ASK_AGAIN) if halted == "paused" else (
             Refused(halted) if halted else None)
-    if (shot := effect.payload.get("shot")) and (gone := shots.objection(session, shot)):
+    if (shot := effect.payload.get("shot")) and (
+            gone := shots.objection(session, shot, named=effect.payload.get("named", False))):
         return Refused(gone)
     guard = effect.payload.get("guard", "")
     reason = journeys.objection(session, ctx.tool(Library), guard, ctx.now()) if guard else ""

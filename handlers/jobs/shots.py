@@ -26,6 +26,8 @@ chores = Chores()
 
 LOST = "lost"
 """The platform does not have the picture (any more)."""
+NOT_SENT = {shots.GONE: "shots.gone", shots.RENAMED: "shots.renamed"}
+"""Why a poster that was asked for does not come, and what says so."""
 CODED = "coded"
 """It shows a QR, so a poster with it could not be scanned for ours."""
 
@@ -94,21 +96,23 @@ def approved(ctx: JobContext, effect: Claimed) -> Ended:
 @jobs.on("shot.poster")
 def poster(ctx: JobContext, effect: Claimed) -> Ended:
     """payload: {account, openid, sku, shot}. Asked once more when it leaves whether the picture may still be shown."""
-    waited_for = replace(effect, payload=effect.payload | {"purpose": "answer"})
     with ctx.begin() as session:
         gone = shots.objection(session, effect.payload["shot"])
-    ended = Refused(gone) if gone else send_picture(ctx, waited_for, lambda: _draw(ctx, effect), "shots.failed")
+        credit = "" if gone else queries.one(session, effect.payload["shot"]).credit
+    waited_for = replace(effect, payload=effect.payload | {"purpose": "answer", "named": bool(credit)})
+    ended = Refused(gone) if gone else send_picture(ctx, waited_for, lambda: _draw(ctx, effect, credit), "shots.failed")
     if isinstance(ended, Done) and effect.person_id is not None:
         with ctx.begin() as session:
             shots.give(session, effect.payload["shot"], effect.person_id, ctx.now())
-    if isinstance(ended, Refused) and ended.reason == shots.GONE and effect.person_id is not None:
+    if isinstance(ended, Refused) and ended.reason in NOT_SENT and effect.person_id is not None:
         with ctx.begin() as session:
-            notices.tell(session, notices.Notice(effect.person_id, "answer", f"shot.gone:{effect.id}", "shots.gone", {},
+            notices.tell(session, notices.Notice(effect.person_id, "answer", f"shot.gone:{effect.id}",
+                                                 NOT_SENT[ended.reason], {},
                                                  effect.payload["account"]), ctx.now())
     return ended
 
 
-def _draw(ctx: JobContext, effect: Claimed) -> bytes:
+def _draw(ctx: JobContext, effect: Claimed, credit: str) -> bytes:
     """The poster, its code read back. Raises LookupError when picture, product or person are not there."""
     assert effect.person_id is not None
     told = effect.payload
@@ -123,7 +127,7 @@ def _draw(ctx: JobContext, effect: Claimed) -> bytes:
         points=(), category=product.category, sku=product.sku, product_image=picture, sharer_name=sharer.nickname,
         avatar=avatar.fetch(sharer.avatar_url) if sharer.avatar_url else None, qr_url=scene.url,
         valid_until=ctx.copy.render("poster.valid_until", at=scene.expires_at),
-        credit=ctx.copy.render("shots.credit", name=shot.credit),
+        credit=ctx.copy.render("shots.credit", name=credit),
         words=ctx.copy.render("shots.quote", words=shot.words)))
 
 

@@ -188,6 +188,24 @@ def test_two_who_are_one_keep_the_later_word_and_one_reward(shop: Shop) -> None:
     assert wallet(shop, li) + wallet(shop, old) == 10
 
 
+def test_the_words_of_who_left_are_not_picked_while_the_erasure_waits(shop: Shop) -> None:
+    """Their grace has passed and something is still open: as good as gone."""
+    li, wang = shop.person("李姐"), shop.person("小王")
+    opened(shop)
+    li.says("话题 翠湖边的米线")
+    pick(shop, 1)
+    li.happens("unsubscribe")
+    wang.says("话题").sees("翠湖")
+    shop.wait(days=29)
+    shop.paid("A3", by=li, fen=9_900)
+    shop.wait(days=2)
+    wang.says("话题")
+    assert "翠湖" not in str(wang.heard[-1])
+    act(shop, service.pass_over, 1)
+    with pytest.raises(DomainError, match="topic_word_leaving"):
+        pick(shop, 1)
+
+
 def test_the_words_of_who_is_forgotten_are_gone_and_never_shown(shop: Shop) -> None:
     li, wang, zhou = shop.person("李姐"), shop.person("小王"), shop.person("周周")
     opened(shop)
@@ -264,7 +282,11 @@ def test_whoever_has_asked_to_be_erased_is_shown_no_more_and_again_if_they_stay(
     li.says("确认注销").sees("已登记注销")
     wang.says("话题")
     assert "翠湖" not in str(wang.heard[-1])
+    act(shop, service.pass_over, 1)
+    with pytest.raises(DomainError, match="topic_word_leaving"):
+        pick(shop, 1)
     li.says("取消注销").sees("一切照旧")
+    pick(shop, 1)
     wang.says("话题").sees("翠湖")
 
 
@@ -275,6 +297,32 @@ def test_a_word_of_ours_or_a_lone_number_is_no_word_of_theirs(shop: Shop, said: 
     li.says(said).sees("💬 话题：周末早餐吃什么", "还没有人聊")
     assert words(shop) == []
     li.says("小米粥").sees("记下了")
+
+
+@pytest.mark.parametrize("said", ["13812345678", "1381 2345 678", "２０２６１１２２１２３４", "11010519491231002X",
+                                  "+8613812345678"])
+def test_a_long_number_is_not_told_to_everybody(shop: Shop, said: str) -> None:
+    """Typed in answer to the question: somebody's phone, order or ID card."""
+    li = shop.person("李姐")
+    opened(shop)
+    li.says("话题").says(said).sees("像是一串号码", "没有记下")
+    assert words(shop) == []
+    li.says("12 斤").sees("记下了")
+
+
+def test_a_bare_word_of_taking_back_inside_the_question_takes_back(shop: Shop) -> None:
+    li, wang = shop.person("李姐"), shop.person("小王")
+    opened(shop)
+    li.says("话题").says("撤回").sees("没有找到您在话题里说的话")
+    assert words(shop) == []
+    li.says("话题 翠湖边的米线").sees("记下了")
+    wang.says("话题").sees("已有 1 人聊过")
+    li.says("话题").says("收回。").sees("已撤回", "翠湖边的米线")
+    assert words(shop)[0].words == "…"
+    wang.says("话题").sees("还没有人聊")
+    wang.says("包子").sees("记下了")
+    li.says("话题").sees("已有 1 人聊过").says("小笼包").sees("记下了")
+    wang.says("话题").sees("已有 2 人聊过")
 
 
 def test_the_database_rewards_once(shop: Shop) -> None:

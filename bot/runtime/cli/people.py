@@ -72,7 +72,8 @@ def erasures(state: str | None, limit: int, as_json: bool) -> None:
 @_person
 @as_option
 def keep(person_id: int, as_name: str) -> None:
-    """Call off the waiting erasure of PERSON, whoever asked for it. Noted in the log under your name.
+    """Call off the waiting erasure of PERSON, whoever asked for it. Noted in the log under your name. Their pictures
+    (投稿) were deleted when it was noted and do not come back; they may send them in again.
 
     \b
     Example:  python -m bot people keep 17 --as lin
@@ -80,8 +81,12 @@ def keep(person_id: int, as_name: str) -> None:
     from domain.workflows import leaving
 
     with shop() as runtime, runtime.sessions.begin() as session:
-        done = leaving.keep(session, person_id, acting(session, as_name), runtime.clock.now())
-    click.echo("called off" if done else "nothing waits for this person")
+        gone = leaving.keep(session, person_id, acting(session, as_name), runtime.clock.now())
+    if gone is None:
+        click.echo("nothing waits for this person")
+    else:
+        click.echo(f"called off; {gone} pictures of theirs were deleted when it was noted and do not come back"
+                   if gone else "called off")
 
 
 def _line(one: "ErasureView") -> str:

@@ -37,6 +37,7 @@ class Shot(Struct):
     thanked_at: Annotated[datetime | None, Meta(description="When its author was thanked and rewarded; once.")]
     ended_at: datetime | None
     why: Annotated[str, Meta(description="What ended it.")]
+    said: Annotated[str, Meta(description="What was added for its author when it was declined.")]
     given: Annotated[int, Meta(description="How many people were given it to share.")]
     clicks: Annotated[int, Meta(description="How many others came by it.")]
     orders: Annotated[int, Meta(description="How many of those bought within 30 days.")]

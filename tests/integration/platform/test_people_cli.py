@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import structlog
@@ -11,7 +12,9 @@ from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session
 
 from bot.runtime.cli import main
+from domain.people import leaving
 from domain.people import service as people
+from domain.shots import service as shots
 from tests.integration.people.crowd import crowd
 
 
@@ -53,6 +56,15 @@ def test_erased_listed_kept_and_rewards_shown(engine: Engine, database_url, valk
     listed = json.loads(run("people erasures --json"))
     assert [row["person_id"] for row in listed] == [one] and "done" in run("people erasures --state done")
     assert run(f"people keep {one} --as lin").startswith("nothing waits")
+    with Session(engine) as session:
+        session.execute(text("insert into shot (person_id, account, sent_at) values (:id, 'demo', now())"),
+                        {"id": other})
+        now = datetime.now(UTC)
+        leaving.plan(session, other, "asked", now + timedelta(days=1), now)
+        shots.withdraw_leavers(session, now, other)
+        session.commit()
+    assert "called off; 1 pictures of theirs were deleted" in run(f"people keep {other} --as lin")
+    assert run(f"people keep {other} --as lin").startswith("nothing waits")
     assert json.loads(run(f"reward list {other} --json")) == {"person_id": other, "rewards": [], "coupons": []}
     assert "Bad: luck" in run("reward parked", expect=1)
     assert run("reward retry --as zhou").startswith("1 to be counted")
