@@ -147,16 +147,18 @@ def note_gone(session: Session, rules: Leaving, now: datetime, limit: int) -> in
     return many
 
 
-def keep(session: Session, person_id: int, actor: Actor, now: datetime) -> int | None:
-    """An operator calls a waiting erasure off; None when there was none. Returns how many of the person's pictures were
-    deleted when it was noted: they do not come back. Raises DomainError("not_permitted")."""
+def pictures_gone(session: Session, person_id: int) -> int:
+    """How many pictures of somebody were deleted when their waiting erasure was noted: they do not come back."""
+    waiting = leaving.erasures(session, "waiting", person_id=person_id)
+    return pictures.gone_by_leaving(session, person_id, waiting[0].asked_at) if waiting else 0
+
+
+def keep(session: Session, person_id: int, actor: Actor, now: datetime) -> bool:
+    """An operator calls a waiting erasure off; whether there was one. Raises DomainError("not_permitted")."""
     if not actor.may(MAY):
         raise DomainError("not_permitted", act="people.keep")
     audit.record(session, actor, "people.keep", f"person:{person_id}", {}, now)
-    waiting = leaving.erasures(session, "waiting", person_id=person_id)
-    if not leaving.call_off(session, person_id, now, causes=["unfollowed", "asked", "operator"]):
-        return None
-    return pictures.gone_by_leaving(session, person_id, waiting[0].asked_at) if waiting else 0
+    return leaving.call_off(session, person_id, now, causes=["unfollowed", "asked", "operator"])
 
 
 def run_due(

@@ -81,8 +81,9 @@ def keep(person_id: int, as_name: str) -> None:
     from domain.workflows import leaving
 
     with shop() as runtime, runtime.sessions.begin() as session:
-        gone = leaving.keep(session, person_id, acting(session, as_name), runtime.clock.now())
-    if gone is None:
+        gone = leaving.pictures_gone(session, person_id)
+        done = leaving.keep(session, person_id, acting(session, as_name), runtime.clock.now())
+    if not done:
         click.echo("nothing waits for this person")
     else:
         click.echo(f"called off; {gone} pictures of theirs were deleted when it was noted and do not come back"
