@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+import msgspec
 from sqlalchemy import func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
@@ -21,11 +22,14 @@ from domain.shared.money import BPS
 
 __all__ = [
     "PlanBook", "allowed_levels", "boosts_at", "end_boost", "ensure_plan", "grant_boost", "limits", "live_plan",
-    "lock_versions", "move", "newest", "plan_book", "plan_count", "publish",
+    "lock_versions", "move", "newest", "plan_book", "plan_count", "plans_told", "publish",
 ]
 
 _PARSED: dict[tuple[str, int], Plan] = {}
 """Plans never change, so a process parses each once: by digest and version."""
+
+_TOLD: dict[bytes, "PlanBook"] = {}
+"""The last book that ``plans_told`` made, by what was told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +42,10 @@ class PlanBook:
         """The plan live at ``moment``; before the first went live, the first. Raises DomainError("no_plan")."""
         if not self.versions:
             raise DomainError("no_plan")
-        live = [plan for since, plan in self.versions if since <= moment]
-        return live[-1] if live else self.versions[0][1]
+        for since, plan in reversed(self.versions):
+            if since <= moment:
+                return plan
+        return self.versions[0][1]
 
     def of(self, version: int) -> Plan:
         """A published plan by version."""
@@ -101,6 +107,25 @@ def plan_book(session: Session, known: Sequence[tuple[int, datetime, str]]) -> P
     for version, digest, document in _documents(session, missing):
         _PARSED[(digest, version)] = plans.stored(document, version)
     return PlanBook(tuple((since, _PARSED[(digest, version)]) for version, since, digest in known))
+
+
+class _Named(msgspec.Struct):
+    version: int
+    live_from: datetime
+    digest: str
+
+
+_named = msgspec.json.Decoder(list[_Named]).decode
+
+
+def plans_told(session: Session, told: bytes) -> PlanBook:
+    """As ``plan_book``, of what the database tells as JSON ([{version, live_from, digest}]): the same for weeks."""
+    book = _TOLD.get(told)
+    if book is None:
+        book = plan_book(session, [(one.version, one.live_from, one.digest) for one in _named(told)])
+        _TOLD.clear()
+        _TOLD[told] = book
+    return book
 
 
 def _documents(session: Session, versions: Sequence[int]) -> list[tuple[int, str, dict[str, Any]]]:

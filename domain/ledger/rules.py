@@ -17,8 +17,7 @@ EXPENSE_BY_LEVEL = {1: "expense.direct", 2: "expense.level2", 3: "expense.level3
 """Where the money of a base commission comes from."""
 
 
-@dataclass(frozen=True, slots=True)
-class Side:
+class Side(msgspec.Struct, frozen=True, gc=False):
     """An account by name: a person's (``owner_id``) or the platform's (``owner_id`` None)."""
 
     owner_id: int | None
@@ -33,8 +32,7 @@ def platform(kind: str) -> Side:
     return Side(None, kind)
 
 
-@dataclass(frozen=True, slots=True)
-class Move:
+class Move(msgspec.Struct, frozen=True, gc=False):
     """``amount`` > 0 from ``debit`` to ``credit``: a whole posting, so it always balances."""
 
     debit: Side
@@ -43,8 +41,7 @@ class Move:
     currency: Currency = "CNY"
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """One journal to book. ``idem`` is the business fact; booking it twice books it once.
 
     ``source_type``/``source_id``/``label`` name the cause. ``reverses`` and ``resolves`` are journal ids; each journal

@@ -3,9 +3,10 @@
 Rows to be written hold times as they are: msgspec writes them, and faster than anything here could.
 """
 
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+
+import msgspec
 
 from domain.orders.events import subject_of
 from domain.orders.rules import Folded, Line, OrderState
@@ -13,8 +14,7 @@ from domain.orders.rules import Folded, Line, OrderState
 Json = dict[str, Any]
 
 
-@dataclass(slots=True)
-class Deal:
+class Deal(msgspec.Struct, gc=False):
     """A commission line while a batch works on it. ``id`` is 0 until it is stored. While ``held_at`` is set its money
     is frozen."""
 
@@ -45,13 +45,12 @@ class Deal:
         return self.amount_fen - self.clawed_fen
 
 
-@dataclass(slots=True)
-class Work:
+class Work(msgspec.Struct):
     """One order of the batch: what the facts made of it, its deals, and how it stood before."""
 
     folded: Folded
     order: OrderState
-    deals: list[Deal] = field(default_factory=list)
+    deals: list[Deal] = []
     was_completed: bool = False
     was_returned: bool = False
     was_shipped: bool = False
@@ -67,7 +66,7 @@ class Work:
 
 def order_from(row: Json) -> tuple[OrderState, list[Deal]]:
     """An order and its deals from the JSON of ``intake_load``."""
-    lines = [Line(**{name: line[name] for name in Line.__slots__}) for line in row["lines"]]
+    lines = [Line(**{name: line[name] for name in Line.__struct_fields__}) for line in row["lines"]]
     plain = ("id", "channel", "order_no", "source", "digest", "paid_fen", "shipping_fen", "buyer_id", "region",
              "share_code", "refunded_fen", "refunds", "carrier", "tracking_no")
     times: Json = {name: _time(row[name]) for name in
@@ -113,7 +112,7 @@ def changed_row(order: OrderState) -> Json:
 
 
 def line_row(order_id: int, line: Line) -> Json:
-    return {"order_id": order_id, **{name: getattr(line, name) for name in Line.__slots__}}
+    return {"order_id": order_id, **{name: getattr(line, name) for name in Line.__struct_fields__}}
 
 
 def deal_row(order_id: int, deal: Deal) -> Json:
