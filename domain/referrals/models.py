@@ -38,7 +38,7 @@ class Referral(Base):
         CheckConstraint("ended_at >= bound_at and valid_until >= first_until", name="times"),
         CheckConstraint("(ended_at is null) = (end_reason = '')", name="ended"),
         Index("uq_referral_referee_id_active", "referee_id", unique=True, postgresql_where=_ACTIVE),
-        Index(None, "referee_id", "bound_at"),
+        Index(None, "referee_id", "bound_at", "id"),
         Index(None, "referrer_id", "bound_at"),
         Index("ix_referral_referrer_id_active", "referrer_id", postgresql_where=_ACTIVE),
     )

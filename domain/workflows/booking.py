@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from domain.commissions.holds import mark_held
 from domain.commissions.plans import Plan
-from domain.commissions.rules import Above, SaleLine, sold_by, strike, taken_back
+from domain.commissions.rules import sold_by, strike, taken_back
 from domain.commissions.service import PlanBook
 from domain.ledger import service as ledger
 from domain.ledger.rules import EXPENSE_BY_LEVEL, Entry, Move, Purse, Side, document, person, platform
@@ -143,8 +143,7 @@ def _strike(
     """Sets sellers and deals; a purchase makes the buyer's own binding last longer."""
     for work, standing in zip(works, standings, strict=True):
         order, plan = work.order, plans.at(work.order.paid_at)
-        sold = [SaleLine(line.n, line.sku, line.category, line.paid_fen) for line in order.lines]
-        above = Above(standing.upline, standing.roles, standing.boosts)
+        above = standing.above()
         order.seller_id, order.leader_id = sold_by(order.buyer_id, above, plan)
         work.deals = [
             Deal(
@@ -154,10 +153,10 @@ def _strike(
                 phase_bps=part.phase_bps, boost_bps=part.boost_bps,
                 held_at=order.paid_at if part.beneficiary_id in standing.frozen else None,
             )
-            for part in strike(order.buyer_id, sold, above, plan, business_date(order.paid_at))
+            for part in strike(order.buyer_id, order.lines, above, plan, business_date(order.paid_at))
         ]
     renewing = [(work.order.buyer_id, work.order.paid_at) for work, standing in zip(works, standings, strict=True)
-                if standing.upline and standing.renews]
+                if standing.renews and len(standing.people) > 1]
     if renewing:
         referrals.renew_many(session, renewing, plans.at(now).binding)
 

@@ -3,8 +3,7 @@
 The caller commits. Row locks and advisory locks on the subject are the lease: a worker that dies leaves nothing behind.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -13,7 +12,7 @@ from sqlalchemy import text, update
 from sqlalchemy.orm import Session
 
 from domain.catalog import service as catalog
-from domain.commissions.service import PlanBook, plan_book
+from domain.commissions.service import PlanBook, plan_book, plans_told
 from domain.ledger.service import try_again
 from domain.orders.events import refs_of
 from domain.orders.models import CommerceEventRow
@@ -25,7 +24,7 @@ from domain.shared.trips import Closing
 from domain.workflows.booking import Met, book, settle
 from domain.workflows.desk import Deal, Work, order_from
 from domain.workflows.merging import MOVERS
-from domain.workflows.standing import standings_in
+from domain.workflows.standing import Standing
 
 ATTEMPTS = 5
 """So often an event is tried; then it is dead, and says why."""
@@ -37,26 +36,42 @@ _TAKE = "select intake_take(%(now)s, %(limit)s, %(seen)s)"
 Json = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Fact, frozen=True, gc=False):
     """An inbox row in hand. ``parked`` ones were waiting for their order and come along with its facts."""
 
-    fact: Fact
     event_id: str
     subject: str
     attempts: int
-    parked: bool
+    state: str
+
+    @property
+    def parked(self) -> bool:
+        return self.state == "parked"
 
 
-@dataclass(slots=True)
-class Known:
+class Claimed(msgspec.Struct):
+    """What ``intake_take`` gives; it says there what is what."""
+
+    events: list[Event]
+    orders: list[Json]
+    ids: list[int]
+    plans: msgspec.Raw
+    listens: frozenset[str]
+    standings: list[Standing] | None = None
+    regulars: set[int] = set()
+
+
+_claimed = msgspec.json.Decoder(Claimed).decode
+
+
+class Known(msgspec.Struct):
     """What the database knows about the subjects of a batch, and ids for orders to come."""
 
     orders: dict[str, tuple[OrderState, list[Deal]]]
     plans: PlanBook
     ids: list[int]
-    met: Met | None
-    listens: frozenset[str] | None
+    met: Met | None = None
+    listens: frozenset[str] | None = None
 
 
 def apply_batch(session: Session, now: datetime, limit: int, *, pepper: bytes) -> tuple[int, Closing | None]:
@@ -68,9 +83,12 @@ def apply_batch(session: Session, now: datetime, limit: int, *, pepper: bytes) -
     claimed = _claim(session, now, limit)
     if claimed is None:
         return 0, None
-    events = [_event(row) for row in claimed["events"]]
-    closing = _apply(session, events, _known(session, claimed), pepper, now)
-    return sum(not event.parked for event in events), closing
+    met = None if claimed.standings is None else Met(
+        {standing.subject: standing for standing in claimed.standings}, claimed.regulars)
+    plans = plans_told(session, bytes(claimed.plans))
+    known = Known(_orders(claimed.orders), plans, claimed.ids, met, claimed.listens)
+    closing = _apply(session, claimed.events, known, pepper, now)
+    return sum(not event.parked for event in claimed.events), closing
 
 
 def apply_singly(session: Session, now: datetime, limit: int, *, pepper: bytes) -> int:
@@ -78,32 +96,18 @@ def apply_singly(session: Session, now: datetime, limit: int, *, pepper: bytes) 
     claimed = _claim(session, now, limit)
     if claimed is None:
         return 0
-    events = [_event(row) for row in claimed["events"]]
-    _one_by_one(session, events, pepper, now)
-    return sum(not event.parked for event in events)
+    _one_by_one(session, claimed.events, pepper, now)
+    return sum(not event.parked for event in claimed.events)
 
 
-def _claim(session: Session, now: datetime, limit: int) -> Json | None:
+def _claim(session: Session, now: datetime, limit: int) -> Claimed | None:
     asked = {"now": now, "limit": limit, "seen": now - SEEN_STEP}
     claimed: str | None = trips.opening(session, _TAKE, asked)
-    return None if claimed is None else msgspec.json.decode(claimed)
+    return None if claimed is None else _claimed(claimed)
 
 
-def _event(row: Json) -> Event:
-    at = datetime.fromisoformat(row["occurred_at"])
-    fact = Fact(row["id"], row["source"], row["type"], at, row["data"])
-    return Event(fact, row["event_id"], row["subject"], row["attempts"], row["state"] == "parked")
-
-
-def _known(session: Session, loaded: Json) -> Known:
-    orders = {}
-    for row in loaded["orders"]:
-        order, deals = order_from(row)
-        orders[f"order:{order.channel}/{order.order_no}"] = (order, deals)
-    standings = standings_in(loaded)
-    met = None if standings is None else Met(standings, set(loaded["regulars"]))
-    listens = frozenset(loaded["listens"]) if "listens" in loaded else None
-    return Known(orders, plans_in(session, loaded), list(loaded.get("ids", ())), met, listens)
+def _orders(rows: Iterable[Json]) -> dict[str, tuple[OrderState, list[Deal]]]:
+    return {f"order:{row['channel']}/{row['order_no']}": order_from(row) for row in rows}
 
 
 def plans_in(session: Session, loaded: Json) -> PlanBook:
@@ -119,16 +123,16 @@ def _apply(
     works = _fold(events, known, verdicts)
     verdicts += _other(session, events, pepper, now)
     # News of customers may just have made one person of two: whoever was recognised before is asked for again.
-    met = None if any(event.fact.type == "customer.upserted" for event in events) else known.met
+    met = None if any(event.type == "customer.upserted" for event in events) else known.met
     return book(session, works, verdicts, known.plans, pepper, now, met, known.listens)
 
 
 def _fold(events: Sequence[Event], known: Known, verdicts: list[Verdict]) -> list[Work]:
     """The orders that these events change; adds what became of each order event to ``verdicts``."""
-    by_order: dict[str, list[Fact]] = {}
+    by_order: dict[str, list[Event]] = {}
     for event in events:
-        if event.fact.type.startswith("order."):
-            by_order.setdefault(event.subject, []).append(event.fact)
+        if event.type.startswith("order."):
+            by_order.setdefault(event.subject, []).append(event)
     works = []
     for subject, facts in by_order.items():
         order, deals = known.orders.get(subject, (None, []))
@@ -147,20 +151,20 @@ def _fold(events: Sequence[Event], known: Known, verdicts: list[Verdict]) -> lis
 
 def _other(session: Session, events: Sequence[Event], pepper: bytes, now: datetime) -> list[Verdict]:
     """Products and customers: the newest word about each counts."""
-    products = [event for event in events if event.fact.type == "product.upserted"]
-    customers = [event for event in events if event.fact.type == "customer.upserted"]
+    products = [event for event in events if event.type == "product.upserted"]
+    customers = [event for event in events if event.type == "customer.upserted"]
     if products:
         catalog.upsert(session, [
-            catalog.Told(event.fact.occurred_at, f"{event.fact.source}/{event.event_id}", event.fact.data)
+            catalog.Told(event.occurred_at, f"{event.source}/{event.event_id}", event.data)
             for event in products
         ])
     if customers:
-        ordered = sorted(customers, key=lambda event: (event.fact.occurred_at, event.fact.row_id))
-        groups = [refs_of(event.fact.data["identities"]) for event in ordered]
+        ordered = sorted(customers, key=lambda event: (event.occurred_at, event.row_id))
+        groups = [refs_of(event.data["identities"]) for event in ordered]
         found = people.resolve_many(session, groups, now, pepper=pepper, movers=MOVERS)
         for event, person_id in zip(ordered, found, strict=True):
-            _profile(session, person_id, event.fact)
-    return [Verdict(event.fact.row_id, "done") for event in (*products, *customers)]
+            _profile(session, person_id, event)
+    return [Verdict(event.row_id, "done") for event in (*products, *customers)]
 
 
 def _profile(session: Session, person_id: int, fact: Fact) -> None:
@@ -180,7 +184,7 @@ def _one_by_one(session: Session, events: Sequence[Event], pepper: bytes, now: d
     for group in by_subject.values():
         if _alone(session, group, pepper, now) is None:
             continue
-        for event in sorted(group, key=lambda e: (e.fact.type != "order.paid", e.fact.row_id)):
+        for event in sorted(group, key=lambda e: (e.type != "order.paid", e.row_id)):
             fault = _alone(session, [event], pepper, now)
             if fault is not None and not event.parked:
                 _fail(session, event, fault, now)
@@ -192,10 +196,9 @@ def _alone(session: Session, events: Sequence[Event], pepper: bytes, now: dateti
         with session.begin_nested():
             subjects = sorted({event.subject for event in events})
             loaded = session.execute(text("select intake_load(:subjects)"), {"subjects": subjects}).scalar_one()
-            loaded["ids"] = [
-                session.execute(text("select nextval('customer_order_id_seq')")).scalar_one() for _ in subjects
-            ]
-            if closing := _apply(session, events, _known(session, loaded), pepper, now):
+            ids = [session.execute(text("select nextval('customer_order_id_seq')")).scalar_one() for _ in subjects]
+            known = Known(_orders(loaded["orders"]), plans_in(session, loaded), ids)
+            if closing := _apply(session, events, known, pepper, now):
                 settle(session, closing)
     except Exception as fault:
         if try_again(fault):
@@ -208,7 +211,7 @@ def _fail(session: Session, event: Event, fault: Exception, now: datetime) -> No
     attempts = event.attempts + 1
     dead = attempts >= ATTEMPTS
     reason = f"{type(fault).__name__}: {str(fault).splitlines()[0] if str(fault) else ''}"[:300]
-    session.execute(update(CommerceEventRow).where(CommerceEventRow.id == event.fact.row_id).values(
+    session.execute(update(CommerceEventRow).where(CommerceEventRow.id == event.row_id).values(
         attempts=attempts, reason=reason, state="dead" if dead else "new", ended_at=now if dead else None,
         due_at=now + BACKOFF * 2 ** (attempts - 1),
     ))

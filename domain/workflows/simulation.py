@@ -207,7 +207,7 @@ def _strike_batch(
     levels = max(LEADER_LEVEL, *(side.plan.levels for side in sides))
     standings = standing_at(session, [(order.buyer_id, order.paid_at) for order in orders], levels)
     for order, standing in zip(orders, standings, strict=True):
-        above = Above(standing.upline, standing.roles, standing.boosts)
+        above = standing.above()
         day = business_date(order.paid_at) + shift
         month = (order.paid_at - since).days // MONTH_DAYS
         sold = [SaleLine(line.n, line.sku, line.category, line.paid_fen) for line in lines[order.id]]

@@ -1,13 +1,13 @@
 """Who stood above the buyers of a batch when they paid, and as what: one call, whatever the number of orders."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 
+import msgspec
 from sqlalchemy.orm import Session
 
-from domain.roles.rules import Role, highest
-from domain.workflows.desk import Json
+from domain.commissions.rules import Above
+from domain.roles.rules import highest
 
 _STANDING = """
     select s.place, s.level, s.person_id, s.roles, s.renews, s.boost_bps,
@@ -16,21 +16,32 @@ _STANDING = """
 """
 
 
-@dataclass(slots=True)
-class Standing:
-    """The people above one buyer (``buyer_id``) at the time of payment, nearest first, their roles and boosts (x bps)
-    then.
+class Standing(msgspec.Struct):
+    """A buyer and the people above them at the time of payment (``people``: the buyer, then nearest first), which roles
+    those had been granted then, and what multiplied their rates (x bps).
 
-    ``renews``: the buyer's own binding ends one day, so that this purchase may make it last longer. ``frozen``: those
-    above whose accounts are frozen now, whatever they were at the time.
+    ``renews``: the buyer's own binding ends one day, so that this purchase may make it last longer. ``frozen``: whose
+    accounts are frozen now, whatever they were at the time. ``subject``: the order, when the claim tells of it.
     """
 
-    buyer_id: int = 0
-    upline: list[int] = field(default_factory=list)
-    roles: dict[int, Role] = field(default_factory=dict)
-    boosts: dict[int, int] = field(default_factory=dict)
+    subject: str = ""
+    people: list[int] = []
+    granted: list[tuple[int, str]] = []
+    boosts: list[tuple[int, int]] = []
+    frozen: set[int] = set()
     renews: bool = False
-    frozen: set[int] = field(default_factory=set)
+
+    @property
+    def buyer_id(self) -> int:
+        return self.people[0]
+
+    def above(self) -> Above:
+        """As commissions ask for it: everybody's highest role, everybody's highest boost."""
+        roles: dict[int, list[str]] = {}
+        for person, role in self.granted:
+            roles.setdefault(person, []).append(role)
+        return Above(self.people[1:], {person: highest(held) for person, held in roles.items()},
+                     {person: bps for bps, person in sorted((bps, person) for person, bps in self.boosts)})
 
 
 def standing_at(session: Session, asked: Sequence[tuple[int, datetime]], levels: int) -> list[Standing]:
@@ -39,31 +50,13 @@ def standing_at(session: Session, asked: Sequence[tuple[int, datetime]], levels:
     wanted = {"ids": [one for one, _ in asked], "ats": [at for _, at in asked], "levels": levels}
     rows = session.connection().exec_driver_sql(_STANDING, wanted)
     for place, level, person_id, roles, renews, boost, frozen in rows:
-        _add(found[place - 1], level, person_id, roles, renews, boost, frozen)
+        standing = found[place - 1]
+        standing.people.append(person_id)
+        if level == 0:
+            standing.renews = renews
+            continue
+        standing.granted += [(person_id, role) for role in roles]
+        standing.boosts.append((person_id, boost))
+        if frozen:
+            standing.frozen.add(person_id)
     return found
-
-
-def standings_in(loaded: Json) -> dict[str, Standing] | None:
-    """The standing of each order to be, by subject, as ``intake_take`` saw it; None when it could not tell."""
-    told = loaded.get("standings")
-    if told is None:
-        return None
-    found = {}
-    for subject, people in told.items():
-        found[subject] = standing = Standing()
-        for level, person_id, roles, renews, boost, frozen in people:
-            _add(standing, level, person_id, roles, renews, boost, frozen)
-    return found
-
-
-def _add(
-    standing: Standing, level: int, person_id: int, roles: Sequence[str], renews: bool, boost: int, frozen: bool
-) -> None:
-    if level == 0:
-        standing.buyer_id, standing.renews = person_id, renews
-        return
-    standing.upline.append(person_id)
-    standing.roles[person_id] = highest(roles)
-    standing.boosts[person_id] = boost
-    if frozen:
-        standing.frozen.add(person_id)

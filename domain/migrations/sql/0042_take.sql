@@ -1,1 +1,283 @@
-select 1;
+-- Orders taken in with less to prepare. Functions as before (0030, 0038); see ADR 0049.
+
+-- ---- Who stands above ----------------------------------------------------------------------------------------------
+
+-- In the order in which the edges of one referee are read: nothing is left to sort.
+create index ix_referral_referee_id_bound_at_id on referral (referee_id, bound_at, id);
+drop index ix_referral_referee_id_bound_at;
+
+-- Who stood above some buyers when each paid: [{subject, people: [the buyer, who brought them, …],
+-- granted: [[person, role], …], boosts: [[person, bps], …], frozen: [person, …], renews}]. What intake_standing says, as the
+-- claim needs it.
+drop function intake_above(text[], bigint[], timestamptz[]);
+create function intake_above(subjects text[], buyers bigint[], ats timestamptz[]) returns json language plpgsql as $$
+declare
+    standings json;
+begin
+    select json_agg(to_json(s)) into standings
+      from (select w.subject, u.people,
+                   array(select json_build_array(g.person_id, g.role) from role_grant g
+                          where g.person_id = any (u.people) and g.granted_at <= w.at
+                            and (g.revoked_at is null or g.revoked_at > w.at)) as granted,
+                   array(select json_build_array(b.person_id, b.bps) from commission_boost b
+                          where b.person_id = any (u.people) and b.starts_at <= w.at and b.ends_at > w.at) as boosts,
+                   array(select h.person_id from account_hold h
+                          where h.person_id = any (u.people) and h.lifted_at is null) as frozen,
+                   exists (select from referral r where r.referee_id = w.buyer and r.ended_at is null
+                              and r.first_until is not null and r.bound_at <= w.at) as renews
+              from unnest(subjects, buyers, ats) as w (subject, buyer, at)
+              left join lateral (
+                select r.referrer_id as id from referral r
+                 where r.referee_id = w.buyer and r.bound_at <= w.at
+                   and (r.valid_until is null or r.valid_until > w.at) and (r.ended_at is null or r.ended_at > w.at)
+                 order by r.bound_at, r.id limit 1) a on true
+              left join lateral (
+                select r.referrer_id as id from referral r
+                 where r.referee_id = a.id and r.bound_at <= w.at
+                   and (r.valid_until is null or r.valid_until > w.at) and (r.ended_at is null or r.ended_at > w.at)
+                 order by r.bound_at, r.id limit 1) b on b.id <> w.buyer
+              left join lateral (
+                select r.referrer_id as id from referral r
+                 where r.referee_id = b.id and r.bound_at <= w.at
+                   and (r.valid_until is null or r.valid_until > w.at) and (r.ended_at is null or r.ended_at > w.at)
+                 order by r.bound_at, r.id limit 1) c on c.id <> w.buyer and c.id <> a.id
+             cross join lateral (select array_remove(array[w.buyer, a.id, b.id, c.id], null) as people) u) s;
+    return standings;
+end $$;
+
+-- As intake_above, of one order. A loop has one small plan for all levels; what many are told by would cost more to prepare.
+create function intake_above_one(the_subject text, buyer bigint, at timestamptz) returns json language plpgsql as $$
+declare
+    the_people bigint[] := array[buyer];
+    next_up bigint := buyer;
+    standing json;
+begin
+    for level in 1 .. 3 loop
+        select r.referrer_id into next_up from referral r
+         where r.referee_id = next_up and r.bound_at <= at
+           and (r.valid_until is null or r.valid_until > at) and (r.ended_at is null or r.ended_at > at)
+         order by r.bound_at, r.id limit 1;
+        exit when next_up is null or next_up = any (the_people);
+        the_people := the_people || next_up;
+    end loop;
+    select to_json(s) into standing
+      from (select the_subject as subject, the_people as people,
+                   array(select json_build_array(g.person_id, g.role) from role_grant g
+                          where g.person_id = any (the_people) and g.granted_at <= at
+                            and (g.revoked_at is null or g.revoked_at > at)) as granted,
+                   array(select json_build_array(b.person_id, b.bps) from commission_boost b
+                          where b.person_id = any (the_people) and b.starts_at <= at and b.ends_at > at) as boosts,
+                   array(select h.person_id from account_hold h
+                          where h.person_id = any (the_people) and h.lifted_at is null) as frozen,
+                   exists (select from referral r where r.referee_id = buyer and r.ended_at is null
+                              and r.first_until is not null and r.bound_at <= at) as renews) s;
+    return standing;
+end $$;
+
+-- ---- A buyer who comes alone ---------------------------------------------------------------------------------------
+
+-- As intake_recognise, of one buyer: each name looked up by its key.
+drop function intake_recognise_one(jsonb, timestamptz);
+create function intake_recognise_one(buyer jsonb, seen_since timestamptz) returns bigint language plpgsql as $$
+declare
+    the_kind text;
+    name bigint;
+    names bigint[] := '{}';
+    somebody bigint;
+    owner bigint;
+    seen timestamptz;
+begin
+    foreach the_kind in array array['openid', 'unionid', 'external_userid', 'mall_user_id'] loop
+        continue when buyer ->> the_kind is null;
+        select i.id, i.person_id, i.seen_at into name, somebody, seen from identity i
+         where i.kind = the_kind and i.value = buyer ->> the_kind
+           and i.scope = case the_kind when 'openid' then buyer ->> 'app_id' else '' end;
+        if somebody is null or seen < seen_since or owner <> somebody then
+            return null;
+        end if;
+        owner := somebody;
+        names := names || name;
+    end loop;
+    perform from person p where p.id = owner and p.merged_into is null for key share;
+    if not found then
+        return null;
+    end if;
+    -- Whoever was waited for may have become somebody else: then the names say so now.
+    foreach name in array names loop
+        perform from identity i where i.id = name and i.person_id = owner;
+        if not found then
+            return null;
+        end if;
+    end loop;
+    return owner;
+end $$;
+
+-- Who is behind some payments, by their identities; held against being merged until the transaction ends. Null when that
+-- needs more than a look: somebody new, two people, somebody not seen for long.
+create or replace function intake_recognise(buyers jsonb[], seen_since timestamptz) returns bigint[] language plpgsql as $$
+declare
+    names bigint[];
+    owners bigint[];
+    places bigint[];
+    complete boolean;
+    found bigint;
+begin
+    select array_agg(i.id), array_agg(i.person_id order by b.place), array_agg(b.place order by b.place),
+           bool_and(i.id is not null and i.seen_at >= seen_since)
+      into names, owners, places, complete
+      from unnest(buyers) with ordinality as b (buyer, place)
+     cross join lateral (values
+        ('openid', b.buyer ->> 'app_id', b.buyer ->> 'openid'), ('unionid', '', b.buyer ->> 'unionid'),
+        ('external_userid', '', b.buyer ->> 'external_userid'), ('mall_user_id', '', b.buyer ->> 'mall_user_id')
+     ) as n (kind, scope, value)
+      left join lateral (select i.id, i.person_id, i.seen_at from identity i
+                          where i.kind = n.kind and i.scope = n.scope and i.value = n.value offset 0) i on true
+     where n.value is not null;
+    if complete is not true or array_position(owners, null) is not null then
+        return null;
+    end if;
+    select array_agg(g.one order by g.place), bool_and(g.one = g.other) into owners, complete
+      from (select o.place, min(o.person) as one, max(o.person) as other
+              from unnest(places, owners) as o (place, person) group by 1) g;
+    if not complete or cardinality(owners) < cardinality(buyers) then
+        return null;
+    end if;
+    perform 1 from person p where p.id = any (owners) and p.merged_into is null order by p.id for key share;
+    get diagnostics found = row_count;
+    -- Whoever was waited for may have become somebody else: then the names say so now.
+    if found < (select count(distinct o) from unnest(owners) o)
+       or (select count(*) from identity i where i.id = any (names) and i.person_id = any (owners))
+          < (select count(distinct n) from unnest(names) n) then
+        return null;
+    end if;
+    return owners;
+end $$;
+
+-- ---- Taking in -----------------------------------------------------------------------------------------------------
+
+-- As intake_take, of one event that is held already and has none beside it: a plain payment by somebody known, for an order of
+-- which nothing is known. Null when it is anything else.
+create function intake_take_one(event commerce_event, seen_since timestamptz) returns text language plpgsql as $$
+declare
+    more boolean;
+    rules text;
+    watched boolean;
+    buyer bigint;
+begin
+    if event.type <> 'order.paid' or event.payload -> 'buyer' ? 'phone' or event.payload ->> 'share_code' <> '' then
+        return null;
+    end if;
+    select exists (select from commerce_event e where e.subject = event.subject and e.state = 'parked')
+           or exists (select from customer_order c where c.channel = event.payload ->> 'channel'
+                         and c.order_no = event.payload ->> 'order_id'),
+           ',"plans":' || to_json(array(select json_build_object('version', p.version, 'live_from', p.live_from,
+                'digest', p.digest) from commission_plan p order by p.version))
+           || ',"listens":' || to_json(array(
+                select unnest(j.listens) from journey j where j.state in ('live', 'paused', 'draining'))),
+           exists (select from role_rulebook r where r.regular_orders is not null)
+      into more, rules, watched;
+    if more then
+        return null;
+    end if;
+    buyer := intake_recognise_one(event.payload -> 'buyer', seen_since);
+    if buyer is null then
+        return null;
+    end if;
+    return '{"events":[' || to_json(event) || '],"orders":[],"ids":[' || nextval('customer_order_id_seq') || ']' || rules
+        || ',"standings":[' || intake_above_one(event.subject, buyer, (event.payload ->> 'paid_at')::timestamptz)
+        || case when watched then '],"regulars":' || to_json(array(select role_regulars_coming('{}', array[buyer]))) || '}'
+                else ']}' end;
+end $$;
+
+-- As intake_take, of any number of events of any kind.
+create function intake_take_many(at timestamptz, most bigint, seen_since timestamptz) returns text language plpgsql as $$
+declare
+    mine text[];
+    events text;
+    ids bigint[];
+    paid text[];
+    ats timestamptz[];
+    names jsonb[];
+    plain boolean;
+    waiting boolean;
+    known boolean;
+    orders jsonb := '[]';
+    rules text;
+    watched boolean;
+    buyers bigint[] := '{}';
+    told json;
+begin
+    select array_agg(c.subject),
+           string_agg('{"id":' || c.id || ',"source":' || to_json(c.source) || ',"event_id":' || to_json(c.event_id)
+               || ',"type":' || to_json(c.type) || ',"subject":' || to_json(c.subject) || ',"payload":' || c.payload
+               || ',"occurred_at":' || to_json(c.occurred_at) || ',"attempts":' || c.attempts || ',"state":"new"}', ','
+               order by c.id),
+           array_agg(nextval('customer_order_id_seq')) filter (where c.type = 'order.paid'),
+           array_agg(c.subject order by c.id) filter (where c.type = 'order.paid'),
+           array_agg((c.payload ->> 'paid_at')::timestamptz order by c.id) filter (where c.type = 'order.paid'),
+           array_agg(c.payload -> 'buyer' order by c.id) filter (where c.type = 'order.paid'),
+           coalesce(bool_and(not c.payload -> 'buyer' ? 'phone' and coalesce(c.payload ->> 'share_code', '') = '')
+                    filter (where c.type = 'order.paid'), true)
+      into mine, events, ids, paid, ats, names, plain
+      from (select * from commerce_event where state = 'new' and due_at <= at
+             order by due_at, id limit most for update skip locked) c
+     where pg_try_advisory_xact_lock(hashtextextended(c.subject, 0));
+    if mine is null then
+        return null;
+    end if;
+
+    select exists (select from commerce_event e where e.subject = any (mine) and e.state = 'parked'),
+           exists (select from unnest(mine) as s (subject) cross join lateral (
+                select from customer_order c
+                 where c.channel = split_part(substr(s.subject, 7), '/', 1)
+                   and c.order_no = substr(s.subject, 8 + length(split_part(substr(s.subject, 7), '/', 1))) offset 0) o
+             where s.subject like 'order:%'),
+           ',"plans":' || to_json(array(select json_build_object('version', p.version, 'live_from', p.live_from,
+                'digest', p.digest) from commission_plan p order by p.version))
+           || ',"listens":' || to_json(array(
+                select unnest(j.listens) from journey j where j.state in ('live', 'paused', 'draining'))),
+           exists (select from role_rulebook r where r.regular_orders is not null)
+      into waiting, known, rules, watched;
+    if waiting then
+        events := events || (select string_agg(',' || to_json(e), '' order by e.id) from commerce_event e
+                              where e.subject = any (mine) and e.state = 'parked');
+    end if;
+    if known then
+        orders := intake_load(array(select distinct m from unnest(mine) m)) -> 'orders';
+    end if;
+    if paid is not null then
+        plain := plain and (cardinality(paid) = 1 or (select count(distinct p) = count(*) from unnest(paid) p));
+        buyers := case when plain then intake_recognise(names, seen_since) end;
+        told := case when buyers is not null then intake_above(paid, buyers, ats) end;
+    end if;
+    return '{"events":[' || events || '],"orders":' || orders || ',"ids":' || to_json(coalesce(ids, '{}')) || rules
+        || case when buyers is null then '}'
+                else ',"standings":' || coalesce(told, '[]') || case when watched
+                then ',"regulars":' || to_json(array(select role_regulars_coming(
+                   array(select (o ->> 'buyer_id')::bigint from jsonb_array_elements(orders) o), buyers))) || '}'
+                else '}' end end;
+end $$;
+
+-- Takes due events whose subject no other worker has, with the facts that are parked for the same subjects, and all that
+-- booking them needs to know. Null when nothing is due. The row locks and the advisory locks end with the transaction:
+-- they are the lease. JSON: events [commerce_event rows], orders and plans (see intake_load), ids (for the orders that the
+-- payments will make), listens (kinds of events that some journey cares about), and, unless it takes more than a look,
+-- standings (see intake_above) and regulars (who of all buyers comes back often; their roles are held).
+create or replace function intake_take(at timestamptz, most bigint, seen_since timestamptz) returns text language plpgsql
+set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
+declare
+    first commerce_event;
+    alone text;
+begin
+    select e.* into first from commerce_event e where e.state = 'new' and e.due_at <= at
+     order by e.due_at, e.id limit 1 for update skip locked;
+    if first.id is null then
+        return null;
+    end if;
+    if (most = 1 or not exists (
+            select from commerce_event e where e.state = 'new' and e.due_at <= at and e.id <> first.id))
+       and pg_try_advisory_xact_lock(hashtextextended(first.subject, 0)) then
+        alone := intake_take_one(first, seen_since);
+    end if;
+    return coalesce(alone, intake_take_many(at, most, seen_since));
+end $$;

@@ -1,14 +1,20 @@
-"""A journal that comes alone is booked by look-ups, many by one statement: the same rows, the same refusals."""
+"""What comes alone is taken in and booked by look-ups, many by one statement: the same rows, the same refusals."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+from domain import workflows
+from domain.commissions import service as commissions
 from domain.ledger import service
 from domain.ledger.rules import Currency, Entry, Move, Side, person, platform
+from domain.people import service as people
+from domain.people.rules import IdentityRef
 from domain.shared.errors import Conflict, DomainError
-from tests.integration.money.world import Shop
+from tests.integration.money.world import PEPPER, Shop
 
 ROWS = """
     select j.kind, j.effective_at, j.posted_at, j.source_type, j.source_id, j.label, j.actor,
@@ -146,3 +152,105 @@ def test_a_buyer_alone_whose_names_are_two_people_is_not_guessed(shop: Shop) -> 
                                 " join person p on p.id = o.buyer_id")
     assert (buyer, into) == (shop.people["新客"], None)
     assert shop.rows("select count(*) from identity where person_id = :id and kind = 'unionid'", id=buyer) == [(1,)]
+
+
+STRUCK = """
+    select o.buyer_id, o.seller_id, o.leader_id, o.receive_due_at - o.paid_at, l.n, c.beneficiary_id, c.level, c.rule,
+           c.rule_bps, c.boost_bps, c.rate_bps, c.amount_fen, c.held_at is not null
+      from customer_order o join order_line l on l.order_id = o.id
+      left join commission_line c on c.order_id = o.id and c.n = l.n
+     where o.order_no = :order order by l.n, c.level
+"""
+
+
+def _above(shop: Shop) -> dict[str, tuple[str, ...]]:
+    """Buyers with all kinds of people above them; expected: whom each of their orders brings something."""
+    shop.people_bound({"五": "", "四": "五", "三": "四", "二": "三", "一": "二", "独": "", "旧": "", "圈": ""})
+    ids, now = shop.people, shop.clock.now()
+    long_ago, ago, ahead = (now + timedelta(days=days) for days in (-9, -2, 9))
+    edge = ("insert into referral (referee_id, referrer_id, source, bound_at, first_until, valid_until,"
+            " protected_until, ended_at, end_reason)"
+            " values (:one, :other, 'scan', :bound, :until, :until, :bound, :ended, :why)")
+    with shop.sessions.begin() as session:
+        for name in ("期满", "换人", "续期", "未来", "绕圈"):
+            [ids[name]] = people.resolve_many(session, [[IdentityRef("mall_user_id", name)]], now, pepper=PEPPER)
+        for one, other, bound, until, ended in (
+            ("期满", "二", long_ago, ago, None), ("换人", "旧", long_ago, None, ago), ("换人", "二", ago, None, None),
+            ("续期", "二", ago, ahead, None), ("未来", "二", ahead, None, None),
+            # Who ends one edge may come to stand under somebody who once stood under them.
+            ("圈", "绕圈", long_ago, None, ahead), ("绕圈", "圈", ago, None, None),
+        ):
+            session.execute(text(edge), {"one": ids[one], "other": ids[other], "bound": bound, "until": until,
+                                         "ended": ended, "why": "moved" if ended else ""})
+        session.execute(text(
+            "insert into role_grant (person_id, role, cause_kind, cause_key, granted_at, revoked_at, revoke_reason)"
+            " values (:two, 'promoter', 'test', '1', :long_ago, null, ''), (:two, 'gold', 'test', '2', :ago, null, ''),"
+            " (:three, 'gold', 'test', '3', :long_ago, :ago, 'over'), (:four, 'gold', 'test', '4', :ahead, null, '')"),
+            {"two": ids["二"], "three": ids["三"], "four": ids["四"], "long_ago": long_ago, "ago": ago, "ahead": ahead})
+        for name, bps, since, until in (
+            ("三", 11_500, ago, ahead), ("三", 11_000, ago, ahead), ("三", 12_000, long_ago, ago),
+            ("二", 11_500, ahead, ahead + timedelta(days=1)),
+        ):
+            commissions.grant_boost(session, ids[name], bps, since, until, f"{name}{bps}", now)
+        session.execute(text("insert into account_hold (person_id, cause, since) values (:id, 'test', :at)"),
+                        {"id": ids["四"], "at": now})
+    return {"一": ("二", "三"), "二": ("三", "四"), "三": ("四", "五"), "四": ("五",), "五": (), "独": (), "期满": (),
+            "换人": ("二", "三"), "续期": ("二", "三"), "未来": (), "绕圈": ("圈",)}
+
+
+def test_who_stands_above_is_seen_alone_as_among_others(shop: Shop) -> None:
+    """Ended, expired and future edges, a ring that time made, roles and boosts of then, accounts that are frozen."""
+    expected = _above(shop)
+    struck: dict[str, list[Any]] = {}
+    for name in expected:
+        shop.tell(shop.pay(f"ALONE-{name}", by=name, fen=[9_900, 100], category="books"))
+        struck[name] = shop.rows(STRUCK, order=f"ALONE-{name}")
+    shop.tell(*(shop.pay(f"MANY-{name}", by=name, fen=[9_900, 100], category="books") for name in expected))
+    names = {person_id: name for name, person_id in shop.people.items()}
+    for name, earners in expected.items():
+        assert shop.rows(STRUCK, order=f"MANY-{name}") == struck[name], name
+        assert tuple(names[row[5]] for row in struck[name] if row[4] == 1 and row[5]) == earners, name
+    gold, boosted = struck["一"][:2]
+    assert (gold[7], gold[9], boosted[9]) == ("role:gold", 10_000, 11_500)
+    assert [row[12] for row in struck["二"][:2]] == [False, True]
+    shop.check()
+
+
+def test_a_purchase_makes_a_binding_last_longer_alone_as_among_others(shop: Shop) -> None:
+    """The plan counts from the purchase; the end is the same whether anybody else bought."""
+    _above(shop)
+    ends = []
+    for n, others in enumerate(((), (shop.pay("OTHER", by="独"),))):
+        shop.tell(shop.pay(f"A{n}", by="续期"), *others)
+        ends += shop.rows("select valid_until from referral where referee_id = :id", id=shop.people["续期"])
+    assert ends[0] == ends[1]
+    assert ends[0][0] > shop.clock.now() + timedelta(days=9)
+
+
+def test_what_was_parked_and_what_is_known_is_met_by_a_payment_alone(shop: Shop) -> None:
+    """A refund that came first, the same payment told anew, another one under its number."""
+    shop.tell(shop.refund("A1", "R1", 3_300))
+    assert shop.states()["e1"][0] == "parked"
+    shop.tell(shop.pay("A1", by="新客", event_id="first"))
+    assert shop.rows("select refunded_fen from customer_order") == [(3_300,)]
+    shop.tell(shop.pay("A1", by="新客", event_id="again"))
+    shop.tell(shop.pay("A1", by="新客", fen=500, event_id="other"))
+    states = shop.states()
+    assert [states[one][0] for one in ("e1", "first", "again", "other")] == ["done", "done", "done", "conflict"]
+    assert shop.rows("select count(*) from customer_order") == [(1,)]
+    shop.check()
+
+
+def test_others_who_are_due_come_along_with_the_first(shop: Shop) -> None:
+    """Whoever asks for one takes one; whoever asks for many takes all that are free, whatever the first of them is."""
+    shop.tell(shop.pay("A1", by="新客"), shop.pay("A2", by="小王"), shop.pay("A3", by="李姐"), apply=False)
+    held = "select pg_advisory_xact_lock(hashtextextended('order:mall/A2', 0))"
+    with shop.sessions.begin() as session:
+        session.execute(text(held))
+        assert workflows.apply_events(shop.sessions, shop.clock.now(), PEPPER, 1) == 1
+        assert shop.rows("select order_no from customer_order") == [("A1",)]
+        assert workflows.apply_events(shop.sessions, shop.clock.now(), PEPPER, 100) == 1
+        assert workflows.apply_events(shop.sessions, shop.clock.now(), PEPPER, 100) == 0
+        assert workflows.apply_events(shop.sessions, shop.clock.now(), PEPPER, 1) == 0
+    assert shop.work() == 1
+    assert shop.rows("select order_no from customer_order order by 1") == [("A1",), ("A2",), ("A3",)]
