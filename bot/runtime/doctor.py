@@ -343,6 +343,14 @@ def _books(patient: _Patient) -> Iterator[Finding]:
         yield from books.findings(session, SealKey(patient.settings.key("audit seals")))
 
 
+def _journeys(patient: _Patient) -> Iterator[Finding]:
+    """Whether journeys run as they are shipped now, or were looked at."""
+    from bot.runtime import journeys
+
+    with Session(patient.engine) as session:
+        yield from journeys.upgrades(session)
+
+
 def _pay(patient: _Patient) -> Iterator[Finding]:
     """Keys, address and state of every merchant account."""
     settings = patient.settings
@@ -367,4 +375,4 @@ def _short(error: SQLAlchemyError) -> str:
 
 
 _CHECKS = (_keys, _secret_key, _exposure, _disk, _fonts, _database, _cache, _service, _clock, _token, _cards, _backlog,
-           _books, _pay, _wecom)
+           _books, _journeys, _pay, _wecom)

@@ -7,7 +7,10 @@ reach journeys by themselves, with the fields below taken from the payload; othe
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal
+
+from domain.shared.clock import SHANGHAI
 
 FieldType = Literal["int", "text", "bool"]
 TYPES: dict[FieldType, type] = {"int": int, "text": str, "bool": bool}
@@ -93,6 +96,17 @@ _KINDS = (
 
 EVENTS: dict[str, EventKind] = {kind.name: kind for kind in _KINDS}
 """Every event by name."""
+
+def example(kind: str, name: str, now: datetime) -> int | str | None:
+    """What stands for a field of an event in a preview that was not given it: of the right form, and seen to be none.
+    None for what is true or false."""
+    local = now.astimezone(SHANGHAI)
+    what = EVENTS[kind].fields[name]
+    known: dict[tuple[str, FieldType], int | str] = {
+        ("month", "int"): local.month, ("month", "text"): f"{local:%Y-%m}", ("year", "int"): local.year,
+        ("day", "text"): now.isoformat(), ("until", "text"): now.isoformat(), ("week", "text"): f"{local:%G-W%V}"}
+    return known.get((name, what)) or (None if what == "bool" else 1 if what == "int" else f"〈{name}〉")
+
 
 FACTS_HEARD = frozenset(kind.name for kind in _KINDS if kind.fact)
 """The kinds of outbox facts that journeys may listen to."""

@@ -4,6 +4,7 @@ Time is jumped over, facts stay as they are today (or as the asker assumes): the
 "how many".
 """
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -15,13 +16,14 @@ from domain.journeys import store
 from domain.journeys.conditions import Value, explain, holds
 from domain.journeys.crowd import Crowd
 from domain.journeys.document import Branch, Grant, Journey, Repeat, Say, Step, Wait, WaitFor
-from domain.journeys.events import EVENTS, TYPES
+from domain.journeys.events import EVENTS, TYPES, example
 from domain.journeys.facts import FACTS
 from domain.journeys.rules import advance, called_off, entered, entry, is_held, key_of, looking
 from domain.journeys.runs import Edition, Event, Run, Visit, Walk
 from domain.notices import rules as manners
 from domain.shared.clock import SHANGHAI
 
+EVENT_FIELD = re.compile(r"\{event\.(\w+)\}")
 MOST = 200
 """Lines of a preview; a journey that is longer than this repeats itself."""
 
@@ -30,6 +32,7 @@ MOST = 200
 class Line:
     """One thing that would happen at ``at``: the step's outcome and the reason for it. ``text`` and ``facts``: what
     would be said; ``verdict``: what the notice policy would say at that time (rights to write are not foreseen).
+    ``made_up``: fields of the event that the text needs and nobody gave; examples stand for them.
     """
 
     at: datetime
@@ -39,6 +42,7 @@ class Line:
     text: str = ""
     facts: dict[str, Value] = field(default_factory=dict)
     verdict: str = ""
+    made_up: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +95,7 @@ def preview(
         at = max(run.due_at, now)
         stopped = called_off(journey, look)
         walk = _walk(edition, run, facts, at, happens)
-        lines += [_line(edition.steps[visit.step], visit, walk, facts, at, policy) for visit in walk.visits]
+        lines += [_line(journey, edition.steps[visit.step], visit, walk, facts, at, policy) for visit in walk.visits]
         if run.state == "open" and run.begun:
             lines.append(Line(at, run.step, "waits", f"until {run.due_at.astimezone(SHANGHAI):%Y-%m-%d %H:%M}"))
         if stopped:
@@ -133,7 +137,9 @@ def _walk(edition: Edition, run: Run, facts: Assumed, at: datetime, happens: Col
     return advance(edition, run, facts, at, SHANGHAI)
 
 
-def _line(step: Step, visit: Visit, walk: Walk, facts: Assumed, at: datetime, policy: manners.Policy) -> Line:
+def _line(
+    journey: Journey, step: Step, visit: Visit, walk: Walk, facts: Assumed, at: datetime, policy: manners.Policy
+) -> Line:
     look = looking(walk.run.event, facts)
     match step:
         case Branch() | Repeat():
@@ -142,14 +148,23 @@ def _line(step: Step, visit: Visit, walk: Walk, facts: Assumed, at: datetime, po
             said = next((deed for deed in walk.deeds if deed.visit_no == visit.no), None)
             if said is None:
                 return Line(at, step.id, visit.outcome, visit.reason)
-            return Line(at, step.id, visit.outcome, visit.reason, step.text, said.facts, _verdict(step, said.planned_at,
-                        facts, at, policy))
+            made_up = _missing(step, said.facts, journey)
+            told = said.facts | {name: example(journey.on, field, at) for name, field in made_up.items()}
+            return Line(at, step.id, visit.outcome, visit.reason, step.text, told,
+                        _verdict(step, said.planned_at, facts, at, policy), tuple(dict.fromkeys(made_up.values())))
         case Grant():
             return Line(at, step.id, visit.outcome, f"{step.what} x {step.amount}")
         case Wait():
             return Line(at, step.id, visit.outcome, visit.reason)
         case _:
             return Line(at, step.id, visit.outcome, visit.reason or visit.arm)
+
+
+def _missing(step: Say, facts: Mapping[str, Value], journey: Journey) -> dict[str, str]:
+    """Placeholders of a text that are to hold a field of the event which nobody gave: placeholder → field."""
+    wanted = {name: EVENT_FIELD.fullmatch(written) for name, written in step.facts.items() if isinstance(written, str)}
+    return {name: found[1] for name, found in wanted.items()
+            if found and facts.get(name) is None and found[1] in EVENTS[journey.on].fields}
 
 
 def _verdict(step: Say, planned: datetime, facts: Assumed, at: datetime, policy: manners.Policy) -> str:

@@ -1,5 +1,6 @@
 """Reading journeys: how they stand, who is parked, and what became of everybody, step by step."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import sqrt
@@ -111,6 +112,11 @@ _LIST = text("""
       left join enrolment e on e.journey_id = j.id
      group by j.id, v.journey_id, v.n order by j.key
 """)
+_WITHOUT = text("""
+    select j.key from journey j
+      join unnest(cast(:keys as text[]), cast(:sums as text[])) as w (key, sum) on w.key = j.key
+     where j.state <> 'archived' and not exists (
+           select from journey_version v where v.journey_id = j.id and v.checksum = w.sum)""")
 _PARKED = text("""
     select e.id, j.key, e.version, e.person_id, e.step, e.fault, e.due_at from enrolment e
       join journey j on j.id = e.journey_id
@@ -167,6 +173,11 @@ def current(session: Session, key: str) -> Journey:
     if doc is None:
         raise NotFound("journey_unknown", key=key)
     return journey_of(doc)
+
+
+def without_edition(session: Session, checksums: Mapping[str, str]) -> set[str]:
+    """Which of these journeys (key → checksum of a document) are known here, but never had that document."""
+    return set(session.scalars(_WITHOUT, {"keys": list(checksums), "sums": list(checksums.values())}))
 
 
 def parked(session: Session, key: str | None = None, limit: int = 200) -> list[Parked]:

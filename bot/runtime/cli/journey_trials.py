@@ -62,7 +62,9 @@ def _told(line: "Line", said: str) -> str:
     from domain.shared.clock import SHANGHAI
 
     head = f"{line.at.astimezone(SHANGHAI):%m-%d %H:%M}  {line.step:<16} {line.outcome:<8} {line.reason}".rstrip()
+    made_up = ", ".join(f"event.{name}" for name in line.made_up)
     return "\n".join([head, *([f"{'':<13}policy: {line.verdict}"] if line.verdict else []),
+                      *([f"{'':<13}made up, give it with --event: {made_up}"] if made_up else []),
                       *(f"{'':<13}│ {part}" for part in said.splitlines())])
 
 

@@ -10,6 +10,7 @@ import click
 
 from bot.runtime.cli.common import acting, as_option, json_option, print_json, shop, stamp
 from bot.runtime.cli.journey_trials import MAX_ID, counts, journey_of, pair, preview, simulate, vocabulary_of
+from bot.runtime.cli.journey_upgrades import upgrade
 from bot.runtime.cli.rehearsals import rehearse
 
 if TYPE_CHECKING:
@@ -35,29 +36,34 @@ def journey() -> None:
 journey.add_command(preview)
 journey.add_command(simulate)
 journey.add_command(rehearse)
+journey.add_command(upgrade)
 
 
 @journey.command("list")
 @json_option
 def list_(as_json: bool) -> None:
-    """List all journeys with the people inside.
+    """List all journeys with the people inside; "newer" marks those whose shipped edition was never published here.
 
     \b
     Example:  python -m bot journey list --json
     """
+    from bot.runtime import journeys
     from domain.journeys import queries
 
     with shop() as runtime, runtime.sessions() as session:
         found = queries.every(session)
+        newer = {one.key for one in journeys.newer(session)}
     if as_json:
-        print_json([asdict(one) for one in found])
+        print_json([asdict(one) | {"newer": one.key in newer} for one in found])
     elif not found:
         click.echo("there are none: python -m bot journey publish assets/journeys/welcome.toml --as NAME")
     else:
         click.echo(f"{'key':<20} {'state':<9} {'edition':>7} {'open':>8} {'held':>7} {'parked':>6} {'ended':>8}  title")
         for one in found:
             click.echo(f"{one.key:<20} {one.state:<9} {one.version or '-':>7} {one.open:>8} {one.held:>7}"
-                       f" {one.parked:>6} {one.ended:>8}  {one.title}")
+                       f" {one.parked:>6} {one.ended:>8}  {one.title}{'  (newer)' if one.key in newer else ''}")
+        if newer:
+            click.echo("\nnewer: the shipped edition was never published here: python -m bot journey upgrade --as NAME")
 
 
 @journey.command()

@@ -151,6 +151,9 @@ def migrate(await_go: bool) -> None:
     if not settings.demo:
         with runtime.sessions.begin() as session:
             journeys.install(session, journeys.shipped(), runtime.voice, runtime.clock.now(), live=False)
+            newer = ", ".join(one.key for one in journeys.newer(session))
+        if newer:
+            click.echo(f"newer editions are shipped of: {newer}; see: python -m bot journey upgrade --as NAME")
     runtime.close()
     click.echo(f"database is at {migrations.head()}")
 

@@ -45,6 +45,8 @@ class PreviewLine(Struct):
     reason: str
     said: Annotated[str, Meta(description="The message in full, when one would be sent.")]
     verdict: Annotated[str, Meta(description="What the notice policy would say at that time.")]
+    made_up: Annotated[list[str], Meta(description="Fields of the event that the text needs and that were not given; "
+                                                   "examples stand for them.")]
 
 
 class Previewed(Struct):
@@ -103,7 +105,8 @@ def one(asked: Asked) -> Previewed:
     seen = previews.preview(asked.session, journey, body.person_id, body.event, asked.now, asked.tool(Policy),
                             assumed=body.assume, happens=body.happens)
     lines = [PreviewLine(line.at, line.step, line.outcome, line.reason,
-                         asked.copy.render(line.text, **line.facts) if line.text else "", line.verdict)
+                         asked.copy.render(line.text, **line.facts) if line.text else "", line.verdict,
+                         list(line.made_up))
              for line in seen.lines]
     return Previewed(body.person_id, seen.enters, seen.why, seen.holdout, lines, seen.end)
 

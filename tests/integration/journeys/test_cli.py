@@ -9,9 +9,11 @@ import pytest
 import structlog
 from click.testing import CliRunner, Result
 from sqlalchemy import Engine, text
+from sqlalchemy.orm import Session
 
 from bot.runtime.cli import main
 from tests.integration.journeys.world import World
+from tests.integration.people.crowd import crowd
 
 Run = Callable[..., Result]
 ROOT = Path(__file__).parents[3]
@@ -60,6 +62,58 @@ def test_a_draft_runs_when_it_is_published(run: Run) -> None:
     assert "draft" in run("journey", "list").output
     assert "edition 1 is the one" in run("journey", "publish", "welcome", "--as", "lin").output
     assert "live" in run("journey", "list").output
+
+
+def test_a_newer_shipped_edition_is_told_of_shown_and_published_by_one_command(run: Run, tmp_path: Path) -> None:
+    """What this shop runs is an edition of before; nothing is published until somebody wants it."""
+    old = tmp_path / "restock.toml"
+    old.write_text(Path(RESTOCK).read_text("utf-8").replace('title = "', 'title = "旧版', 1), "utf-8")
+    run("journey", "publish", str(old), "--as", "lin")
+    run("journey", "publish", WELCOME, "--as", "lin")
+    run("journey", "pause", "restock", "--as", "lin")
+    listed = json.loads(run("journey", "list", "--json").stdout)
+    assert {one["key"]: one["newer"] for one in listed} == {"restock": True, "welcome": False}
+    assert "(newer)" in run("journey", "list").output and "journey upgrade" in run("journey", "list").output
+    told = run("journey", "upgrade", "--as", "lin").output
+    assert told.startswith("restock ") and "welcome" not in told
+    looked = run("journey", "upgrade", "restock", "--dry-run", "--as", "lin").output
+    assert '- "title": "旧版' in looked and "edition 2 would be" in looked and "priority" not in looked
+    assert "旧版" in run("journey", "list").output
+    assert "edition 2 is the one for new runs" in run("journey", "upgrade", "restock", "--as", "lin").output
+    after = {one["key"]: (one["version"], one["state"], one["newer"])
+             for one in json.loads(run("journey", "list", "--json").stdout)}
+    assert after["restock"] == (2, "paused", False)
+    assert "has had its shipped edition" in run("journey", "upgrade", "--as", "lin").output
+    run("journey", "publish", str(old), "--as", "lin")
+    assert "has had its shipped edition" in run("journey", "upgrade", "--as", "lin").output, "they went back knowingly"
+
+
+def test_an_upgrade_is_an_operators_act_and_of_what_is_shipped(run: Run) -> None:
+    run("operator", "add", "shen", "--role", "reviewer", "--as", "lin")
+    run("journey", "publish", RESTOCK, "--as", "lin")
+    assert run("journey", "upgrade", "restock", "--as", "shen").exit_code == 1
+    assert run("journey", "upgrade", "no_such", "--as", "lin").exit_code == 2
+    assert run("journey", "upgrade", "welcome", "--as", "lin").exit_code == 1, "it was never published here"
+    assert run("journey", "upgrade", "restock", "welcome", "--map", "a=b", "--as", "lin").exit_code == 2
+
+
+@pytest.mark.parametrize(("name", "field", "told", "given"), [
+    ("birthday", "month", " 月是您的生日月", "5 月是您的生日月"), ("star", "month", "月的月度推荐之星", "2026年3月"),
+    ("year_top", "year", "年", "2025"),
+])
+def test_a_preview_without_the_events_fields_shows_examples_and_says_so(
+        run: Run, engine: Engine, name: str, field: str, told: str, given: str) -> None:
+    with Session(engine) as session:
+        who, = crowd(session, 1)
+        session.commit()
+    file = str(ROOT / "assets" / "journeys" / f"{name}.toml")
+    seen = run("journey", "preview", file, "--person", str(who))
+    assert seen.exit_code == 0 and "None" not in seen.output
+    assert told in seen.output and f"made up, give it with --event: event.{field}" in seen.output
+    value = {"birthday": "5", "star": "2026-03", "year_top": "2025"}[name]
+    more = ["--event", "orders=3"] if name == "star" else []
+    seen = run("journey", "preview", file, "--person", str(who), "--event", f"{field}={value}", *more)
+    assert given in seen.output and f"event.{field}" not in seen.output
 
 
 def test_faults_are_named_at_once(run: Run, tmp_path: Path) -> None:
