@@ -152,6 +152,39 @@ def test_whatever_is_sent_is_refused_and_never_a_fault_of_ours(office) -> None:
         office.get("owner", place, expect=405 if "key" in place else 404)
 
 
+def test_what_would_not_be_read_is_refused_and_named(office) -> None:
+    """A page or filter that is passed by in silence shows something else than was asked for: every list says so."""
+    for operation in OPERATIONS:
+        known = {one.name for one in operation.query}
+        for name in {"cursor", "limit", "offset"} - known:
+            answer = office.client.open(f"{path_of(operation)}?{name}=0", method=operation.method,
+                                        headers=office.bearer("owner"))
+            fault, = answer.get_json()["error"]["faults"]
+            assert (answer.status_code, fault["pointer"]) == (422, f"/{name}"), operation.path
+            assert "is no parameter of this path" in fault["message"] and all(one in fault["message"] for one in known)
+        for name in {"limit", "before", "after"} & known if "<" not in operation.path else ():
+            for bad in ("x", "-1", "1.5", "99999999999999999999"):
+                answer = office.client.open(f"{path_of(operation)}?{name}={bad}", headers=office.bearer("owner"))
+                assert (answer.status_code, answer.get_json()["error"]["faults"][0]["pointer"]) == (422, f"/{name}")
+    assert [len(office.get("owner", f"/audit?limit={n}")["events"]) for n in (1, 2)] == [1, 2]
+    twice = office.get("owner", "/audit?limit=1&limit=2", expect=422)["error"]["faults"]
+    assert [(one["pointer"], one["message"]) for one in twice] == [("/limit", "is given twice")]
+    for bad in ("0", "501", "abc"):
+        office.get("owner", f"/audit?limit={bad}", expect=422)
+
+
+def test_a_body_that_nobody_reads_is_refused(office) -> None:
+    """Who sends a list of people to a path that invites everybody must not believe that it counted."""
+    refused = office.post("owner", "/roles/invitations/send", {"people": [1]}, expect=422)["error"]
+    assert "takes no body" in refused["faults"][0]["message"]
+    assert office.post("owner", "/roles/invitations/send", {}) == {"person_ids": []}
+    assert office.post("owner", "/roles/invitations/send") == {"person_ids": []}
+    for operation in OPERATIONS:
+        if operation.method == "POST" and not operation.read_body:
+            answer = office.client.post(path_of(operation), headers=office.bearer("owner"), json={"x": 1})
+            assert answer.status_code == 422, operation.path
+
+
 def test_the_specification_is_what_the_routes_are(office) -> None:
     spec = office.client.get(f"{PREFIX}/openapi.json").get_json()
     assert spec == json.loads(json.dumps(ops.specification()))

@@ -36,7 +36,7 @@ from handlers.web.api.problems import invalid, missing
 ASSETS = Path(__file__).parents[3] / "assets"
 
 IDENTITIES: tuple[Kind, ...] = ("openid", "unionid", "external_userid", "phone", "mall_user_id")
-PAGE = 50
+PAGE, MOST = 50, 200
 BIGGEST_ID = 2**63 - 1
 _CURSOR = "s1:"
 
@@ -119,11 +119,21 @@ def wallet(asked: Asked) -> shapes.Wallet:
 
 
 def statement(asked: Asked) -> shapes.Statement:
-    """``?cursor=`` from the page before; anything else is 422."""
+    """``?cursor=`` from the page before and ``?limit=`` lines; anything else is 422."""
     owner = asked.person().id
-    page = ledger_queries.statement(asked.session, owner, _cursor(asked.query.get("cursor", "")), PAGE)
+    page = ledger_queries.statement(asked.session, owner, _cursor(asked.query.get("cursor", "")),
+                                    _limit(asked.query.get("limit", "")))
     lines = [msgspec.convert(line, shapes.StatementLine, from_attributes=True) for line in page.lines]
     return shapes.Statement(lines, _opaque(page.next_cursor))
+
+
+def _limit(given: str) -> int:
+    """How many lines a page has. Raises Refusal 422."""
+    if not given:
+        return PAGE
+    if not (given.isascii() and given.isdecimal() and len(given) < 4 and 1 <= int(given) <= MOST):
+        raise invalid([shapes.Fault("/limit", f"must be a whole number from 1 to {MOST}")])
+    return int(given)
 
 
 def _opaque(cursor: str | None) -> str | None:

@@ -8,6 +8,7 @@ from typing import Any
 import structlog
 from flask import Blueprint, Response, request
 from sqlalchemy.exc import DataError, DBAPIError
+from werkzeug.datastructures import MultiDict
 
 from domain.audit import service as audit
 from domain.audit.rules import Actor
@@ -64,10 +65,14 @@ def _view(operation: OpsOperation, context: OpsContext) -> Callable[..., Respons
         actor = _actor(context, operation)
         if not all(isinstance(value, int) or value.isprintable() for value in path.values()):
             raise missing("place")
+        if faults := _unknown(operation, request.args):
+            raise invalid(faults)
         body = None
         if operation.read_body:
             raw = bodies.read(request, bodies.MAX_SMALL_BODY)
             body = operation.read_body(bodies.json_object(raw or b"{}"))
+        elif operation.method == "POST" and bodies.json_object(bodies.read(request, bodies.MAX_SMALL_BODY) or b"{}"):
+            raise invalid([Fault("", "this path takes no body: nothing of it would count")])
         try:
             with context.sessions.begin() as session:
                 done = call(Asked(session, context.now(), actor, path, request.args, body, context))
@@ -80,6 +85,15 @@ def _view(operation: OpsOperation, context: OpsContext) -> Callable[..., Respons
         return _download(done) if isinstance(done, Download) else answer(done, operation.status)
 
     return view
+
+
+def _unknown(operation: OpsOperation, given: MultiDict[str, str]) -> list[Fault]:
+    """What stands in the query and would not be read: a filter or a page that is passed by in silence shows somebody
+    something else than they asked for."""
+    known = [one.name for one in operation.query]
+    takes = f"it takes {', '.join(known)}" if known else "it takes none"
+    return [*(Fault(f"/{name}", f"is no parameter of this path: {takes}") for name in given if name not in known),
+            *(Fault(f"/{name}", "is given twice") for name, all_of in given.lists() if len(all_of) > 1)]
 
 
 def _actor(context: OpsContext, operation: OpsOperation) -> Actor:

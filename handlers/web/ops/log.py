@@ -11,7 +11,7 @@ from domain.audit.rules import SealKey
 from handlers.web.api.operations import BAD, Parameter
 from handlers.web.ops.context import BIGGEST_ID, MONEY, Asked, OpsOperation
 
-PAGE = 50
+PAGE, MOST = 50, 500
 
 
 class Event(Struct):
@@ -60,13 +60,13 @@ class SealReport(Struct):
 
 
 def some(asked: Asked) -> Events:
-    before = asked.number("before", BIGGEST_ID, BIGGEST_ID)
+    before, limit = asked.number("before", BIGGEST_ID, BIGGEST_ID), asked.number("limit", PAGE, MOST)
     found = queries.events(
-        asked.session, before, PAGE, subject=asked.query.get("subject", ""), operator=asked.query.get("operator", ""),
+        asked.session, before, limit, subject=asked.query.get("subject", ""), operator=asked.query.get("operator", ""),
         act=asked.query.get("act", ""),
     )
     events = [msgspec.convert(one, Event, from_attributes=True) for one in found]
-    return Events(events, events[-1].id if len(events) == PAGE else None)
+    return Events(events, events[-1].id if len(events) == limit else None)
 
 
 def verify(asked: Asked) -> SealReport:
@@ -80,7 +80,8 @@ OPERATIONS = (
                  query=(Parameter("subject", "Only what was done to this, as in person:17."),
                         Parameter("operator", "Only what this operator did."),
                         Parameter("act", "Only this act; with a full stop at the end all that start so."),
-                        Parameter("before", "next_before of the page before."))),
+                        Parameter("before", "next_before of the page before."),
+                        Parameter("limit", f"How many on a page, {MOST} at most; {PAGE} if not given."))),
     OpsOperation("GET", "/audit/verify", "verifyAudit", "Audit", "Check the log",
                  "Computes the whole hash chain again and names the first row that does not fit.", SealReport, verify,
                  roles=MONEY),

@@ -1,6 +1,6 @@
 """The table of the operator API: every topic brings its operations. Adding a topic is adding its module here."""
 
-from handlers.web.api.operations import AWAY
+from handlers.web.api.operations import AWAY, BAD
 from handlers.web.ops import (
     approvals,
     books,
@@ -69,5 +69,6 @@ OPERATIONS: tuple[OpsOperation, ...] = tuple(operation for topic in TOPICS for o
 EVERY_OPERATION = (
     (401, "The key is no operator's, or its operator is disabled."),
     (403, "The operator's role may not do this, or a second person must."),
+    BAD,
     AWAY,
 )
