@@ -82,7 +82,8 @@ class Reader:
     def text(self, name: str, *, most: int = 64, least: int = 1, default: str | None = None, wide: bool = False) -> str:
         """A string of ``least``..``most`` printable characters; ``default`` makes the field optional.
 
-        ``wide`` is for what people write: it lets joiners and marks of emoji through, but no control characters.
+        ``wide`` is for what people write: it lets joiners and marks of emoji through. Spaces around it and control
+        characters mean nothing there and are left out: nobody's name stops a batch.
         """
         value = self.raw.get(name)
         if value is None and default is not None:
@@ -90,7 +91,9 @@ class Reader:
         if not isinstance(value, str):
             self.fault(name, "must be a string" if name in self.raw else "is missing")
             return ""
-        clean = value.isprintable() or (wide and not any(unicodedata.category(c) in ("Cc", "Cs") for c in value))
+        if wide and not (value.isprintable() and value == value.strip()):
+            value = "".join(" " if unicodedata.category(c) == "Cc" else c for c in value).strip()
+        clean = value.isprintable() or (wide and not any(unicodedata.category(c) == "Cs" for c in value))
         if not least <= len(value) <= most or not clean or value != value.strip():
             self.fault(name, f"must be {least} to {most} printable characters without spaces around them")
             return ""

@@ -63,6 +63,21 @@ def test_a_wrong_field_is_pointed_at(path: str, value: Any) -> None:
     assert any(fault.pointer.startswith(path) or path.startswith(fault.pointer) for fault in faults)
 
 
+@pytest.mark.parametrize(("told", "kept"), [
+    (" 小王 ", "小王"), ("小\n王", "小 王"), ("\u3000小王\t", "小王"), ("小王\x00", "小王"), (" ", ""),
+    ("\u200d", "\u200d"), ("👨\u200d👩\u200d👧", "👨\u200d👩\u200d👧"), ("x" * 64 + " ", "x" * 64),
+])
+def test_no_name_that_somebody_chose_stops_a_batch(told: str, kept: str) -> None:
+    event = parse_event({"id": "e", "type": "customer.upserted", "occurred_at": "2026-11-22T10:00:00Z",
+                         "data": {"identities": {"mall_user_id": "m1"}, "nickname": told}})
+    assert isinstance(event, CommerceEvent) and event.data["nickname"] == kept
+
+
+def test_a_title_is_taken_without_the_spaces_around_it() -> None:
+    event = parse_event(_set("/data/lines/0/title", " 有机大米\t5kg\n"))
+    assert isinstance(event, CommerceEvent) and event.data["lines"][0]["title"] == "有机大米 5kg"
+
+
 @pytest.mark.parametrize("birthday", ["2026-11-23", "2999-01-01", "1899-12-31", "2001-02-29", "0001-01-01", 5])
 def test_nobody_is_born_after_the_event_or_too_long_ago(birthday: Any) -> None:
     faults = parse_event({"id": "e", "type": "customer.upserted", "occurred_at": "2026-11-22T10:00:00Z",
