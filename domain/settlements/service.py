@@ -89,6 +89,7 @@ def close_step(session: Session, month: Month, now: datetime, actor: str = "") -
     elif state.closed_at is not None:
         return False
     elif state.counted_at is None:
+        _leave_the_disk_to_the_finish(session)
         session.execute(text(f"set local statement_timeout = '{COUNT_SECONDS}s'"))
         session.execute(text("select month_count(:month)"), {"month": month.first})
         session.execute(text("update month_close set counted_at = :now where month = :month"),
@@ -114,6 +115,13 @@ def _start(session: Session, month: Month, now: datetime, actor: str) -> None:
            "now": now, "actor": actor})
 
 
+def _leave_the_disk_to_the_finish(session: Session) -> None:
+    """COMMIT of a piece does not wait until it is on the disk: nobody is told of it. What a crash takes, it takes as
+    whole pieces, the last ones, and with them the note that they were done; the close goes on there. Whoever builds
+    on a piece and waits for the disk, as every other transaction does, waits for the piece, too."""
+    session.execute(text("set local synchronous_commit = off"))
+
+
 def _settle_some(session: Session, state: Row[Any], now: datetime) -> bool:
     plan = plan_of(session, state.plan_version)
     steps = plan.ladder.steps if plan.ladder else ()
@@ -124,12 +132,15 @@ def _settle_some(session: Session, state: Row[Any], now: datetime) -> bool:
         "roles": list(plan.team.roles) if plan.team else [],
     }
     try:
-        return bool(session.execute(text("""
+        settled = bool(session.execute(text("""
             select month_close_some(:month, :most, :now, :due, :whole, cast(:froms as bigint[]),
                                     cast(:rates as bigint[]), :team, cast(:roles as text[]))
         """), asked).scalar_one())
     except DBAPIError as fault:
         raise ledger.refusal(fault) from fault
+    if settled:
+        _leave_the_disk_to_the_finish(session)
+    return settled
 
 
 def _finish(session: Session, month: Month, now: datetime) -> None:

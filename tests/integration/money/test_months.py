@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
 
 from domain.commissions import plans
 from domain.commissions import service as commissions
@@ -159,6 +160,24 @@ def test_a_close_that_is_killed_between_any_two_pieces_goes_on(shop: Shop, monke
     assert shop.settled("小王") == [("ladder", "close", 5_000, 5_000)]
     assert shop.settled("李姐") == [("ladder", "close", 2_500, 2_500), ("team", "close", 2_000, 2_000)]
     assert shop.rows("select closed_at is not null as done from month_close")[0].done
+
+
+def test_only_the_pieces_of_a_close_leave_the_disk_for_later(shop: Shop) -> None:
+    """What makes a month closed, and what starts it, is on the disk when COMMIT returns."""
+    partner(shop, "李姐")
+    sold(shop, "A1", 49_999)
+    till(shop, DECEMBER)
+    careful = create_engine(shop.engine.url, connect_args={"options": "-c synchronous_commit=on -c timezone=UTC"})
+    waits, more = [], True
+    while more:
+        with Session(careful) as session, session.begin():
+            more = service.close_step(session, Month.parse("2026-11"), shop.clock.now())
+            waits.append(session.scalar(text("show synchronous_commit")))
+    with Session(careful) as session:
+        assert session.scalar(text("show synchronous_commit")) == "on"
+    careful.dispose()
+    assert waits == ["on", "off", "off", "on"]
+    assert shop.settled("李姐") != []
 
 
 def test_two_closes_and_the_booking_of_late_orders_at_once(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
