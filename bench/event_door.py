@@ -2,7 +2,8 @@
 
 The floor is a bare Flask view on the same kind of server that reads the same body and parses it with ``json``. Every
 request of ours is verified, checked field by field and written as a hundred new rows on a database that flushes its
-log. ``value`` is events a second.
+log. ``value`` is events a second, ``cpu_us`` what the server, and of ours the database, used for one, ``web_us`` the
+server alone: a busy machine disturbs them less.
 """
 
 import base64
@@ -100,8 +101,10 @@ def _event(number: int) -> dict[str, Any]:
         "lines": [line], "paid_fen": 9900, "shipping_fen": 0}}
 
 
-def press(port: int, stock: list[bytes]) -> figures.Round:
-    """Send from a few keep-alive connections for ``SECONDS`` or until the stock is out; events a second."""
+def press(port: int, stock: list[bytes], *servers_used: int) -> figures.Round:
+    """Send from a few keep-alive connections for ``SECONDS`` or until the stock is out; events a second, and what the
+    processes (ids: the web server's first) and their descendants used."""
+    cpu = [servers.cpu_seconds(pid) for pid in servers_used]
     queue, waits, wrong = iter(stock), list[float](), list[bytes]()
     lock, begun = threading.Lock(), time.perf_counter()
 
@@ -129,7 +132,9 @@ def press(port: int, stock: list[bytes]) -> figures.Round:
     if wrong or not waits:
         raise RuntimeError(f"wrong answers: {wrong[:1]}")
     waits.sort()
-    return {"value": len(waits) * EVENTS / used, "p99_ms": waits[len(waits) * 99 // 100] * 1e3}
+    spent = [servers.cpu_seconds(pid) - before for pid, before in zip(servers_used, cpu, strict=True)]
+    return {"value": len(waits) * EVENTS / used, "p99_ms": waits[len(waits) * 99 // 100] * 1e3,
+            "cpu_us": sum(spent) / len(waits) / EVENTS * 1e6, "web_us": sum(spent[:1]) / len(waits) / EVENTS * 1e6}
 
 
 def _answer(line: socket.socket) -> bytes:
@@ -154,20 +159,22 @@ def run(rounds: int = 5) -> list[dict[str, Any]]:
         database = embedded.start_postgres(folder)
         try:
             migrations.upgrade(create_engine(database.url))
-            return [_measure(folder, database.url, rounds)]
+            return [_measure(folder, database, rounds)]
         finally:
             database.stop()
 
 
-def _measure(folder: Path, url: str, rounds: int) -> dict[str, Any]:
-    env = {"BENCH_DATABASE_URL": url}
+def _measure(folder: Path, database: embedded.Server, rounds: int) -> dict[str, Any]:
+    env = {"BENCH_DATABASE_URL": database.url}
     targets = (("bench.event_door:ours", OURS_PORT), ("bench.event_door:floor", FLOOR_PORT))
     commands = [(servers.granian(target, port, sys.executable), port) for target, port in targets]
-    with servers.serving(*commands[0], env, folder, "/"), servers.serving(*commands[1], env, folder, "/"):
+    with (servers.serving(*commands[0], env, folder, "/") as ours_web,
+          servers.serving(*commands[1], env, folder, "/") as floor_web):
         batches = itertools.count(0, STOCK)
         press(OURS_PORT, list(requests(next(batches)))[:40])
-        sides = {"ours": lambda: press(OURS_PORT, list(requests(next(batches)))),
-                 "floor": lambda: press(FLOOR_PORT, list(requests(next(batches))) * 8)}
+        sides = {"ours": lambda: press(OURS_PORT, list(requests(next(batches))), ours_web.process.pid,
+                                       database.process.pid),
+                 "floor": lambda: press(FLOOR_PORT, list(requests(next(batches))) * 8, floor_web.process.pid)}
         return figures.row("B7 event door", "events/s", figures.taking_turns(sides, rounds), more_is_better=True)
 
 

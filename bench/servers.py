@@ -80,7 +80,7 @@ class Web:
 
     def ticks(self) -> float:
         """CPU seconds that its processes have used so far."""
-        return sum(_cpu_seconds(pid) for pid in family(self.process.pid))
+        return cpu_seconds(self.process.pid)
 
 
 @contextlib.contextmanager
@@ -123,6 +123,11 @@ def family(pid: int) -> list[int]:
     except OSError:
         children = []
     return [pid, *(one for child in children for one in family(int(child)))]
+
+
+def cpu_seconds(pid: int) -> float:
+    """CPU seconds that a process and its descendants have used so far."""
+    return sum(_cpu_seconds(one) for one in family(pid))
 
 
 def press(web: Web, job: Mapping[str, object], seconds: float) -> Round:
