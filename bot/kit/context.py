@@ -8,11 +8,12 @@ from typing import Any, TypeVar
 from bot.kit.conversation import STAY, Answer, Place, State
 from bot.kit.copy import Copy
 from bot.kit.messages import NOTHING, Incoming, text
+from bot.kit.records import record
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Speaker:
     """The person on the other side, as the dispatcher found them. ``followed_before``: ever, on this account."""
 

@@ -1,16 +1,17 @@
 """Places in a dialogue. A handler's answer names the next place; saying something plain ends the dialogue."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from bot.kit.messages import Reply
+from bot.kit.records import record
 
 PRIVATE = "*"
 """Ends the written name of a secret place. Alone it is a secret place that has expired: late answers are private too.
 """
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class State:
     """A place in a dialogue: ``group`` is the topic, ``name`` the question that was asked.
 
@@ -30,7 +31,7 @@ STAY = State("", "stay")
 """As an answer's ``goto``: remain where the dialogue is."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Answer:
     """What a handler returns: the reply, the next place (None ends the dialogue), and what to remember there."""
 
@@ -39,7 +40,7 @@ class Answer:
     remember: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Place:
     """Where the person stands now: '' outside any dialogue. ``memory`` is what was remembered."""
 

@@ -1,11 +1,13 @@
 """What comes in and what goes out, whatever the channel. Frozen, plain, JSON-friendly."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any
 
+from bot.kit.records import record
 
-@dataclass(frozen=True, slots=True)
+
+@record
 class Incoming:
     """One message or event of one sender, after verification and decryption.
 
@@ -39,7 +41,7 @@ class Incoming:
         return cls(**{**raw, "sent_at": datetime.fromisoformat(raw["sent_at"])})
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Reply:
     """What leaves as the passive reply of the same HTTP response. ``kind``: text, image, nothing, or transfer."""
 

@@ -15,6 +15,7 @@ from flask import Blueprint, Response, request
 from sqlalchemy.orm import Session, sessionmaker
 
 from bot.kit.messages import Incoming, Reply
+from bot.kit.records import record
 from bot.runtime import metrics
 from bot.runtime.channels.callback import ACKNOWLEDGED, MAX_BODY_BYTES
 from bot.runtime.channels.faults import Malformed, Refused, TooLarge
@@ -58,7 +59,7 @@ class Keys(Protocol):
     def open(self, query: Mapping[str, str], body: bytes, now_ts: int) -> Opened: ...
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Said:
     """An HTTP answer before any server's dressing."""
 

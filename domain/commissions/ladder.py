@@ -1,12 +1,12 @@
 """What own sales of a month bring on top, and how far it is to the next step. Pure, integers only."""
 
-from dataclasses import dataclass
 
 from domain.commissions.document import Ladder, Step
 from domain.shared.money import share
+from domain.shared.records import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Bracket:
     """Part of a month's volume at one rate: ``volume_fen`` x ``rate_bps`` = ``amount_fen``, halves up. ``until_fen`` is
     where the next step begins, None at the top."""
@@ -18,7 +18,7 @@ class Bracket:
     amount_fen: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Position:
     """Where a volume stands: the step it reached and the next one, each None when there is none."""
 

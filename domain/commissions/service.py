@@ -4,7 +4,7 @@ Deals are struck by rules.py and stored by the workflows.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -19,6 +19,7 @@ from domain.commissions.models import CommissionBoost, CommissionPlan
 from domain.commissions.plans import Plan
 from domain.shared.errors import DomainError
 from domain.shared.money import BPS
+from domain.shared.records import record
 
 __all__ = [
     "PlanBook", "allowed_levels", "boosts_at", "end_boost", "ensure_plan", "grant_boost", "limits", "live_plan",
@@ -32,7 +33,7 @@ _TOLD: dict[bytes, "PlanBook"] = {}
 """The last book that ``plans_told`` made, by what was told."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PlanBook:
     """The published versions, oldest first, with the moment each went live."""
 
@@ -104,9 +105,10 @@ def live_plan(session: Session, at: datetime) -> Plan:
 def plan_book(session: Session, known: Sequence[tuple[int, datetime, str]]) -> PlanBook:
     """The plans named by (version, live_from, digest); documents are read only when this process has not seen them."""
     missing = [version for version, _, digest in known if (digest, version) not in _PARSED]
-    for version, digest, document in _documents(session, missing):
-        _PARSED[(digest, version)] = plans.stored(document, version)
-    return PlanBook(tuple((since, _PARSED[(digest, version)]) for version, since, digest in known))
+    if missing:
+        for version, digest, document in _documents(session, missing):
+            _PARSED[(digest, version)] = plans.stored(document, version)
+    return PlanBook(tuple([(since, _PARSED[digest, version]) for version, since, digest in known]))
 
 
 class _Named(msgspec.Struct):
@@ -129,8 +131,6 @@ def plans_told(session: Session, told: bytes) -> PlanBook:
 
 
 def _documents(session: Session, versions: Sequence[int]) -> list[tuple[int, str, dict[str, Any]]]:
-    if not versions:
-        return []
     wanted = select(CommissionPlan.version, CommissionPlan.digest, CommissionPlan.document)
     rows = session.execute(wanted.where(CommissionPlan.version.in_(versions)))
     return [(version, digest, document) for version, digest, document in rows]

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from domain.shared import trips, wire
 from domain.shared.clock import business_date
+from domain.shared.records import record
 
 _WALLET = """
     select a.kind, b.amount, null::timestamptz as at from account a join balance b on b.account_id = a.id
@@ -61,7 +62,7 @@ MOST_OF_ONE = 1_000
 """No journal moves more than this many pairs of one person (200 lines at up to 3 levels)."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Wallet:
     """A person's money in fen. ``total_earned_fen``: all that was ever earned and not taken back, paid out or not.
 

@@ -19,11 +19,12 @@ from domain.roles.rules import highest
 from domain.settlements.rules import Month, team_fen
 from domain.settlements.service import plan_of
 from domain.shared import trips, wire
+from domain.shared.records import record
 
 State = Literal["open", "closing", "closed"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class MonthView:
     """One person's month beside commissions. Until it is ``closed``, ladder and team are an estimate of what the
     volumes of now would bring. ``missing_fen``: until the ladder's next step with ``next_bps``; 0 on top or without.

@@ -1,7 +1,6 @@
 """The names of business months, and what a month brings beside commissions. Pure, integers only."""
 
 import re
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from domain.commissions.document import Plan
@@ -9,11 +8,12 @@ from domain.commissions.ladder import ladder_fen
 from domain.shared.clock import business_date, day_starts
 from domain.shared.errors import DomainError
 from domain.shared.money import share
+from domain.shared.records import record
 
 _WRITTEN = ("一", "二", "三", "四", "五", "六", "七", "八", "九", "十", "十一", "十二")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Month:
     """A business month, by its first day."""
 

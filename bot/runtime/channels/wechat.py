@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from bot.kit.messages import Incoming, Reply
+from bot.kit.records import record
 from bot.runtime.channels import strict_xml
 from bot.runtime.channels.callback import (
     ACKNOWLEDGED,
@@ -101,7 +102,7 @@ class AccountKeys:
         return open_callback(self, query, body, now_ts)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Opened:
     """One believed callback: what it says, and how to answer it.
 

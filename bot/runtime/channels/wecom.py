@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bot.kit.messages import Incoming, Reply
+from bot.kit.records import record
 from bot.runtime.channels import strict_xml
 from bot.runtime.channels.callback import (
     ACKNOWLEDGED,
@@ -84,7 +85,7 @@ class AppKeys:
         return open_callback(self, query, body, now_ts)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Opened:
     """One believed callback: what it says, and how to answer it. ``userid``: the employee who wrote, '' for events."""
 
