@@ -103,6 +103,18 @@ select p.journal_id, format('journal %s: posting %s names a journal or an accoun
         or not exists (select from account a where a.id = p.credit and a.currency = p.currency))"""
 
 
+def _parties(scope: Scope) -> str:
+    """every order and commission names people who are there: triggers refuse others (docs/adr/0048)"""
+    return f"""
+select p.order_id, format('order %s names person %s, who is not there', p.order_id, p.person_id)
+  from (select o.id as order_id, x.person_id from customer_order o
+         cross join lateral (values (o.buyer_id), (o.seller_id), (o.leader_id)) as x (person_id)
+         where {scope.where('o.id')}
+        union all
+        select c.order_id, c.beneficiary_id from commission_line c where {scope.where('c.order_id')}) p
+ where p.person_id is not null and not exists (select from person q where q.id = p.person_id)"""
+
+
 def _deals(scope: Scope) -> str:
     """commission − claw-back = journals: what the lines of an order say is what was booked for it"""
     return f"""
@@ -289,6 +301,7 @@ select l.id, format('point lot %s: %s remain, its moves say %s', l.id, l.remaini
 INVARIANTS = (
     Invariant("balances", "account", _balances),
     Invariant("journals", "journal", _journals),
+    Invariant("parties", "order", _parties),
     Invariant("deals", "order", _deals),
     Invariant("claws", "order", _claws),
     Invariant("refunds", "order", _refunds),

@@ -4,11 +4,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
-from typing import Any, Literal
+from operator import attrgetter
+from typing import Literal
 
 import msgspec
 
 from domain.shared.errors import Conflict
+from domain.shared.rows import Shape, maybe
 
 PersonKind = Literal["pending", "available", "held", "frozen", "debt", "points", "points_debt"]
 Currency = Literal["CNY", "PTS"]
@@ -68,39 +70,33 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
         return sha256(msgspec.json.encode(content)).hexdigest()
 
 
-def document(entries: list[Entry]) -> dict[str, Any]:
-    """The entries as the JSON that the SQL function ``ledger_post`` takes; the same fact twice is taken once.
+JOURNALS = Shape("'idem' 'digest' 'kind' effective_at 'source_type' source_id 'label' 'actor' reverses resolves")
+POSTINGS = Shape("journal n debit_owner 'debit' credit_owner 'credit' 'currency' amount")
+"""The types new_journal and new_posting of the database."""
+
+
+def written(entries: Iterable[Entry]) -> tuple[str | None, str | None]:
+    """The entries as the arrays of journals and postings that the database books, in the order of their keys; the same
+    fact twice is taken once. None and None when there is nothing to book.
 
     Raises Conflict("journal_conflict") when one key comes with two contents.
     """
     said: dict[str, str] = {}
-    journals: list[dict[str, Any]] = []
-    postings: list[dict[str, Any]] = []
-    opens: dict[tuple[int, str, str], None] = {}
-    for entry in entries:
+    journals: list[tuple[object, ...]] = []
+    postings: list[tuple[object, ...]] = []
+    for entry in sorted(entries, key=attrgetter("idem")):
         digest = entry.digest
-        if entry.idem in said:
-            if said[entry.idem] != digest:
-                raise Conflict("journal_conflict", idem=entry.idem)
+        if said.setdefault(entry.idem, digest) != digest:
+            raise Conflict("journal_conflict", idem=entry.idem)
+        if len(said) == len(journals):
             continue
-        said[entry.idem] = digest
-        journals.append({
-            "idem": entry.idem, "digest": digest, "kind": entry.kind,
-            "effective_at": entry.effective_at.isoformat(), "source_type": entry.source_type,
-            "source_id": entry.source_id, "label": entry.label, "actor": entry.actor,
-            "reverses": entry.reverses, "resolves": entry.resolves,
-        })
+        journals.append((entry.idem, digest, entry.kind, entry.effective_at, entry.source_type, entry.source_id,
+                         entry.label, entry.actor, maybe(entry.reverses), maybe(entry.resolves)))
+        place = len(journals)
         for n, move in enumerate(entry.moves, 1):
-            postings.append({
-                "idem": entry.idem, "n": n, "debit_owner": move.debit.owner_id, "debit": move.debit.kind,
-                "credit_owner": move.credit.owner_id, "credit": move.credit.kind, "currency": move.currency,
-                "amount": move.amount,
-            })
-            for side in (move.debit, move.credit):
-                if side.owner_id is not None:
-                    opens[(side.owner_id, side.kind, move.currency)] = None
-    owners = [{"owner": owner, "kind": kind, "currency": currency} for owner, kind, currency in sorted(opens)]
-    return {"journals": journals, "postings": postings, "opens": owners}
+            postings.append((place, n, maybe(move.debit.owner_id), move.debit.kind, maybe(move.credit.owner_id),
+                             move.credit.kind, move.currency, move.amount))
+    return JOURNALS.array(journals), POSTINGS.array(postings)
 
 
 def owing(entries: Iterable[Entry]) -> list[tuple[str, int]]:

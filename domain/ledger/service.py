@@ -1,6 +1,5 @@
 """Booking and checking: the only doors through which money moves. Never commits."""
 
-import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,13 +12,15 @@ from sqlalchemy.orm import Session
 
 from domain.ledger import invariants
 from domain.ledger.invariants import EVERYTHING, INVARIANTS
-from domain.ledger.rules import Entry, Move, Purse, Side, document, owing, purses
+from domain.ledger.rules import Entry, Move, Purse, Side, owing, purses, written
 from domain.shared import outbox
 from domain.shared.errors import Conflict, DomainError
 from domain.shared.late import Transactions
 from domain.shared.outbox import Effect
 
 T = TypeVar("T")
+
+_POST = text("select ledger_post(:at, cast(:journals as new_journal[]), cast(:postings as new_posting[]))")
 
 TRY_AGAIN = ("40001", "40P01")
 """Serialisation failure and deadlock: nothing was refused, the work only has to be done again."""
@@ -34,9 +35,10 @@ def post(session: Session, entries: Sequence[Entry], now: datetime) -> int:
     """
     if not entries:
         return 0
-    doc = json.dumps(document(list(entries)) | {"at": now.isoformat()})
+    journals, postings = written(entries)
+    asked = {"at": now, "journals": journals, "postings": postings}
     try:
-        booked = int(session.execute(text("select ledger_post(cast(:doc as jsonb))"), {"doc": doc}).scalar_one())
+        booked = int(session.execute(_POST, asked).scalar_one())
     except DBAPIError as fault:
         raise refusal(fault) from fault
     outbox.put(session, owed(entries), now)

@@ -1,6 +1,6 @@
 """Tables of orders: what was bought, what came back, and the inbox of commerce events.
 
-Written by one SQL function a batch (``money_apply_and_tell``, migration 0030); the classes here are for reading.
+Written by one SQL function a batch (``money_apply``, migration 0041); the classes here are for reading.
 What was paid never changes; the triggers of the migration see to it.
 """
 

@@ -1,6 +1,6 @@
 """The inbox of commerce events: taking them in, settling what needs a human. Never commits.
 
-Applying them is the workflows' business; orders themselves are stored by ``money_apply_and_tell``.
+Applying them is the workflows' business; orders themselves are stored by ``money_apply``.
 """
 
 from collections.abc import Sequence

@@ -4,12 +4,13 @@ Facts for subscribers go into the outbox (queue ``fact``) in the same transactio
 
 | kind, key | payload |
 |---|---|
-| ``commission.accrued`` ``:<order id>:<beneficiary>`` | order_id channel order_no buyer_id title lines paid_fen ·
-  beneficiary_id level amount_fen rate_bps rule plan_version paid_at · parts [{title base_fen rate_bps rule amount_fen
-  capped rule_bps phase phase_bps boost_bps}] · held |
-| ``commission.clawed_back`` ``:<order id>:<refund:no or closed>:<beneficiary>`` | the order as above · beneficiary_id
-  cause amount_fen left_fen from_pending_fen from_frozen_fen from_available_fen to_debt_fen · under_way_fen |
-| ``commission.released`` ``:<order id>:<beneficiary>:<first line>`` | the order · beneficiary_id amount_fen
+| ``commission.accrued`` ``:<order id>:<beneficiary>`` | order_id order_no buyer_id · title level rate_bps rule phase
+  phase_bps boost_bps (of the first line that earns) · amount_fen base_fen parts (of all lines that earn; parts: how
+  many) · held (only when true) |
+| ``commission.clawed_back`` ``:<order id>:<refund:no or closed>:<beneficiary>`` | order_id channel order_no buyer_id
+  title lines paid_fen · beneficiary_id cause amount_fen left_fen from_pending_fen from_frozen_fen from_available_fen
+  to_debt_fen · under_way_fen |
+| ``commission.released`` ``:<order id>:<beneficiary>:<first line>`` | the order as above · beneficiary_id amount_fen
   to_available_fen debt_repaid_fen |
 | ``order.first_completed`` ``:<buyer>`` | order_id channel order_no buyer_id title sku category paid_fen |
 | ``month.adjusted`` ``:<settlement id>`` | month kind (ladder, team) amount_fen (signed) target_fen volume_fen

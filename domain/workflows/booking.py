@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
-from psycopg.types.json import Jsonb
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
@@ -15,7 +14,7 @@ from domain.commissions.plans import Plan
 from domain.commissions.rules import sold_by, strike, taken_back
 from domain.commissions.service import PlanBook
 from domain.ledger import service as ledger
-from domain.ledger.rules import EXPENSE_BY_LEVEL, Entry, Move, Purse, Side, document, person, platform
+from domain.ledger.rules import EXPENSE_BY_LEVEL, Entry, Move, Purse, Side, person, platform, written
 from domain.orders.events import refs_of
 from domain.orders.rules import OrderState, Return, Verdict
 from domain.people import service as people
@@ -25,9 +24,15 @@ from domain.roles import repurchase
 from domain.roles import service as roles
 from domain.shared.clock import business_date
 from domain.shared.outbox import Effect, put
+from domain.shared.rows import json, maybe
 from domain.shared.trips import Closing
 from domain.workflows import notes
 from domain.workflows.desk import (
+    DEALS,
+    FACTS,
+    LINES,
+    ORDERS,
+    VERDICTS,
     Deal,
     Work,
     changed_row,
@@ -43,7 +48,11 @@ from domain.workflows.standing import Standing, standing_at
 LEADER_LEVEL = 2
 """So far up people are looked for whatever the plan pays: who brought the seller is frozen with the order."""
 
-_APPLY = "select money_apply_and_tell(%(doc)s::jsonb)"
+_APPLY = """
+    select money_apply(%(at)s, %(orders)s::new_order[], %(lines)s::new_line[], %(deals)s::new_deal[],
+                       %(journals)s::new_journal[], %(postings)s::new_posting[], %(facts)s::new_fact[],
+                       %(verdicts)s::new_verdict[], %(changes)s::jsonb)
+"""
 
 
 @dataclass(slots=True)
@@ -261,17 +270,24 @@ def store(
     listens: Collection[str] | None = None
 ) -> Closing:
     """The one SQL call for orders, deals, money, verdicts and facts."""
-    doc = _document(works, verdicts, now)
-    if out.entries:
-        doc |= document(out.entries)
+    fresh = [work for work in works if work.folded.is_new]
+    journals, postings = written(out.entries)
+    facts = {fact.key: fact for fact in (*out.facts, *ledger.owed(out.entries))}
+    changes = _changes(works, now)
     if heard := told_journeys(works, listens):
-        doc["events"] = heard
-    if facts := [*out.facts, *ledger.owed(out.entries)]:
-        doc["facts"] = [
-            {"kind": fact.kind, "key": fact.key, "person_id": fact.person_id, "payload": fact.payload}
-            for fact in facts
-        ]
-    return Closing(_APPLY, {"doc": Jsonb(doc, msgspec.json.encode)})
+        changes["events"] = heard
+    return Closing(_APPLY, {
+        "at": now,
+        "orders": ORDERS.array(order_row(work.order) for work in fresh),
+        "lines": LINES.array(line_row(work.order.id, line) for work in fresh for line in work.order.lines),
+        "deals": DEALS.array(
+            deal_row(work.order.id, deal) for work in works for deal in work.deals if not deal.id),
+        "journals": journals, "postings": postings,
+        "facts": FACTS.array(
+            (fact.kind, fact.key, maybe(fact.person_id), json(fact.payload)) for _, fact in sorted(facts.items())),
+        "verdicts": VERDICTS.array((v.row_id, v.state, v.reason) for v in verdicts),
+        "changes": msgspec.json.encode(changes).decode() if changes else None,
+    })
 
 
 def settle(session: Session, closing: Closing) -> None:
@@ -282,22 +298,20 @@ def settle(session: Session, closing: Closing) -> None:
         raise ledger.refusal(fault) from fault
 
 
-def _document(works: Sequence[Work], verdicts: Sequence[Verdict], now: datetime) -> dict[str, Any]:
-    fresh = [work for work in works if work.folded.is_new]
+def _changes(works: Sequence[Work], now: datetime) -> dict[str, Any]:
+    """What became of orders that were known, and what came back of any; see ``orders_change`` (0041)."""
     known = [work for work in works if not work.folded.is_new]
+    returns = [(work, refund) for work in works for refund in work.folded.returns]
+    if not known and not returns:
+        return {}
     doc: dict[str, Any] = {
-        "at": now,
-        "verdicts": [{"id": v.row_id, "state": v.state, "reason": v.reason} for v in verdicts],
-        "orders": [order_row(work.order, now) for work in fresh],
-        "lines": [line_row(work.order.id, line) for work in fresh for line in work.order.lines],
-        "commissions": [deal_row(work.order.id, deal) for work in works for deal in work.deals if not deal.id],
         "changed": [changed_row(work.order) for work in known],
         "refunded": [_refunded_row(work.order, n) for work in known for n in sorted(_returned_lines(work))],
-        "refunds": [_refund_row(work.order.id, refund, now) for work in works for refund in work.folded.returns],
+        "refunds": [_refund_row(work.order.id, refund, now) for work, refund in returns],
         "refund_lines": [
             {"order_id": work.order.id, "refund_no": refund.refund_no, "n": n, "refund_fen": fen,
              "quantity": refund.pieces[n]}
-            for work in works for refund in work.folded.returns for n, fen in refund.fen.items()
+            for work, refund in returns for n, fen in refund.fen.items()
         ],
         "commissions_changed": [deal_change(deal) for work in works for deal in work.deals if deal.id and deal.touched],
     }

@@ -1,6 +1,6 @@
 """The working state of one batch: orders and deals as they were read, and as they will be written.
 
-Rows to be written hold times as they are: msgspec writes them, and faster than anything here could.
+New rows are written as typed arrays, what changes of known ones as JSON, with times as they are (msgspec writes them).
 """
 
 from datetime import datetime
@@ -10,8 +10,21 @@ import msgspec
 
 from domain.orders.events import subject_of
 from domain.orders.rules import Folded, Line, OrderState
+from domain.shared.rows import Shape, json, maybe
 
 Json = dict[str, Any]
+
+ORDERS = Shape(
+    "id 'channel' 'order_no' 'source' buyer_id paid_fen shipping_fen refunded_fen 'region' 'share_code' 'digest'"
+    " paid_at shipped_at 'carrier' 'tracking_no' received_at closed_at receive_due_at completed_at seller_id leader_id"
+    " signals")
+LINES = Shape("order_id n 'line_id' 'sku' 'title' 'category' quantity paid_fen refunded_fen refunded_quantity")
+DEALS = Shape(
+    "order_id n beneficiary_id level 'kind' base_fen rate_bps 'rule' plan_version uncut_fen amount_fen clawed_fen"
+    " accrued_at release_at rule_bps 'phase' phase_bps boost_bps")
+FACTS = Shape("'kind' 'key' person_id payload")
+VERDICTS = Shape("id 'state' 'reason'")
+"""The types new_order, new_line, new_deal, new_fact and new_verdict of the database."""
 
 
 class Deal(msgspec.Struct, gc=False):
@@ -91,14 +104,15 @@ def _time(value: str | None) -> datetime | None:
     return None if value is None else datetime.fromisoformat(value)
 
 
-def order_row(order: OrderState, now: datetime) -> Json:
-    """The whole row of a new order, for ``orders_store``."""
-    return changed_row(order) | {
-        "channel": order.channel, "order_no": order.order_no, "source": order.source, "buyer_id": order.buyer_id,
-        "currency": "CNY", "paid_fen": order.paid_fen, "shipping_fen": order.shipping_fen, "region": order.region,
-        "share_code": order.share_code, "digest": order.digest, "paid_at": order.paid_at, "booked_at": now,
-        "seller_id": order.seller_id, "leader_id": order.leader_id, "signals": order.signals,
-    }
+def order_row(order: OrderState) -> tuple[object, ...]:
+    """A new order, of the shape ORDERS."""
+    return (
+        order.id, order.channel, order.order_no, order.source, order.buyer_id, order.paid_fen, order.shipping_fen,
+        order.refunded_fen, order.region, order.share_code, order.digest, order.paid_at, maybe(order.shipped_at),
+        order.carrier, order.tracking_no, maybe(order.received_at), maybe(order.closed_at),
+        maybe(order.receive_due_at), maybe(order.completed_at), maybe(order.seller_id), maybe(order.leader_id),
+        json(order.signals),
+    )
 
 
 def changed_row(order: OrderState) -> Json:
@@ -111,18 +125,19 @@ def changed_row(order: OrderState) -> Json:
     }
 
 
-def line_row(order_id: int, line: Line) -> Json:
-    return {"order_id": order_id, **{name: getattr(line, name) for name in Line.__struct_fields__}}
+def line_row(order_id: int, line: Line) -> tuple[object, ...]:
+    """A line of a new order, of the shape LINES."""
+    return (order_id, line.n, line.line_id, line.sku, line.title, line.category, line.quantity, line.paid_fen,
+            line.refunded_fen, line.refunded_quantity)
 
 
-def deal_row(order_id: int, deal: Deal) -> Json:
-    return {
-        "order_id": order_id, "n": deal.n, "beneficiary_id": deal.beneficiary_id, "level": deal.level,
-        "kind": deal.kind, "base_fen": deal.base_fen, "rate_bps": deal.rate_bps, "rule": deal.rule,
-        "plan_version": deal.plan_version, "uncut_fen": deal.uncut_fen, "amount_fen": deal.amount_fen,
-        "clawed_fen": deal.clawed_fen, "accrued_at": deal.accrued_at, "release_at": deal.release_at,
-        "rule_bps": deal.rule_bps, "phase": deal.phase, "phase_bps": deal.phase_bps, "boost_bps": deal.boost_bps,
-    }
+def deal_row(order_id: int, deal: Deal) -> tuple[object, ...]:
+    """A new commission, of the shape DEALS."""
+    return (
+        order_id, deal.n, deal.beneficiary_id, deal.level, deal.kind, deal.base_fen, deal.rate_bps, deal.rule,
+        deal.plan_version, deal.uncut_fen, deal.amount_fen, deal.clawed_fen, deal.accrued_at, maybe(deal.release_at),
+        deal.rule_bps, deal.phase, deal.phase_bps, deal.boost_bps,
+    )
 
 
 def deal_change(deal: Deal) -> Json:

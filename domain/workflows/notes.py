@@ -32,23 +32,22 @@ def _about(work: Work) -> dict[str, Any]:
 
 
 def accrued(work: Work) -> list[Effect]:
-    """``commission.accrued``, one per order and beneficiary."""
+    """``commission.accrued``, one per order and beneficiary. They are a quarter of what booking an order costs the
+    database, so they hold what is told to people and journeys, and nothing else."""
     facts = []
-    titles = {line.n: line.title for line in work.order.lines}
+    order = work.order
     for beneficiary, deals in _by_person(work.deals).items():
-        parts = [
-            {"title": titles[deal.n], "base_fen": deal.base_fen, "rate_bps": deal.rate_bps, "rule": deal.rule,
-             "amount_fen": deal.amount_fen, "capped": deal.amount_fen < deal.uncut_fen, "rule_bps": deal.rule_bps,
-             "phase": deal.phase, "phase_bps": deal.phase_bps, "boost_bps": deal.boost_bps}
-            for deal in deals
-        ]
-        payload = _about(work) | {
-            "title": titles[deals[0].n], "beneficiary_id": beneficiary, "level": deals[0].level,
-            "amount_fen": sum(deal.amount_fen for deal in deals), "rate_bps": deals[0].rate_bps,
-            "rule": deals[0].rule, "plan_version": deals[0].plan_version, "parts": parts,
-            "paid_at": work.order.paid_at.isoformat(), "held": deals[0].held_at is not None,
+        first = deals[0]
+        payload: dict[str, Any] = {
+            "order_id": order.id, "order_no": order.order_no, "buyer_id": order.buyer_id,
+            "title": order.lines[first.n - 1].title, "level": first.level,
+            "amount_fen": sum(deal.amount_fen for deal in deals), "base_fen": sum(deal.base_fen for deal in deals),
+            "rate_bps": first.rate_bps, "rule": first.rule, "parts": len(deals), "phase": first.phase,
+            "phase_bps": first.phase_bps, "boost_bps": first.boost_bps,
         }
-        key = f"commission.accrued:{work.order.id}:{beneficiary}"
+        if first.held_at is not None:
+            payload["held"] = True
+        key = f"commission.accrued:{order.id}:{beneficiary}"
         facts.append(Effect("fact", "commission.accrued", key, beneficiary, payload))
     return facts
 

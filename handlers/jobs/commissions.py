@@ -17,9 +17,7 @@ def earned(ctx: JobContext, effect: Claimed) -> Ended:
         buyer = people.person(session, fact["buyer_id"])
         told = {
             "amount_fen": fact["amount_fen"], "level": fact["level"], "buyer": buyer.nickname if buyer else "",
-            "title": fact["title"], "base_fen": sum(part["base_fen"] for part in fact["parts"]),
-            "rate_bps": fact["rate_bps"], "lines": len(fact["parts"]), "order_no": fact["order_no"],
-            **{name: fact["parts"][0][name] for name in ("phase", "phase_bps", "boost_bps")},
+            "title": fact["title"], "rate_bps": fact["rate_bps"], "order_no": fact["order_no"], **_of_lines(fact),
         }
         if fact.get("held"):
             kept = {name: told[name] for name in ("amount_fen", "buyer", "title", "lines", "order_no")}
@@ -27,6 +25,15 @@ def earned(ctx: JobContext, effect: Claimed) -> Ended:
         else:
             _tell(ctx, session, effect, "money.earned", told)
     return Done()
+
+
+def _of_lines(fact: dict[str, Any]) -> dict[str, object]:
+    """What is said of the lines that earned. Facts that were put before migration 0041 tell each of them."""
+    parts = fact["parts"]
+    if isinstance(parts, int):
+        return {"lines": parts, **{name: fact[name] for name in ("base_fen", "phase", "phase_bps", "boost_bps")}}
+    return {"lines": len(parts), "base_fen": sum(part["base_fen"] for part in parts),
+            **{name: parts[0][name] for name in ("phase", "phase_bps", "boost_bps")}}
 
 
 @jobs.on("commission.clawed_back")

@@ -2,6 +2,7 @@
 
 from sqlalchemy import text
 
+from domain.shared.outbox import Effect, put
 from tests.dialogs.test_roles import buys
 from tests.fakes.shop import Shop
 
@@ -53,3 +54,21 @@ def test_rewards_that_waited_together_are_one_list(shop: Shop) -> None:
         gathered = session.execute(text("select count(*) from outbox where payload ->> 'key' = 'programme.unlocked'"
                                         " and state = 'refused' and reason = 'gathered'")).scalar()
     assert gathered >= 2
+
+
+def test_earnings_put_before_an_upgrade_are_told_as_ever(shop: Shop) -> None:
+    """What waited while the shop was upgraded tells each line of the order."""
+    li, xin = shop.person("李姐"), shop.person("新客")
+    li.says("佣金")
+    line = {"title": "大米", "base_fen": 9_900, "rate_bps": 800, "rule": "default", "amount_fen": 792, "capped": False,
+            "rule_bps": 800, "phase": "", "phase_bps": 10_000, "boost_bps": 10_000}
+    with shop.runtime.sessions.begin() as session:
+        earner, buyer = (session.execute(text("select person_id from identity where value = :openid"),
+                                         {"openid": one.openid}).scalar_one() for one in (li, xin))
+        put(session, [Effect("fact", "commission.accrued", f"commission.accrued:77:{earner}", earner, {
+            "order_id": 77, "channel": "mall", "order_no": "A77", "buyer_id": buyer, "title": "大米", "lines": 2,
+            "paid_fen": 19_800, "beneficiary_id": earner, "level": 1, "amount_fen": 1_584, "rate_bps": 800,
+            "rule": "default", "plan_version": 1, "parts": [line, line], "paid_at": shop.clock.now().isoformat(),
+            "held": False})], shop.clock.now())
+    shop.wait(seconds=30)
+    assert told(li, "佣金到账 ¥15.84") == told(li, "¥198.00") == 1

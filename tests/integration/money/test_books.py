@@ -36,6 +36,8 @@ BREAKS = {
     "references": "with j as (insert into journal (idem, digest, kind, effective_at, posted_at, source_type, source_id)"
                   " values ('r1', 'x', 'gift', now(), now(), 'test', 1) returning id)"
                   " insert into posting select id, 1, 7, 987654, 'CNY', 100 from j",
+    "parties": "update customer_order set leader_id = 987654",
+    "an earner of no name": "update commission_line set beneficiary_id = 987654",
     "deals": "update commission_line set amount_fen = amount_fen - 1 where clawed_fen = 0",
     "a lost claw-back": "delete from posting where journal_id in (select id from journal where kind like '%clawed%')",
     "claws": "update commission_line set clawed_fen = clawed_fen - 1 where clawed_fen > 0",

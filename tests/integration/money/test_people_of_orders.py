@@ -1,0 +1,76 @@
+"""Orders and commissions name people who are there, and hold them against being merged: without a key a row."""
+
+from dataclasses import dataclass
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from tests.integration.money.world import Shop
+
+ORDER = ("insert into customer_order (channel, order_no, source, buyer_id, seller_id, leader_id, currency, paid_fen,"
+         " shipping_fen, digest, paid_at, booked_at) select 'mall', v.no, 'x', v.buyer, v.seller, v.leader, 'CNY', 1,"
+         " 0, 'x', now(), now() from (values {rows}) as v (no, buyer, seller, leader)")
+COMMISSION = ("insert into commission_line (order_id, n, beneficiary_id, level, base_fen, rate_bps, rule, rule_bps,"
+              " plan_version, uncut_fen, amount_fen, accrued_at) select order_id, n, {person}, 3, 1, 1, 'x', 1,"
+              " plan_version, 1, 1, now() from commission_line limit 1")
+
+
+@dataclass(frozen=True)
+class Attack:
+    sql: str
+    key: str
+
+
+ATTACKS = {
+    "an unknown buyer": Attack(ORDER.format(rows="('X1', 987654, {li}, null::bigint)"), "fk_customer_order_buyer_id"),
+    "an unknown seller": Attack(ORDER.format(rows="('X1', {li}, 987654, {li})"), "fk_customer_order_seller_id"),
+    "an unknown leader": Attack(ORDER.format(rows="('X1', {li}, null::bigint, 987654)"), "fk_customer_order_leader_id"),
+    "one of two": Attack(ORDER.format(rows="('X1', {li}, {li}, {li}), ('X2', {li}, 0, {li})"),
+                         "fk_customer_order_seller_id"),
+    "a buyer gone": Attack("update customer_order set buyer_id = 987654", "fk_customer_order_buyer_id"),
+    "a seller gone": Attack("update customer_order set seller_id = 987654", "fk_customer_order_seller_id"),
+    "a leader gone": Attack("update customer_order set leader_id = 987654", "fk_customer_order_leader_id"),
+    "nobody earns": Attack(COMMISSION.format(person=987654), "fk_commission_line_beneficiary_id"),
+    "earned by nobody afterwards": Attack("update commission_line set beneficiary_id = 987654",
+                                          "fk_commission_line_beneficiary_id"),
+}
+
+
+@pytest.fixture
+def booked(shop: Shop) -> Shop:
+    shop.tell(shop.pay("A1", by="小王", fen=9_900))
+    return shop
+
+
+@pytest.mark.parametrize("name", sorted(ATTACKS))
+def test_nobody_is_no_party_to_an_order(booked: Shop, name: str) -> None:
+    attack = ATTACKS[name]
+    with booked.sessions() as session, pytest.raises(DBAPIError) as refused:
+        session.execute(text(attack.sql.replace("{li}", str(booked.people["李姐"]))))
+    fault = refused.value.orig
+    assert (fault.sqlstate, fault.diag.constraint_name) == ("23503", attack.key)  # type: ignore[union-attr]
+
+
+HOLDS = {
+    "buyer": ORDER.format(rows="('X1', {person}, null::bigint, null::bigint)"),
+    "seller": ORDER.format(rows="('X1', {li}, {person}, null::bigint)"),
+    "leader": ORDER.format(rows="('X1', {li}, {li}, {person})"),
+    "a seller who changes": "update customer_order set seller_id = {person}",
+    "who earns": COMMISSION,
+    "who earns instead": "update commission_line set beneficiary_id = {person}",
+}
+
+
+@pytest.mark.parametrize("role", sorted(HOLDS))
+def test_whoever_is_written_down_is_not_merged_meanwhile(booked: Shop, role: str) -> None:
+    """A merge locks both people and moves what it sees of them; rows it does not see yet must keep it waiting."""
+    somebody, li = booked.person("谁"), booked.people["李姐"]
+    free = text("select id from person where id = :id for update skip locked")
+    with booked.sessions() as writing, booked.sessions() as merging:
+        assert merging.execute(free, {"id": somebody}).all()
+        merging.rollback()
+        writing.execute(text(HOLDS[role].replace("{person}", str(somebody)).replace("{li}", str(li))))
+        assert not merging.execute(free, {"id": somebody}).all()
+        writing.rollback()
+        assert merging.execute(free, {"id": somebody}).all()
