@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -24,7 +25,7 @@ from domain.roles import repurchase
 from domain.roles import service as roles
 from domain.shared.clock import business_date
 from domain.shared.outbox import Effect, put
-from domain.shared.rows import json, maybe
+from domain.shared.rows import maybe
 from domain.shared.trips import Closing
 from domain.workflows import notes
 from domain.workflows.desk import (
@@ -51,7 +52,7 @@ LEADER_LEVEL = 2
 _APPLY = """
     select money_apply(%(at)s, %(orders)s::new_order[], %(lines)s::new_line[], %(deals)s::new_deal[],
                        %(journals)s::new_journal[], %(postings)s::new_posting[], %(facts)s::new_fact[],
-                       %(verdicts)s::new_verdict[], %(changes)s::jsonb)
+                       %(payloads)s::jsonb, %(verdicts)s::new_verdict[], %(changes)s::jsonb)
 """
 
 
@@ -272,7 +273,7 @@ def store(
     """The one SQL call for orders, deals, money, verdicts and facts."""
     fresh = [work for work in works if work.folded.is_new]
     journals, postings = written(out.entries)
-    facts = {fact.key: fact for fact in (*out.facts, *ledger.owed(out.entries))}
+    facts = sorted({fact.key: fact for fact in (*out.facts, *ledger.owed(out.entries))}.values(), key=attrgetter("key"))
     changes = _changes(works, now)
     if heard := told_journeys(works, listens):
         changes["events"] = heard
@@ -283,8 +284,8 @@ def store(
         "deals": DEALS.array(
             deal_row(work.order.id, deal) for work in works for deal in work.deals if not deal.id),
         "journals": journals, "postings": postings,
-        "facts": FACTS.array(
-            (fact.kind, fact.key, maybe(fact.person_id), json(fact.payload)) for _, fact in sorted(facts.items())),
+        "facts": FACTS.array((fact.kind, fact.key, maybe(fact.person_id)) for fact in facts),
+        "payloads": msgspec.json.encode([fact.payload for fact in facts]).decode() if facts else None,
         "verdicts": VERDICTS.array((v.row_id, v.state, v.reason) for v in verdicts),
         "changes": msgspec.json.encode(changes).decode() if changes else None,
     })

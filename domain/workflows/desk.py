@@ -22,7 +22,7 @@ LINES = Shape("order_id n 'line_id' 'sku' 'title' 'category' quantity paid_fen r
 DEALS = Shape(
     "order_id n beneficiary_id level 'kind' base_fen rate_bps 'rule' plan_version uncut_fen amount_fen clawed_fen"
     " accrued_at release_at rule_bps 'phase' phase_bps boost_bps")
-FACTS = Shape("'kind' 'key' person_id payload")
+FACTS = Shape("'kind' 'key' person_id")
 VERDICTS = Shape("id 'state' 'reason'")
 """The types new_order, new_line, new_deal, new_fact and new_verdict of the database."""
 

@@ -36,9 +36,11 @@ def test_a_shape_names_the_columns_of_its_type(engine: Engine, name: str) -> Non
 def test_texts_numbers_and_documents_arrive_as_they_are(
     engine: Engine, rows: list[tuple[str, str, int | None, object]]
 ) -> None:
-    written = FACTS.array((kind, key, maybe(person), json(payload)) for kind, key, person, payload in rows)
+    shape = Shape("'word' 'other' n data")
+    written = shape.array((one, other, maybe(n), json(data)) for one, other, n, data in rows)
     with engine.connect() as db:
-        found = db.execute(text("select f.* from unnest(cast(:rows as new_fact[])) f"), {"rows": written}).all()
+        db.execute(text("create type some_row as (word text, other text, n bigint, data jsonb)"))
+        found = db.execute(text("select r.* from unnest(cast(:rows as some_row[])) r"), {"rows": written}).all()
     assert [tuple(row) for row in found] == rows
 
 
