@@ -112,7 +112,7 @@ def test_points_buy_what_was_confirmed_and_come_back_when_it_is_called_off(shop:
     li.says("确认", msg_id="88001")
     li.says("兑换 3").sees("每人最多 1 份")
     li.says("兑换 1").says("确认").sees("已兑换「5元无门槛券」", "还有 10")
-    li.says("优惠券").sees("积分兑换 5元券")
+    li.says("优惠券").sees("积分兑换 5元券", "（无门槛）").sees("（满 ¥50.00 可用）")
     li.says("兑换 2").says("确认").sees("回复「抽奖」马上用")
     li.says("抽奖").sees("抽奖券 1")
     li.says("积分").sees("-80 积分兑换", "-50 兑换优惠券", "我的积分 2")
