@@ -6,7 +6,7 @@ import structlog
 from flask import Flask, Response, jsonify, request
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
 from bot.kit.pay import PayGateways
 from bot.runtime import bootstrap, health, logs, metrics, pay_notify, webhook
@@ -53,6 +53,7 @@ def create_app(settings: Settings | None = None, runtime: bootstrap.Runtime | No
     bootstrap.warm_up(settings.home)
     logs.watch_requests(app)
     app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(NotFound, _not_found(h5.lost(runtime.context)))
     app.register_error_handler(OperationalError, _database_away)
     app.register_error_handler(PoolTimeout, _database_away)
     app.register_error_handler(Exception, _unexpected)
@@ -80,6 +81,17 @@ def _ops_context(runtime: bootstrap.Runtime) -> ops.OpsContext:
 
 def _landing_context(runtime: bootstrap.Runtime) -> landing.LandingContext:
     return landing.LandingContext(runtime.sessions, runtime.clock.now, runtime.context, runtime.shop)
+
+
+def _not_found(page: Callable[[], Response]) -> Callable[[NotFound], Response]:
+    """A person with a browser sees a page of the shop, also at the bare address of it; a machine is told shortly."""
+
+    def answer(fault: NotFound) -> Response:
+        wanted = request.accept_mimetypes.best_match(("text/plain", "text/html"))
+        reads = request.method == "GET" and wanted == "text/html" and not request.path.startswith("/api/")
+        return page() if reads else _http_error(fault)
+
+    return answer
 
 
 def _http_error(fault: HTTPException) -> Response:

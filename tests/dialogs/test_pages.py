@@ -134,3 +134,15 @@ def test_every_page_has_a_template_a_title_and_texts_that_exist(shop: Shop) -> N
 def test_the_style_sheet_fetches_nothing() -> None:
     sheet = Path(ASSETS / "static" / "h5" / "h5.css").read_text("utf-8")
     assert "url(" not in sheet and "@import" not in sheet
+
+
+@pytest.mark.parametrize("path", ["/console", "/console/orders", "/nothing", "/sim2"])
+def test_whoever_gets_lost_with_a_browser_sees_a_page_of_the_shop(shop: Shop, path: str) -> None:
+    browser = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+    page = shop.client.get(path, headers=browser)
+    assert page.status_code == 404 and "没有找到这个页面" in page.text and "李记有机" in page.text
+    assert page.headers["Cache-Control"] == "private, no-store"
+    for asked in ({}, {"Accept": "*/*"}, {"Accept": "application/json"}):
+        assert shop.client.get(path, headers=asked).text == "404 Not Found"
+    assert shop.client.post(path, headers=browser).text == "404 Not Found"
+    assert shop.client.get(f"/api/v1{path}", headers=browser).is_json

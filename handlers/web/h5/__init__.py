@@ -22,10 +22,10 @@ and, for a form, ask ``visit.form`` after setting ``Page(…, posts=True)``: the
 """
 
 from handlers.web.h5 import draw, mall, progress, reminders, rules, statements, withdrawals
-from handlers.web.h5.door import blueprint
+from handlers.web.h5.door import blueprint, lost
 from handlers.web.h5.pages import Content, File, NotThere, Page, Visit
 
-__all__ = ["PAGES", "Content", "File", "NotThere", "Page", "Visit", "blueprint"]
+__all__ = ["PAGES", "Content", "File", "NotThere", "Page", "Visit", "blueprint", "lost"]
 
 PAGES: tuple[Page, ...] = (
     draw.PAGE, mall.PAGE, progress.PAGE, reminders.PAGE, rules.PAGE, statements.PAGE, withdrawals.PAGE,

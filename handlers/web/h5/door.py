@@ -157,6 +157,12 @@ def blueprint(jobs: JobContext, filters: Mapping[str, Callable[..., Any]], pages
     return door
 
 
+def lost(jobs: JobContext) -> Callable[[], Response]:
+    """What somebody with a browser sees at an address where nothing is."""
+    door = _Door(jobs, ())
+    return lambda: door.notice("missing", 404)
+
+
 def _refused(status: int) -> Response:
     """For scripts: the page goes on without a signature."""
     return _sealed(Response("{}", status, content_type="application/json"))
