@@ -128,6 +128,13 @@ def open_of(session: Session, person_id: int) -> list[ContactView]:
     return [view(row) for row in rows]
 
 
+def open_among(session: Session, people: Sequence[int]) -> list[ContactView]:
+    """The present contacts of some people."""
+    rows = session.scalars(select(Contact).where(Contact.person_id.in_(set(people)), Contact.ended_at.is_(None))
+                           .order_by(Contact.id), execution_options={"populate_existing": True})
+    return [view(row) for row in rows]
+
+
 def tags_of(session: Session, contact_ids: Sequence[int]) -> dict[int, list[TagView]]:
     """The tags of contacts, by contact."""
     found: dict[int, list[TagView]] = {one: [] for one in contact_ids}

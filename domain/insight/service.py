@@ -85,10 +85,15 @@ _RETAG = text("""
 
 def refresh(session: Session, rules: Segmentation, now: datetime, limit: int = 500) -> int:
     """Judge people whose orders or referrals changed; returns how many marks that settled. Workers share the work."""
+    return len(refreshed(session, rules, now, limit))
+
+
+def refreshed(session: Session, rules: Segmentation, now: datetime, limit: int = 500) -> Sequence[int]:
+    """As ``refresh``; returns whose marks those were, somebody who was marked twice twice."""
     spread_news(session)
     marks = session.scalars(_TAKE, {"limit": limit}).all()
     _judge(session, sorted(set(marks)), rules, now)
-    return len(marks)
+    return marks
 
 
 def turn(session: Session, rules: Segmentation, now: datetime, limit: int = 2_000) -> int:

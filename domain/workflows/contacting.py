@@ -259,11 +259,23 @@ def new_way(
     return way
 
 
-def interested(session: Session, person_id: int, category: str, now: datetime) -> None:
-    """Somebody bought of a category for the first time: every employee who has them should see it."""
-    if category:
-        for one in queries.open_of(session, person_id):
-            _wish(session, one, [Wish("interest", category)], now)
+def retag(session: Session, people: Sequence[int], now: datetime) -> None:
+    """Something about the orders or the names of ``people`` has changed: their employees should see who brought them,
+    as soon as it is known, and what they bought first and kept. An interest that went back with its order goes, one
+    that the code of their arrival named stays."""
+    for one in queries.open_among(session, people):
+        if one.arrival is None:
+            continue  # still to be met: then everything is wished at once
+        origin, bought = origin_of(session, one), orders.first_category(session, one.person_id)
+        sharer_id = origin.sharer_id or referral_queries.referrer_of(session, one.person_id, now)
+        carried = [tag for tag in queries.tags_of(session, [one.id])[one.id] if tag.wanted]
+        interests = {tag.value for tag in carried if tag.kind == "interest"}
+        wanted = {each for each in (origin.category, bought) if each}
+        wishes = [Wish("interest", each) for each in sorted(wanted - interests)]
+        wishes += [Wish("interest", each, False) for each in sorted(interests - wanted)]
+        if sharer_id not in (None, one.person_id) and not any(tag.kind == "sharer" for tag in carried):
+            wishes.append(Wish("sharer", str(sharer_id)))
+        _wish(session, one, wishes, now)
 
 
 def tagged(session: Session, person_id: int, tag: str, on: bool, now: datetime) -> None:

@@ -53,7 +53,7 @@ def note(ctx: JobContext, effect: Claimed) -> None:
         return
     if effect.kind == "order.first_completed":
         with ctx.begin() as session:
-            contacting.interested(session, effect.person_id, effect.payload.get("category", ""), ctx.now())
+            contacting.retag(session, [effect.person_id], ctx.now())
     elif effect.kind in ("tag.added", "tag.removed"):
         with ctx.begin() as session:
             contacting.tagged(session, effect.person_id, effect.payload["tag"], effect.kind == "tag.added", ctx.now())

@@ -104,6 +104,54 @@ def test_what_was_returned_before_is_no_interest_and_nobody_is_no_sharer(corp: C
     assert spoken_of(corp, "小新") == {"兴趣-日用食品"}
 
 
+def test_who_was_there_before_their_first_payment_is_tagged_when_they_pay(corp: Corp) -> None:
+    """Paid, not yet received; and what goes back wholly is no interest any more, what is kept instead is."""
+    corp.adds("小新")
+    assert spoken_of(corp, "小新") == set()
+    buys(corp, "小新", "W1", "LAMP", "digital")
+    corp.shop.wait(minutes=1)
+    assert spoken_of(corp, "小新") == {"兴趣-数码家电"}
+    buys(corp, "小新", "W2", "RICE-5KG", "fmcg")
+    corp.shop.wait(minutes=1)
+    assert spoken_of(corp, "小新") == {"兴趣-数码家电"}, "what they bought first"
+    corp.shop.refunded("W1", 4_000)
+    corp.shop.wait(minutes=1)
+    assert spoken_of(corp, "小新") == {"兴趣-数码家电"}, "some of it is kept"
+    corp.shop.refunded("W1", 6_000)
+    corp.shop.wait(minutes=1)
+    assert spoken_of(corp, "小新") == {"兴趣-日用食品"}
+    corp.shop.refunded("W2", 10_000)
+    corp.shop.wait(minutes=1)
+    assert spoken_of(corp, "小新") == set()
+
+
+def test_what_the_code_of_their_arrival_named_stays_whatever_goes_back(corp: Corp) -> None:
+    corp.shop.person("李姐")
+    corp.adds("小新", corp.way(sharer="李姐", sku="RICE-5KG"))
+    buys(corp, "小新", "W1", "LAMP", "digital")
+    corp.shop.wait(minutes=1)
+    assert spoken_of(corp, "小新") == {"李姐推荐", "兴趣-日用食品", "兴趣-数码家电"}
+    corp.shop.refunded("W1", 10_000)
+    corp.shop.wait(minutes=1)
+    assert spoken_of(corp, "小新") == {"李姐推荐", "兴趣-日用食品"}
+
+
+def test_a_unionid_that_comes_late_brings_the_tags_with_it(corp: Corp) -> None:
+    """Nobody knew that the contact is a follower whom somebody brought, and who buys."""
+    corp.shop.person("李姐")
+    flower = corp.shop.person("小花", invited_by="李姐")
+    corp.shop.paid("W1", by=flower, fen=9_900)
+    corp.adds("花")
+    corp.shop.wait(minutes=1)
+    assert spoken_of(corp, "花") == set()
+    corp.api.friends("seller01", external("花"), unionid="oU9")
+    corp.shop.event("customer.upserted", {"identities": flower.identity | {"unionid": "oU9"}})
+    corp.shop.wait(hours=2)
+    corp.shop.wait(minutes=1)
+    assert corp.person("花")["id"] == corp.of(flower)["id"]
+    assert spoken_of(corp, "花") == {"李姐推荐", "兴趣-日用食品"}
+
+
 def test_the_code_that_brought_them_now_names_its_own_sharer(corp: Corp) -> None:
     li = corp.shop.person("李姐")
     corp.shop.person("王哥")
