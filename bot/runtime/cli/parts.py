@@ -1,8 +1,11 @@
 """The parts one by one, as a real deployment starts them: web, worker, clock, migrate, demo."""
 
+import atexit
 import errno
 import os
+import shutil
 import socket
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -205,11 +208,17 @@ def _upgrade(settings: Settings) -> None:
 
 
 def _share_metrics(settings: Settings) -> None:
-    """Before prometheus_client is imported: several web processes count into common files."""
+    """Before prometheus_client is imported: several web processes count into common files. They belong to this start
+    alone: under HUITOU_HOME, which containers share, and where each of them is process 1, they would be mixed up."""
     if settings.web_workers > 1 and not os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
-        folder = settings.home / "metrics" / str(os.getpid())
-        folder.mkdir(parents=True, exist_ok=True)
-        os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder = tempfile.mkdtemp(prefix="huitou-metrics-")
+        atexit.register(_drop, folder, os.getpid())
+
+
+def _drop(folder: str, owner: int) -> None:
+    """At the end of the process that made it, not of those it forked."""
+    if os.getpid() == owner:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _serve_metrics(settings: Settings) -> None:
