@@ -1,11 +1,12 @@
 """A day that ends in the middle of a broadcast, for real: the shop's own gateway against the simulated platform.
 
-Real time cannot be moved on our side, so midnight is made where it is kept: in the hold that it ends.
+Real time cannot be moved on our side, so midnight is made where it is kept: in the hold that it ends. Both sides count
+the day as if the test had begun in the morning: near the real midnight a used-up quota is soon back, and is waited for.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,8 @@ from tests.integration.simulator.echo import Server
 PEOPLE, A_DAY, PIECE = 14, 6, 4
 BOSS = Actor("lin", "owner")
 SAID = "今年的新米到了"
+DAY_LEFT = timedelta(hours=14)
+"""From ten in the morning to midnight."""
 
 
 @dataclass
@@ -88,8 +91,10 @@ def town(tmp_path: Path, database_url: str, sim_database: str, clock: FixedClock
         SimTemplate(one, table[name].title, table[name].fields) for name, one in own.templates.items()))
     sim = Client(server)
     engine = bootstrap.connect(config.database_url)
-    gateway = WeChatGateway(AccountConfig(ACCOUNT, own.app_id, own.app_secret.reveal(), f"{server.url}/sim/weixin"),
-                            engine, b"k" * 32)
+    server.times.real_offset = clock.now() - datetime.now(UTC)
+    own_way = AccountConfig(ACCOUNT, own.app_id, own.app_secret.reveal(), f"{server.url}/sim/weixin",
+                            daily_rest=DAY_LEFT)
+    gateway = WeChatGateway(own_way, engine, b"k" * 32)
     pay = FakePay(clock, "main", own.app_id)
     runtime = bootstrap.build(config, clock=clock, bell=SilentBell(), studio=studio(), voice=voice(),
                               pay=PayGateways({"main": pay}), gateways={ACCOUNT: gateway}, engine=engine)
