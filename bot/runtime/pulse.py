@@ -1,6 +1,7 @@
 """What is due now, asked in one transaction: the clock rings for it, and a worker does only what there is to do.
 
-Most questions find nothing. Asking eight times in transactions of their own cost a worker more than its work.
+Most questions find nothing. Asking eight times in transactions of their own cost a worker more than its work, and each
+question that travels alone half a millisecond.
 """
 
 from dataclasses import dataclass
@@ -11,16 +12,17 @@ from sqlalchemy.orm import Session
 
 from domain import workflows
 
-_QUEUES = text(
-    """
+_DUE = text(
+    f"""
     select exists (select from outbox where queue = 'fact' and state in ('waiting', 'running')
                       and due_at <= :now and (state = 'waiting' or lease_until <= clock_timestamp())) as facts,
            exists (select from outbox where queue = 'notice' and state in ('waiting', 'running')
                       and due_at <= :now and (state = 'waiting' or lease_until <= clock_timestamp())) as notices,
            exists (select from outbox where queue = 'slow' and state in ('waiting', 'running')
                       and due_at <= :now and (state = 'waiting' or lease_until <= clock_timestamp())) as slow,
-           exists (select from inbox_message where state = 'failed' and due_at <= :now) as inbox
-    """
+           exists (select from inbox_message where state = 'failed' and due_at <= :now) as inbox,
+           coalesce(({workflows.NEXT_DUE}) <= :now, false) as books, ({workflows.ANYBODY_DUE}) as journeys
+    """  # noqa: S608 - constants
 )
 
 
@@ -37,6 +39,6 @@ class Pulse:
 
 
 def feel(session: Session, now: datetime) -> Pulse:
-    queues = session.execute(_QUEUES, {"now": now}).one()
-    return Pulse(inbox=queues.inbox, books=workflows.anything_due(session, now), facts=queues.facts,
-                 journeys=workflows.anybody_due(session, now), notices=queues.notices, slow=queues.slow)
+    due = session.execute(_DUE, {"now": now}).one()
+    return Pulse(inbox=due.inbox, books=due.books, facts=due.facts, journeys=due.journeys, notices=due.notices,
+                 slow=due.slow)

@@ -30,6 +30,8 @@ _TABLE: Mapping[Subject, str] = {
     "reward": "reward", "grant": "outbox", "lot": "point_lot",
 }
 
+_LASTS = [f"(select coalesce(max(id), 0) from {table}) as {subject}" for subject, table in _TABLE.items()]  # noqa: S608
+_LAST = text("select " + ", ".join(_LASTS))
 _TAKE = text("select step, place, target, previous from books_check where kind = :kind for update skip locked")
 _WINDOW = text("""
     select 'journal' as subject, j.id from journal j where j.id > :after and j.id <= :upto
@@ -127,12 +129,12 @@ def look_at_all(session: Session) -> Piece:
     row = session.execute(_TAKE, {"kind": "full"}).one_or_none()
     if row is None:
         return Piece(False)
+    lasts = session.execute(_LAST).one()
     found: list[Fault] = []
     step, place, looked = row.step, row.place, 0
     while step < len(INVARIANTS) and looked < 100:
         one = INVARIANTS[step]
-        last = session.execute(text(f"select coalesce(max(id), 0) from {_TABLE[one.subject]}")).scalar_one()  # noqa: S608
-        high = place + CHUNK[one.subject]
+        last, high = getattr(lasts, one.subject), place + CHUNK[one.subject]
         found += faults(session, one, Scope(low=place + 1, high=high))
         looked += 100 * (min(high, last) - place) // CHUNK[one.subject]
         step, place = (step, high) if high < last else (step + 1, 0)

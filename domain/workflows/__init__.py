@@ -31,11 +31,11 @@ from domain.shared import trips
 from domain.shared.late import PooledLateSessions
 from domain.workflows import intake
 from domain.workflows.merging import MOVERS
-from domain.workflows.release import anything_due, next_due, receive_overdue, release_due
-from domain.workflows.walking import anybody_due, walk_journeys
+from domain.workflows.release import NEXT_DUE, anything_due, next_due, receive_overdue, release_due
+from domain.workflows.walking import ANYBODY_DUE, walk_journeys
 
 __all__ = [
-    "MOVERS", "anybody_due", "anything_due", "apply_events", "next_due", "receive_overdue", "release_due",
+    "ANYBODY_DUE", "MOVERS", "NEXT_DUE", "anything_due", "apply_events", "next_due", "receive_overdue", "release_due",
     "walk_journeys",
 ]
 

@@ -40,7 +40,7 @@ _RELEASABLE = text("""
        and pg_try_advisory_xact_lock(hashtextextended(subject, 0)) order by 1
 """)
 
-_NEXT = text("""
+NEXT_DUE = """
     select least(
         (select min(due_at) from commerce_event where state = 'new'),
         (select min(receive_due_at) from customer_order where receive_due_at is not null),
@@ -50,7 +50,8 @@ _NEXT = text("""
             and not exists (select from commerce_event e
                              where e.subject = 'order:' || o.channel || '/' || o.order_no and e.state <> 'done'
                                and e.type in ('order.refunded', 'order.closed'))))
-""")
+"""
+_NEXT = text(NEXT_DUE)
 
 _LOAD = text("select intake_load(:subjects)")
 _OPEN = text("""

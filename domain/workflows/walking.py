@@ -6,7 +6,6 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from sqlalchemy import text
 from sqlalchemy.orm import Session, sessionmaker
 
 from domain.journeys import engine, hearing
@@ -16,11 +15,11 @@ from domain.ledger.service import retrying, try_again
 EVENTS, PEOPLE = 500, 500
 """So many are taken at once: large enough to pay for a transaction, small enough to be over in a blink."""
 
-_ANY = text("""
+ANYBODY_DUE = """
     select exists (select from journey_event where state = 'new' and due_at <= :now)
         or exists (select from journey j where j.state in ('live', 'draining') and exists (
                select from enrolment_due d where d.journey_id = j.id and d.due_at <= :now))
-""")
+"""
 
 
 def walk_journeys(sessions: sessionmaker[Session], library: Library, now: datetime) -> int:
@@ -46,8 +45,3 @@ def _batch(sessions: sessionmaker[Session], together: Callable[[Session], int],
         if try_again(fault):
             raise
         return retrying(sessions, singly)
-
-
-def anybody_due(session: Session, now: datetime) -> bool:
-    """Whether journeys have anything to do at ``now``."""
-    return bool(session.execute(_ANY, {"now": now}).scalar_one())
