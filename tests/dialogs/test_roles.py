@@ -14,12 +14,13 @@ RICE = 9_900
 
 
 def buys(shop: Shop, who: Person, *orders: str, fen: int = RICE, received: bool = True) -> None:
-    """Orders a minute apart, received at once."""
+    """Orders a minute apart, received at once; and then whatever is due is done."""
     for order in orders:
         shop.clock.advance(60)
         shop.paid(order, by=who, fen=fen)
         if received:
             shop.received(order)
+    shop.work()
 
 
 def role(shop: Shop, who: Person) -> tuple[str, str]:

@@ -71,11 +71,11 @@ def test_the_api_tells_the_same(shop: Shop) -> None:
 
 def test_asking_twice_while_it_is_made_makes_one(shop: Shop) -> None:
     li = shop.person("李姐")
-    work = shop.work
-    shop.work = lambda: None  # type: ignore[method-assign]
+    follow_up = shop.follow_up
+    shop.follow_up = lambda: None  # type: ignore[method-assign]
     li.says("海报")
     li.says("海报").sees("还在生成")
-    shop.work = work  # type: ignore[method-assign]
+    shop.follow_up = follow_up  # type: ignore[method-assign]
     shop.work()
     assert len([said for said in li.heard if isinstance(said, bytes)]) == 1
 
