@@ -5,7 +5,7 @@ from datetime import date, datetime, timedelta
 
 from domain.commissions.document import Plan
 from domain.commissions.ladder import ladder_fen
-from domain.shared.clock import business_date, day_starts
+from domain.shared.clock import business_date, day_starts, month_bounds
 from domain.shared.errors import DomainError
 from domain.shared.money import share
 from domain.shared.records import record
@@ -61,7 +61,7 @@ class Month:
     @property
     def ends_at(self) -> datetime:
         """The first instant of the next month."""
-        return day_starts((self.first + timedelta(days=31)).replace(day=1))
+        return month_bounds(self.first)[1]
 
     def __str__(self) -> str:
         return self.first.isoformat()[:7]

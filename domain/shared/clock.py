@@ -89,6 +89,7 @@ def business_date(at: datetime, zone: ZoneInfo = SHANGHAI) -> date:
     return at.astimezone(zone).date()
 
 
+@lru_cache(maxsize=1_000)
 def month_bounds(day: date, zone: ZoneInfo = SHANGHAI) -> tuple[datetime, datetime]:
     """The first instant of the business month of ``day``, and that of the next month."""
     first = day.replace(day=1)
