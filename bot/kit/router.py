@@ -11,7 +11,8 @@ from bot.kit.filters import Early, Event, Filter, Intent, Moment
 
 Handler = Callable[[Context], Answer]
 Asks = Callable[[int, datetime], Sequence[tuple[str, Any]]]
-"""What a handler will ask the database first, for a person at a time: it may be asked while they are still met."""
+"""What a handler asks the database, for a person at a time: it is asked while they are still met. A question takes its
+person as ``people``, a list of one, and its rows begin with the person, so that it may be asked about many at once."""
 
 
 MOMENTS = 5_000
@@ -54,7 +55,8 @@ class Router:
 
     def on(self, *filters: Filter, asks: Asks | None = None) -> Callable[[Handler], Handler]:
         """Register the decorated handler for messages that pass every filter. At least one filter. ``asks``: what it
-        will ask the database first, where that can be told from the person and the time alone."""
+        asks the database, where that can be told from the person and the time alone. Such a handler is first run on
+        the answers alone, and again under the person's lock if it asks or changes anything else."""
         if not filters:
             raise ValueError(f"{self.name}: a handler without a filter would swallow everything")
 

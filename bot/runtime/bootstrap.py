@@ -43,6 +43,7 @@ from bot.runtime.gateways.wechat_pay import WeChatPay, merchant_of
 from bot.runtime.gateways.wecom import GET_TOKEN
 from bot.runtime.menus import Menu, load_menu
 from bot.runtime.outbox import OutboxRunner
+from bot.runtime.reading import Reading
 from bot.runtime.settings import RulesRefused, Settings
 from bot.runtime.voice import Voice
 from domain.audit.rules import SealKey
@@ -183,8 +184,7 @@ def build(
     library = Library()
     tools = {
         **rewards.tools(settings),
-        insight.Segmentation: segments, Library: library, **_leaving(settings),
-        **_care(voice, settings),
+        insight.Segmentation: segments, Library: library, **_leaving(settings), **_care(voice, settings),
         OccasionRules: _rules(voice, "occasions.toml", calendar.load),
         Studio: studio, Photos: Photos(), Certificates: certificates or shop_certificates(),
         Policy: load_policy(ASSETS / "notices.toml"),
@@ -204,7 +204,8 @@ def build(
     }
     context = ProcessContext(sessions, clock, voice, shop, app_ids, gateways, tools, bell.ring)
     accounts = {name: Account(name, app_ids[name], shops[name]) for name in app_ids} | wecom.accounts(settings)
-    dispatcher = Dispatcher(LateSessions(engine), TREE, voice, clock.now, bell.ring, menu.intents, accounts, tools)
+    dispatcher = Dispatcher(LateSessions(engine), TREE, voice, clock.now, bell.ring, menu.intents, accounts, tools,
+                            reading=Reading(engine))
     outbox = OutboxRunner(sessions, JOBS, context, clock.now)
     return Runtime(settings, engine, sessions, clock, voice, menu, shop, bell, gateways, dispatcher, outbox,
                    ChoreRunner(CHORES, context, engine), context, library, pepper)

@@ -19,6 +19,7 @@ from bot.kit.messages import NOTHING, Incoming, Reply
 from bot.kit.messages import text as text_reply
 from bot.kit.router import Router
 from bot.runtime import discretion, metrics, reception
+from bot.runtime.reading import NotForeseen, Reading
 from bot.runtime.recent import Recent, Senders
 from bot.runtime.understanding import Understanding, understand
 from domain.inbox import service as inbox
@@ -65,6 +66,7 @@ class Dispatcher:
     tools: Mapping[type[Any], Any]
     recent: Recent = field(default_factory=Recent)
     senders: Senders = field(default_factory=Senders)
+    reading: Reading | None = None
 
     def handle(self, message: Incoming) -> Reply:
         """The passive reply to a fresh message, or the stored one if it was here before. Never raises for bad input;
@@ -78,7 +80,9 @@ class Dispatcher:
         now = self.now()
         account = self.accounts[message.account]
         try:
-            reply, bells = retrying(self.sessions, lambda session: self._first_or_retry(session, account, message, now))
+            meant = self._understand(message)
+            reply, bells = self._by_reading(account, message, meant, now) or retrying(
+                self.sessions, lambda session: self._first_or_retry(session, account, message, meant, now))
         except Exception as fault:  # noqa: BLE001 - the edge: whatever a handler does, the message is kept
             return self._keep(account, message, fault, now)
         if bells:
@@ -113,12 +117,33 @@ class Dispatcher:
         self.ring(bells)
         return True
 
+    def _by_reading(
+        self, account: Account, message: Incoming, meant: Understanding, now: datetime
+    ) -> tuple[Reply, frozenset[str]] | None:
+        """The reply of a handler that only reads, committed; None if the message is not that simple."""
+        questions = self._probable(account, message, meant, now)
+        if questions is None or self.reading is None or account.desk is not reception:
+            return None
+        met = self.reading.meet(message, account.app_id, now, questions)
+        if met is None:
+            return None
+        try:
+            reply = self._run(met.session, account, message, meant, met.guest, now)
+        except NotForeseen:
+            return None
+        if not self.reading.keep(met, inbox.Kept(
+                message.account, message.dedupe_key, met.guest.speaker.id, met.version, message.event or message.kind,
+                discretion.discreet(message).to_json(), discretion.reply_as_kept(reply).to_json(), now)):
+            return None
+        metrics.inbox("done")
+        return reply, frozenset()
+
     def _first_or_retry(
-        self, session: Session, account: Account, message: Incoming, now: datetime
+        self, session: Session, account: Account, message: Incoming, meant: Understanding, now: datetime
     ) -> tuple[Reply, frozenset[str]]:
         """The reply, and the bells to ring once it is committed."""
-        meant = self._understand(message)
-        heard = account.desk.hear(session, message, account.app_id, now, self._probable(account, message, meant, now))
+        heard = account.desk.hear(session, message, account.app_id, now,
+                                  self._probable(account, message, meant, now) or ())
         if heard.guest is None:
             metrics.inbox("retry")
             return Reply(**heard.reply) if heard.reply else NOTHING, frozenset()
@@ -160,11 +185,11 @@ class Dispatcher:
 
     def _probable(
         self, account: Account, message: Incoming, meant: Understanding, now: datetime
-    ) -> Sequence[wire.Question]:
-        """What the handler of ``meant`` will ask first, if the sender is who they were the last time."""
+    ) -> Sequence[wire.Question] | None:
+        """What the handler of ``meant`` asks, if the sender is who they were the last time; None if nobody knows."""
         asks = (account.router or self.router).asks(meant.intent) if meant.certainty == "exact" else None
         person_id = self.senders.person(message) if asks else None
-        return asks(person_id, now) if asks and person_id else ()
+        return asks(person_id, now) if asks and person_id else None
 
     def _route(self, ctx: Context) -> Answer:
         handler = (self.accounts[ctx.message.account].router or self.router).find(ctx)

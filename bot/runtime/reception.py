@@ -44,6 +44,23 @@ _FIND = """
       left join send_right r on r.account = %(account)s and r.openid = i.value
      where i.kind = 'openid' and i.scope = %(app)s and i.value = %(openid)s
 """
+# The same of many at once, and nobody is locked. ``version``: what it is until anything of the person is changed.
+_LOOK = """
+    select k.n, p.id as person_id, p.xmin::text as version, p.nickname, p.referral_code, i.id as identity_id,
+           m.id is not null as known, m.reply, i.seen_at, i.followed_at, i.unfollowed_at,
+           c.state, c.memory, c.expires_at,
+           exists (select from outbox o where o.person_id = i.person_id and o.state = 'waiting'
+                      and o.reason = 'no_right') as waits,
+           case when k.tap then r.tap_left else r.message_left end as rights,
+           case when k.tap then r.tap_until else r.message_until end as until
+      from unnest(%(accounts)s::text[], %(keys)s::text[], %(apps)s::text[], %(openids)s::text[], %(taps)s::bool[])
+           with ordinality as k (account, key, app, openid, tap, n)
+      join identity i on i.kind = 'openid' and i.scope = k.app and i.value = k.openid
+      join person p on p.id = i.person_id and p.merged_into is null
+      left join inbox_message m on m.account = k.account and m.dedupe_key = k.key
+      left join conversation c on c.person_id = p.id and c.account = k.account
+      left join send_right r on r.account = k.account and r.openid = k.openid
+"""
 _SEEN = "select identity_touch(%s, %s, %s)"
 _SECRET = text("""
     select exists (select from identity i join conversation c using (person_id)
@@ -73,6 +90,15 @@ class Heard:
     owed: tuple[trips.Closing, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Whose message came, to which app, when: for a look at its sender that locks nobody."""
+
+    message: Incoming
+    app_id: str
+    now: datetime
+
+
 class Desk(Protocol):
     """Who is met at an account: this module for the followers of an Official Account. ``scope`` is its app or corp id.
     Speaker 0 is nobody whom the shop knows as a person."""
@@ -96,6 +122,25 @@ def hear(session: Session, message: Incoming, app_id: str, now: datetime, probab
         return Heard(_met(locked[0], found[0], wrote, now), owed=_owed(message, locked[0], found[0], now))
     row = _hear(session, message, message.dedupe_key, app_id, now, probable)
     return Heard(None, row.reply) if row.known else Heard(_guest(session, row))
+
+
+def looking(looks: Sequence[Look]) -> wire.Question:
+    """The question for the senders of several messages at once. A row has its message's number as ``n``, from 1; for a
+    sender whom nobody knows there is none."""
+    messages = [look.message for look in looks]
+    return _LOOK, {"accounts": [one.account for one in messages], "keys": [one.dedupe_key for one in messages],
+                   "apps": [look.app_id for look in looks], "openids": [one.sender for one in messages],
+                   "taps": [_circumstances(look.message, look.now)[2] for look in looks]}
+
+
+def usual(look: Look, found: Any) -> tuple[Guest, tuple[trips.Closing, ...]] | None:
+    """Who was found by a look, outside of any dialogue, and what they are owed for writing; None if their message was
+    here before, or meeting them changes anything else."""
+    wrote, _, tap, *_ = _circumstances(look.message, look.now)
+    if found.known or not _is_usual(found, found, wrote, tap, look.now):
+        return None
+    guest = _met(found, found, wrote, look.now)
+    return None if guest.place.state else (guest, _owed(look.message, found, found, look.now))
 
 
 def meet(session: Session, message: Incoming, app_id: str, now: datetime) -> Guest:

@@ -30,19 +30,17 @@ SOLD = f"""
                    (d.gone is null and o.goods_fen > 0)::int as orders,
                    case when not d.gone then o.goods_fen else 0 end as own_held_fen, 0 as team_held_fen
               from customer_order o {SELLERS_DOUBT}
-             where o.seller_id = any(%(people)s) and o.paid_at >= %(since)s and o.paid_at < %(until)s
+             where o.seller_id = any (%(people)s::bigint[]) and o.paid_at >= %(since)s and o.paid_at < %(until)s
                and o.closed_at is null
             union all
             select o.leader_id, 0, case when d.gone is null then o.goods_fen else 0 end, 0, 0,
                    case when not d.gone then o.goods_fen else 0 end
               from customer_order o {LEADERS_DOUBT}
-             where o.leader_id = any(%(people)s) and o.paid_at >= %(since)s and o.paid_at < %(until)s
+             where o.leader_id = any (%(people)s::bigint[]) and o.paid_at >= %(since)s and o.paid_at < %(until)s
                and o.closed_at is null) as s
      group by person_id
 """  # noqa: S608 - constants
 """Takes people, since, until, in the driver's style."""
-SOLD_BY_ONE = SOLD.replace("= any(%(people)s)", "= %(person)s")
-"""The same of one person: what is asked with every wallet."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ A message is written once, by the last statement of its own transaction, with it
 finds the stored reply; the unique key is the last guard.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,7 +15,7 @@ from sqlalchemy import bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session
 
-from domain.shared import trips
+from domain.shared import trips, wire
 
 MAX_ATTEMPTS = 5
 DIALOGUE_MINUTES = 30
@@ -31,9 +32,45 @@ class Failed:
     attempts: int
 
 
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A message that was answered, as it is to be kept. ``version``: of its sender's row, as it was read."""
+
+    account: str
+    dedupe_key: str
+    person_id: int
+    version: str
+    kind: str
+    payload: dict[str, Any]
+    reply: dict[str, Any]
+    at: datetime
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.account, self.dedupe_key
+
+
 _KEEP = """
     insert into inbox_message (account, dedupe_key, person_id, kind, payload, state, reply, received_at, handled_at)
     values (%s, %s, %s, %s, %s::jsonb, 'done', %s::jsonb, %s, %s)
+"""
+# Whose row somebody else holds is left out, and so is who was changed since they were read: what is read after the lock
+# is the person as they are then.
+_KEEP_SOME = """
+    with met as (
+        select id, xmin::text as version from person
+         where id = any (%(people)s::bigint[]) and merged_into is null for no key update skip locked)
+    insert into inbox_message (account, dedupe_key, person_id, kind, payload, state, reply, received_at, handled_at)
+    select k.account, k.key, k.person, k.kind, k.payload::jsonb, 'done', k.reply::jsonb, k.at, k.at
+      from unnest(%(accounts)s::text[], %(keys)s::text[], %(people)s::bigint[], %(versions)s::text[], %(kinds)s::text[],
+                  %(payloads)s::text[], %(replies)s::text[], %(times)s::timestamptz[])
+           as k (account, key, person, version, kind, payload, reply, at)
+      join met on met.id = k.person and met.version = k.version
+     order by k.account, k.key
+        on conflict do nothing
+ returning account, dedupe_key
 """
 _CLOSE = """
     update inbox_message
@@ -62,6 +99,16 @@ def handled(
     """The last statement of a message that was handled: it is kept with who said it and what was answered."""
     facts = (account, dedupe_key, person_id, kind, _json(payload), _json(reply), now, now)
     return trips.Closing(_KEEP, facts)
+
+
+def keeping(messages: Sequence[Kept]) -> wire.Question:
+    """The statement that keeps messages of different keys whose senders are still as they were read; its rows are the
+    keys of those that were kept. In a transaction of its own: it may follow other statements that waited."""
+    return _KEEP_SOME, {
+        "accounts": [one.account for one in messages], "keys": [one.dedupe_key for one in messages],
+        "people": [one.person_id for one in messages], "versions": [one.version for one in messages],
+        "kinds": [one.kind for one in messages], "payloads": [_json(one.payload) for one in messages],
+        "replies": [_json(one.reply) for one in messages], "times": [one.at for one in messages]}
 
 
 def close_message(

@@ -12,22 +12,27 @@ from domain.shared import trips, wire
 from domain.shared.clock import business_date
 from domain.shared.records import record
 
+# Of several people at once; each row begins with the person.
 _WALLET = """
-    select a.kind, b.amount, null::timestamptz as at from account a join balance b on b.account_id = a.id
-     where a.owner_id = %(person)s and a.currency in ('CNY', 'PTS')
+    select a.owner_id as person, a.kind, b.amount, null::timestamptz as at
+      from account a join balance b on b.account_id = a.id
+     where a.owner_id = any (%(people)s::bigint[]) and a.currency in ('CNY', 'PTS')
     union all
-    select 'paid', coalesce(sum(p.amount), 0)::bigint, null
-      from (select %(person)s as id union all select id from person where merged_into = %(person)s) me
+    select me.person, 'paid', sum(p.amount)::bigint, null
+      from (select id as person, id from unnest(%(people)s::bigint[]) as one (id)
+            union all select merged_into, id from person where merged_into = any (%(people)s::bigint[])) me
       join account a on a.owner_id = me.id and a.kind = 'held' and a.currency = 'CNY'
       join posting p on p.debit = a.id and p.credit < 1000
+     group by me.person
     union all
-    (select 'next', sum(fen)::bigint, at from (
-        select c.amount_fen - c.clawed_fen as fen, c.release_at as at from commission_line c
-         where c.beneficiary_id = %(person)s and c.released_at is null and c.release_at is not null
+    (select distinct on (person) person, 'next', sum(fen)::bigint, at from (
+        select c.beneficiary_id as person, c.amount_fen - c.clawed_fen as fen, c.release_at as at from commission_line c
+         where c.beneficiary_id = any (%(people)s::bigint[]) and c.released_at is null and c.release_at is not null
            and c.held_at is null
         union all
-        select s.held_fen, s.release_at from settlement s where s.person_id = %(person)s and s.held_fen > 0) coming
-      group by at order by at limit 1)
+        select s.person_id, s.held_fen, s.release_at from settlement s
+         where s.person_id = any (%(people)s::bigint[]) and s.held_fen > 0) coming
+      group by person, at order by person, at)
 """
 
 _STATEMENT = text("""
@@ -121,14 +126,14 @@ def wallet(session: Session, person_id: int) -> Wallet:
 
 def wallet_question(person_id: int) -> wire.Question:
     """What ``wallet`` asks, for whoever asks more along with it; the rows go to ``wallet_in``."""
-    return _WALLET, {"person": person_id}
+    return _WALLET, {"people": [person_id]}
 
 
 def wallet_in(rows: Iterable[Any]) -> Wallet:
     """The wallet of what ``wallet_question`` found."""
     held: dict[str, int] = {}
     coming: tuple[date, int] | None = None
-    for kind, amount, at in rows:
+    for _, kind, amount, at in rows:
         if at is not None:
             coming = (business_date(at), amount)
         else:

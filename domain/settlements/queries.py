@@ -108,18 +108,21 @@ class Ranking:
     gap_fen: int
 
 
-# All that a month is judged by, in one question: everybody who asks for their money asks for it too.
+# All that a month is judged by, in one question: everybody who asks for their money asks for it too. Of several people
+# at once; each row begins with the person.
 _MONTH = f"""
-    select case when c.month is null then 'open' when c.closed_at is null then 'closing' else 'closed' end as state,
+    select me.id as person,
+           case when c.month is null then 'open' when c.closed_at is null then 'closing' else 'closed' end as state,
            c.plan_version,
            array(select version from commission_plan order by version) as versions,
            array(select live_from from commission_plan order by version) as live_from,
            array(select digest from commission_plan order by version) as digests,
            array(select g.role from role_grant g join person p on g.person_id = coalesce(p.merged_into, p.id)
-                  where p.id = %(person)s and g.revoked_at is null) as roles,
+                  where p.id = me.id and g.revoked_at is null) as roles,
            coalesce(s.own_fen, 0) as own_fen, coalesce(s.team_fen, 0) as team_fen, coalesce(s.orders, 0) as orders,
            coalesce(s.own_held_fen, 0) as own_held_fen, coalesce(s.team_held_fen, 0) as team_held_fen
-      from (select) as one left join month_close c on c.month = %(month)s left join ({volumes.SOLD_BY_ONE}) s on true
+      from unnest(%(people)s::bigint[]) as me (id) left join month_close c on c.month = %(month)s
+      left join ({volumes.SOLD}) s on s.person_id = me.id
 """  # noqa: S608 - constants
 
 
@@ -141,8 +144,7 @@ def wallet_and_month_questions(person_id: int, month: Month) -> tuple[wire.Quest
 
 
 def _month_question(person_id: int, month: Month) -> wire.Question:
-    return _MONTH, {"person": person_id, "month": month.first, "since": month.starts_at,
-                    "until": month.ends_at}
+    return _MONTH, {"people": [person_id], "month": month.first, "since": month.starts_at, "until": month.ends_at}
 
 
 def _month_in(session: Session, row: Any, person_id: int, month: Month) -> MonthView:

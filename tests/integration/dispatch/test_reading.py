@@ -1,0 +1,258 @@
+"""Answers of handlers that only read: without the sender's lock, many at once, and never another answer than so."""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from bot.kit.context import Context
+from bot.kit.conversation import Answer, State
+from bot.kit.filters import Intent
+from bot.kit.messages import Incoming, Reply
+from bot.kit.router import Router
+from bot.runtime.dispatch import Dispatcher
+from domain.shared import trips
+from tests.fakes.shop import Shop
+
+Message = Callable[..., Incoming]
+NAME = "select id as person, nickname from person where id = any (%(people)s::bigint[])"
+
+
+def asks_name(person_id: int, _now: datetime) -> Sequence[tuple[str, Any]]:
+    return [(NAME, {"people": [person_id]})]
+
+
+def name(ctx: Context) -> str:
+    found: str = trips.rows(ctx.session, NAME, {"people": [ctx.speaker.id]})[0].nickname
+    return found
+
+
+def reading(shop: Shop, handler: Callable[[Context], Answer]) -> Dispatcher:
+    """The shop's dispatcher with one handler for 佣金, which says that it asks for the name."""
+    router = Router("test")
+    router.on(Intent("wallet.balance"), asks=asks_name)(handler)
+    return replace(shop.runtime.dispatcher, router=router)
+
+
+def say_name(ctx: Context) -> Answer:
+    return ctx.say("chat.late", said=name(ctx))
+
+
+class Gone:
+    """Nobody can begin a transaction."""
+
+    def begin(self) -> Any:
+        raise ConnectionError
+
+
+def without_transactions(dispatcher: Dispatcher) -> Dispatcher:
+    return replace(dispatcher, sessions=Gone())
+
+
+@contextmanager
+def changing(shop: Shop, statement: str) -> Iterator[None]:
+    """A transaction of somebody else, open inside the block."""
+    with shop.runtime.engine.begin() as db:
+        db.execute(text(statement))
+        yield
+
+
+def one(shop: Shop, query: str) -> Any:
+    with shop.runtime.engine.connect() as db:
+        return db.execute(text(query)).scalar_one()
+
+
+def at_once(dispatcher: Dispatcher, messages: Sequence[Incoming]) -> list[Reply]:
+    """The replies to messages that come at the same time."""
+    found: dict[int, Reply] = {}
+    start = threading.Barrier(len(messages))
+
+    def handle(number: int) -> None:
+        start.wait(10)
+        found[number] = dispatcher.handle(messages[number])
+
+    threads = [threading.Thread(target=handle, args=(number,)) for number in range(len(messages))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    return [found[number] for number in range(len(messages))]
+
+
+@pytest.fixture
+def li(shop: Shop, message: Message) -> None:
+    """Somebody who wrote before, to this process."""
+    shop.runtime.dispatcher.handle(message("你好"))
+
+
+def test_who_only_asks_is_answered_without_a_transaction_of_their_own(shop: Shop, message: Message, li: None) -> None:
+    first, again = message(), message()
+    usual = shop.runtime.dispatcher.handle(first)
+    assert without_transactions(shop.runtime.dispatcher).handle(again) == usual
+    assert one(shop, "select count(*) from inbox_message where state = 'done' and payload ->> 'text' = '佣金'"
+                     " and person_id is not null") == 2
+
+
+def test_many_who_ask_at_once_hear_each_of_their_own(shop: Shop, message: Message) -> None:
+    senders = [f"o{number}" for number in range(12)]
+    for sender in senders:
+        shop.runtime.dispatcher.handle(message("你好", sender))
+    with shop.runtime.engine.begin() as db:
+        db.execute(text("update person set nickname = 'n' || i.value from identity i where i.person_id = person.id"))
+    dispatcher = without_transactions(reading(shop, say_name))
+    for _ in range(3):
+        replies = at_once(dispatcher, [message(sender=sender) for sender in senders])
+        assert [sender for sender, reply in zip(senders, replies, strict=True) if f"no{sender[1:]}" not in reply.text
+                ] == []
+    assert one(shop, "select count(*) from inbox_message m join person p on p.id = m.person_id"
+                     " where strpos(m.reply ->> 'text', p.nickname) > 0 and p.nickname <> ''") == 36
+
+
+def test_one_person_who_asks_twice_at_once_is_answered_twice(shop: Shop, message: Message, li: None) -> None:
+    assert len(set(at_once(shop.runtime.dispatcher, [message() for _ in range(8)]))) == 1
+    assert one(shop, "select count(*) from inbox_message") == 9
+
+
+def test_a_message_that_comes_eight_times_at_once_is_kept_once(shop: Shop, message: Message, li: None) -> None:
+    incoming = message()
+    assert len(set(at_once(shop.runtime.dispatcher, [incoming] * 8))) == 1
+    assert one(shop, "select count(*) from inbox_message") == 2
+
+
+def test_a_retry_that_overtakes_the_first_try_leaves_one_reply(shop: Shop, message: Message, li: None) -> None:
+    """The first try has read, and is still at work when its retry is answered; what it says then does not count."""
+    inside, go, runs = threading.Event(), threading.Event(), list[int]()
+
+    def slow(ctx: Context) -> Answer:
+        said = f"{name(ctx)} {len(runs)}"
+        runs.append(1)
+        if len(runs) == 1:
+            inside.set()
+            assert go.wait(10)
+        return ctx.say("chat.late", said=said)
+
+    dispatcher, incoming, replies = reading(shop, slow), message(), list[Reply]()
+    first = threading.Thread(target=lambda: replies.append(dispatcher.handle(incoming)))
+    first.start()
+    assert inside.wait(10)
+    retry = dispatcher.handle(incoming)
+    go.set()
+    first.join(10)
+    assert replies == [retry]
+    assert one(shop, "select count(*) from inbox_message where kind = 'text'") == 2
+
+
+@pytest.mark.parametrize("change", [
+    "update person set nickname = 'new'",
+    "update person set nickname = ''",  # as an erasure does, whatever they were called
+    "insert into person (joined_at) values (now())",
+])
+def test_who_was_changed_since_they_were_read_is_read_again(
+    shop: Shop, message: Message, li: None, change: str
+) -> None:
+    runs: list[str] = []
+
+    def meanwhile(ctx: Context) -> Answer:
+        runs.append(name(ctx))
+        if len(runs) == 1:
+            with changing(shop, change):
+                pass
+        return ctx.say("chat.late", said=f"{name_of(runs)} {len(runs)}")
+
+    reply = reading(shop, meanwhile).handle(message())
+    touched = not change.startswith("insert")
+    assert len(runs) == 1 + touched
+    assert str(len(runs)) in reply.text
+    assert one(shop, "select reply ->> 'text' from inbox_message order by id desc limit 1") == reply.text
+
+
+def name_of(runs: list[str]) -> str:
+    return runs[-1]
+
+
+def test_who_is_busy_with_another_message_is_waited_for(shop: Shop, message: Message, li: None) -> None:
+    dispatcher, replies = reading(shop, say_name), list[Reply]()
+    thread = threading.Thread(target=lambda: replies.append(dispatcher.handle(message())))
+    with shop.runtime.engine.connect() as watcher, changing(shop, "update person set nickname = 'after'"):
+        thread.start()
+        waits = text("select count(*) from pg_stat_activity where datname = current_database()"
+                     " and wait_event_type = 'Lock'")
+        while thread.is_alive() and not watcher.execute(waits).scalar_one():
+            watcher.rollback()
+        assert replies == []
+    thread.join(10)
+    assert "after" in replies[0].text
+
+
+def test_others_do_not_wait_for_who_is_busy(shop: Shop, message: Message, li: None) -> None:
+    dispatcher = reading(shop, say_name)
+    shop.runtime.dispatcher.handle(message("你好", "oXin"))
+    busy = threading.Thread(target=lambda: dispatcher.handle(message()))
+    with changing(shop, "update person set nickname = 'busy' where id = (select min(person_id) from identity"
+                        " where value = 'oLi')"):
+        busy.start()
+        replies = at_once(without_transactions(dispatcher), [message(sender="oXin") for _ in range(4)])
+        assert len(replies) == 4
+        assert busy.is_alive()
+    busy.join(10)
+    assert one(shop, "select count(*) from inbox_message where state = 'done'") == 7
+
+
+def test_who_asks_more_than_was_foreseen_is_run_again_with_a_session(shop: Shop, message: Message, li: None) -> None:
+    runs: list[int] = []
+
+    def more(ctx: Context) -> Answer:
+        runs.append(1)
+        ctx.session.execute(text("update person set nickname = 'kept' where id = :id"), {"id": ctx.speaker.id})
+        return ctx.say("chat.late", said="more")
+
+    reply = reading(shop, more).handle(message())
+    assert ("more" in reply.text, len(runs)) == (True, 2)
+    assert one(shop, "select count(*) from person where nickname = 'kept'") == 1
+
+
+def test_who_opens_a_dialogue_stands_in_it(shop: Shop, message: Message, li: None) -> None:
+    place = State("test", "asked")
+    reading(shop, lambda ctx: ctx.ask("chat.late", place, said=name(ctx))).handle(message())
+    assert one(shop, "select state from conversation") == str(place)
+
+
+def test_who_stands_in_a_dialogue_is_answered_there(shop: Shop, message: Message, li: None) -> None:
+    """A known place means the sender's lock: the dialogue may be about to move."""
+    reading(shop, lambda ctx: ctx.ask("chat.late", State("test", "asked"), said="")).handle(message())
+    with pytest.raises(ConnectionError):
+        without_transactions(reading(shop, say_name)).handle(message())
+    reading(shop, say_name).handle(message())
+    assert one(shop, "select count(*) from conversation") == 0
+
+
+def test_a_fault_of_a_reader_is_kept_for_the_sweeper(shop: Shop, message: Message, li: None) -> None:
+    def broken(ctx: Context) -> Answer:
+        raise ZeroDivisionError(name(ctx))
+
+    reading(shop, broken).handle(message())
+    assert one(shop, "select count(*) from inbox_message where state = 'failed'") == 1
+
+
+def test_who_writes_after_a_while_has_the_whole_window_again(shop: Shop, message: Message, li: None) -> None:
+    shop.clock.advance(30 * 3600)
+    without_transactions(shop.runtime.dispatcher).handle(message())
+    assert one(shop, "select extract(epoch from r.message_until - m.received_at) / 3600 from send_right r,"
+                     " (select max(received_at) as received_at from inbox_message) m") == 48
+    assert one(shop, "select seen_at = (select max(received_at) from inbox_message) from identity"
+                     " where value = 'oLi'")
+
+
+def test_a_connection_that_broke_costs_nobody_an_answer(shop: Shop, message: Message, li: None) -> None:
+    dispatcher = shop.runtime.dispatcher
+    usual = dispatcher.handle(message())
+    for last in ("insert into inbox_message", "commission_plan"):
+        assert one(shop, "select count(pg_terminate_backend(pid, 5000)) from pg_stat_activity where datname ="
+                         f" current_database() and strpos(query, '{last}') > 0 and pid <> pg_backend_pid()")
+        assert dispatcher.handle(message()) == usual
+        assert without_transactions(dispatcher).handle(message()) == usual
