@@ -69,6 +69,7 @@ def check(as_json: bool) -> None:
     if as_json:
         print_json(facts)
     else:
+        facts["faults"] = "\n".join(("", *result.faults)) if result.faults else "none"
         for name, value in facts.items():
             click.echo(f"{name:<12} {value}")
     sys.exit(0 if result.balanced else 1)

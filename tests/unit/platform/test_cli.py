@@ -101,7 +101,8 @@ def test_times_are_printed_as_the_api_gives_them(database_url: str, tmp_path: Pa
     result = run(tmp_path, "ledger", "check", "--json", DATABASE_URL=database_url)
     stamp = json.loads(result.stdout)["checked_at"]
     assert result.exit_code == 0 and re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", stamp)
-    assert re.search(r"checked_at +\S+T\S+Z\n", run(tmp_path, "ledger", "check", DATABASE_URL=database_url).stdout)
+    shown = run(tmp_path, "ledger", "check", DATABASE_URL=database_url).stdout
+    assert re.search(r"checked_at +\S+T\S+Z\nfaults +none\n", shown)
 
 
 def test_a_database_that_is_away_is_told_in_a_sentence(tmp_path: Path) -> None:
