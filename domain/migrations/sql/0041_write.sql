@@ -222,8 +222,8 @@ begin
              cross join lateral (values (p.debit_id, p.debit_normal, 'debit'),
                                         (p.credit_id, p.credit_normal, 'credit')) as s (id, normal, side)
              where s.normal is not null and ids[p.journal] is not null
-             group by 1 order by 1) s;
-    perform 1 from balance where account_id = any (touched) order by account_id for update;
+             group by 1 order by 1) s
+     cross join lateral (select from balance k where k.account_id = s.id for update) held;
     update balance b set amount = b.amount + m.delta, seq = b.seq + 1
       from unnest(touched, deltas) as m (id, delta) where b.account_id = m.id;
     return booked;
@@ -296,7 +296,7 @@ end $$;
 
 -- New orders with what they hold and what was struck for them, what became of known ones (changes: see orders_change), money,
 -- verdicts on events, facts for others, and what journeys hear (changes: events). Whatever there is nothing of is null.
--- Journals and facts come in the order of their keys, and ``payloads`` is one JSON array for all facts, in the same order.
+-- Journals and facts come in the order of their keys; ``payloads`` is one JSON array for all facts, in their order.
 drop function money_apply_and_tell(jsonb);
 drop function orders_store(jsonb);
 drop function commissions_store(jsonb);

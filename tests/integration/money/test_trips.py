@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from domain.orders.service import spread_news
 from domain.shared import trips
+from domain.shared.outbox import Effect, put
 from domain.shared.trips import Closing
 from tests.integration.money.world import Shop
 
@@ -139,3 +140,19 @@ def test_new_orders_are_handed_on_to_everybody_who_looks_at_them_and_once(shop: 
     sellers = shop.rows("select seller_id from customer_order where id = 1")
     assert shop.rows("select distinct person_id from milestone_due") == sellers
     assert {shop.people["新客"], sellers[0][0]} <= {id for id, in shop.rows("select person_id from insight_stale")}
+
+
+def test_a_fact_that_was_told_already_is_not_told_again(shop: Shop) -> None:
+    """Facts are written with their cause, so their keys are new; should one be there, the order is booked."""
+    shop.tell(shop.pay("A1", by="新客"))
+    (first,), = shop.rows("select id from customer_order")
+    li, wang = shop.people["李姐"], shop.people["小王"]
+    keys = [f"commission.accrued:{n}:{li}" for n in range(first + 1, first + 200)]
+    with shop.sessions.begin() as session:
+        put(session, [Effect("fact", "commission.accrued", key) for key in keys], shop.clock.now())
+    shop.tell(shop.pay("A2", by="新客"))
+    (second,), = shop.rows("select id from customer_order where order_no = 'A2'")
+    assert first < second < first + 200
+    facts = shop.rows("select key, payload <> '{}' from outbox where key like :mine order by 2",
+                      mine=f"commission.accrued:{second}:%")
+    assert facts == [(f"commission.accrued:{second}:{li}", False), (f"commission.accrued:{second}:{wang}", True)]
