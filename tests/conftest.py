@@ -4,6 +4,7 @@ import gc
 import itertools
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -27,6 +28,9 @@ MORNING = datetime(2026, 11, 20, 2, 0, tzinfo=UTC)
 """Ten o'clock in Shanghai, a Friday: outside quiet hours."""
 
 _numbers = itertools.count(1)
+
+# Python would print what finalisers raise, such as the warning of a socket that was left open.
+sys.unraisablehook = lambda _: None
 
 # Where nobody configured logging, each logged exception would be painted with all local values, which takes seconds.
 structlog.get_config()["processors"][-1].exception_formatter = structlog.dev.plain_traceback
