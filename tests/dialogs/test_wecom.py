@@ -274,6 +274,7 @@ def test_a_welcome_is_tried_again_and_arrives_once(corp: Corp) -> None:
     troubles = (Code(-1), Code(45033), Code(41096), Raw(502, b"x"), Reset(acted=False), Reset(acted=True), EMPTY)
     for number, trouble in enumerate(troubles):
         corp.api.fail(WELCOME, trouble)
+        corp.now()
         corp.adds(f"客{number}")
         corp.shop.wait(seconds=1)
         assert len(corp.welcome(f"客{number}")) == 1, trouble
@@ -301,6 +302,7 @@ def test_the_process_that_heard_of_it_welcomes_at_once_and_two_of_them_only_once
     state, couriers = corp.way(sharer="李姐"), [Courier(corp.shop.runtime.outbox) for _ in range(2)]
     names = [f"客{number}" for number in range(12)]
     for number, name in enumerate(names):
+        corp.now()
         corp.adds(name, state, work=False)
         for one in couriers[: 1 + number % 2]:
             one.hurry()

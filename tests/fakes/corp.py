@@ -25,6 +25,10 @@ class Corp:
     api: WeComApi
     second: int = field(default_factory=lambda: int(time.time()))
 
+    def now(self) -> None:
+        """What happens next happens now, however long the test took so far: a welcome has 20 real seconds."""
+        self.second = max(self.second, int(time.time()))
+
     @property
     def wire(self) -> Wire:
         account = self.shop.runtime.settings.wecom["main"]
