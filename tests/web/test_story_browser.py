@@ -20,7 +20,7 @@ from tests.web.test_simulator_page import Page, chromium
 
 __all__ = ["chromium"]
 
-pytestmark = [pytest.mark.browser, pytest.mark.e2e]
+pytestmark = [pytest.mark.browser, pytest.mark.e2e, pytest.mark.timeout(300)]
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 60
