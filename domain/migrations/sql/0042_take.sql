@@ -155,13 +155,29 @@ end $$;
 
 -- ---- Taking in -----------------------------------------------------------------------------------------------------
 
+-- As role_regulars_coming, of one order to be: the buyer, held, when a role hangs on how often they come back (least_orders,
+-- this one counted).
+create function role_regular_coming(buyer bigint, least_orders bigint) returns bigint[] language plpgsql as $$
+begin
+    if least_orders is null then
+        return '{}';
+    end if;
+    perform pg_advisory_xact_lock(hashtextextended('role:' || buyer, 0));
+    -- A statement of its own: it sees the orders of whoever was waited for.
+    if (select count(*) from (select from customer_order o where o.buyer_id = buyer limit least_orders) known) + 1
+       >= least_orders then
+        return array[buyer];
+    end if;
+    return '{}';
+end $$;
+
 -- As intake_take, of one event that is held already and has none beside it: a plain payment by somebody known, for an order of
 -- which nothing is known. Null when it is anything else.
 create function intake_take_one(event commerce_event, seen_since timestamptz) returns text language plpgsql as $$
 declare
     more boolean;
     rules text;
-    watched boolean;
+    least_orders bigint;
     buyer bigint;
 begin
     if event.type <> 'order.paid' or event.payload -> 'buyer' ? 'phone' or event.payload ->> 'share_code' <> '' then
@@ -174,8 +190,8 @@ begin
                 'digest', p.digest) from commission_plan p order by p.version))
            || ',"listens":' || to_json(array(
                 select unnest(j.listens) from journey j where j.state in ('live', 'paused', 'draining'))),
-           exists (select from role_rulebook r where r.regular_orders is not null)
-      into more, rules, watched;
+           (select min(r.regular_orders) from role_rulebook r)
+      into more, rules, least_orders;
     if more then
         return null;
     end if;
@@ -185,8 +201,7 @@ begin
     end if;
     return '{"events":[' || to_json(event) || '],"orders":[],"ids":[' || nextval('customer_order_id_seq') || ']' || rules
         || ',"standings":[' || intake_above_one(event.subject, buyer, (event.payload ->> 'paid_at')::timestamptz)
-        || case when watched then '],"regulars":' || to_json(array(select role_regulars_coming('{}', array[buyer]))) || '}'
-                else ']}' end;
+        || '],"regulars":' || to_json(role_regular_coming(buyer, least_orders)) || '}';
 end $$;
 
 -- As intake_take, of any number of events of any kind.

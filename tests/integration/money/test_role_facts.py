@@ -94,6 +94,13 @@ def test_a_part_of_the_third_repurchase_may_come_back_but_not_all_of_it(shop: Sh
     assert facts == [("role.granted",), ("role.revoked",)]
 
 
+def test_orders_that_come_one_by_one_give_the_role_with_the_last(shop: Shop) -> None:
+    shop.person("回头客")
+    for n, fact in enumerate(events(shop, "回头客", [("pay", n, 40 - n) for n in range(4)])):
+        shop.tell(fact)
+        assert len(history(shop, "回头客")) == (n == 3), n
+
+
 def test_two_orders_booked_at_once_see_each_other(shop: Shop) -> None:
     """Each alone would make too few."""
     shop.person("回头客")
