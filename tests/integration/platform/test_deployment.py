@@ -14,7 +14,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -150,14 +150,15 @@ def test_every_requirement_of_the_image_is_pinned_with_a_hash(image: list[tuple[
 def running(command: list[str], cwd: Path, env: dict[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A part as its container runs it; asked to end as docker asks, and ended by itself within the grace."""
     with log.open("wb") as out, subprocess.Popen([sys.executable, *command[1:]], cwd=cwd, env=env, stdout=out,
-                                                 stderr=subprocess.STDOUT) as process:
+                                                 stderr=subprocess.STDOUT, start_new_session=True) as process:
         try:
             yield process
             hears_of_its_end(process)
             process.send_signal(signal.SIGTERM)
             assert process.wait(60) == 0, log.read_text()
         finally:
-            process.kill()
+            with suppress(ProcessLookupError):  # whoever is left of it: the web's own processes, too
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def hears_of_its_end(process: subprocess.Popen[bytes]) -> None:
