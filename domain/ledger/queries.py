@@ -35,9 +35,23 @@ _WALLET = """
       group by person, at order by person, at)
 """
 
-_STATEMENT = text("""
+# The order behind a journal ``j``: its own, or the one that opened a reward. A reward that was taken back may have been
+# opened again, its ``turn``, by another order; the order of an earlier turn is the one whose payment it is dated on.
+ORDER_BEHIND = """
+      left join reward w on j.source_type = 'reward' and w.id = j.source_id
+      left join lateral (
+        select case when split_part(j.idem, ':', 3) = w.turn::text then w.order_id else (
+            select case when count(*) = 1 then min(c.id) end
+              from journal e join customer_order c on c.buyer_id = w.buyer_id and c.paid_at = e.effective_at
+             where e.idem = format('reward:%s:%s:earned', w.id, split_part(j.idem, ':', 3))) end as id) opener on true
+      left join customer_order b on b.id = opener.id
+"""
+ORDER = """case when j.source_type = 'order' then j.label else coalesce(b.channel || '/' || b.order_no, '') end"""
+"""``channel/number`` of what ``ORDER_BEHIND`` found, '' for none."""
+
+_STATEMENT = text(f"""
     select p.journal_id, p.n, p.side, p.kind, p.amount, p.other_kind, p.within, j.kind as reason, j.effective_at,
-           j.posted_at, j.source_type, j.source_id, j.label, p.currency
+           j.posted_at, j.source_type, j.source_id, j.label, j.idem, p.currency, {ORDER} as order_label
       from (
         select p.journal_id, p.n, 'in' as side, a.kind, p.amount, o.kind as other_kind, p.currency, false as within
           from account a join posting p on p.credit = a.id join account o on o.id = p.debit
@@ -48,9 +62,10 @@ _STATEMENT = text("""
                o.owner_id is not distinct from a.owner_id
           from account a join posting p on p.debit = a.id join account o on o.id = p.credit
          where a.owner_id = :person and p.debit >= 1000 and p.journal_id <= :upto and (:points or a.currency = 'CNY')
-      ) p join journal j on j.id = p.journal_id
-     order by p.journal_id desc, p.n desc, p.side limit :most
-""")
+         order by journal_id desc, n desc, side limit :most
+      ) p join journal j on j.id = p.journal_id {ORDER_BEHIND}
+     order by p.journal_id desc, p.n desc, p.side
+""")  # noqa: S608 - two constants
 
 _FROZEN = text("select person_id from account_hold where person_id = any (:people) and lifted_at is null")
 
@@ -90,7 +105,10 @@ class StatementLine:
     """One movement of a person's money: from account ``source`` to ``target``, in fen (points for PTS).
 
     ``change_fen`` is what it did to what the person owns: earned +, taken back or paid out -, moved within 0.
-    ``reason`` is the journal's kind (commission.accrued, commission.released, …); ``order`` is ``channel/number``.
+    ``reason`` is the journal's kind (commission.accrued, commission.released, …). ``order`` is ``channel/number`` of
+    the order behind it; of a reward for coming back: of the order that opened it, the last of those that carry it.
+    ``cause`` names what is behind it otherwise, or as well: ``reward:7``, ``draw:3``, ``withdrawal:W…``; '' if it is
+    an order alone.
     """
 
     id: str
@@ -105,6 +123,7 @@ class StatementLine:
     order: str
     source_type: str
     source_id: int
+    cause: str = ""
     month: str = ""
     """The closed month (``2026-11``) of what was booked at its close, and is dated on its last moment."""
 
@@ -198,6 +217,21 @@ def _line(row: Row[Any]) -> StatementLine:
     return StatementLine(
         id=f"{row.journal_id}.{row.n}", at=row.effective_at, booked_at=row.posted_at, reason=row.reason,
         source=source, target=target, amount=row.amount, change=change, currency=row.currency,
-        order=row.label if row.source_type == "order" else "", source_type=row.source_type, source_id=row.source_id,
+        order=row.order_label, source_type=row.source_type, source_id=row.source_id, cause=_cause(row),
         month=row.label if row.reason in AT_THE_CLOSE else "",
     )
+
+
+def _cause(row: Row[Any]) -> str:
+    """What a journal came from, as its own books name it."""
+    match row.source_type:
+        case "order":
+            return ""
+        case "grant":
+            return str(row.idem).removeprefix("grant:")
+        case "withdrawal" | "settlement" | "service" if row.label:
+            return f"{row.source_type}:{row.label}"
+        case "points":
+            return f"points:{row.idem}"
+        case kind:
+            return f"{kind}:{row.source_id}"

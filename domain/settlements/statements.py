@@ -13,6 +13,7 @@ from typing import Literal
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from domain.ledger.queries import ORDER, ORDER_BEHIND
 from domain.settlements.queries import State, state_of
 from domain.settlements.rules import Month
 
@@ -40,7 +41,10 @@ _MINE = """
     )
 """
 
-_LINES = text(_MINE + "select * from dated where month = :month order by effective_at, journal_id, n")  # noqa: S608
+_LINES = text(_MINE + f"""
+    select d.*, {ORDER} as order_label from dated d join journal j on j.id = d.journal_id {ORDER_BEHIND}
+     where d.month = :month order by d.effective_at, d.journal_id, d.n
+""")  # noqa: S608 - constants
 _BEFORE = text(_MINE + "select coalesce(sum(fen), 0)::bigint from dated where month < :month")  # noqa: S608
 _MONTHS = text(_MINE + "select distinct month from dated order by month desc limit :most")  # noqa: S608
 
@@ -48,7 +52,8 @@ _MONTHS = text(_MINE + "select distinct month from dated order by month desc lim
 @dataclass(frozen=True, slots=True)
 class Line:
     """One movement: ``fen`` is signed, ``reason`` the journal's kind. ``order`` is ``channel/number`` where an order
-    caused it; else ``label`` names the cause: a closed month, a withdrawal. ``late``: it happened in an earlier month
+    caused it; ``label`` names the cause where it is none, or more than that: a closed month, a withdrawal, a reward
+    that an order opened. ``late``: it happened in an earlier month
     that was closed already."""
 
     at: datetime
@@ -62,8 +67,8 @@ class Line:
 
     @property
     def cause(self) -> str:
-        """What its owner knows the cause by: the number of the order as it stands in the shop, or the label."""
-        return self.order.partition("/")[2] or self.label
+        """What its owner knows the cause by: the label, and the number of the order as it stands in the shop."""
+        return " ".join(filter(None, (self.label, self.order.partition("/")[2])))
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +103,7 @@ def statement(session: Session, person_id: int, month: Month) -> Statement:
     opening = session.execute(_BEFORE, asked).scalar_one()
     lines = tuple(
         Line(row.effective_at, row.posted_at, _part(row.fen, row.other, row.other_owner), row.kind, row.fen,
-             row.label if row.source_type == "order" else "", row.label if row.source_type != "order" else "",
+             row.order_label, row.label if row.source_type != "order" else "",
              Month.of(row.effective_at).first < month.first)
         for row in session.execute(_LINES, asked)
     )

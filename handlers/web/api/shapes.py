@@ -82,7 +82,10 @@ class StatementLine(Struct):
     amount: Annotated[int, Meta(description="Fen, or points where currency is PTS; always positive.")]
     change: Annotated[int, Meta(description="What it did to what the person owns: + earned, - taken, 0 moved within.")]
     currency: Literal["CNY", "PTS"]
-    order: Annotated[str, Meta(description="channel/order_id of the order behind it, empty if none.")]
+    order: Annotated[str, Meta(description="channel/order_id of the order behind it, empty if none. Of a reward for "
+                                           "coming back: of the order that opened it.")]
+    cause: Annotated[str, Meta(description="What else is behind it, as in reward:7, draw:3 or withdrawal:…; empty if "
+                                           "it is an order alone.")]
 
 
 class Statement(Struct):
