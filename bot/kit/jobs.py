@@ -95,6 +95,8 @@ class Ready:
 
 
 JobHandler = Callable[[JobContext, Claimed], Ended]
+Lapse = Callable[[JobContext, Claimed], None]
+"""Somebody waited for an effect that is not worth doing any more. May be told twice: it goes by the effect's key."""
 Planner = Callable[[JobContext, Sequence[Claimed]], Mapping[int, Ended | Ready]]
 """Decides about many effects of different people at once, by their ids. What it leaves out goes to the handler."""
 Listener = Callable[[JobContext, Claimed], None]
@@ -107,6 +109,7 @@ class Jobs:
     def __init__(self) -> None:
         self._handlers: dict[str, JobHandler] = {}
         self._planners: dict[str, Planner] = {}
+        self._lapses: dict[str, Lapse] = {}
         self.listeners: list[Listener] = []
 
     def on(self, kind: str) -> Callable[[JobHandler], JobHandler]:
@@ -129,6 +132,15 @@ class Jobs:
 
         return register
 
+    def lapsed(self, kind: str) -> Callable[[Lapse], Lapse]:
+        """Register the decorated function for effects of ``kind`` that expired before they were done."""
+
+        def register(lapse: Lapse) -> Lapse:
+            self._lapses[kind] = lapse
+            return lapse
+
+        return register
+
     def on_every_fact(self, listener: Listener) -> Listener:
         """Register the decorated function for every effect of the queue ``fact``, before its handler."""
         self.listeners.append(listener)
@@ -139,9 +151,13 @@ class Jobs:
         for kind, handler in other._handlers.items():
             self.on(kind)(handler)
         self._planners |= other._planners
+        self._lapses |= other._lapses
 
     def planner(self, kind: str) -> Planner | None:
         return self._planners.get(kind)
+
+    def lapse(self, kind: str) -> Lapse | None:
+        return self._lapses.get(kind)
 
     def get(self, kind: str) -> JobHandler | None:
         return self._handlers.get(kind)

@@ -153,6 +153,9 @@ class OutboxRunner:
             fine = effect.queue == "fact" and not effect.kind.startswith("grant.")
             return Done() if fine else Refused(f"no handler for {effect.kind}")
         if effect.expires_at is not None and effect.expires_at <= self._now():
+            lapse = self._jobs.lapse(effect.kind)
+            if lapse is not None and not effect.result.get("sending_at"):  # else it may have come after all
+                lapse(self._context, effect)
             return Refused("expired")
         return handler(self._context, effect)
 

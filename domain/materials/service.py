@@ -17,9 +17,24 @@ SCENE_DAYS = 30
 RENEW_BEFORE_DAYS = 5
 """A poster must live a while after it was made: an older code is not reused."""
 
-POSTER_MINUTES = 10
-"""A poster that could not be made by then is not wanted any more."""
+WAITED_FOR = timedelta(hours=47)
+"""How long a picture that somebody asked for waits when the platform lets nothing out: within the 48 hours in which
+their message lets us write. After that they are told that it did not come."""
+MISSED = "poster.missed"
+"""What tells them."""
 GIVEN = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class Ordered:
+    """What became of asking for a poster. ``new``: it is made from now on; else it was being made already. ``put_off``:
+    it could not be sent so far. ``media_id``: it lies ready at the platform and is theirs by this answer: nobody else
+    will send it. ``missed``: they are still to be told that an earlier one did not come."""
+
+    new: bool
+    put_off: bool = False
+    media_id: str = ""
+    missed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,28 +78,42 @@ def keep_scene(session: Session, scene: SceneView, now: datetime) -> None:
                       url=scene.url, shot_id=scene.shot_id, created_at=now, expires_at=scene.expires_at))
 
 
+_ASKED = text("""
+    select id, queue, state, reason, result -> 'picture' as picture from outbox
+     where person_id = :person and state in ('waiting', 'running') and expires_at > :now
+       and (kind = 'poster.make' and payload ->> 'sku' = :sku and payload ->> 'style' = :style
+            and payload ->> 'purpose' is null
+            or queue = 'notice' and payload ->> 'key' = :missed)
+     order by id
+""")
+_HAND = text("""
+    update outbox set state = 'done', reason = '', ended_at = :now, lease_until = null,
+                      result = result || '{"way": "reply"}'
+     where id = :id and state = 'waiting' and result ->> 'sending_at' is null returning id
+""")
+
+
 def order_poster(
     session: Session, person_id: int, account: str, openid: str, sku: str, style: str, cause: str, now: datetime
-) -> bool:
-    """Put the making of a poster into the outbox; False if the same one is being made already.
+) -> Ordered:
+    """Put the making of a poster into the outbox, unless the same one is being made already; one that was made and
+    could not be sent is handed over instead.
 
     Call under the person's lock. ``cause`` is the message that asked, so that a retry asks only once.
     """
-    being_made = session.execute(
-        text(
-            """
-            select 1 from outbox
-             where person_id = :person and kind = 'poster.make' and state in ('waiting', 'running')
-               and payload ->> 'sku' = :sku and payload ->> 'style' = :style and expires_at > :now
-               and payload ->> 'purpose' is null
-            """
-        ),
-        {"person": person_id, "sku": sku, "style": style, "now": now},
-    ).first()
-    if being_made:
-        return False
+    found = session.execute(_ASKED, {"person": person_id, "sku": sku, "style": style, "missed": MISSED,
+                                     "now": now}).all()
+    missed = any(row.queue == "notice" for row in found)
+    made = [row for row in found if row.queue != "notice"]
+    for row in made:
+        here = row.picture is not None and row.picture["account"] == account
+        if here and session.execute(_HAND, {"id": row.id, "now": now}).first():
+            return Ordered(new=False, put_off=True, media_id=row.picture["media_id"], missed=missed)
+    if made:
+        return Ordered(new=False, put_off=any(row.reason for row in made), missed=missed)
     _choose(session, person_id, sku, style, now)
-    return _put(session, "poster.make", person_id, account, openid, {"sku": sku, "style": style}, cause, now)
+    new = _put(session, "poster.make", person_id, account, openid, {"sku": sku, "style": style}, cause, now)
+    return Ordered(new, missed=missed)
 
 
 def give_poster(
@@ -139,7 +168,7 @@ def _put(session: Session, kind: str, person_id: int, account: str, openid: str,
          facts: Mapping[str, str | int], cause: str, now: datetime) -> bool:
     effect = outbox.Effect(
         queue="slow", kind=kind, key=f"{kind}:{account}:{cause}", person_id=person_id,
-        payload={**facts, "account": account, "openid": openid}, expires_at=now + timedelta(minutes=POSTER_MINUTES),
+        payload={**facts, "account": account, "openid": openid}, expires_at=now + WAITED_FOR,
     )
     return outbox.put(session, [effect], now) == 1
 

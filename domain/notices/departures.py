@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 from sqlalchemy.orm import Session
 
-from domain.notices.rules import Facts, Policy, Purpose, place_of
+from domain.notices.rules import LATE, Facts, Policy, Purpose, place_of
 from domain.shared import trips
 from domain.shared.clock import SHANGHAI
 
@@ -18,7 +18,8 @@ from domain.shared.clock import SHANGHAI
 @dataclass(frozen=True, slots=True)
 class Leaving:
     """A notice that is about to leave. ``reachable``: the person follows an account that we can write through.
-    ``planned``: a journey planned it; whatever its purpose, it is not said twice in a day."""
+    ``planned``: a journey planned it; whatever its purpose, it is not said twice in a day. ``asked_at``: of an answer.
+    """
 
     effect_id: int
     person_id: int
@@ -28,6 +29,7 @@ class Leaving:
     digest: str = ""
     priority: int = 0
     planned: bool = False
+    asked_at: datetime | None = None
 
     @property
     def takes_slot(self) -> bool:
@@ -121,7 +123,8 @@ def _facts(one: Leaving, row: Any, counts: Mapping[str, Any], now: datetime) -> 
     return Facts(
         one.purpose, now, _zone(row), one.expires_at, one.reachable, row.consented, row.last_heard_at,
         less=bool(row.less), switched_off=row.switched_off, paused_until=row.paused_until,
-        quiet=(row.quiet_from, row.quiet_until) if row.quiet_from else None, spread=place_of(one.person_id), **known)
+        quiet=(row.quiet_from, row.quiet_until) if row.quiet_from else None, spread=place_of(one.person_id),
+        late=one.asked_at is not None and one.asked_at <= now - LATE, **known)
 
 
 def _counts(

@@ -1,7 +1,8 @@
 """May this notice leave now? Pure: facts in, verdict out, always with a reason.
 
 Purposes, from most to least wanted:
-``answer``  – what the person asked for and waits for (a poster). Never held, never capped.
+``answer``  – what the person asked for and waits for (a poster). Never held, never capped; but when it could not leave
+for ``LATE`` nobody waits for it any more, and it lets whoever sleeps sleep.
 ``money``   – what they earned, lost or can withdraw. Held in quiet hours, not capped.
 ``service`` – their order, their role. Held in quiet hours, not capped.
 ``marketing`` – everything that the shop wants. Held, capped over all that the shop sends, and only with consent.
@@ -48,7 +49,7 @@ class Facts:
     ``unanswered``: how many since the person last wrote or tapped. ``repeated``: the same was said within a day.
     ``better``: something more important for the same person is due about now. ``behind``: more urgent purposes wait too
     long at the moment. ``quiet``: their own quiet hours. ``spread``: where the person is in a spread release, 0 to 1 in
-    thousandths.
+    thousandths. ``late``: an answer that was asked for longer ago than LATE.
     """
 
     purpose: Purpose
@@ -70,6 +71,7 @@ class Facts:
     behind: bool = False
     quiet: tuple[time, time] | None = None
     spread: int = 0
+    late: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,7 @@ class Verdict:
 
 
 SEND = Verdict("send")
+LATE = timedelta(hours=1)
 SWITCHED_OFF_PAUSE = timedelta(minutes=15)
 
 
@@ -95,17 +98,23 @@ def judge(facts: Facts, policy: Policy) -> Verdict:
     if not facts.reachable:
         return Verdict("refuse", "unfollowed")
     if facts.purpose == "answer":
-        return SEND
+        return _quiet(facts, policy) if facts.late else SEND
     if not facts.consented:
         return Verdict("refuse", "no_consent")
     if facts.paused_until is not None and facts.paused_until > facts.now:
         return Verdict("refuse", "muted")
     if facts.repeated:
         return Verdict("refuse", "said_before")
-    quiet_until = end_of_quiet(facts.now, facts.zone, policy, facts.quiet)
-    if quiet_until is not None and not _awake(facts, policy):
-        return Verdict("hold", "quiet_hours", quiet_until + _spread(facts, policy))
+    if (asleep := _quiet(facts, policy)) is not SEND:
+        return asleep
     return _marketing(facts, policy) if facts.purpose == "marketing" else SEND
+
+
+def _quiet(facts: Facts, policy: Policy) -> Verdict:
+    quiet_until = end_of_quiet(facts.now, facts.zone, policy, facts.quiet)
+    if quiet_until is None or _awake(facts, policy):
+        return SEND
+    return Verdict("hold", "quiet_hours", quiet_until + _spread(facts, policy))
 
 
 def _marketing(facts: Facts, policy: Policy) -> Verdict:

@@ -110,7 +110,7 @@ def gather(
         select id, payload -> 'facts' as facts from outbox
          where person_id = :person and queue = 'notice' and kind = 'notice.text' and payload ->> 'key' = :key
            and state in ('waiting', 'running') and due_at <= :now and id <> :effect
-           and not result ? 'sending_at' and (expires_at is null or expires_at > :now)
+           and result ->> 'sending_at' is null and (expires_at is null or expires_at > :now)
          order by id limit 100 for update skip locked"""), asked).all()
     if len(others) + 1 < least:
         return []
@@ -137,7 +137,7 @@ def overtake(session: Session, person_id: int, keys: Sequence[str], now: datetim
     done = session.execute(text("""
         update outbox set state = 'refused', reason = 'overtaken', ended_at = :now, lease_until = null
          where person_id = :person and queue = 'notice' and state = 'waiting' and payload ->> 'key' = any (:keys)
-           and not result ? 'sending_at' returning id"""), {"person": person_id, "keys": list(keys), "now": now})
+           and result ->> 'sending_at' is null returning id"""), {"person": person_id, "keys": list(keys), "now": now})
     return len(done.all())
 
 

@@ -3,9 +3,12 @@
 from bot.kit.context import Context
 from bot.kit.conversation import Answer, State
 from bot.kit.filters import InState, Intent
+from bot.kit.messages import image
 from bot.kit.router import Router
 from domain.catalog import queries as catalog
 from domain.materials import service as materials
+from domain.notices import service as notices
+from domain.platform import silence
 from domain.shared.numerals import choice
 
 router = Router(__name__)
@@ -82,9 +85,16 @@ def _order(ctx: Context, product: catalog.ProductView, style: str = "") -> Answe
     wanted = style or materials.choice(ctx.session, ctx.speaker.id)[1] or ctx.shop.styles[0][0]
     if wanted not in dict(ctx.shop.styles):
         wanted = ctx.shop.styles[0][0]
-    new = materials.order_poster(ctx.session, ctx.speaker.id, ctx.message.account, ctx.message.sender, product.sku,
-                                 wanted, ctx.message.dedupe_key, ctx.now)
-    return ctx.say("poster.making" if new else "poster.still_making", title=product.title)
+    ordered = materials.order_poster(ctx.session, ctx.speaker.id, ctx.message.account, ctx.message.sender, product.sku,
+                                     wanted, ctx.message.dedupe_key, ctx.now)
+    if ordered.missed:
+        notices.overtake(ctx.session, ctx.speaker.id, [materials.MISSED], ctx.now)
+    if ordered.media_id:
+        return Answer(image(ordered.media_id))
+    held = silence.of(ctx.session, ctx.shop.app_id)
+    if held or ordered.put_off:
+        return ctx.say("poster.waits", title=product.title, direct=held == "sends")
+    return ctx.say("poster.making" if ordered.new else "poster.still_making", title=product.title)
 
 
 def _offer(ctx: Context, key: str, products: list[catalog.ProductView], **facts: object) -> Answer:

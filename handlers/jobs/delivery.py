@@ -22,7 +22,7 @@ from domain.notices.rules import Policy, Purpose, Verdict, place_of
 from domain.people import queries as people
 from domain.people import service as people_service
 from domain.people.rules import IdentityRef
-from domain.platform import budgets
+from domain.platform import budgets, silence
 from domain.platform import service as platform
 from domain.shots import service as shots
 from domain.stafftasks import service as stafftasks
@@ -199,7 +199,8 @@ def leaving(effect: Claimed, purpose: Purpose, reachable: bool) -> Leaving:
     """The message as the policy sees it."""
     assert effect.person_id is not None
     return Leaving(effect.id, effect.person_id, purpose, effect.expires_at, reachable, digest(effect),
-                   effect.payload.get("priority", 0), bool(effect.payload.get("guard")))
+                   effect.payload.get("priority", 0), bool(effect.payload.get("guard")),
+                   effect.created_at if purpose == "answer" else None)
 
 
 def digest(effect: Claimed) -> str:
@@ -255,6 +256,9 @@ def _ended(ctx: JobContext, errand: Errand, way: Way, tried: Tried, result: Send
         case Outcome.BACK_OFF:
             return _backed_off(ctx, errand, way, tried, result)
         case Outcome.CONFIG if way.card is None:
+            with ctx.begin() as session:  # nobody is promised anything meanwhile
+                platform.hold_back(session, ctx.app_ids[errand.account], silence.SEND_ALARM, result.outcome.value,
+                                   result.errcode, result.detail, ctx.real_now() + CONFIG_PAUSE)
             return _pay_back(ctx, errand, way, f"config:{result.errcode}", CONFIG_PAUSE)
         case Outcome.MUTED | Outcome.REJECTED:
             assert effect.person_id is not None

@@ -3,18 +3,15 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from bot.kit.gateway import GatewayError, Outcome
-from bot.kit.jobs import LAST_ATTEMPT, Claimed, Ended, JobContext, Jobs, Later, Refused
+from bot.kit.jobs import Claimed, Ended, JobContext, Jobs, Refused
 from bot.pictures import avatar
 from bot.pictures.photos import Photos
 from bot.pictures.studio import PosterRequest, Studio
 from domain.catalog import queries as catalog
 from domain.catalog.suggestions import suggest
 from domain.materials import service as materials
-from domain.notices import service as notices
-from domain.notices.rules import Purpose
 from domain.people import queries as people
-from handlers.jobs.delivery import deliver
+from handlers.jobs.pictures import missed, send_picture
 from handlers.jobs.scenes import living_scene
 
 jobs = Jobs()
@@ -53,27 +50,15 @@ def poster_of_a_journey(ctx: JobContext, effect: Claimed) -> Ended:
 
 
 def _make(ctx: JobContext, effect: Claimed, draw: Draw) -> Ended:
-    account = effect.payload["account"]
-    try:
-        jpeg = draw(_request(ctx, effect))
-        # Before the attempt to send is on record: a worker killed in this long call has sent nothing, so repeat it.
-        ctx.gateway(account).upload_image(jpeg)
-    except GatewayError as refusal:
-        if refusal.result.outcome is Outcome.BACK_OFF and refusal.result.retry_at:
-            return Later(f"back_off:{refusal.result.errcode}", ctx.now() + (refusal.result.retry_at - ctx.real_now()))
-        _apologise(ctx, effect)
-        return Refused(f"{refusal.result.outcome.value}:{refusal.result.errcode}")
-    except Exception:
-        if effect.attempts >= LAST_ATTEMPT:
-            _apologise(ctx, effect)
-        raise
-    return deliver(ctx, effect, _purpose(effect), account, lambda gateway, openid: gateway.send_image(openid, jpeg))
+    """An answer to whoever asked; what the shop gives unasked (``purpose``) waits for a good moment."""
+    return send_picture(ctx, effect, lambda: draw(_request(ctx, effect)), "poster.failed")
 
 
-def _purpose(effect: Claimed) -> Purpose:
-    """An answer to whoever asked; what the shop gives unasked waits for a good moment."""
-    purpose: Purpose = effect.payload.get("purpose", "answer")
-    return purpose
+@jobs.lapsed("poster.make")
+def poster_missed(ctx: JobContext, effect: Claimed) -> None:
+    with ctx.begin() as session:
+        product = catalog.product(session, effect.payload["sku"])
+    missed(ctx, effect, materials.MISSED, title=product.title if product else "")
 
 
 def _request(ctx: JobContext, effect: Claimed) -> PosterRequest:
@@ -92,12 +77,3 @@ def _request(ctx: JobContext, effect: Claimed) -> PosterRequest:
         sharer_name=sharer.nickname, avatar=avatar.fetch(sharer.avatar_url) if sharer.avatar_url else None,
         qr_url=scene.url, valid_until=ctx.copy.render("poster.valid_until", at=scene.expires_at),
     )
-
-
-def _apologise(ctx: JobContext, effect: Claimed) -> None:
-    if _purpose(effect) != "answer":
-        return
-    assert effect.person_id is not None
-    with ctx.begin() as session:
-        notices.tell(session, notices.Notice(effect.person_id, "answer", f"poster-failed:{effect.id}",
-                                             "poster.failed", {}, effect.payload["account"]), ctx.now())

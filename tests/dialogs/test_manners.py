@@ -92,7 +92,7 @@ def test_a_picture_nobody_could_send_in_time_ends_with_its_reason(shop: Shop) ->
     li.poster("海报 2")
     shop.gateway.refusals.append(SendResult(Outcome.QUOTA_USED, 45047))
     li.says("海报 2")
-    shop.wait(minutes=11)
+    shop.wait(hours=48)
     assert refusals(shop) == {"expired"}
     assert pictures(li.says("海报 2")) == 1
 

@@ -3,6 +3,7 @@
 from collections import deque
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import Any
 
 from bot.kit.gateway import Card, GatewayError, Outcome, SceneCode, SendResult
@@ -24,6 +25,8 @@ class FakeGateway:
     """What is answered instead of a follower's unionid."""
     pictures: dict[str, bytes] = field(default_factory=dict)
     """What people sent, by media id."""
+    uploads: dict[str, bytes] = field(default_factory=dict)
+    """What the shop uploaded, by media id."""
     cards: list[tuple[str, str, Card]] = field(default_factory=list)
     """(openid, template or subscription, card) of every card that left."""
 
@@ -47,7 +50,9 @@ class FakeGateway:
         return SendResult(Outcome.SENT, message_id=str(len(self.cards)))
 
     def upload_image(self, jpeg: bytes) -> str:
-        return f"media-{len(jpeg)}"
+        media_id = f"media-{sha256(jpeg).hexdigest()[:16]}"
+        self.uploads[media_id] = jpeg
+        return media_id
 
     def picture(self, media_id: str) -> bytes:
         if self.refusals:

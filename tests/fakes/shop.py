@@ -300,6 +300,9 @@ class Person:
             said = xmltodict.parse(opened)["xml"]
             if said["MsgType"] == "transfer_customer_service":
                 self.transfers += 1
+            elif said["MsgType"] == "image":
+                media_id = said["Image"]["MediaId"]  # of a platform elsewhere a phone knows no more than this
+                self.heard.append(self.shop.gateway.uploads.get(media_id, media_id.encode()))
             else:
                 self.heard.append(said.get("Content", ""))
         self.shop.follow_up()
