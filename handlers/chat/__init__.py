@@ -63,6 +63,7 @@ TREE.include(
     notices.router,
     helpdesk.overheard,
     shots.overheard,
+    fallback.answered,
     smalltalk.router,
     fallback.router,
 )

@@ -9,6 +9,8 @@ from bot.kit.router import Router
 from domain.shared.numerals import choice
 
 router = Router(__name__)
+answered = Router(f"{__name__}.answered")
+"""Answers to the questions asked here. Hangs before small talk, for which a yes is only politeness."""
 
 CONFIRM = State("fallback", "confirm")
 CHOOSE = State("fallback", "choose")
@@ -30,18 +32,18 @@ def confirm_first(ctx: Context) -> Answer:
     return ctx.ask("chat.confirm", CONFIRM, remember, what=ctx.copy.render(f"intent.{ctx.intent}"))
 
 
-@router.on(InState(CONFIRM), Intent("yes"))
+@answered.on(InState(CONFIRM), Intent("yes"))
 def confirmed(ctx: Context) -> Answer:
     return ctx.follow(ctx.place.memory["intent"], ctx.place.memory["argument"])
 
 
-@router.on(InState(CONFIRM))
+@answered.on(InState(CONFIRM))
 def not_confirmed(ctx: Context) -> Answer:
     """Anything but a clear yes leaves the money where it is."""
     return ctx.say("chat.not_done")
 
 
-@router.on(InState(CHOOSE))
+@answered.on(InState(CHOOSE))
 def chosen(ctx: Context) -> Answer:
     """The number of an offered meaning; anything else is heard afresh."""
     candidates = ctx.place.memory["candidates"]

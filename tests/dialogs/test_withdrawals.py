@@ -64,6 +64,15 @@ def held(shop: Shop) -> list[str]:
         return [*report.faults, *queries.check(session)]
 
 
+def test_a_slip_for_the_word_is_confirmed_first(shop: Shop, li: Person) -> None:
+    li.says("tixian").sees("您是想提现吗", "涉及资金")
+    li.says("是").sees("可提现 ¥158.40")
+    li.says("取消")
+    li.says("tixian").sees("您是想提现吗")
+    li.says("不用了").sees("没有办理")
+    li.says("是").sees("现在没有要您确认的事")
+
+
 def test_the_whole_way(shop: Shop, li: Person) -> None:
     li.says("提现").sees("可提现 ¥158.40", "¥100.00 起提")
     li.says("150").sees("请阅读")
