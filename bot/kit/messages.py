@@ -13,8 +13,9 @@ class Incoming:
 
     ``kind``: text, image, voice, video, location, link, or event.
     ``event`` (kind event only): follow, unfollow, scan, menu, view, location_report, other.
-    ``text``: what was typed (text), '' otherwise. ``key``: menu key, or the scene of a scan or follow
-    ('' if none), already without the platform's prefix. ``sent_at`` is the platform's own stamp.
+    ``text``: what was typed (text) or what the platform heard (voice, '' if it does not listen), '' otherwise.
+    ``key``: menu key, or the scene of a scan or follow ('' if none), already without the platform's prefix.
+    ``sent_at`` is the platform's own stamp.
     ``dedupe_key`` is the same for a retry and different for anything else, per account.
     ``data`` holds what only few handlers need (media_id, latitude, msgmenu id, raw event name).
     """
@@ -29,6 +30,11 @@ class Incoming:
     event: str = ""
     key: str = ""
     data: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def may_hold_words(self) -> bool:
+        """Whether somebody said or typed something: what is private may be in it."""
+        return self.kind in ("text", "voice")
 
     def to_json(self) -> dict[str, Any]:
         """A dict that json can write; ``from_json`` reads it back. ``data`` is shared, not copied."""

@@ -31,7 +31,7 @@ def without_text(message: Incoming) -> Incoming:
 
 def as_kept(message: Incoming, *, secret: bool) -> Incoming:
     """The message as it is kept after it was handled; ``secret``: it was said at a secret place."""
-    return without_text(message) if secret and message.kind == "text" else discreet(message)
+    return without_text(message) if secret and message.may_hold_words else discreet(message)
 
 
 def reply_as_kept(reply: Reply) -> Reply:

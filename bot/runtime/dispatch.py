@@ -171,13 +171,13 @@ class Dispatcher:
     @staticmethod
     def _close(session: Session, message_id: int, message: Incoming, guest: reception.Guest, reply: Reply,
                now: datetime) -> None:
-        if guest.place.secret and message.kind == "text":
+        if guest.place.secret and message.may_hold_words:
             inbox.forget_text(session, message_id, discretion.without_text(message).to_json())
         kept = discretion.reply_as_kept(reply)
         inbox.close_message(session, message_id, guest.speaker.id or None, kept.to_json(), now)
 
     def _understand(self, message: Incoming) -> Understanding:
-        if message.kind == "text":
+        if message.kind == "text" or (message.kind == "voice" and message.text):
             return understand(message.text)
         if message.event == "menu":
             return Understanding(self.taps.get(message.key, ""), "", "exact", (), False, "")
@@ -206,7 +206,7 @@ class Dispatcher:
 
     def _keep(self, account: Account, message: Incoming, fault: Exception, now: datetime) -> Reply:
         with self.sessions.begin() as session:
-            if message.kind == "text" and reception.at_secret_place(session, message, account.app_id):
+            if message.may_hold_words and reception.at_secret_place(session, message, account.app_id):
                 return self._forget(session, account, message, fault, now)
             log.exception("inbox.failed", account=account.name, kind=message.kind)
             stored = inbox.keep_failed(session, account.name, message.dedupe_key, message.event or message.kind,
@@ -214,7 +214,7 @@ class Dispatcher:
         if stored:  # its commit went through after all, or a retry was quicker
             return Reply(**stored)
         metrics.inbox("failed")
-        return text_reply(self.copy.render("error.retrying")) if message.kind == "text" else NOTHING
+        return text_reply(self.copy.render("error.retrying")) if message.text else NOTHING
 
     def _forget(self, session: Session, account: Account, message: Incoming, fault: Exception, now: datetime) -> Reply:
         """Something private was said and could not be handled: it is not kept, the person is asked to say it again.

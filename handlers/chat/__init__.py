@@ -26,6 +26,7 @@ from handlers.chat import (
     smalltalk,
     suggestions,
     topics,
+    voice,
     wallet,
     why,
     withdrawals,
@@ -34,6 +35,7 @@ from handlers.events import arrivals, subscriptions
 
 TREE = Router("chat")
 TREE.include(
+    voice.router,  # first: what is only heard is let through from here, or not at all
     arrivals.router,
     subscriptions.router,
     withdrawals.router,  # early: an answer about a name must not be taken for a word that happens to stand in it

@@ -236,6 +236,11 @@ class Person:
     def says(self, text: str, msg_id: str = "") -> "Person":
         return self._post({"MsgType": "text", "Content": text, "MsgId": msg_id or str(next(self.shop.numbers))})
 
+    def speaks(self, heard: str) -> "Person":
+        """A voice message in which the platform recognised ``heard``; '' where it does not listen."""
+        fields = {"MsgType": "voice", "MediaId": "media_1", "Format": "amr", "MsgId": str(next(self.shop.numbers))}
+        return self._post(fields | ({"Recognition": heard} if heard else {}))
+
     def taps(self, key: str) -> "Person":
         return self.happens("CLICK", key)
 

@@ -3,7 +3,7 @@
 ``data`` holds texts as the platform wrote them, under these names and only where present:
   every event    raw_event (the platform's own name); menu_id, ticket
   text           bizmsgmenuid              image   media_id, pic_url
-  voice          media_id, media_id_16k, format, recognition
+  voice          media_id, media_id_16k, format; what was recognised is the text
   video          media_id, thumb_media_id  (raw_type 'shortvideo' if it was one)
   location       latitude, longitude, scale, label  (also of location_report, with precision)
   link           title, description, url; of a mini program: raw_type, title, app_id, page_path, thumb_url
@@ -38,7 +38,6 @@ _MESSAGES: dict[str, tuple[str, Names]] = {
             ("MediaId", "media_id"),
             ("MediaId16K", "media_id_16k"),
             ("Format", "format"),
-            ("Recognition", "recognition"),
         ),
     ),
     "video": ("video", (("MediaId", "media_id"), ("ThumbMediaId", "thumb_media_id"))),
@@ -125,10 +124,17 @@ def to_incoming(account: str, message: Node) -> Incoming:
         kind=kind,
         dedupe_key=f"msg:{integer(message, 'MsgId', LAST_ID)}",
         sent_at=sent_at,
-        text=required(message, "Content") if raw_type == "text" else "",
+        text=_words(raw_type, message),
         event="other" if kind == "event" else "",
         data=data,
     )
+
+
+def _words(raw_type: str, message: Node) -> str:
+    """What was typed, or what the platform heard: it ends that like a sentence, which nobody said."""
+    if raw_type == "voice":
+        return leaf(message, "Recognition").strip().rstrip("。").strip()
+    return required(message, "Content") if raw_type == "text" else ""
 
 
 def _event(account: str, message: Node, sender: str, sent_at: datetime) -> Incoming:
