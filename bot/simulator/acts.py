@@ -1,10 +1,11 @@
-"""What people do with their phones: write, tap, scan, follow, leave, send a place or a picture.
+"""What people do with their phones: write, speak, tap, scan, follow, leave, send a place or a picture.
 
 Each act is one transaction (bubble, rights, queued callback) and then starts the delivery. All raise SimError.
 """
 
 import hashlib
 import re
+import secrets
 from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -20,6 +21,7 @@ from bot.simulator.weixin import menus
 from bot.simulator.wire import Fields
 
 MAX_TEXT = 1000
+_ENDS = "。？！"
 _MENU_LINK = re.compile(r'href="(weixin://bizmsgmenu\?[^"]+)"')
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff\ud800-\udfff]")
 
@@ -28,11 +30,25 @@ def say(peer: Peer, openid: str, content: str) -> dict[str, Any]:
     """Send a text; opens the 48-hour window."""
     if not content.strip():
         raise SimError(422, texts.EMPTY_TEXT)
+    _sayable(content)
+    return _message(peer, openid, "text", {"content": content}, [("Content", content)])
+
+
+def speak(peer: Peer, openid: str, heard: str) -> dict[str, Any]:
+    """Send a voice message; ``heard`` is what WeChat recognises in it, '' where the account has that switched off. The
+    recogniser ends what it heard like a sentence. There is no sound behind the media id."""
+    _sayable(heard)
+    words = heard.strip()
+    words += "。" if words and words[-1] not in _ENDS else ""
+    fields: Fields = [("MediaId", f"voice-{secrets.token_hex(12)}"), ("Format", "amr")]
+    return _message(peer, openid, "voice", {"heard": words}, [*fields, ("Recognition", words)] if words else fields)
+
+
+def _sayable(content: str) -> None:
     if len(content) > MAX_TEXT:
         raise SimError(422, texts.TEXT_TOO_LONG.format(limit=MAX_TEXT))
     if _CONTROL.search(content):
         raise SimError(422, texts.BAD_CHARACTERS)
-    return _message(peer, openid, "text", {"content": content}, [("Content", content)])
 
 
 def send_location(peer: Peer, openid: str, latitude: float, longitude: float, label: str) -> dict[str, Any]:

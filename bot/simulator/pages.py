@@ -11,6 +11,7 @@ with 404 (no such thing), 409 (not possible now), 415 or 422 (bad input).
   GET  /api/products           {products}: the shelf
   POST /api/people             {name, account?} → the person, a follower of nobody; the mall tells the name
   POST /api/say                {openid, text}
+  POST /api/voice              {openid, heard?}: a voice message, and what WeChat recognises in it
   POST /api/reply-menu         {openid, bubble_id, item_id}: tap a choice inside a message
   POST /api/menu-tap           {openid, key | index, image_id? | url?, latitude?, longitude?, label?}
   POST /api/scan               {openid, image_id | url} → {result: subscribe|scan|contact|expired|url|none, message}
@@ -205,6 +206,11 @@ def add_talk(bp: Blueprint, peer: Peer) -> None:
     def say() -> Response:
         fields = Fields()
         return jsonify(acts.say(peer, fields.text("openid"), fields.text("text")))
+
+    @bp.post("/api/voice")
+    def voice() -> Response:
+        fields = Fields()
+        return jsonify(acts.speak(peer, fields.text("openid"), fields.text("heard", "")))
 
     @bp.post("/api/reply-menu")
     def reply_menu() -> Response:

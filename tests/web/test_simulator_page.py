@@ -233,6 +233,10 @@ def test_faults_and_refusals_are_told(page: Page) -> None:
     page.tap("plus", page.phone("陈叔"))
     page.tap("panel-location", page.phone("陈叔"))
     page.sees("陈叔", "昆明")
+    page.tap("plus", page.phone("陈叔"))
+    page.tap("panel-voice", page.phone("陈叔"))
+    page.find("voice-heard").send_keys("看一下佣金", Keys.ENTER)
+    page.sees("陈叔", "看一下佣金。")
 
 
 @pytest.fixture

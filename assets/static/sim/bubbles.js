@@ -91,6 +91,7 @@ export function markTransfer(card, state) {
 
 const CONTENT = {
   text: (bubble, on) => h("div.bubble", {}, richText(bubble.body.content, (id) => on.choose(bubble.id, id), on.openid)),
+  voice: (bubble) => h("div.bubble", {}, icon("voice"), bubble.body.heard ? ` ${bubble.body.heard}` : " （没有转成文字）"),
   image: picture, msgmenu: menu, news: article, template: notice, location: place,
 };
 

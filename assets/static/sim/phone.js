@@ -7,6 +7,7 @@ import { showOrders } from "./orders.js";
 import { askScan, viewPicture } from "./scan.js";
 import { StaffChat, askStaff, memberOf, statusLine } from "./staff.js";
 import { showSubscribe } from "./subscribe.js";
+import { askVoice } from "./voice.js";
 
 const PAUSE = 5 * 60 * 1000;
 const PATIENCE_MS = 1200;
@@ -73,6 +74,7 @@ export class Phone {
     const tile = (name, label, test, act) => h("button", { type: "button", "data-test": test,
       onclick: () => { this.togglePanel(false); act(); } }, h("span.tile", {}, icon(name)), label);
     return [tile("scan", "扫一扫", "panel-scan", () => this.scan()), tile("image", "相册", "panel-image", () => file.click()),
+      tile("voice", "语音", "panel-voice", () => askVoice(this.person)),
       tile("pin", "位置", "panel-location", () => this.act("/api/location", {})),
       tile("bag", "订单", "panel-orders", () => showOrders(this.person)),
       ...(this.world.corps().length ? [tile("staff", "添加企微", "panel-staff", () => this.askStaff())] : []),

@@ -159,7 +159,26 @@ def test_a_place_and_a_picture_arrive_as_wechat_sends_them(sim: Client) -> None:
     sim.wait(lambda: len([one for one in sim.echo.received if one["MsgType"] == "image"]) == 2)
 
 
+def test_a_voice_message_arrives_with_what_was_recognised_or_without(sim: Client) -> None:
+    li = sim.person()
+
+    def came() -> list[dict[str, Any]]:
+        return [one for one in sim.echo.received if one["MsgType"] == "voice"]
+
+    sim.act("/api/voice", openid=li, heard=" 我要看佣金 ")
+    spoken = sim.wait(came)[-1]
+    assert (spoken["Recognition"], spoken["Format"]) == ("我要看佣金。", "amr") and spoken["MediaId"]
+    sim.act("/api/voice", openid=li)
+    sim.wait(lambda: len(came()) == 2)
+    assert "Recognition" not in came()[-1] and came()[-1]["MediaId"] != spoken["MediaId"]
+    sim.act("/api/voice", openid=li, heard="在吗？")
+    sim.wait(lambda: len(came()) == 3)
+    assert came()[-1]["Recognition"] == "在吗？"
+
+
 @pytest.mark.parametrize(("path", "body", "status"), [
+    ("/api/voice", {"openid": "nobody", "heard": "x"}, 404), ("/api/voice", {"openid": "LI", "heard": "x" * 1001}, 422),
+    ("/api/voice", {"openid": "LI", "heard": 5}, 422), ("/api/voice", {"openid": "LI", "heard": "a\x01b"}, 422),
     ("/api/say", {"openid": "nobody", "text": "x"}, 404), ("/api/say", {"openid": "LI", "text": "  "}, 422),
     ("/api/say", {"openid": "LI", "text": "x" * 1001}, 422), ("/api/say", {"openid": "LI", "text": "a\x00b"}, 422),
     ("/api/say", {"openid": "\0", "text": "x"}, 422), ("/api/follow", {"openid": "o\0"}, 422),
