@@ -40,7 +40,7 @@ class CheckedTexts:
                 return None
             return ({key: (text, frozenset(wanted)) for key, (text, wanted) in told["texts"].items()},
                     {key: frozenset(names) for key, names in told["maybe"].items()})
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return None
 
     def write(self, texts: Texts, maybe: Maybe) -> None:

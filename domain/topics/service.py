@@ -23,8 +23,8 @@ from domain.topics.rules import INTRO, MOST_POINTS, TITLE, TopicRules, clean
 
 ROLES: frozenset[Role] = frozenset({"owner", "operator"})
 MOST_DAYS = 90
-NUMBER = re.compile(r"\+?(?:[ -]?[0-9０-９]){6,}[xXＸ]?")
-"""A phone's, an order's, an ID card's: nobody means to tell it to everybody."""
+NUMBER = re.compile(r"[\W_]*(?:[0-9０-９][\W_]*){6,}(?:[xXＸ][\W_]*)?")
+"""A phone's, an order's, an ID card's, however it is set apart or ended: nobody means to tell it to everybody."""
 ERASED = "…"
 """Stands where words stood that were taken back, or whose author was forgotten."""
 AUTHOR = "author"

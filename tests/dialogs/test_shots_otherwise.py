@@ -10,6 +10,7 @@ from bot.runtime import demo_team
 from domain.people import leaving as leavers
 from domain.people import service as people
 from domain.shots import service
+from domain.shots.rules import Reason
 from domain.workflows import leaving
 from domain.workflows.merging import MOVERS
 from tests.dialogs.test_grants import person_id
@@ -178,3 +179,12 @@ def test_who_asks_after_a_refusal_is_told_of_it(shop: Shop, said: str) -> None:
     shop.wait(days=31)
     li.says(said)
     assert "没有用上" not in str(li.heard[-1])
+
+
+@pytest.mark.parametrize(("reason", "told"), [("unclear", "看不太清。请换个角度"), ("other", "用上：请换个角度")])
+def test_what_was_added_to_a_refusal_does_not_run_into_what_follows(shop: Shop, reason: Reason, told: str) -> None:
+    li = shop.person("李姐")
+    bought(shop, li)
+    allowed(li)
+    act(shop, service.decline, 1, reason, "请换个角度")
+    li.says("我的投稿").sees(f"{told}\n照片已经删除，没有给任何人看过。欢迎再拍一张。")

@@ -300,7 +300,7 @@ def test_a_word_of_ours_or_a_lone_number_is_no_word_of_theirs(shop: Shop, said: 
 
 
 @pytest.mark.parametrize("said", ["13812345678", "1381 2345 678", "２０２６１１２２１２３４", "11010519491231002X",
-                                  "+8613812345678"])
+                                  "+8613812345678", "13812345678。", "（021）6123 4567", "📱138.1234.5678！"])
 def test_a_long_number_is_not_told_to_everybody(shop: Shop, said: str) -> None:
     """Typed in answer to the question: somebody's phone, order or ID card."""
     li = shop.person("李姐")

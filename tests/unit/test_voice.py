@@ -66,7 +66,7 @@ def test_changed_texts_are_checked_again(tmp_path: Path) -> None:
     assert Voice(tmp_path, kept).written() == {"x": "two", "y": "three"}
 
 
-@pytest.mark.parametrize("found", [b"", b"{", b"[]", b"null", b'{"of": 1}', b"\xff\xfe", None])
+@pytest.mark.parametrize("found", [b"", b"{", b"[]", b"null", b'{"of": 1}', b"\xff\xfe", b"[" * 200_000, None])
 def test_a_file_that_is_no_use_costs_a_check(tmp_path: Path, found: bytes | None) -> None:
     (tmp_path / "a.toml").write_text("x = 'one'\n")
     kept = tmp_path / "kept" if found is not None else tmp_path / "no such folder" / "kept"
