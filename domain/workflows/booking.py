@@ -19,11 +19,13 @@ from domain.ledger.rules import EXPENSE_BY_LEVEL, Entry, Move, Purse, Side, pers
 from domain.orders.events import refs_of
 from domain.orders.rules import OrderState, Return, Verdict
 from domain.people import service as people
+from domain.people.queries import survivors
 from domain.referrals import service as referrals
 from domain.referrals.rules import Touch
 from domain.roles import repurchase
 from domain.roles import service as roles
 from domain.shared.clock import business_date
+from domain.shared.errors import Conflict
 from domain.shared.outbox import Effect, put
 from domain.shared.rows import maybe
 from domain.shared.trips import Closing
@@ -94,7 +96,7 @@ def book(
     out = Ledgered()
     for work in fresh:
         accrue(work, out)
-    purses = ledger.lock(session, sorted(_clawed_people(works)))
+    purses = _lock(session, sorted(_clawed_people(works)))
     for work in works:
         claw_back(work, purses, out)
     notes.say_what_is_under_way(session, out.facts)
@@ -210,6 +212,15 @@ def _waiting(deal: Deal) -> Side:
 
 def _entry(work: Work, key: str, kind: str, at: datetime, moves: tuple[Move, ...]) -> Entry:
     return Entry(f"order:{work.order.id}:{key}", kind, at, "order", work.order.id, work.label, moves)
+
+
+def _lock(session: Session, owners: Sequence[int]) -> dict[int, Purse]:
+    """Purses of people who are still themselves: what a merge took away meanwhile would be a debt of nobody. Raises
+    Conflict("identity.busy"), and then the batch is done again with people as they are."""
+    purses = ledger.lock(session, owners)
+    if owners and any(one != living for one, living in survivors(session, owners).items()):
+        raise Conflict("identity.busy")
+    return purses
 
 
 def _clawed_people(works: Sequence[Work]) -> set[int]:
