@@ -131,31 +131,33 @@ def give_poster(
 def order_style_sheet(
     session: Session, person_id: int, account: str, openid: str, sku: str, cause: str, now: datetime
 ) -> bool:
-    """Put the making of the numbered style sheet into the outbox."""
+    """Put the making of the numbered style sheet into the outbox, instead of one that waits."""
+    _ask_anew(session, "poster.sheet", person_id, now)
     return _put(session, "poster.sheet", person_id, account, openid, {"sku": sku}, cause, now)
 
 
 def order_share(
     session: Session, person_id: int, account: str, openid: str, facts: dict[str, str], cause: str, now: datetime
 ) -> bool:
-    """Put the making of a picture about coming back into the outbox: ``facts`` are its texts."""
+    """Put the making of a picture about coming back in place of one that waits. ``facts`` are its texts."""
+    _ask_anew(session, "share.picture", person_id, now)
     return _put(session, "share.picture", person_id, account, openid, facts, cause, now)
 
 
 def order_usage(
     session: Session, person_id: int, account: str, openid: str, sku: str, shot_id: int, cause: str, now: datetime
-) -> bool:
-    """Put the making of a poster with a customer's picture into the outbox; False if one is being made already.
+) -> Ordered:
+    """Put the making of a poster with a customer's picture into the outbox, unless one is being made already.
 
     Call under the person's lock.
     """
     being_made = session.execute(text("""
-        select 1 from outbox where person_id = :person and kind = 'shot.poster' and state in ('waiting', 'running')
+        select reason from outbox where person_id = :person and kind = 'shot.poster' and state in ('waiting', 'running')
            and expires_at > :now"""), {"person": person_id, "now": now}).first()
     if being_made:
-        return False
+        return Ordered(new=False, put_off=bool(being_made.reason))
     facts: dict[str, str | int] = {"sku": sku, "shot": shot_id}
-    return _put(session, "shot.poster", person_id, account, openid, facts, cause, now)
+    return Ordered(_put(session, "shot.poster", person_id, account, openid, facts, cause, now))
 
 
 def choice(session: Session, person_id: int) -> tuple[str, str]:
@@ -171,6 +173,14 @@ def _put(session: Session, kind: str, person_id: int, account: str, openid: str,
         payload={**facts, "account": account, "openid": openid}, expires_at=now + WAITED_FOR,
     )
     return outbox.put(session, [effect], now) == 1
+
+
+def _ask_anew(session: Session, kind: str, person_id: int, now: datetime) -> None:
+    """Whoever asks again while the platform lets nothing out wants one picture, not several at once."""
+    session.execute(text("""
+        update outbox set state = 'refused', reason = 'asked_again', ended_at = :now
+         where person_id = :person and kind = :kind and state = 'waiting' and result ->> 'sending_at' is null"""),
+        {"person": person_id, "kind": kind, "now": now})
 
 
 def _choose(session: Session, person_id: int, sku: str, style: str, now: datetime) -> None:

@@ -11,6 +11,7 @@ from domain.materials import service as materials
 from domain.materials import videos
 from domain.materials.kits import Kits
 from domain.orders import queries as orders
+from domain.platform import silence
 from domain.shared.numerals import choice
 from domain.shots import queries
 
@@ -30,11 +31,12 @@ def show_materials(ctx: Context) -> Answer:
     shot = queries.to_share(ctx.session, ctx.speaker.id, product.sku)
     if shot is None:
         return ctx.say("materials.words_only", title=product.title, lines=lines)
-    new = materials.order_usage(ctx.session, ctx.speaker.id, ctx.message.account, ctx.message.sender, product.sku,
-                                shot.id, ctx.message.dedupe_key, ctx.now)
-    if not new:
-        return ctx.say("materials.still_making", lines=lines)
-    return ctx.say("materials.making", title=product.title, lines=lines, name=shot.credit)
+    ordered = materials.order_usage(ctx.session, ctx.speaker.id, ctx.message.account, ctx.message.sender, product.sku,
+                                    shot.id, ctx.message.dedupe_key, ctx.now)
+    late = ordered.put_off or bool(silence.of(ctx.session, ctx.shop.app_id))
+    if not ordered.new:
+        return ctx.say("materials.still_making", lines=lines, late=late)
+    return ctx.say("materials.making", title=product.title, lines=lines, name=shot.credit, late=late)
 
 
 @router.on(Intent("video.show"))

@@ -9,6 +9,7 @@ from bot.kit.router import Router
 from domain.catalog import queries as catalog
 from domain.memberships import queries, service
 from domain.memberships.rules import Cards, fold
+from domain.platform import silence
 
 router = Router(__name__)
 
@@ -26,7 +27,7 @@ def show_membership(ctx: Context) -> Answer:
     service.order_picture(ctx.session, ctx.speaker.id, ctx.message.account,
                           f"{ctx.message.account}:{ctx.message.dedupe_key}", ctx.now)
     return ctx.say("membership.show", card=card, saved=saved, benefits=_named(ctx, card.benefits),
-                   offers=_offers(ctx, cards))
+                   offers=_offers(ctx, cards), late=bool(silence.of(ctx.session, ctx.shop.app_id)))
 
 
 def _offers(ctx: Context, cards: Cards) -> list[dict[str, object]]:

@@ -65,7 +65,8 @@ def show_styles(ctx: Context) -> Answer:
     materials.order_style_sheet(ctx.session, ctx.speaker.id, ctx.message.account, ctx.message.sender, product.sku,
                                 ctx.message.dedupe_key, ctx.now)
     names = [name for _, name in ctx.shop.styles]
-    return ctx.ask("poster.styles", CHOOSE_STYLE, {"sku": product.sku}, names=names)
+    return ctx.ask("poster.styles", CHOOSE_STYLE, {"sku": product.sku}, names=names,
+                   late=bool(silence.of(ctx.session, ctx.shop.app_id)))
 
 
 @router.on(InState(CHOOSE_STYLE))

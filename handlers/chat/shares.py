@@ -7,6 +7,7 @@ from bot.kit.router import Router
 from domain.materials import service as materials
 from domain.materials.kits import Kits
 from domain.orders import queries as orders
+from domain.platform import silence
 from domain.points import queries as points
 from domain.rewards import queries as rewards
 from domain.rewards.programme import Programme
@@ -32,4 +33,5 @@ def show_around(ctx: Context) -> Answer:
              "reward": say("share.reward", fen=fen, points=points.of(ctx.session, person, ctx.now).active)}
     materials.order_share(ctx.session, person, ctx.message.account, ctx.message.sender, facts, ctx.message.dedupe_key,
                           ctx.now)
-    return ctx.ask("share.making", shots.SHOWN, lines=lines)
+    late = bool(silence.of(ctx.session, ctx.shop.app_id))
+    return ctx.ask("share.making", shots.SHOWN, lines=lines, late=late)

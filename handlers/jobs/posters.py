@@ -61,6 +61,11 @@ def poster_missed(ctx: JobContext, effect: Claimed) -> None:
     missed(ctx, effect, materials.MISSED, title=product.title if product else "")
 
 
+@jobs.lapsed("poster.sheet")
+def styles_missed(ctx: JobContext, effect: Claimed) -> None:
+    missed(ctx, effect, "poster.styles_missed")
+
+
 def _request(ctx: JobContext, effect: Claimed) -> PosterRequest:
     assert effect.person_id is not None
     payload = effect.payload

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 from bot.kit.jobs import Claimed, Ended, JobContext, Jobs, Refused
 from bot.pictures.cards import CardMaker, ShareRequest
 from domain.people import queries as people
-from handlers.jobs.pictures import send_picture
+from handlers.jobs.pictures import missed, send_picture
 
 jobs = Jobs()
 
@@ -29,3 +29,8 @@ def picture(ctx: JobContext, effect: Claimed) -> Ended:
         url=f"{ctx.shop.public_url}/r/{person.referral_code}?{urlencode({'p': told['sku']})}")
     waited_for = replace(effect, payload=told | {"purpose": "answer"})
     return send_picture(ctx, waited_for, lambda: maker.share(request), "share.failed")
+
+
+@jobs.lapsed("share.picture")
+def picture_missed(ctx: JobContext, effect: Claimed) -> None:
+    missed(ctx, effect, "share.missed")

@@ -18,7 +18,7 @@ from domain.shared.seal import Seal
 from domain.shots import queries
 from domain.shots import service as shots
 from domain.shots.rules import ShotRules
-from handlers.jobs.pictures import send_picture
+from handlers.jobs.pictures import missed, send_picture
 from handlers.jobs.scenes import living_scene
 
 jobs = Jobs()
@@ -110,6 +110,11 @@ def poster(ctx: JobContext, effect: Claimed) -> Ended:
                                                  NOT_SENT[ended.reason], {},
                                                  effect.payload["account"]), ctx.now())
     return ended
+
+
+@jobs.lapsed("shot.poster")
+def poster_missed(ctx: JobContext, effect: Claimed) -> None:
+    missed(ctx, effect, "materials.missed")
 
 
 def _draw(ctx: JobContext, effect: Claimed, credit: str) -> bytes:
