@@ -206,6 +206,8 @@ def cancel(session: Session, person_id: int, now: datetime) -> str:
         recalling.end_asked(session, withdrawal, "cancelled", "", now)
     elif withdrawal.state in OPEN:
         recalling.call_back(session, withdrawal, now)
+    elif withdrawal.state != "cancelled":  # it ended while we waited for its row
+        raise DomainError("payout.none_open")
     return withdrawal.state
 
 

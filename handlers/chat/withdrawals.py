@@ -103,7 +103,9 @@ def taken_back(ctx: Context) -> Answer:
         state = withdrawing.cancel(ctx.session, ctx.speaker.id, ctx.now)
     except DomainError as refusal:
         return _refused(ctx, refusal)
-    return ctx.say("payout.cancelled" if state == "cancelled" else "payout.cancelling")
+    if state != "cancelled":
+        return ctx.say("payout.cancelling")
+    return ctx.say("payout.cancelled", repaid_fen=queries.repaid(ctx.session, found.id))
 
 
 @router.on(Intent("wallet.withdraw"))

@@ -125,10 +125,10 @@ def test_a_claw_back_takes_what_waits_for_a_tap_before_it_makes_a_debt(shop: Sho
     li.says("提现进度").sees("正在撤回", "有订单退款")
     assert shop.pay.waiting() == []
     shop.wait(minutes=2)
-    li.saw("提现 ¥300.00 已取消", "其中 ¥300.00 抵扣了退款订单的佣金")
+    li.saw("提现 ¥300.00 已取消，钱已退回（单号", "其中 ¥300.00 抵扣了退款订单的佣金")
     li.says("佣金").sees("可提现 ¥0.00")
     assert "待抵扣" not in str(li.heard[-1])
-    li.says("提现进度").sees("¥300.00 抵扣了退款订单的佣金")
+    li.says("提现进度").sees("¥300.00 已退回（有订单退款", "¥300.00 抵扣了退款订单的佣金")
     assert (shop.pay.paid_to(li.openid), held(shop)) == (0, [])
 
 
@@ -139,7 +139,7 @@ def test_what_was_paid_and_what_was_under_way_are_told_apart(shop: Shop, li: Per
     shop.refunded("A-李姐", fen=390_000, quantity=3)
     li.saw("其中 ¥100.00 正在提现中", "其中 ¥200.00 此前已提现")
     shop.wait(minutes=2)
-    li.saw("提现部分到账 ¥200.00", "原因：有订单退款", "其中 ¥100.00 抵扣了退款订单的佣金")
+    li.saw("提现部分到账 ¥200.00", "其余 ¥100.00 已退回。", "原因：有订单退款", "其中 ¥100.00 抵扣了退款订单的佣金")
     li.says("提现进度").sees("有订单退款", "其中 ¥100.00 抵扣了退款订单的佣金")
     page = shop.client.get(page_of(shop, li)).text
     assert ("抵扣退款订单的佣金" in page, "退回「可提现」" in page) == (True, False)
