@@ -1,6 +1,6 @@
 """Tables of the ledger: accounts, journals of pair postings, guarded balances.
 
-Only ``ledger_write`` (migration 0041) writes them; triggers refuse change, deletion and truncation.
+Only ``ledger_write`` (migration 0047) writes them; triggers refuse change, deletion and truncation.
 """
 
 from datetime import datetime
