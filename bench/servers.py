@@ -25,7 +25,7 @@ from bot.runtime import embedded
 ROOT = Path(__file__).resolve().parents[1]
 PEER_PYTHON = ROOT / ".venv-bench" / "bin" / "python"
 SERVER_CORE, LOAD_CORE = 0, 1
-THREADS = 8
+THREADS = 16
 """Threads of every web server here; the service's own default."""
 CONNECTIONS = 16
 SECONDS = 2.0

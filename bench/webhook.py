@@ -6,7 +6,7 @@ the same database, the peer WeRoBot in Flask with its default session store and 
 B2: a callback without work (a message that was here before; an event that nobody answers); the floor is a Flask view
 that reads the body, the peer wechatpy in Flask doing verify, decrypt, parse.
 
-All servers are granian with one process and eight threads (WeRoBot: one, its store takes no more), all asked by the
+All servers are granian with one process and sixteen threads (WeRoBot: one, its store takes no more), all asked by the
 same load over 16 connections.
 """
 

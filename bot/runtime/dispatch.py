@@ -19,7 +19,7 @@ from bot.kit.messages import NOTHING, Incoming, Reply
 from bot.kit.messages import text as text_reply
 from bot.kit.router import Router
 from bot.runtime import discretion, metrics, reception
-from bot.runtime.reading import NotForeseen, Reading
+from bot.runtime.reading import Met, Reading, Said
 from bot.runtime.recent import Recent, Senders
 from bot.runtime.understanding import Understanding, understand
 from domain.inbox import service as inbox
@@ -124,16 +124,15 @@ class Dispatcher:
         questions = self._probable(account, message, meant, now)
         if questions is None or self.reading is None or account.desk is not reception:
             return None
-        met = self.reading.meet(message, account.app_id, now, questions)
-        if met is None:
-            return None
-        try:
+
+        def work(met: Met) -> Said:
             reply = self._run(met.session, account, message, meant, met.guest, now)
-        except NotForeseen:
-            return None
-        if not self.reading.keep(met, inbox.Kept(
+            return Said(reply, inbox.Kept(
                 message.account, message.dedupe_key, met.guest.speaker.id, met.version, message.event or message.kind,
-                discretion.discreet(message).to_json(), discretion.reply_as_kept(reply).to_json(), now)):
+                discretion.discreet(message).to_json(), discretion.reply_as_kept(reply).to_json(), now))
+
+        reply = self.reading.answer(message, account.app_id, now, questions, work)
+        if reply is None:
             return None
         metrics.inbox("done")
         return reply, frozenset()

@@ -7,24 +7,27 @@ busy with another message just now, whoever asks for more than was foreseen, and
 handled from the start under their lock, as everybody else: an attempt leaves nothing.
 """
 
-from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from contextvars import Context, copy_context
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 import psycopg
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from bot.kit.messages import Incoming
+from bot.kit.messages import Incoming, Reply
+from bot.kit.records import record
 from bot.runtime import reception
 from bot.runtime.reception import Guest
 from domain.inbox import service as inbox
 from domain.shared import trips, wire
-from domain.shared.boat import Boat, Landing, Sunk
+from domain.shared.ferry import Ferry, Landing, Sunk
 from domain.shared.late import LateSession
+
+BOATS = 2
+"""One is at the database while handlers work for those of the other."""
 
 
 class NotForeseen(Exception):
@@ -46,47 +49,92 @@ class Foreseen(LateSession):
         raise NotForeseen
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Met:
     """A sender as they were read, and a session that knows what their message's handler asks."""
 
     guest: Guest
     session: Session
     version: str
-    owed: tuple[trips.Closing, ...]
 
 
-_Look = tuple[reception.Look, Sequence[wire.Question]]
+@record
+class Said:
+    """What a handler answers, and how the message is to be kept with it."""
+
+    reply: Reply
+    kept: inbox.Kept
+
+
+Work = Callable[[Met], Said]
+"""Raises NotForeseen, or whatever a handler raises."""
+
+
+@record
+class _Passage:
+    """A message on its way: whose it is, what is asked for it, what is done with the answers."""
+
+    look: reception.Look
+    questions: Sequence[wire.Question]
+    work: Work
+    circumstances: Context
+    """Whose request it is, for what is logged about it: one thread works for all on board."""
+
+
 _Keep = tuple[inbox.Kept, tuple[trips.Closing, ...]]
+_Answered = tuple[Said, tuple[trips.Closing, ...]]
 
 
 class Reading:
-    """Two boats: one looks, one keeps. Safe to share between threads."""
+    """Answers messages that come at the same time on one crossing there and one back. Safe to share between threads."""
 
     def __init__(self, engine: Engine) -> None:
-        self._looks = Boat[_Look, tuple[Any, list[list[Any]]]](partial(_look, Landing(engine)))
-        self._keeps = Boat[_Keep, bool](partial(_keep, Landing(engine)))
+        self._landings = [Landing(engine) for _ in range(BOATS)]
+        self._ferry = Ferry[_Passage, Reply | Exception | None](self._cross, BOATS)
 
-    def meet(self, message: Incoming, app_id: str, now: datetime, questions: Sequence[wire.Question]) -> Met | None:
-        """The sender of a new message, with the answers to ``questions``. None if they are to be met under their lock.
-        """
-        look = reception.Look(message, app_id, now)
+    def answer(
+        self, message: Incoming, app_id: str, now: datetime, questions: Sequence[wire.Question], work: Work
+    ) -> Reply | None:
+        """The reply to a new message, which is kept and committed with it. None if its sender is to be met under their
+        lock: then nothing was kept. Raises what ``work`` raises."""
+        passage = _Passage(reception.Look(message, app_id, now), questions, work, copy_context())
         try:
-            row, answers = self._looks.carry((look, questions))
+            found = self._ferry.carry(passage)
         except Sunk:
             return None
-        met = reception.usual(look, row) if row is not None else None
-        return Met(met[0], Foreseen(questions, answers), row.version, met[1]) if met else None
+        if isinstance(found, Exception):
+            raise found
+        return found
 
-    def keep(self, met: Met, message: inbox.Kept) -> bool:
-        """Whether the message was kept with its reply, and committed. If not, nothing was."""
+    def _cross(self, aboard: list[_Passage]) -> list[Reply | Exception | None]:
+        landing = self._landings.pop()
         try:
-            return self._keeps.carry((message, met.owed))
-        except Sunk:
-            return False
+            looked = _look(landing, [(one.look, one.questions) for one in aboard])
+            done = [one.circumstances.run(_answered, one, *found) for one, found in zip(aboard, looked, strict=True)]
+            kept = _keep(landing, [(one[0].kept, one[1]) for one in done if isinstance(one, tuple)])
+            return [one if not isinstance(one, tuple) else one[0].reply if one[0].kept.key in kept else None
+                    for one in done]
+        finally:
+            self._landings.append(landing)
 
 
-def _look(landing: Landing, wanted: list[_Look]) -> list[tuple[Any, list[list[Any]]]]:
+def _answered(passage: _Passage, row: Any, answers: list[list[Any]]) -> _Answered | Exception | None:
+    """What one handler says. None: this message is not that simple; a fault of the handler is its own sender's."""
+    met = reception.usual(passage.look, row) if row is not None else None
+    if met is None:
+        return None
+    try:
+        guest, owed = met
+        return passage.work(Met(guest, Foreseen(passage.questions, answers), row.version)), owed
+    except NotForeseen:
+        return None
+    except Exception as fault:  # noqa: BLE001 - raised where its request is answered
+        return fault
+
+
+def _look(
+    landing: Landing, wanted: Sequence[tuple[reception.Look, Sequence[wire.Question]]]
+) -> list[tuple[Any, list[list[Any]]]]:
     """For each its row of ``reception.looking`` (None: nobody known) and the answers to its questions."""
     together: dict[tuple[Any, ...], tuple[str, dict[str, Any]]] = {}
     for sql, values in (one for _, questions in wanted for one in questions):
@@ -113,13 +161,14 @@ def _people(values: Any) -> list[int]:
     return found
 
 
-def _keep(landing: Landing, wanted: list[_Keep]) -> list[bool]:
-    """Which messages were kept. What is owed for them is written before, always in one order: no two boats, of this
-    process or of others, wait for each other's rows."""
-    # Who brings a message that is on board already is met under the lock, where the reply is found.
-    own = dict(reversed([(message.key, number) for number, (message, _) in enumerate(wanted)]))
-    owed = sorted((one for _, all_owed in wanted for one in all_owed), key=lambda one: (one.sql, str(one.values)))
-    *_, rows = landing.ask(*((one.sql, one.values) for one in owed),
-                           inbox.keeping([wanted[number][0] for number in own.values()]))
-    arrived = {own[row.account, row.dedupe_key] for row in rows}
-    return [number in arrived for number in range(len(wanted))]
+def _keep(landing: Landing, wanted: Sequence[_Keep]) -> set[tuple[str, str]]:
+    """The keys of the messages that were kept. What is owed for them is written before, always in one order: no two
+    boats, of this process or of others, wait for each other's rows. A message that is on board twice is kept by
+    nobody: who brings it is met under the lock, where the second finds the reply of the first."""
+    times = Counter(message.key for message, _ in wanted)
+    alone = [one for one in wanted if times[one[0].key] == 1]
+    if not alone:
+        return set()
+    owed = sorted((one for _, all_owed in alone for one in all_owed), key=lambda one: (one.sql, str(one.values)))
+    *_, rows = landing.ask(*((one.sql, one.values) for one in owed), inbox.keeping([message for message, _ in alone]))
+    return {(row.account, row.dedupe_key) for row in rows}

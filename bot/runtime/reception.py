@@ -8,7 +8,6 @@ writing; their lock is what a retry waits for while the first try runs.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -22,6 +21,7 @@ from domain.people.rules import SEEN_STEP
 from domain.platform import rights as grants
 from domain.platform import service as platform
 from domain.shared import outbox, trips, wire
+from domain.shared.records import record
 
 _HEAR = "select * from hear_message(%s, %s, %s, %s, %s, %s, %s, %s, %s)"
 _LOCK = """
@@ -72,7 +72,7 @@ Probable = Sequence[wire.Question]
 _TAPS: dict[str, platform.Trigger] = {"follow": "follow", "scan": "scan", "menu": "menu"}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Guest:
     """The person on the other side, locked until the transaction ends, and where the dialogue with them stands."""
 
@@ -80,7 +80,7 @@ class Guest:
     place: Place
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Heard:
     """``guest`` is None for a retry; then ``reply`` is what the first try answered (None: it did not succeed).
     ``owed`` is written with the message's last statement."""
@@ -90,7 +90,7 @@ class Heard:
     owed: tuple[trips.Closing, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Look:
     """Whose message came, to which app, when: for a look at its sender that locks nobody."""
 

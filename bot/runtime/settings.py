@@ -210,7 +210,7 @@ VARIABLES = (
     Variable("HUITOU_VAULT_KEY_PREVIOUS", "", "The HUITOU_VAULT_KEY before the present one, until "
              "\"python -m bot vault rotate\" has said that nothing is left.", _secret_key, secret=True),
     Variable("WEB_WORKERS", "1", "Web processes. One per core is a good start.", _number(1, 64)),
-    Variable("WEB_THREADS", "8", "Threads per web process; each may hold one database connection.", _number(1, 128)),
+    Variable("WEB_THREADS", "16", "Threads per web process; each may hold one database connection.", _number(1, 128)),
     Variable("LOG_LEVEL", "info", "debug, info, warning or error.", _log_level),
     Variable("LOG_FORMAT", "auto", "json, text, or auto: text on a terminal, else json.",
              _choice("auto", "json", "text")),

@@ -16,6 +16,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session
 
 from domain.shared import trips, wire
+from domain.shared.records import record
 
 MAX_ATTEMPTS = 5
 DIALOGUE_MINUTES = 30
@@ -32,9 +33,7 @@ class Failed:
     attempts: int
 
 
-
-
-@dataclass(frozen=True, slots=True)
+@record
 class Kept:
     """A message that was answered, as it is to be kept. ``version``: of its sender's row, as it was read."""
 

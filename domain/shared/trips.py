@@ -7,7 +7,6 @@ costs three times as much CPU on its way through SQLAlchemy as in the driver, an
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import psycopg
@@ -16,9 +15,10 @@ from sqlalchemy.orm import Session
 
 from domain.shared import wire
 from domain.shared.late import LateSession
+from domain.shared.records import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Closing:
     """The last statement of a transaction: it only has to be sent, and to succeed. ``sql`` in the driver's style."""
 

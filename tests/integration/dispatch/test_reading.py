@@ -190,17 +190,18 @@ def test_who_is_busy_with_another_message_is_waited_for(shop: Shop, message: Mes
 
 
 def test_others_do_not_wait_for_who_is_busy(shop: Shop, message: Message, li: None) -> None:
-    dispatcher = reading(shop, say_name)
-    shop.runtime.dispatcher.handle(message("你好", "oXin"))
+    dispatcher, others = reading(shop, say_name), [f"oXin{number}" for number in range(4)]
+    for sender in others:
+        shop.runtime.dispatcher.handle(message("你好", sender))
     busy = threading.Thread(target=lambda: dispatcher.handle(message()))
     with changing(shop, "update person set nickname = 'busy' where id = (select min(person_id) from identity"
                         " where value = 'oLi')"):
         busy.start()
-        replies = at_once(without_transactions(dispatcher), [message(sender="oXin") for _ in range(4)])
+        replies = at_once(without_transactions(dispatcher), [message(sender=sender) for sender in others])
         assert len(replies) == 4
         assert busy.is_alive()
     busy.join(10)
-    assert one(shop, "select count(*) from inbox_message where state = 'done'") == 7
+    assert one(shop, "select count(*) from inbox_message where state = 'done'") == 10
 
 
 def test_who_asks_more_than_was_foreseen_is_run_again_with_a_session(shop: Shop, message: Message, li: None) -> None:
@@ -248,11 +249,45 @@ def test_who_writes_after_a_while_has_the_whole_window_again(shop: Shop, message
                      " where value = 'oLi'")
 
 
+BREAK = ("select count(pg_terminate_backend(pid, 5000)) from pg_stat_activity where datname = current_database()"
+         " and strpos(query, '{last}') > 0 and pid <> pg_backend_pid()")
+
+
 def test_a_connection_that_broke_costs_nobody_an_answer(shop: Shop, message: Message, li: None) -> None:
     dispatcher = shop.runtime.dispatcher
     usual = dispatcher.handle(message())
-    for last in ("insert into inbox_message", "commission_plan"):
-        assert one(shop, "select count(pg_terminate_backend(pid, 5000)) from pg_stat_activity where datname ="
-                         f" current_database() and strpos(query, '{last}') > 0 and pid <> pg_backend_pid()")
-        assert dispatcher.handle(message()) == usual
-        assert without_transactions(dispatcher).handle(message()) == usual
+    assert one(shop, BREAK.format(last="insert into inbox_message")) == 1
+    assert dispatcher.handle(message()) == usual
+    assert without_transactions(dispatcher).handle(message()) == usual
+
+
+def test_a_connection_that_breaks_while_handlers_work_costs_nobody_an_answer(
+    shop: Shop, message: Message, li: None
+) -> None:
+    runs: list[str] = []
+
+    def breaks(ctx: Context) -> Answer:
+        runs.append(name(ctx))
+        if len(runs) == 1:
+            assert one(shop, BREAK.format(last="person where id = any")) == 1
+        return ctx.say("chat.late", said=str(len(runs)))
+
+    assert "2" in reading(shop, breaks).handle(message()).text
+    assert one(shop, "select count(*) from inbox_message where state = 'done' and kind = 'text'") == 2
+
+
+def test_a_fault_of_one_handler_is_not_its_fellows(shop: Shop, message: Message) -> None:
+    """Of all who travel together only the one whose handler fails is put off, under the name of its own request."""
+    senders = [f"o{number}" for number in range(8)]
+    for sender in senders:
+        shop.runtime.dispatcher.handle(message("你好", sender))
+
+    def sometimes(ctx: Context) -> Answer:
+        if ctx.message.sender == "o3":
+            raise ZeroDivisionError(name(ctx))
+        return say_name(ctx)
+
+    replies = at_once(reading(shop, sometimes), [message(sender=sender) for sender in senders])
+    assert len({reply.text for reply in replies}) == 2
+    assert one(shop, "select count(*) from inbox_message where state = 'failed'") == 1
+    assert one(shop, "select count(*) from inbox_message where state = 'done'") == 15

@@ -1,8 +1,8 @@
 """What several threads want of the database at the same time travels together.
 
-Whoever comes while nobody is under way goes at once, alone. Who comes meanwhile waits on this side; the next crossing
-takes all of them. So nobody waits for company, and a busy process needs fewer crossings: each costs both sides a wait
-for a core, a statement's start, and in the end a commit, whether it carries one or eight.
+Whoever comes while a boat is here goes at once, alone. Who comes meanwhile waits on this side; the next boat that is
+back takes all of them. So nobody waits for company, and a busy process needs fewer crossings: each costs both sides a
+wait for a core, a statement's start, and in the end a commit, whether it carries one or eight.
 """
 
 import threading
@@ -36,21 +36,25 @@ class _Ticket(Generic[P, R]):
         self.fault: BaseException | None = None
 
 
-class Boat(Generic[P, R]):
-    """``cross`` takes what the passengers want, in the order they came, and gives as many results in that order."""
+class Ferry(Generic[P, R]):
+    """Some boats. ``cross`` takes what the passengers of one want, in the order they came, and gives as many results in
+    that order; it is called by as many threads at once as there are boats."""
 
-    def __init__(self, cross: Callable[[list[P]], list[R]]) -> None:
+    def __init__(self, cross: Callable[[list[P]], list[R]], boats: int) -> None:
         self._cross = cross
         self._lock = threading.Lock()
         self._waiting: list[_Ticket[P, R]] = []
-        self._is_away = False
+        self._here = boats
 
     def carry(self, what: P) -> R:
         """What ``cross`` gives for ``what``. Raises Sunk if the crossing failed for any of those on board."""
-        mine = _Ticket[P, R](what)
+        mine: _Ticket[P, R] = _Ticket(what)
         with self._lock:
-            self._waiting.append(mine)
-            mine.rows, self._is_away = not self._is_away, True
+            if self._here:
+                self._here -= 1
+                mine.rows = True
+            else:
+                self._waiting.append(mine)
         if not mine.rows:
             mine.called.acquire()
         if mine.rows:
@@ -62,7 +66,7 @@ class Boat(Generic[P, R]):
     def _row(self, mine: _Ticket[P, R]) -> None:
         """Cross with all who wait, then call them, and one of those who came meanwhile to go next."""
         with self._lock:
-            crew, self._waiting = self._waiting, []
+            crew, self._waiting = [mine, *self._waiting], []
         try:
             for one, got in zip(crew, self._cross([one.what for one in crew]), strict=True):
                 one.got = got
@@ -70,14 +74,14 @@ class Boat(Generic[P, R]):
             for one in crew:
                 one.fault = fault
         with self._lock:
-            following = self._waiting[0] if self._waiting else None
-            self._is_away = following is not None
-        for one in crew:
-            if one is not mine:
-                one.called.release()
+            following = self._waiting.pop(0) if self._waiting else None
+            self._here += following is None
         if following is not None:
             following.rows = True
             following.called.release()
+        for one in crew:
+            if one is not mine:
+                one.called.release()
 
 
 class Landing:
