@@ -3,7 +3,7 @@
 from domain.migrations.files import run
 
 revision = "0044"
-down_revision = "0043"
+down_revision = "0042"
 branch_labels = None
 depends_on = None
 
