@@ -243,6 +243,10 @@ def add_talk(bp: Blueprint, peer: Peer) -> None:
         fields = Fields()
         return jsonify(acts.send_image(peer, fields.text("openid"), _picture(peer, fields.text("image_id"))))
 
+
+def add_media(bp: Blueprint, peer: Peer) -> None:
+    """Hang the pictures that phones show on the blueprint."""
+
     @bp.get("/api/media/<media_id>.jpg")
     def media(media_id: str) -> Response:
         with peer.store.begin() as connection:
@@ -315,5 +319,6 @@ def add_shop(bp: Blueprint, peer: Peer) -> None:
         return jsonify(shop.replay_backwards(peer, order_id))
 
 
-PARTS = (add_page, add_feed, add_tools, add_people, add_talk, add_shop, add_goods, add_pay, add_subscribing, add_wecom)
+PARTS = (add_page, add_feed, add_tools, add_people, add_talk, add_media, add_shop, add_goods, add_pay, add_subscribing,
+         add_wecom)
 """Everything below /sim except the Official Account's API."""
