@@ -67,7 +67,6 @@ class Said:
 
 
 Work = Callable[[Met], Said]
-"""Raises NotForeseen, or whatever a handler raises."""
 
 
 @record
@@ -90,46 +89,41 @@ class Reading:
 
     def __init__(self, engine: Engine) -> None:
         self._landings = [Landing(engine) for _ in range(BOATS)]
-        self._ferry = Ferry[_Passage, Reply | Exception | None](self._cross, BOATS)
+        self._ferry = Ferry[_Passage, Reply | None](self._cross, BOATS)
 
     def answer(
         self, message: Incoming, app_id: str, now: datetime, questions: Sequence[wire.Question], work: Work
     ) -> Reply | None:
         """The reply to a new message, which is kept and committed with it. None if its sender is to be met under their
-        lock: then nothing was kept. Raises what ``work`` raises."""
+        lock: then nothing was kept."""
         passage = _Passage(reception.Look(message, app_id, now), questions, work, copy_context())
         try:
-            found = self._ferry.carry(passage)
+            return self._ferry.carry(passage)
         except Sunk:
             return None
-        if isinstance(found, Exception):
-            raise found
-        return found
 
-    def _cross(self, aboard: list[_Passage]) -> list[Reply | Exception | None]:
+    def _cross(self, aboard: list[_Passage]) -> list[Reply | None]:
         landing = self._landings.pop()
         try:
             looked = _look(landing, [(one.look, one.questions) for one in aboard])
             done = [one.circumstances.run(_answered, one, *found) for one, found in zip(aboard, looked, strict=True)]
-            kept = _keep(landing, [(one[0].kept, one[1]) for one in done if isinstance(one, tuple)])
-            return [one if not isinstance(one, tuple) else one[0].reply if one[0].kept.key in kept else None
-                    for one in done]
+            kept = _keep(landing, [(said.kept, owed) for said, owed in filter(None, done)])
+            return [one[0].reply if one and one[0].kept.key in kept else None for one in done]
         finally:
             self._landings.append(landing)
 
 
-def _answered(passage: _Passage, row: Any, answers: list[list[Any]]) -> _Answered | Exception | None:
-    """What one handler says. None: this message is not that simple; a fault of the handler is its own sender's."""
+def _answered(passage: _Passage, row: Any, answers: list[list[Any]]) -> _Answered | None:
+    """What one handler says, None if its message is not that simple: more was asked than foreseen, or the handler
+    failed, which it then does once more under the lock, where faults are told and kept."""
     met = reception.usual(passage.look, row) if row is not None else None
     if met is None:
         return None
+    guest, owed = met
     try:
-        guest, owed = met
         return passage.work(Met(guest, Foreseen(passage.questions, answers), row.version)), owed
-    except NotForeseen:
+    except Exception:  # noqa: BLE001 - as the docstring says
         return None
-    except Exception as fault:  # noqa: BLE001 - raised where its request is answered
-        return fault
 
 
 def _look(
