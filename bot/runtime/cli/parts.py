@@ -1,6 +1,7 @@
 """The parts one by one, as a real deployment starts them: web, worker, clock, migrate, demo."""
 
 import atexit
+import contextlib
 import errno
 import os
 import shutil
@@ -44,6 +45,7 @@ def web(await_go: bool) -> None:
     logs.configure(settings)
     import wsgi  # noqa: F401 - made once, before the workers are forked: they share its memory, and start at once
 
+    _let_run_on()
     server = web_server(settings)
     if await_go:
         wait_for_go()
@@ -66,6 +68,17 @@ def web_server(settings: Settings, target: str = "wsgi:app") -> "MPServer":
         respawn_failed_workers=True, log_level=LogLevels.error, log_dictconfig=logs.granian_config(),
         working_dir=Path(__file__).parents[3],
     )
+
+
+def _let_run_on() -> None:
+    """Whoever of these processes' threads is woken waits until the one that runs pauses by itself (Linux SCHED_BATCH).
+
+    The thread that wakes others for their answers holds the interpreter's lock: whoever took its core at once could
+    only wait for that. Switches from thread to thread are a third fewer, CPU an answer is 8 % less (ADR 0061).
+    """
+    if hasattr(os, "SCHED_BATCH"):
+        with contextlib.suppress(OSError):  # a sandbox that forbids it: slower, nothing else
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
 def port_problem(host: str, port: int) -> str:

@@ -88,6 +88,8 @@ def test_one_command_starts_heals_and_stops_everything(up: Up) -> None:
     assert answer(up.port, "/readyz")[0] == 200
     everybody = family(up.process.pid)
     web = next(pid for pid in everybody if Path(f"/proc/{pid}/comm").read_text() == "huitou-web\n")
+    if hasattr(os, "SCHED_BATCH"):
+        assert {os.sched_getscheduler(pid) for pid in [web, *family(web)]} == {os.SCHED_BATCH}, "threads run on"
     os.kill(web, signal.SIGKILL)
     up.until("web ended (SIGKILL)")
     assert gone([web])
