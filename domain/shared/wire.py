@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from typing import Any, cast
-from weakref import WeakKeyDictionary
 
 import psycopg
 from psycopg import errors
@@ -30,15 +29,19 @@ Question = tuple[str, Values]
 _BEGIN: Question = ("begin", ())
 _COMMIT: Question = ("commit", ())
 _HOLE = re.compile(r"%(?:\((?P<name>\w+)\)s|(?P<next>s)|(?P<percent>%))")
+_LINE = "_huitou_line"
+"""Where a connection holds what is kept for it. It is held there and nowhere else: it knows the connection, so that in
+a book of ours, be its keys ever so weak, neither would ever go."""
 _GOOD = (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK)
 
 
 def ask(connection: psycopg.Connection[Any], *questions: Question, commit: bool = False) -> list[list[Any]]:
     """The rows of each question, by the names of their columns. All travel together; BEGIN goes ahead of them when no
     transaction is open, COMMIT behind them with ``commit``. Raises psycopg.Error, and then the rest was not done."""
-    line = _lines.get(connection)
+    line: _Line | None = getattr(connection, _LINE, None)
     if line is None:
-        line = _lines[connection] = _Line(connection)
+        line = _Line(connection)
+        setattr(connection, _LINE, line)
     return line.ask(questions, connection.autocommit, commit)
 
 
@@ -202,9 +205,6 @@ class _Line:
         if self._pg.status != ConnStatus.OK:
             return psycopg.OperationalError(self._pg.get_error_message())
         return errors.error_from_result(result, encoding=self._encoding)
-
-
-_lines: "WeakKeyDictionary[psycopg.Connection[Any], _Line]" = WeakKeyDictionary()
 
 
 @cache

@@ -1,12 +1,15 @@
 """What travels together: nothing is committed that failed, and who is recognised in passing earns the same deal."""
 
+import gc
+import weakref
+
 import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
 from domain.orders.service import spread_news
-from domain.shared import trips
+from domain.shared import trips, wire
 from domain.shared.outbox import Effect, put
 from domain.shared.trips import Closing
 from tests.integration.money.world import Shop
@@ -156,3 +159,16 @@ def test_a_fact_that_was_told_already_is_not_told_again(shop: Shop) -> None:
     facts = shop.rows("select key, payload <> '{}' from outbox where key like :mine order by 2",
                       mine=f"commission.accrued:{second}:%")
     assert facts == [(f"commission.accrued:{second}:{li}", False), (f"commission.accrued:{second}:{wang}", True)]
+
+
+def test_nothing_is_kept_of_a_connection_that_is_gone(shop: Shop) -> None:
+    """A pool closes each of its connections every quarter of an hour; what was made for it goes along."""
+    held = shop.sessions.kw["bind"].raw_connection()
+    connection = held.driver_connection
+    held.detach()
+    assert wire.ask(connection, ("select %(n)s::bigint as n", {"n": 1}), commit=True) == [[(1,)]]
+    connection.close()
+    known = weakref.ref(connection)
+    del held, connection
+    gc.collect()
+    assert known() is None
