@@ -1,6 +1,6 @@
 """${message}"""
 
-from alembic import op
+from domain.migrations.files import run
 
 revision = "${up_revision}"
 down_revision = ${repr(down_revision)}
@@ -9,7 +9,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.execute("")
+    run("${up_revision}_what")
 
 
 def downgrade() -> None:

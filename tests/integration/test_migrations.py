@@ -9,6 +9,7 @@ from sqlalchemy import Engine, create_engine, text
 
 from bot.runtime import embedded
 from domain import migrations
+from domain.migrations import files
 from domain.shared.db import Base
 
 
@@ -23,6 +24,21 @@ def test_models_and_migrations_agree(engine: Engine) -> None:
 def test_the_database_is_at_head(engine: Engine) -> None:
     with engine.connect() as connection:
         assert migrations.current(connection) == migrations.head() != ""
+
+
+def test_each_function_of_the_database_stands_in_one_place_as_it_is(engine: Engine) -> None:
+    told = text(
+        "select p.proname, pg_get_functiondef(p.oid) from pg_proc p where p.pronamespace = 'public'::regnamespace"
+        " and not exists (select from pg_depend d where d.objid = p.oid and d.deptype = 'e')")
+    with engine.connect() as connection:
+        is_there = dict(connection.execute(told).all())
+        for words in files.functions().values():
+            connection.exec_driver_sql(words, execution_options={"no_parameters": True})
+        written = dict(connection.execute(told).all())
+        connection.rollback()
+    assert set(files.functions()) == set(is_there), "functions/ holds all of them, and nothing else"
+    differ = [name for name, definition in is_there.items() if written[name] != definition]
+    assert not differ, f"write their text in functions/, and a revision that says replace(): {differ}"
 
 
 def test_two_migrators_at_once(postgres: embedded.Server) -> None:

@@ -1,0 +1,397 @@
+-- Commerce events: taken in once, claimed with all that booking them needs to know, and booked in one call.
+
+-- Takes in the events that are new ([{event_id, digest, type, subject, payload, occurred_at}]), in the order of their ids, so
+-- that two batches with the same events cannot wait for each other; returns how many. Raises HT409, with the ids as its
+-- detail, when some id is known with other content, or comes with two: then nothing is taken.
+create or replace function events_take_in(the_source text, at timestamptz, events jsonb) returns bigint language plpgsql as $$
+declare
+    taken bigint;
+    clash jsonb;
+begin
+    insert into commerce_event (source, event_id, digest, type, subject, payload, occurred_at, received_at, due_at)
+    select the_source, e.event_id, e.digest, e.type, e.subject, e.payload, e.occurred_at, at, at
+      from jsonb_to_recordset(events)
+           as e (event_id text, digest text, type text, subject text, payload jsonb, occurred_at timestamptz)
+     order by e.event_id
+        on conflict (source, event_id) do nothing;
+    get diagnostics taken = row_count;
+    if taken < jsonb_array_length(events) then
+        -- A statement of its own: it sees what others have just committed.
+        select jsonb_agg(distinct e.event_id) into clash
+          from jsonb_to_recordset(events) as e (event_id text, digest text)
+         cross join lateral (select c.digest from commerce_event c
+                              where c.source = the_source and c.event_id = e.event_id offset 0) c
+         where c.digest <> e.digest;
+        if clash is not null then
+            raise exception 'events are known with other content' using errcode = 'HT409', detail = clash::text;
+        end if;
+    end if;
+    return taken;
+end $$;
+
+-- Takes due events whose subject no other worker has, with the facts that are parked for the same subjects, and all that
+-- booking them needs to know. Null when nothing is due. The row locks and the advisory locks end with the transaction:
+-- they are the lease. JSON: events [commerce_event rows], orders and plans (see intake_load), ids (for the orders that the
+-- payments will make), listens (kinds of events that some journey cares about), and, unless it takes more than a look,
+-- standings (see intake_above) and regulars (who of all buyers comes back often; their roles are held).
+create or replace function intake_take(at timestamptz, most bigint, seen_since timestamptz) returns text language plpgsql
+set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
+declare
+    first commerce_event;
+    alone text;
+begin
+    select e.* into first from commerce_event e where e.state = 'new' and e.due_at <= at
+     order by e.due_at, e.id limit 1 for update skip locked;
+    if first.id is null then
+        return null;
+    end if;
+    if (most = 1 or not exists (
+            select from commerce_event e where e.state = 'new' and e.due_at <= at and e.id <> first.id))
+       and pg_try_advisory_xact_lock(hashtextextended(first.subject, 0)) then
+        alone := intake_take_one(first, seen_since);
+    end if;
+    return coalesce(alone, intake_take_many(at, most, seen_since));
+end $$;
+
+-- As intake_take, of any number of events of any kind.
+create or replace function intake_take_many(at timestamptz, most bigint, seen_since timestamptz) returns text language plpgsql as $$
+declare
+    mine text[];
+    events text;
+    ids bigint[];
+    paid text[];
+    ats timestamptz[];
+    names jsonb[];
+    plain boolean;
+    waiting boolean;
+    known boolean;
+    orders jsonb := '[]';
+    rules text;
+    watched boolean;
+    buyers bigint[] := '{}';
+    told json;
+begin
+    select array_agg(c.subject),
+           string_agg('{"id":' || c.id || ',"source":' || to_json(c.source) || ',"event_id":' || to_json(c.event_id)
+               || ',"type":' || to_json(c.type) || ',"subject":' || to_json(c.subject) || ',"payload":' || c.payload
+               || ',"occurred_at":' || to_json(c.occurred_at) || ',"attempts":' || c.attempts || ',"state":"new"}', ','
+               order by c.id),
+           array_agg(nextval('customer_order_id_seq')) filter (where c.type = 'order.paid'),
+           array_agg(c.subject order by c.id) filter (where c.type = 'order.paid'),
+           array_agg((c.payload ->> 'paid_at')::timestamptz order by c.id) filter (where c.type = 'order.paid'),
+           array_agg(c.payload -> 'buyer' order by c.id) filter (where c.type = 'order.paid'),
+           coalesce(bool_and(not c.payload -> 'buyer' ? 'phone' and coalesce(c.payload ->> 'share_code', '') = '')
+                    filter (where c.type = 'order.paid'), true)
+      into mine, events, ids, paid, ats, names, plain
+      from (select * from commerce_event where state = 'new' and due_at <= at
+             order by due_at, id limit most for update skip locked) c
+     where pg_try_advisory_xact_lock(hashtextextended(c.subject, 0));
+    if mine is null then
+        return null;
+    end if;
+
+    select exists (select from commerce_event e where e.subject = any (mine) and e.state = 'parked'),
+           exists (select from unnest(mine) as s (subject) cross join lateral (
+                select from customer_order c
+                 where c.channel = split_part(substr(s.subject, 7), '/', 1)
+                   and c.order_no = substr(s.subject, 8 + length(split_part(substr(s.subject, 7), '/', 1))) offset 0) o
+             where s.subject like 'order:%'),
+           ',"plans":' || to_json(array(select json_build_object('version', p.version, 'live_from', p.live_from,
+                'digest', p.digest) from commission_plan p order by p.version))
+           || ',"listens":' || to_json(array(
+                select unnest(j.listens) from journey j where j.state in ('live', 'paused', 'draining'))),
+           exists (select from role_rulebook r where r.regular_orders is not null)
+      into waiting, known, rules, watched;
+    if waiting then
+        events := events || (select string_agg(',' || to_json(e), '' order by e.id) from commerce_event e
+                              where e.subject = any (mine) and e.state = 'parked');
+    end if;
+    if known then
+        orders := intake_load(array(select distinct m from unnest(mine) m)) -> 'orders';
+    end if;
+    if paid is not null then
+        plain := plain and (cardinality(paid) = 1 or (select count(distinct p) = count(*) from unnest(paid) p));
+        buyers := case when plain then intake_recognise(names, seen_since) end;
+        told := case when buyers is not null then intake_above(paid, buyers, ats) end;
+    end if;
+    return '{"events":[' || events || '],"orders":' || orders || ',"ids":' || to_json(coalesce(ids, '{}')) || rules
+        || case when buyers is null then '}'
+                else ',"standings":' || coalesce(told, '[]') || case when watched
+                then ',"regulars":' || to_json(array(select role_regulars_coming(
+                   array(select (o ->> 'buyer_id')::bigint from jsonb_array_elements(orders) o), buyers))) || '}'
+                else '}' end end;
+end $$;
+
+-- As intake_take, of one event that is held already and has none beside it: a plain payment by somebody known, for an order of
+-- which nothing is known. Null when it is anything else.
+create or replace function intake_take_one(event commerce_event, seen_since timestamptz) returns text language plpgsql as $$
+declare
+    more boolean;
+    rules text;
+    least_orders bigint;
+    buyer bigint;
+begin
+    if event.type <> 'order.paid' or event.payload -> 'buyer' ? 'phone' or event.payload ->> 'share_code' <> '' then
+        return null;
+    end if;
+    select exists (select from commerce_event e where e.subject = event.subject and e.state = 'parked')
+           or exists (select from customer_order c where c.channel = event.payload ->> 'channel'
+                         and c.order_no = event.payload ->> 'order_id'),
+           ',"plans":' || to_json(array(select json_build_object('version', p.version, 'live_from', p.live_from,
+                'digest', p.digest) from commission_plan p order by p.version))
+           || ',"listens":' || to_json(array(
+                select unnest(j.listens) from journey j where j.state in ('live', 'paused', 'draining'))),
+           (select min(r.regular_orders) from role_rulebook r)
+      into more, rules, least_orders;
+    if more then
+        return null;
+    end if;
+    buyer := intake_recognise_one(event.payload -> 'buyer', seen_since);
+    if buyer is null then
+        return null;
+    end if;
+    return '{"events":[' || to_json(event) || '],"orders":[],"ids":[' || nextval('customer_order_id_seq') || ']' || rules
+        || ',"standings":[' || intake_above_one(event.subject, buyer, (event.payload ->> 'paid_at')::timestamptz)
+        || '],"regulars":' || to_json(role_regular_coming(buyer, least_orders)) || '}';
+end $$;
+
+-- Everything known about some subjects: their orders with lines, refunds and deals, and the facts parked for them.
+create or replace function intake_load(subjects text[]) returns jsonb language sql stable as $$
+    select jsonb_build_object('plans', (select jsonb_agg(jsonb_build_object('version', version, 'live_from', live_from,
+            'digest', digest) order by version) from commission_plan),
+        'orders', coalesce(jsonb_agg(to_jsonb(o) || jsonb_build_object(
+            'lines', (select jsonb_agg(to_jsonb(l) order by l.n) from order_line l where l.order_id = o.id),
+            'refunds', (select coalesce(jsonb_object_agg(r.refund_no, r.digest), '{}')
+                          from refund r where r.order_id = o.id),
+            'commissions', (select coalesce(jsonb_agg(to_jsonb(c) order by c.id), '[]')
+                              from commission_line c where c.order_id = o.id))), '[]'))
+      from unnest(subjects) as s (subject)
+      -- "offset 0" keeps this a look-up by key, one a subject, also in a plan that was made when there were no orders.
+      cross join lateral (
+        select * from customer_order c
+         where c.channel = split_part(substr(s.subject, 7), '/', 1)
+           and c.order_no = substr(s.subject, 8 + length(split_part(substr(s.subject, 7), '/', 1))) offset 0
+      ) o
+     where s.subject like 'order:%';
+$$;
+
+-- Who is behind some payments, by their identities; held against being merged until the transaction ends. Null when that
+-- needs more than a look: somebody new, two people, somebody not seen for long.
+create or replace function intake_recognise(buyers jsonb[], seen_since timestamptz) returns bigint[] language plpgsql as $$
+declare
+    names bigint[];
+    owners bigint[];
+    places bigint[];
+    complete boolean;
+    found bigint;
+begin
+    select array_agg(i.id), array_agg(i.person_id order by b.place), array_agg(b.place order by b.place),
+           bool_and(i.id is not null and i.seen_at >= seen_since)
+      into names, owners, places, complete
+      from unnest(buyers) with ordinality as b (buyer, place)
+     cross join lateral (values
+        ('openid', b.buyer ->> 'app_id', b.buyer ->> 'openid'), ('unionid', '', b.buyer ->> 'unionid'),
+        ('external_userid', '', b.buyer ->> 'external_userid'), ('mall_user_id', '', b.buyer ->> 'mall_user_id')
+     ) as n (kind, scope, value)
+      left join lateral (select i.id, i.person_id, i.seen_at from identity i
+                          where i.kind = n.kind and i.scope = n.scope and i.value = n.value offset 0) i on true
+     where n.value is not null;
+    if complete is not true or array_position(owners, null) is not null then
+        return null;
+    end if;
+    select array_agg(g.one order by g.place), bool_and(g.one = g.other) into owners, complete
+      from (select o.place, min(o.person) as one, max(o.person) as other
+              from unnest(places, owners) as o (place, person) group by 1) g;
+    if not complete or cardinality(owners) < cardinality(buyers) then
+        return null;
+    end if;
+    perform 1 from person p where p.id = any (owners) and p.merged_into is null order by p.id for key share;
+    get diagnostics found = row_count;
+    -- Whoever was waited for may have become somebody else: then the names say so now.
+    if found < (select count(distinct o) from unnest(owners) o)
+       or (select count(*) from identity i where i.id = any (names) and i.person_id = any (owners))
+          < (select count(distinct n) from unnest(names) n) then
+        return null;
+    end if;
+    return owners;
+end $$;
+
+-- As intake_recognise, of one buyer: each name looked up by its key.
+create or replace function intake_recognise_one(buyer jsonb, seen_since timestamptz) returns bigint language plpgsql as $$
+declare
+    the_kind text;
+    name bigint;
+    names bigint[] := '{}';
+    somebody bigint;
+    owner bigint;
+    seen timestamptz;
+begin
+    foreach the_kind in array array['openid', 'unionid', 'external_userid', 'mall_user_id'] loop
+        continue when buyer ->> the_kind is null;
+        select i.id, i.person_id, i.seen_at into name, somebody, seen from identity i
+         where i.kind = the_kind and i.value = buyer ->> the_kind
+           and i.scope = case the_kind when 'openid' then buyer ->> 'app_id' else '' end;
+        if somebody is null or seen < seen_since or owner <> somebody then
+            return null;
+        end if;
+        owner := somebody;
+        names := names || name;
+    end loop;
+    perform from person p where p.id = owner and p.merged_into is null for key share;
+    if not found then
+        return null;
+    end if;
+    -- Whoever was waited for may have become somebody else: then the names say so now.
+    foreach name in array names loop
+        perform from identity i where i.id = name and i.person_id = owner;
+        if not found then
+            return null;
+        end if;
+    end loop;
+    return owner;
+end $$;
+
+-- Who stood above some buyers when each paid, by subject: {subject: [[level, person, roles, renews, boost_bps, frozen],
+-- …]}; level 0 is the buyer. What intake_standing says, as the claim needs it.
+create or replace function intake_above(subjects text[], buyers bigint[], ats timestamptz[]) returns json language plpgsql as $$
+declare
+    standings json;
+begin
+    select json_agg(to_json(s)) into standings
+      from (select w.subject, u.people,
+                   array(select json_build_array(g.person_id, g.role) from role_grant g
+                          where g.person_id = any (u.people) and g.granted_at <= w.at
+                            and (g.revoked_at is null or g.revoked_at > w.at)) as granted,
+                   array(select json_build_array(b.person_id, b.bps) from commission_boost b
+                          where b.person_id = any (u.people) and b.starts_at <= w.at and b.ends_at > w.at) as boosts,
+                   array(select h.person_id from account_hold h
+                          where h.person_id = any (u.people) and h.lifted_at is null) as frozen,
+                   exists (select from referral r where r.referee_id = w.buyer and r.ended_at is null
+                              and r.first_until is not null and r.bound_at <= w.at) as renews
+              from unnest(subjects, buyers, ats) as w (subject, buyer, at)
+              left join lateral (
+                select r.referrer_id as id from referral r
+                 where r.referee_id = w.buyer and r.bound_at <= w.at
+                   and (r.valid_until is null or r.valid_until > w.at) and (r.ended_at is null or r.ended_at > w.at)
+                 order by r.bound_at, r.id limit 1) a on true
+              left join lateral (
+                select r.referrer_id as id from referral r
+                 where r.referee_id = a.id and r.bound_at <= w.at
+                   and (r.valid_until is null or r.valid_until > w.at) and (r.ended_at is null or r.ended_at > w.at)
+                 order by r.bound_at, r.id limit 1) b on b.id <> w.buyer
+              left join lateral (
+                select r.referrer_id as id from referral r
+                 where r.referee_id = b.id and r.bound_at <= w.at
+                   and (r.valid_until is null or r.valid_until > w.at) and (r.ended_at is null or r.ended_at > w.at)
+                 order by r.bound_at, r.id limit 1) c on c.id <> w.buyer and c.id <> a.id
+             cross join lateral (select array_remove(array[w.buyer, a.id, b.id, c.id], null) as people) u) s;
+    return standings;
+end $$;
+
+-- As intake_above, of one order. A loop has one small plan for all levels; what many are told by would cost more to prepare.
+create or replace function intake_above_one(the_subject text, buyer bigint, at timestamptz) returns json language plpgsql as $$
+declare
+    the_people bigint[] := array[buyer];
+    next_up bigint := buyer;
+    standing json;
+begin
+    for level in 1 .. 3 loop
+        select r.referrer_id into next_up from referral r
+         where r.referee_id = next_up and r.bound_at <= at
+           and (r.valid_until is null or r.valid_until > at) and (r.ended_at is null or r.ended_at > at)
+         order by r.bound_at, r.id limit 1;
+        exit when next_up is null or next_up = any (the_people);
+        the_people := the_people || next_up;
+    end loop;
+    select to_json(s) into standing
+      from (select the_subject as subject, the_people as people,
+                   array(select json_build_array(g.person_id, g.role) from role_grant g
+                          where g.person_id = any (the_people) and g.granted_at <= at
+                            and (g.revoked_at is null or g.revoked_at > at)) as granted,
+                   array(select json_build_array(b.person_id, b.bps) from commission_boost b
+                          where b.person_id = any (the_people) and b.starts_at <= at and b.ends_at > at) as boosts,
+                   array(select h.person_id from account_hold h
+                          where h.person_id = any (the_people) and h.lifted_at is null) as frozen,
+                   exists (select from referral r where r.referee_id = buyer and r.ended_at is null
+                              and r.first_until is not null and r.bound_at <= at) as renews) s;
+    return standing;
+end $$;
+
+-- Who stood above some buyers when each paid, nearest first (level 0: the buyer), with the roles and the boost that
+-- they held at that time; ``renews``: the buyer's own binding had begun and ends one day, so this purchase may make it
+-- last longer.
+create or replace function intake_standing(ids bigint[], ats timestamptz[], levels bigint)
+returns table (place bigint, level bigint, person_id bigint, roles text[], renews boolean, boost_bps bigint)
+language plpgsql stable set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
+#variable_conflict use_column
+begin
+    return query
+        select u.place, u.level, u.person_id,
+               array(select g.role from role_grant g
+                      where g.person_id = u.person_id and g.granted_at <= u.at
+                        and (g.revoked_at is null or g.revoked_at > u.at)),
+               u.level = 0 and exists (
+                   select from referral r where r.referee_id = u.person_id and r.ended_at is null
+                      and r.first_until is not null and r.bound_at <= u.at),
+               coalesce((select max(b.bps) from commission_boost b
+                          where b.person_id = u.person_id and b.starts_at <= u.at and b.ends_at > u.at), 10000)
+          from referral_uplines(ids, ats, levels) u order by u.place, u.level;
+end $$;
+
+-- Everything that a batch of facts changes, in one call: orders, deals, money, verdicts, and the facts for others. Rows
+-- come as typed arrays (ADR 0048), null where there are none; ``changes`` as orders_change takes it.
+create or replace function money_apply(at timestamptz, orders new_order[], lines new_line[], deals new_deal[], journals new_journal[],
+                            postings new_posting[], facts new_fact[], payloads jsonb, verdicts new_verdict[],
+                            changes jsonb)
+returns void language plpgsql set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
+begin
+    -- As booking_lock; asked this way it is no statement of its own.
+    if not pg_try_advisory_xact_lock_shared(7114001) then
+        perform booking_lock();
+    end if;
+    if orders is not null then
+        insert into customer_order (id, channel, order_no, source, buyer_id, currency, paid_fen, shipping_fen, refunded_fen,
+                region, share_code, digest, paid_at, shipped_at, carrier, tracking_no, received_at, closed_at,
+                receive_due_at, completed_at, booked_at, seller_id, leader_id, signals)
+        select id, channel, order_no, source, buyer_id, 'CNY', paid_fen, shipping_fen, refunded_fen,
+               region, share_code, digest, paid_at, shipped_at, carrier, tracking_no, received_at, closed_at,
+               receive_due_at, completed_at, at, seller_id, leader_id, signals from unnest(orders);
+        insert into order_line (order_id, n, line_id, sku, title, category, quantity, paid_fen, refunded_fen,
+                                refunded_quantity)
+        select order_id, n, line_id, sku, title, category, quantity, paid_fen, refunded_fen, refunded_quantity
+          from unnest(lines);
+        if exists (select from month_close m where m.ends_at > (select min(o.paid_at) from unnest(orders) o)) then
+            perform settlement_note_new(orders);
+        end if;
+    end if;
+    if deals is not null then
+        insert into commission_line (order_id, n, beneficiary_id, level, kind, base_fen, rate_bps, rule, plan_version,
+                                     uncut_fen, amount_fen, clawed_fen, accrued_at, release_at, rule_bps, phase,
+                                     phase_bps, boost_bps)
+        select order_id, n, beneficiary_id, level, kind, base_fen, rate_bps, rule, plan_version, uncut_fen, amount_fen,
+               clawed_fen, accrued_at, release_at, rule_bps, phase, phase_bps, boost_bps from unnest(deals);
+    end if;
+    if changes is not null then
+        perform orders_change(changes);
+    end if;
+    if journals is not null and ledger_write(at, journals, postings) is null then
+        raise exception 'nothing was booked';
+    end if;
+    if verdicts is not null then
+        update commerce_event e
+           set state = v.state, reason = v.reason, ended_at = case when v.state = 'parked' then null else at end,
+               payload = case when e.payload -> 'buyer' ? 'phone' or e.payload -> 'identities' ? 'phone'
+                              then (e.payload #- '{buyer,phone}') #- '{identities,phone}' else e.payload end
+          from unnest(verdicts) v
+         where e.id = v.id;
+    end if;
+    if facts is not null then
+        insert into outbox (queue, kind, key, person_id, payload, created_at, due_at)
+        select 'fact', f.kind, f.key, f.person_id, f.payload, at, at
+          from rows from (unnest(facts), jsonb_array_elements(payloads)) as f (kind, key, person_id, payload)
+         where not exists (select from outbox o where o.key = f.key offset 0);
+    end if;
+    if changes ? 'events' then
+        perform journey_hear(changes -> 'events', at);
+    end if;
+end $$;

@@ -1,0 +1,267 @@
+-- The books: double entry, append-only, balances that never fall below nothing.
+
+-- Statement triggers, so that TRUNCATE is refused like any other way of forgetting. Open for an erasure (it says so for
+-- its transaction) where personal data stands in rows that are otherwise fixed: the account that a withdrawal went to,
+-- the words of an appeal.
+create or replace function refuse_change() returns trigger language plpgsql as $$
+begin
+    if tg_op = 'UPDATE' and tg_table_name in ('withdrawal', 'risk_step')
+            and current_setting('huitou.erasing', true) = 'yes' then
+        return null;
+    end if;
+    raise exception '% on % is refused: rows are only ever added', lower(tg_op), tg_table_name
+        using errcode = 'HT403';
+end $$;
+
+-- The normal side of an account of somebody's.
+create or replace function account_normal(kind text) returns text language plpgsql immutable as $$
+begin
+    return case kind
+        when 'pending' then 'credit' when 'available' then 'credit' when 'held' then 'credit'
+        when 'frozen' then 'credit' when 'points' then 'credit' when 'debt' then 'debit'
+        when 'points_debt' then 'debit' end;
+end $$;
+
+-- The lock between booking and closing. Every booking shares it until it is committed; a close that starts or ends takes it
+-- alone for a moment: what was being booked is then there to be counted, and what comes after knows of the close.
+create or replace function booking_lock() returns void language sql as $$ select pg_advisory_xact_lock_shared(7114001) $$;
+
+create or replace function booking_lock_alone() returns void language sql as $$ select pg_advisory_xact_lock(7114001) $$;
+
+-- Locks the spendable accounts of some people, opened when new, in account order.
+create or replace function ledger_lock(owners bigint[]) returns table (owner_id bigint, kind text, amount bigint)
+language plpgsql set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
+begin
+    perform ledger_open((
+        select coalesce(jsonb_agg(jsonb_build_object('owner', o, 'kind', k, 'currency', 'CNY')), '[]')
+          from unnest(owners) o cross join unnest(array['available', 'debt', 'pending']) k));
+    return query
+        select a.owner_id, a.kind, b.amount from account a join balance b on b.account_id = a.id
+         where a.owner_id = any (owners) and a.currency = 'CNY'
+         order by b.account_id for update of b;
+end $$;
+
+-- Ids of the accounts named in refs [{owner, kind, currency}], opened (with a balance row) when new.
+create or replace function ledger_open(refs jsonb) returns void language plpgsql as $$
+begin
+    -- Nearly always all are open already, and to look costs a third of preparing to write.
+    if not exists (
+        select from jsonb_to_recordset(refs) as r (owner bigint, kind text, currency text)
+         where r.owner is not null and not exists (
+            select from account a where a.owner_id = r.owner and a.kind = r.kind and a.currency = r.currency)
+    ) then
+        return;
+    end if;
+    with missing as (
+        select distinct r.owner, r.kind, r.currency
+          from jsonb_to_recordset(refs) as r (owner bigint, kind text, currency text)
+         where r.owner is not null and not exists (
+            select from account a where a.owner_id = r.owner and a.kind = r.kind and a.currency = r.currency)
+         order by 1, 2, 3
+    ), opened as (
+        insert into account (owner_id, kind, currency, normal)
+        select owner, kind, currency, account_normal(kind) from missing
+            on conflict on constraint uq_account_owner_id_kind_currency do nothing
+        returning id
+    )
+    insert into balance (account_id) select id from opened;
+end $$;
+
+-- The accounts of people among some postings that are not open yet, opened with a balance row.
+create or replace function ledger_open_sides(postings new_posting[]) returns void language sql as $$
+    select ledger_open((
+        select jsonb_agg(distinct jsonb_build_object('owner', s.owner, 'kind', s.kind, 'currency', p.currency))
+          from unnest(postings) p
+         cross join lateral (values (p.debit_owner, p.debit), (p.credit_owner, p.credit)) as s (owner, kind)
+         where s.owner is not null))
+$$;
+
+-- As ledger_write, for everybody else. doc: {at, journals: [{idem, digest, kind, effective_at, source_type, source_id,
+-- label, actor, reverses?, resolves?}], postings: [{idem, n, debit_owner?, debit, credit_owner?, credit, currency,
+-- amount}], opens}.
+create or replace function ledger_post(at timestamptz, journals new_journal[], postings new_posting[]) returns bigint language plpgsql
+set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
+begin
+    perform booking_lock();
+    return ledger_write(at, journals, postings);
+end $$;
+
+-- Books journals with their postings; for callers who hold the booking lock and have the settings. A key that is there with
+-- the same digest is skipped with its postings; with another digest HT409 is raised. Journals come in the order of their
+-- keys, and balances are locked in account order before any is written. Returns how many journals were booked.
+create or replace function ledger_write(at timestamptz, journals new_journal[], postings new_posting[]) returns bigint
+language plpgsql as $$
+declare
+    ids bigint[];
+    booked bigint;
+    clash text;
+    debits bigint[];
+    credits bigint[];
+    debit_normals text[];
+    credit_normals text[];
+    unopened boolean;
+    whole boolean;
+    touched bigint[];
+    deltas bigint[];
+begin
+    with fresh as (
+        insert into journal (idem, digest, kind, effective_at, posted_at, source_type, source_id, label, actor,
+                             reverses, resolves)
+        select idem, digest, kind, effective_at, at, source_type, source_id, label, actor, reverses, resolves
+          from unnest(journals)
+            on conflict (idem) do nothing
+        returning id
+    )
+    select array_agg(id), count(*) into ids, booked from fresh;
+    if booked < cardinality(journals) then
+        select g.idem into clash from unnest(journals) g
+          join journal j on j.idem = g.idem and j.digest <> g.digest limit 1;
+        if clash is not null then
+            raise exception 'journal % is already booked with other content', clash using errcode = 'HT409';
+        end if;
+        if booked = 0 then
+            return 0;
+        end if;
+        select array_agg(j.id order by g.place) into ids from unnest(journals) with ordinality as g (
+            idem, digest, kind, effective_at, source_type, source_id, label, actor, reverses, resolves, place)
+          left join journal j on j.idem = g.idem and j.id = any (ids);
+    end if;
+    -- A platform account has no owner, and no index finds "not distinct from": people and platform are looked up apart.
+    for round in 1 .. 2 loop
+        select array_agg(d.id), array_agg(c.id), array_agg(d.normal), array_agg(c.normal),
+               bool_or(p.debit_owner is not null and d.id is null or p.credit_owner is not null and c.id is null),
+               count(*) filter (where p.n = 1) = cardinality(journals)
+               and count(*) filter (where p.journal between 1 and cardinality(journals)) = count(*)
+          into debits, credits, debit_normals, credit_normals, unopened, whole
+          from unnest(postings) p
+          left join lateral (
+            select a.id, a.normal from account a
+             where a.owner_id = p.debit_owner and a.kind = p.debit and a.currency = p.currency
+            union all
+            select a.id, null from account a
+             where p.debit_owner is null and a.owner_id is null and a.kind = p.debit and a.currency = p.currency) d on true
+          left join lateral (
+            select a.id, a.normal from account a
+             where a.owner_id = p.credit_owner and a.kind = p.credit and a.currency = p.currency
+            union all
+            select a.id, null from account a
+             where p.credit_owner is null and a.owner_id is null and a.kind = p.credit and a.currency = p.currency) c on true;
+        exit when not unopened;
+        perform ledger_open_sides(postings);
+    end loop;
+    if not whole then
+        raise exception 'journals and postings do not belong together' using errcode = 'HT422';
+    end if;
+    -- A side that no look-up finds is null and is refused.
+    insert into posting (journal_id, n, debit, credit, currency, amount)
+    select ids[p.journal], p.n, p.debit_id, p.credit_id, p.currency, p.amount
+      from unnest(postings, debits, credits) as p (journal, n, debit_owner, debit, credit_owner, credit, currency, amount,
+                                                   debit_id, credit_id)
+     where ids[p.journal] is not null;
+    select array_agg(s.id), array_agg(s.delta) into touched, deltas
+      from (select s.id, sum(case s.normal when s.side then p.amount else -p.amount end)::bigint as delta
+              from unnest(postings, debits, credits, debit_normals, credit_normals) as p (journal, n, debit_owner, debit,
+                   credit_owner, credit, currency, amount, debit_id, credit_id, debit_normal, credit_normal)
+             cross join lateral (values (p.debit_id, p.debit_normal, 'debit'),
+                                        (p.credit_id, p.credit_normal, 'credit')) as s (id, normal, side)
+             where s.normal is not null and ids[p.journal] is not null
+             group by 1 order by 1) s
+     cross join lateral (select from balance k where k.account_id = s.id for update) held;
+    update balance b set amount = b.amount + m.delta, seq = b.seq + 1
+      from unnest(touched, deltas) as m (id, delta) where b.account_id = m.id;
+    return booked;
+end $$;
+
+-- What Entry.digest makes of one pair expense -> pending.
+create or replace function ledger_earned_digest(kind text, source_type text, source bigint, expense text, owner bigint,
+                                                amount bigint)
+returns text language sql immutable
+return encode(sha256(convert_to('["' || kind || '","' || source_type || '",' || source || ',[[null,"' || expense || '",'
+    || owner || ',"pending","CNY",' || amount || ']],null,null]', 'UTF8')), 'hex');
+
+-- Books what many people earned at once, one journal and one pair each: expense -> pending. Rows of arrays: keys
+-- (idem), kinds, expenses, sources (ids), owners, amounts. The same rules as ledger_write: a key that is there with the
+-- same content is skipped, with other content HT409 is raised; contents are compared only when there are some. Balances
+-- are written in account order, each locked as it is reached: the look-ups follow the sorted accounts, as no other join
+-- is allowed here. Look-ups go by index whatever the planner knows: it knows nothing of rows that were written a moment
+-- ago. Returns how many were booked.
+create or replace function ledger_earn(keys text[], kinds text[], expenses text[], sources bigint[], owners bigint[],
+                            amounts bigint[], the_source text, the_label text, happened timestamptz, at timestamptz)
+returns bigint language plpgsql set plan_cache_mode = force_generic_plan set enable_seqscan = off
+set enable_hashjoin = off set enable_mergejoin = off as $$
+declare
+    booked bigint;
+    clash text;
+    accounts bigint[];
+    sums bigint[];
+begin
+    perform booking_lock();
+    with opened as (
+        insert into account (owner_id, kind, currency, normal)
+        select distinct o, 'pending', 'CNY', account_normal('pending') from unnest(owners) o
+         where not exists (select from account a
+                            where a.owner_id = o and a.kind = 'pending' and a.currency = 'CNY' offset 0)
+         order by 1
+            on conflict on constraint uq_account_owner_id_kind_currency do nothing
+        returning id
+    )
+    insert into balance (account_id) select id from opened;
+
+    with expense as materialized (
+        select id, kind from account where owner_id is null and currency = 'CNY'
+    ), fresh as materialized (
+        select g.*, a.id as account_id, (select e.id from expense e where e.kind = g.expense) as expense_id,
+               nextval('journal_id_seq') as journal_id
+          from unnest(keys, kinds, expenses, sources, owners, amounts)
+               as g (idem, kind, expense, source, owner, amount)
+         cross join lateral (select id from account
+                              where owner_id = g.owner and kind = 'pending' and currency = 'CNY' offset 0) a
+         where not exists (select from journal j where j.idem = g.idem offset 0)
+    ), journals as (
+        insert into journal (id, idem, digest, kind, effective_at, posted_at, source_type, source_id, label)
+        overriding system value
+        select journal_id, idem, ledger_earned_digest(kind, the_source, source, expense, owner, amount), kind, happened,
+               at, the_source, source, the_label from fresh
+    ), postings as (
+        insert into posting (journal_id, n, debit, credit, currency, amount)
+        select journal_id, 1, expense_id, account_id, 'CNY', amount from fresh
+    )
+    select sum(s.n), array_agg(s.account_id order by s.account_id), array_agg(s.fen order by s.account_id)
+      into booked, accounts, sums
+      from (select account_id, count(*) as n, sum(amount)::bigint as fen from fresh group by account_id) s;
+    if coalesce(booked, 0) < cardinality(keys) then
+        select g.idem into clash
+          from unnest(keys, kinds, expenses, sources, owners, amounts) as g (idem, kind, expense, source, owner, amount)
+         where exists (select from journal j where j.idem = g.idem and j.digest <> ledger_earned_digest(
+                           g.kind, the_source, g.source, g.expense, g.owner, g.amount) offset 0) limit 1;
+        if clash is not null then
+            raise exception 'journal % is already booked with other content', clash using errcode = 'HT409';
+        end if;
+    end if;
+    update balance b set amount = b.amount + s.amount, seq = b.seq + 1
+      from unnest(accounts, sums) as s (id, amount) where b.account_id = s.id;
+    return coalesce(booked, 0);
+end $$;
+
+-- A foreign key is checked row by row and locks the row it points to, so that nobody deletes it meanwhile. Journals,
+-- accounts, plans and order lines cannot be deleted or renamed by anybody: the lock guards nothing, and on the
+-- platform's accounts and on the live plan it is the one row that all orders at once have to write. These keys stay
+-- declared; a trigger refuses the same rows with the same words, a whole statement at a time.
+create or replace function posting_refers() returns trigger language plpgsql as $$
+declare
+    broken text;
+begin
+    select k.name into broken from fresh f
+     cross join lateral (select case
+        when not exists (select from journal j where j.id = f.journal_id offset 0) then 'fk_posting_journal_id'
+        when not exists (select from account a where a.id = f.debit and a.currency = f.currency offset 0)
+            then 'fk_posting_debit_currency'
+        when not exists (select from account a where a.id = f.credit and a.currency = f.currency offset 0)
+            then 'fk_posting_credit_currency' end) as k (name)
+     where k.name is not null limit 1;
+    if broken is not null then
+        raise exception 'insert on table "posting" violates foreign key constraint "%"', broken
+            using errcode = 'foreign_key_violation', table = 'posting', constraint = broken;
+    end if;
+    return null;
+end $$;

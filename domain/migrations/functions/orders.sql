@@ -1,0 +1,115 @@
+-- Orders as they become, and the news of them for others.
+
+-- What is left of an order without its cards: written ``o.goods_fen`` for an order ``o``.
+create or replace function goods_fen(o customer_order) returns bigint language sql immutable parallel safe
+    return o.paid_fen - o.refunded_fen - coalesce(o.card_fen, 0);
+
+-- What an order's membership cards cost, paid and kept, beside the order: they are no goods.
+create or replace function order_card() returns trigger language plpgsql as $$
+begin
+    update customer_order o set card_fen = l.kept, card_paid_fen = l.paid
+      from (select sum(paid_fen - refunded_fen)::bigint as kept, sum(paid_fen)::bigint as paid from order_line
+             where order_id = new.order_id and category = 'membership') l
+     where o.id = new.order_id;
+    return null;
+end $$;
+
+-- What became of orders that were known. doc: changed [{id, shipped_at, carrier, tracking_no, received_at, closed_at,
+-- receive_due_at, completed_at, refunded_fen}], refunded [{order_id, n, refunded_fen, refunded_quantity}], refunds,
+-- refund_lines (these of new orders, too), commissions_changed [{id, clawed_fen, release_at, released_at}].
+create or replace function orders_change(doc jsonb) returns void language plpgsql as $$
+begin
+    if doc ? 'changed' then
+        update customer_order o
+           set shipped_at = c.shipped_at, carrier = c.carrier, tracking_no = c.tracking_no,
+               received_at = c.received_at, closed_at = c.closed_at, receive_due_at = c.receive_due_at,
+               completed_at = c.completed_at, refunded_fen = c.refunded_fen
+          from jsonb_populate_recordset(null::customer_order, doc -> 'changed') c
+         where o.id = c.id;
+    end if;
+    if doc ? 'refunded' then
+        update order_line l set refunded_fen = r.refunded_fen, refunded_quantity = r.refunded_quantity
+          from jsonb_populate_recordset(null::order_line, doc -> 'refunded') r
+         where l.order_id = r.order_id and l.n = r.n;
+    end if;
+    if doc ? 'refunds' then
+        insert into refund select * from jsonb_populate_recordset(null::refund, doc -> 'refunds');
+        insert into refund_line select * from jsonb_populate_recordset(null::refund_line, doc -> 'refund_lines');
+    end if;
+    if doc ? 'commissions_changed' then
+        update commission_line c
+           set clawed_fen = g.clawed_fen, release_at = g.release_at, released_at = g.released_at
+          from jsonb_populate_recordset(null::commission_line, doc -> 'commissions_changed') g
+         where c.id = g.id;
+    end if;
+    if doc ? 'refunds' or doc ? 'changed' then
+        perform settlement_note_late(doc);
+        perform milestone_note(doc);
+    end if;
+end $$;
+
+-- Orders that came back or were closed, by what a batch of facts says. doc: refunds, changed (see orders_change).
+create or replace function orders_undone(doc jsonb) returns setof bigint language sql immutable as $$
+    select (f ->> 'order_id')::bigint from jsonb_array_elements(doc -> 'refunds') f
+    union
+    select (f ->> 'id')::bigint from jsonb_array_elements(doc -> 'changed') f where f ->> 'closed_at' is not null
+$$;
+
+-- New orders are news, written along; whoever they name is there (see refuse_unknown_person), and was not merged away
+-- meanwhile (see refuse_merged_person).
+create or replace function order_news_of() returns trigger language plpgsql as $$
+declare
+    missing bigint;
+    merged bigint;
+begin
+    with told as (
+        insert into order_news (order_id) select id from fresh
+    )
+    select min(w.id) filter (where known.id is null), min(w.id) filter (where known.merged_into is not null)
+      into missing, merged
+      from (select distinct p.id from fresh f cross join lateral (values (f.buyer_id), (f.seller_id), (f.leader_id)) as p (id)
+             where p.id is not null order by 1) w
+      left join lateral (select p.id, p.merged_into from person p where p.id = w.id for key share) known on true
+     where known.id is null or known.merged_into is not null;
+    if missing is not null then
+        perform refuse_unknown_person('customer_order', (
+            select case missing when f.buyer_id then 'buyer_id' when f.seller_id then 'seller_id' else 'leader_id' end
+              from fresh f where missing in (f.buyer_id, f.seller_id, f.leader_id) limit 1));
+    elsif merged is not null then
+        perform refuse_merged_person(merged);
+    end if;
+    return null;
+end $$;
+
+-- Hands on up to ``most`` news, each once: to risk_queue, insight_stale (the buyer, and who brought them), programme_stale
+-- (the buyer) and, where some plan pays milestones, milestone_due (the seller). Returns how many.
+create or replace function order_news_spread(most bigint) returns bigint language plpgsql
+set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
+declare
+    taken bigint;
+begin
+    with due as (
+        select id from order_news order by id limit most for update skip locked
+    ), gone as (
+        delete from order_news n using due where n.id = due.id returning n.order_id
+    ), told as materialized (
+        select o.* from gone cross join lateral (
+            select c.id, c.buyer_id, c.seller_id from customer_order c where c.id = gone.order_id offset 0) o
+    ), risk as (
+        insert into risk_queue (order_id) select id from told order by id on conflict do nothing
+    ), insight as (
+        insert into insight_stale (person_id)
+        select buyer_id from told
+        union
+        select r.referrer_id from told cross join lateral (
+            select x.referrer_id from referral x where x.referee_id = told.buyer_id and x.ended_at is null offset 0) r
+    ), programme as (
+        insert into programme_stale (person_id) select distinct buyer_id from told
+    ), milestones as (
+        insert into milestone_due (person_id)
+        select distinct seller_id from told
+         where seller_id is not null and exists (select from commission_plan where document ? 'milestones')
+    )
+    select count(*) into taken from gone;
+    return taken;
+end $$;

@@ -1,0 +1,101 @@
+-- Commission plans and what they may pay.
+
+-- What somebody decides on does not change under their eyes, and what ended stays ended.
+create or replace function plan_draft_steps() returns trigger language plpgsql as $$
+begin
+    if old.state <> new.state and (old.state, new.state) not in (
+        ('draft', 'submitted'), ('draft', 'withdrawn'), ('submitted', 'draft'), ('submitted', 'published'),
+        ('submitted', 'withdrawn')
+    ) then
+        raise exception 'a % plan draft cannot become %', old.state, new.state using errcode = 'HT409';
+    end if;
+    if (old.state <> 'draft' and (old.name, old.document, old.effective_on, old.note, old.based_on)
+            is distinct from (new.name, new.document, new.effective_on, new.note, new.based_on))
+       or (old.id, old.author, old.created_at) is distinct from (new.id, new.author, new.created_at) then
+        raise exception 'a % plan draft is not edited', old.state using errcode = 'HT409';
+    end if;
+    if new.state = 'published' and not exists (
+        select from commission_plan p where p.version = new.version and p.approval_id = new.approval_id
+    ) then
+        raise exception 'version % is not what this draft was agreed to be', new.version using errcode = 'HT409';
+    end if;
+    return new;
+end $$;
+
+-- What was published is what two people agreed to.
+create or replace function plan_agreed() returns trigger language plpgsql as $$
+begin
+    if new.approval_id is not null and not exists (
+        select from approval a
+         where a.id = new.approval_id and a.act in ('plan.publish', 'plan.rollback') and a.state = 'approved'
+           and a.payload ->> 'digest' = new.digest
+    ) then
+        raise exception 'nobody agreed to this plan' using errcode = 'HT403';
+    end if;
+    return new;
+end $$;
+
+-- No plan pays further down than the shop allowed.
+create or replace function plan_within_limit() returns trigger language plpgsql as $$
+declare
+    allowed plan_limit := (select l from plan_limit l order by l.id desc limit 1);
+begin
+    if coalesce((new.document ->> 'levels')::bigint, 1) > coalesce(allowed.max_levels, 1)
+       or (coalesce(jsonb_typeof(new.document -> 'team'), 'null') <> 'null' and not coalesce(allowed.team_pay, false)) then
+        raise exception 'the plan pays further down than the shop allows' using errcode = 'HT422';
+    end if;
+    return new;
+end $$;
+
+-- What a shop allows beyond the default is what two people agreed to.
+create or replace function plan_limit_agreed() returns trigger language plpgsql as $$
+begin
+    if new.approval_id is not null and not exists (
+        select from approval a
+         where a.id = new.approval_id and a.act = 'plan.levels' and a.state = 'approved'
+           and a.payload ->> 'max_levels' = new.max_levels::text and a.payload ->> 'team_pay' = new.team_pay::text
+    ) then
+        raise exception 'nobody agreed to these limits' using errcode = 'HT403';
+    end if;
+    return new;
+end $$;
+
+-- All commissions of an order line together never exceed what was paid for it; line, plan and whoever earns are there,
+-- and are nobody who was merged away meanwhile (see refuse_merged_person). The line is locked first, so that two
+-- writers cannot both find room.
+create or replace function commission_within_paid() returns trigger language plpgsql as $$
+declare
+    lines boolean;
+    people boolean;
+    merged bigint;
+    broken text;
+begin
+    select bool_and(l.n is not null), bool_and(p.id is not null), min(p.id) filter (where p.merged_into is not null)
+      into lines, people, merged
+      from (select distinct beneficiary_id, order_id, n from fresh order by 1, 2, 3) f
+      left join lateral (select p.id, p.merged_into from person p where p.id = f.beneficiary_id for key share) p on true
+      left join lateral (select l.n from order_line l where l.order_id = f.order_id and l.n = f.n for no key update) l
+        on true;
+    if not lines then
+        broken := 'fk_commission_line_order_id_n';
+    elsif not people then
+        broken := 'fk_commission_line_beneficiary_id';
+    elsif merged is not null then
+        perform refuse_merged_person(merged);
+    else
+        select case when not exists (select from commission_plan p where p.version = f.plan_version offset 0)
+                    then 'fk_commission_line_plan_version' else 'paid' end into broken
+          from (select distinct order_id, n, plan_version from fresh) f
+         where not exists (select from commission_plan p where p.version = f.plan_version offset 0)
+            or (select sum(c.amount_fen) from commission_line c where c.order_id = f.order_id and c.n = f.n)
+               > (select l.paid_fen from order_line l where l.order_id = f.order_id and l.n = f.n)
+         limit 1;
+    end if;
+    if broken = 'paid' then
+        raise exception 'commissions of an order line exceed what was paid' using errcode = 'HT422';
+    elsif broken is not null then
+        raise exception 'insert on table "commission_line" violates foreign key constraint "%"', broken
+            using errcode = 'foreign_key_violation', table = 'commission_line', constraint = broken;
+    end if;
+    return null;
+end $$;

@@ -1,0 +1,49 @@
+-- Cases, freezes and what is looked at for them.
+
+-- Orders to be looked at.
+create or replace function risk_queue_orders() returns trigger language plpgsql as $$
+begin
+    insert into risk_queue (order_id) select id from fresh;
+    return null;
+end $$;
+
+-- Who earned on what came back.
+create or replace function risk_watch_refunds() returns trigger language plpgsql as $$
+begin
+    insert into risk_watch (person_id)
+        select distinct c.beneficiary_id from commission_line c
+         where c.order_id in (select order_id from fresh) order by 1;
+    return null;
+end $$;
+
+-- Nothing is let go to who is frozen.
+create or replace function refuse_release_of_frozen() returns trigger language plpgsql as $$
+begin
+    if exists (select from account_hold h where h.person_id = new.beneficiary_id and h.lifted_at is null) then
+        raise exception 'person % is frozen: nothing is let go', new.beneficiary_id using errcode = 'HT423';
+    end if;
+    return new;
+end $$;
+
+-- Judged when the balances are written, after the wait for their locks: who was frozen meanwhile is seen as frozen.
+create or replace function refuse_withdrawal_of_frozen() returns trigger language plpgsql as $$
+begin
+    if exists (select from account_hold where lifted_at is null) and exists (
+        select from after_it a join before_it b on b.account_id = a.account_id and a.amount > b.amount
+          join account on account.id = a.account_id and account.kind = 'held'
+          join account_hold h on h.person_id = account.owner_id and h.lifted_at is null
+    ) then
+        raise exception 'a frozen account pays nothing out' using errcode = 'HT423';
+    end if;
+    return null;
+end $$;
+
+create or replace function refuse_after_decision() returns trigger language plpgsql as $$
+begin
+    raise exception 'case % is decided: that is final', old.id using errcode = 'HT403';
+end $$;
+
+create or replace function refuse_after_confiscation() returns trigger language plpgsql as $$
+begin
+    raise exception 'commission line % is confiscated: that is final', old.id using errcode = 'HT403';
+end $$;

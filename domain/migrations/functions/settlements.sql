@@ -1,0 +1,233 @@
+-- Months: counted, settled, and looked at again; milestones.
+
+-- The month of a time, where the shop is.
+create or replace function shop_month(at timestamptz) returns date language sql immutable
+return date_trunc('month', at at time zone 'Asia/Shanghai')::date;
+
+-- The first instant of a month; of the next one: month_start((month + interval '1 month')::date).
+create or replace function month_start(month date) returns timestamptz language sql immutable
+return month::timestamp at time zone 'Asia/Shanghai';
+
+-- The sums of a month by person, in one pass over its orders: without cards and without sales in question, of which
+-- there are few: they are found first and hashed. Runs once a close, right after it started. Written in the order in
+-- which a close reads it: its pages, and those of the key, are each filled once and left, and a piece of 5,000 people
+-- is a run of them. By the order of a hash table both the count and all that follows took a tenth longer (ADR 0052).
+create or replace function month_count(the_month date) returns bigint language plpgsql as $$
+declare
+    people bigint;
+    since timestamptz := month_start(the_month);
+    upto timestamptz := month_start((the_month + interval '1 month')::date);
+begin
+    with doubt as materialized (
+        select c.order_id, bool_or(c.beneficiary_id = o.seller_id) as sold
+          from commission_line c join customer_order o on o.id = c.order_id
+         where (c.held_at is not null or c.confiscated_at is not null) and c.beneficiary_id in (o.seller_id, o.leader_id)
+           and o.paid_at >= since and o.paid_at < upto
+         group by c.order_id
+    ), pairs as materialized (
+        select o.seller_id, o.leader_id,
+               coalesce(sum(o.goods_fen) filter (where d.sold is not true), 0)::bigint as fen,
+               count(*) filter (where d.sold is not true) as orders,
+               coalesce(sum(o.goods_fen) filter (where d.order_id is null), 0)::bigint as above_fen
+          from customer_order o left join doubt d on d.order_id = o.id
+         where o.paid_at >= since and o.paid_at < upto
+           and o.seller_id is not null and o.closed_at is null and o.goods_fen > 0
+         group by o.seller_id, o.leader_id
+    )
+    insert into month_volume (month, person_id, direct_fen, direct_orders, team_fen)
+    select the_month, person_id, sum(d_fen)::bigint, sum(d_orders)::bigint, sum(t_fen)::bigint
+      from (select seller_id as person_id, fen as d_fen, orders as d_orders, 0 as t_fen from pairs where fen > 0
+            union all
+            select leader_id, 0, 0, above_fen from pairs where leader_id is not null and above_fen > 0) both_sides
+     group by person_id
+     order by person_id;
+    get diagnostics people = row_count;
+    return people;
+end $$;
+
+-- Settles the next ``most`` people of a month that was counted: amounts and bookings. Returns how many people were
+-- looked at; 0: there is nobody left. Several at once wait for each other. Keys are put together without format(),
+-- which costs as much as the rest of a row.
+create or replace function month_close_some(the_month date, most bigint, at timestamptz, due timestamptz, whole boolean,
+                                 froms bigint[], rates bigint[], team_bps bigint, team_roles text[])
+returns bigint language plpgsql set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
+declare
+    month_name text := to_char(the_month, 'YYYY-MM');
+    state month_close;
+    last_instant timestamptz;
+    last_one bigint;
+    people bigint;
+    booked bigint;
+begin
+    select * into state from month_close where month = the_month for update;
+    last_instant := state.ends_at - interval '1 microsecond';
+    if state.counted_at is null or state.closed_at is not null then
+        return 0;
+    end if;
+    select max(person_id), count(*) into last_one, people from (
+        select person_id from month_volume where month = the_month and person_id > state.done_upto
+         order by person_id limit most) next;
+    if people = 0 then
+        return 0;
+    end if;
+    with batch as materialized (
+        select v.person_id, v.direct_fen, v.team_fen,
+               ladder_fen(v.direct_fen, whole, froms, rates) as ladder,
+               case when team_bps > 0 and v.team_fen > 0 and role_was(v.person_id, last_instant, team_roles)
+                    then div(v.team_fen::numeric * team_bps + 5000, 10000)::bigint else 0 end as team
+          from month_volume v
+         where v.month = the_month and v.person_id > state.done_upto and v.person_id <= last_one
+    ), fresh as (
+        insert into settlement (month, person_id, kind, n, cause, volume_fen, target_fen, change_fen, held_fen,
+                                plan_version, booked_at, release_at)
+        select the_month, s.person_id, k.kind, 0, 'close', k.volume, k.fen, k.fen, k.fen, state.plan_version, at, due
+          from batch s cross join lateral (values ('ladder', s.direct_fen, s.ladder), ('team', s.team_fen, s.team))
+               as k (kind, volume, fen)
+         where k.fen > 0
+        returning id, person_id, kind, change_fen
+    )
+    select ledger_earn(array_agg('month:' || month_name || ':' || kind || ':' || person_id),
+                       array_agg('settlement.' || kind), array_agg('expense.' || kind), array_agg(id),
+                       array_agg(person_id), array_agg(change_fen), 'settlement', month_name, last_instant, at)
+      into booked from fresh having count(*) > 0;
+    update month_close set done_upto = last_one where month = the_month;
+    return people;
+end $$;
+
+-- What a month's own sales bring: rates in bps from each of ``froms`` (ascending, inclusive) on; halves up in each
+-- bracket. The same rule as domain/commissions/ladder.py, beside the data: a close asks it for everybody at once. Sums
+-- that fit are worked out in whole numbers of 64 bits; the rest as numerics.
+create or replace function ladder_fen(volume bigint, whole boolean, froms bigint[], rates bigint[]) returns bigint
+language plpgsql immutable parallel safe as $$
+declare
+    total bigint := 0;
+    upto bigint := volume;
+begin
+    if volume > 900000000000000 then
+        for i in reverse cardinality(froms) .. 1 loop
+            if volume >= froms[i] then
+                if whole then
+                    return div(volume::numeric * rates[i] + 5000, 10000);
+                end if;
+                total := total + div((upto - froms[i])::numeric * rates[i] + 5000, 10000);
+                upto := froms[i];
+            end if;
+        end loop;
+        return total;
+    end if;
+    for i in reverse cardinality(froms) .. 1 loop
+        if volume >= froms[i] then
+            if whole then
+                return (volume * rates[i] + 5000) / 10000;
+            end if;
+            total := total + ((upto - froms[i]) * rates[i] + 5000) / 10000;
+            upto := froms[i];
+        end if;
+    end loop;
+    return total;
+end $$;
+
+-- A month that is being closed is never forgotten or renamed: its key is checked as those of posting_refers.
+create or replace function settlement_refers() returns trigger language plpgsql
+set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
+begin
+    if exists (select from (select distinct month from fresh) f
+                where not exists (select from month_close c where c.month = f.month offset 0)) then
+        raise exception 'insert on table "settlement" violates foreign key constraint "fk_settlement_month"'
+            using errcode = 'foreign_key_violation', table = 'settlement', constraint = 'fk_settlement_month';
+    end if;
+    return null;
+end $$;
+
+-- People of counted months are looked at again for their new orders.
+create or replace function settlement_note_new(orders new_order[]) returns void language sql as $$
+    insert into settlement_late (month, person_id)
+    select distinct shop_month(o.paid_at), p.id from unnest(orders) o
+     cross join lateral (values (o.seller_id), (o.leader_id)) as p (id)
+      join month_close m on m.month = shop_month(o.paid_at)
+     where p.id is not null;
+$$;
+
+-- Orders that came back or were closed, by what a batch of facts says: people of counted months are looked at again.
+create or replace function settlement_note_late(doc jsonb) returns void language plpgsql as $$
+begin
+    insert into settlement_late (month, person_id)
+    select distinct shop_month(o.paid_at), p.id
+      from orders_undone(doc) as touched (id)
+     cross join lateral (select c.paid_at, c.seller_id, c.leader_id from customer_order c where c.id = touched.id offset 0) o
+     cross join lateral (values (o.seller_id), (o.leader_id)) as p (id)
+      join month_close m on m.month = shop_month(o.paid_at)
+     where p.id is not null;
+end $$;
+
+-- Notes whose counted month changes when a sale comes into question, is cleared, or is confiscated.
+create or replace function settlement_note_doubt() returns trigger language plpgsql as $$
+begin
+    perform booking_lock();
+    insert into settlement_late (month, person_id)
+    select c.month, p.id
+      from customer_order o cross join lateral (values (o.seller_id), (o.leader_id)) as p (id)
+      join month_close c on c.month = shop_month(o.paid_at)
+     where o.id = new.order_id and p.id is not null and new.beneficiary_id in (o.seller_id, o.leader_id);
+    return null;
+end $$;
+
+-- Whose sales came back, for shops one of whose plans pays milestones; new orders are news (order_news_of).
+create or replace function milestone_note(doc jsonb) returns void language plpgsql as $$
+begin
+    if exists (select from commission_plan where document ? 'milestones') then
+        insert into milestone_due (person_id)
+        select distinct o.seller_id from orders_undone(doc) as t (id)
+         cross join lateral (select c.seller_id from customer_order c where c.id = t.id offset 0) o
+         where o.seller_id is not null;
+    end if;
+end $$;
+
+-- What people's sales as promoters (or more) are worth as milestones: ``held`` by every unreturned sale since
+-- ``since``, ``firm`` by those alone whose hold is over at ``now``. A first sale counts only for who had none before
+-- ``since``; a sale that was confiscated is none, one in question is none that can no longer be lost.
+create or replace function milestones_reached(people bigint[], since timestamptz, now timestamptz, hold interval,
+                                              days bigint, size bigint)
+returns table (person_id bigint, key text, held boolean, firm boolean) language sql stable as $$
+    with sale as (
+        select o.seller_id, o.buyer_id, o.paid_at, (o.paid_at at time zone 'Asia/Shanghai')::date as day,
+               coalesce(o.completed_at + hold <= now, false) and d.gone is null as firm
+          from customer_order o
+          left join lateral (
+            select bool_or(c.confiscated_at is not null) as gone from commission_line c
+             where c.order_id = o.id and c.beneficiary_id = o.seller_id
+               and (c.held_at is not null or c.confiscated_at is not null)) d on true
+         where o.seller_id = any (people) and o.closed_at is null and o.goods_fen > 0
+           and d.gone is not true
+           and exists (select from role_grant g where g.person_id = o.seller_id and g.granted_at <= o.paid_at
+                          and (g.revoked_at is null or g.revoked_at > o.paid_at))
+    ), counted as (
+        select * from sale where since is null or paid_at >= since
+    ), islands as (
+        select seller_id, day, bool_or(firm) as firm,
+               day - (row_number() over (partition by seller_id order by day))::int as island
+          from counted group by seller_id, day
+    ), firm_islands as (
+        select seller_id, day - (row_number() over (partition by seller_id order by day))::int as island
+          from islands where firm
+    ), streak as (
+        select p.id as seller_id,
+               coalesce((select max(n) from (select count(*) as n from islands i where i.seller_id = p.id group by island) a),
+                        0) as held,
+               coalesce((select max(n) from (select count(*) as n from firm_islands i where i.seller_id = p.id
+                                              group by island) b), 0) as firm
+          from unnest(people) as p (id)
+    )
+    select p.id, 'first_sale',
+           exists (select from counted c where c.seller_id = p.id)
+               and not exists (select from sale s where s.seller_id = p.id and s.paid_at < since),
+           exists (select from counted c where c.seller_id = p.id and c.firm)
+               and not exists (select from sale s where s.seller_id = p.id and s.paid_at < since)
+      from unnest(people) as p (id)
+    union all
+    select seller_id, 'streak', held >= days, firm >= days from streak
+    union all
+    select p.id, 'team', count(distinct c.buyer_id) >= size,
+           count(distinct c.buyer_id) filter (where c.firm) >= size
+      from unnest(people) as p (id) left join counted c on c.seller_id = p.id group by p.id;
+$$;
