@@ -4,7 +4,7 @@ and coupons is domain/workflows/drawing.py.
 Who draws is locked first (points.service.hold), then the entrant's row, then the prize's.
 """
 
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 
 import msgspec
 from sqlalchemy import insert, text
@@ -20,13 +20,11 @@ from domain.people.queries import survivors
 from domain.shared.clock import business_date
 from domain.shared.errors import DomainError, NotFound
 from domain.shared.ids import short_code
-from domain.shared.outbox import Effect, put
+from domain.shared.outbox import WAITED_FOR, Effect, put
 
 AHEAD_DAYS = 7
 """So many days' promises are out at any time."""
 CODE_LENGTH = 8
-WAITED_FOR = timedelta(minutes=30)
-"""A picture that comes later than this answers nobody any more."""
 
 _PUBLISH = text("""
     insert into draw_campaign (key, title, document, digest, opens_at, closes_at, points, daily_free, daily_most,

@@ -17,11 +17,8 @@ SCENE_DAYS = 30
 RENEW_BEFORE_DAYS = 5
 """A poster must live a while after it was made: an older code is not reused."""
 
-WAITED_FOR = timedelta(hours=47)
-"""How long a picture that somebody asked for waits when the platform lets nothing out: within the 48 hours in which
-their message lets us write. After that they are told that it did not come."""
 MISSED = "poster.missed"
-"""What tells them."""
+"""What tells somebody that their poster did not come."""
 GIVEN = timedelta(days=7)
 
 
@@ -132,7 +129,7 @@ def order_style_sheet(
     session: Session, person_id: int, account: str, openid: str, sku: str, cause: str, now: datetime
 ) -> bool:
     """Put the making of the numbered style sheet into the outbox, instead of one that waits."""
-    _ask_anew(session, "poster.sheet", person_id, now)
+    outbox.withdraw(session, "poster.sheet", person_id, now)
     return _put(session, "poster.sheet", person_id, account, openid, {"sku": sku}, cause, now)
 
 
@@ -140,7 +137,7 @@ def order_share(
     session: Session, person_id: int, account: str, openid: str, facts: dict[str, str], cause: str, now: datetime
 ) -> bool:
     """Put the making of a picture about coming back in place of one that waits. ``facts`` are its texts."""
-    _ask_anew(session, "share.picture", person_id, now)
+    outbox.withdraw(session, "share.picture", person_id, now)
     return _put(session, "share.picture", person_id, account, openid, facts, cause, now)
 
 
@@ -170,17 +167,9 @@ def _put(session: Session, kind: str, person_id: int, account: str, openid: str,
          facts: Mapping[str, str | int], cause: str, now: datetime) -> bool:
     effect = outbox.Effect(
         queue="slow", kind=kind, key=f"{kind}:{account}:{cause}", person_id=person_id,
-        payload={**facts, "account": account, "openid": openid}, expires_at=now + WAITED_FOR,
+        payload={**facts, "account": account, "openid": openid}, expires_at=now + outbox.WAITED_FOR,
     )
     return outbox.put(session, [effect], now) == 1
-
-
-def _ask_anew(session: Session, kind: str, person_id: int, now: datetime) -> None:
-    """Whoever asks again while the platform lets nothing out wants one picture, not several at once."""
-    session.execute(text("""
-        update outbox set state = 'refused', reason = 'asked_again', ended_at = :now
-         where person_id = :person and kind = :kind and state = 'waiting' and result ->> 'sending_at' is null"""),
-        {"person": person_id, "kind": kind, "now": now})
 
 
 def _choose(session: Session, person_id: int, sku: str, style: str, now: datetime) -> None:

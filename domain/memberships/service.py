@@ -7,7 +7,7 @@ end in the future {card, title, until, renewal}; ``membership.ended`` when it wa
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import insert, text
@@ -20,10 +20,7 @@ from domain.memberships.rules import MOST_DAYS, Card, Cards, Piece, Span, kept, 
 from domain.people.queries import survivors
 from domain.shared.errors import DomainError, NotFound
 from domain.shared.ids import short_code
-from domain.shared.outbox import Effect, put
-
-WAITED_FOR = timedelta(minutes=30)
-"""A picture that comes later than this answers nobody any more."""
+from domain.shared.outbox import WAITED_FOR, Effect, put, withdraw
 
 _LOCK = text("""
     select pg_advisory_xact_lock(hashtextextended('membership:' || b.id, 0))
@@ -230,7 +227,9 @@ def _living(session: Session, person_id: int) -> int:
 
 
 def order_picture(session: Session, person_id: int, account: str, key: str, now: datetime) -> bool:
-    """Put the drawing of the person's card into the outbox for whoever waits for it, once for ``key``."""
+    """Put the drawing of the person's card into the outbox for whoever waits for it, once for ``key``, in place of one
+    that waits."""
+    withdraw(session, "membership.picture", person_id, now)
     effect = Effect("slow", "membership.picture", f"membership.picture:{key}", person_id,
                     {"account": account, "purpose": "answer"}, expires_at=now + WAITED_FOR)
     return put(session, [effect], now) == 1

@@ -17,13 +17,13 @@ from domain.shared import outbox
 from domain.shared.clock import business_date
 from domain.shared.errors import Conflict, NotFound
 from domain.shared.ids import short_code
-from domain.shared.outbox import Effect
+from domain.shared.outbox import WAITED_FOR, Effect
 
 CODE_LENGTH = 20
 """116 bits: nobody finds somebody's certificate by trying."""
 
 Kind = Literal["role", "badge"]
-WAITED_FOR, WORTH_SENDING = timedelta(minutes=30), timedelta(days=7)
+WORTH_SENDING = timedelta(days=7)
 _TRIES = 5
 """A number may be taken already; somebody else may issue the same one at this moment."""
 

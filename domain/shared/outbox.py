@@ -20,6 +20,11 @@ Queue = Literal["fact", "notice", "slow"]
 """fact: something happened, subscribers react · notice: a message to a person · slow: pictures, uploads."""
 
 
+WAITED_FOR = timedelta(hours=47)
+"""How long a picture that somebody asked for waits when the platform lets nothing out: within the 48 hours in which
+their message lets us write. After that they are told that it did not come."""
+
+
 class Outbox(Base):
     """One effect. ``state``: waiting → running → done | refused (with reason) | dead (gave up, with reason)."""
 
@@ -98,6 +103,15 @@ def putting(session: Session, effects: Sequence[Effect], now: datetime) -> list[
         for effect in sorted(effects, key=lambda effect: effect.key)
     ]
     return [(_PUT, (now, msgspec.json.encode(rows).decode()))]
+
+
+def withdraw(session: Session, kind: str, person_id: int, now: datetime) -> None:
+    """Whoever asks again while the platform lets nothing out wants one picture, not several at once: what still waits
+    of ``kind`` is refused. Call before the new one is put."""
+    session.execute(text("""
+        update outbox set state = 'refused', reason = 'asked_again', ended_at = :now
+         where person_id = :person and kind = :kind and state = 'waiting' and result ->> 'sending_at' is null"""),
+        {"person": person_id, "kind": kind, "now": now})
 
 
 def noting(effect_ids: Sequence[int], **facts: object) -> trips.Closing:

@@ -7,6 +7,7 @@ from bot.kit.context import Context
 from bot.kit.conversation import Answer
 from bot.kit.filters import Intent
 from bot.kit.router import Router
+from domain.platform import silence
 from domain.roles import card as cards
 from domain.roles import certificates, invitations
 from domain.roles.queries import roles_of
@@ -53,7 +54,7 @@ def make_certificate(ctx: Context) -> Answer:
     if not certificates.being_made(ctx.session, view, ctx.now):
         certificates.order(ctx.session, view, f"{ctx.message.account}:{ctx.message.dedupe_key}", ctx.now,
                            account=ctx.message.account, asked=True)
-    return ctx.say("certificate.making", title=view.title)
+    return ctx.say("certificate.making", title=view.title, late=bool(silence.of(ctx.session, ctx.shop.app_id)))
 
 
 @router.on(Intent("invitation.accept"))

@@ -1,13 +1,11 @@
 """Certificates as pictures: drawn, scanned, and sent to whoever earned them or asks."""
 
-from bot.kit.gateway import GatewayError, Outcome
-from bot.kit.jobs import LAST_ATTEMPT, Claimed, Ended, JobContext, Jobs, Later, Refused
+from bot.kit.jobs import Claimed, Ended, JobContext, Jobs, Refused
 from bot.pictures.certificate import CertificateRequest, Certificates, written
-from domain.notices import service as notices
 from domain.people import queries as people
 from domain.roles import certificates
 from domain.shared.clock import business_date
-from handlers.jobs.delivery import deliver
+from handlers.jobs.pictures import missed, send_picture
 
 jobs = Jobs()
 
@@ -20,21 +18,15 @@ def make(ctx: JobContext, effect: Claimed) -> Ended:
         view = certificates.by_code(session, effect.payload["code"])
     if view is None or view.revoked_at is not None or not account:
         return Refused("revoked" if account else "no_account")
-    try:
-        jpeg = ctx.tool(Certificates).draw(_request(ctx, view))
-        # Before the attempt to send is on record: a worker killed in this long call has sent nothing, so repeat it.
-        ctx.gateway(account).upload_image(jpeg)
-    except GatewayError as refusal:
-        if refusal.result.outcome is Outcome.BACK_OFF and refusal.result.retry_at:
-            return Later(f"back_off:{refusal.result.errcode}", ctx.now() + (refusal.result.retry_at - ctx.real_now()))
-        _apologise(ctx, effect)
-        return Refused(f"{refusal.result.outcome.value}:{refusal.result.errcode}")
-    except Exception:
-        if effect.attempts >= LAST_ATTEMPT:
-            _apologise(ctx, effect)
-        raise
-    return deliver(ctx, effect, effect.payload["purpose"], account,
-                   lambda gateway, openid: gateway.send_image(openid, jpeg))
+    return send_picture(ctx, effect, lambda: ctx.tool(Certificates).draw(_request(ctx, view)), "certificate.failed")
+
+
+@jobs.lapsed("certificate.make")
+def certificate_missed(ctx: JobContext, effect: Claimed) -> None:
+    with ctx.begin() as session:
+        view = certificates.by_code(session, effect.payload["code"])
+    if view is not None and view.revoked_at is None:
+        missed(ctx, effect, "certificate.missed")
 
 
 def _request(ctx: JobContext, view: certificates.CertificateView) -> CertificateRequest:
@@ -52,11 +44,3 @@ def _request(ctx: JobContext, view: certificates.CertificateView) -> Certificate
         url=f"{ctx.shop.public_url}/c/{view.code}",
     )
 
-
-def _apologise(ctx: JobContext, effect: Claimed) -> None:
-    """Only to somebody who waits for it."""
-    if effect.payload["purpose"] != "answer" or effect.person_id is None:
-        return
-    with ctx.begin() as session:
-        notices.tell(session, notices.Notice(effect.person_id, "answer", f"certificate-failed:{effect.id}",
-                                             "certificate.failed", {}, effect.payload["account"]), ctx.now())

@@ -12,7 +12,7 @@ from domain.draws import service as draws
 from domain.draws.rules import Campaigns, Seeds
 from domain.notices import service as notices
 from domain.people import queries as people
-from handlers.jobs.pictures import send_picture
+from handlers.jobs.pictures import missed, send_picture
 
 jobs = Jobs()
 chores = Chores()
@@ -46,6 +46,13 @@ def picture(ctx: JobContext, effect: Claimed) -> Ended:
         prize=made.prize, number=say("draw.picture_number", draw=made), at=say("draw.picture_at", at=made.at),
         hint=say("draw.picture_hint"))
     return send_picture(ctx, effect, lambda: ctx.tool(CardMaker).prize(request), "draw.picture_failed")
+
+
+@jobs.lapsed("draw.picture")
+def picture_missed(ctx: JobContext, effect: Claimed) -> None:
+    with ctx.begin() as session:
+        made = queries.draw(session, effect.payload["draw"])
+    missed(ctx, effect, "draw.picture_missed", prize=made.prize)
 
 
 @jobs.on("fulfilment.sent")

@@ -6,7 +6,7 @@ from domain.memberships import queries
 from domain.memberships.rules import Cards, fold
 from domain.notices import service as notices
 from domain.people import queries as people
-from handlers.jobs.pictures import send_picture
+from handlers.jobs.pictures import missed, send_picture
 
 jobs = Jobs()
 
@@ -28,6 +28,12 @@ def picture(ctx: JobContext, effect: Claimed) -> Ended:
     if request is None:
         return Refused("no_card")
     return send_picture(ctx, effect, lambda: ctx.tool(CardMaker).member_card(request), "membership.picture_failed")
+
+
+@jobs.lapsed("membership.picture")
+def picture_missed(ctx: JobContext, effect: Claimed) -> None:
+    if _request(ctx, effect) is not None:
+        missed(ctx, effect, "membership.missed")
 
 
 def _request(ctx: JobContext, effect: Claimed) -> MemberCardRequest | None:

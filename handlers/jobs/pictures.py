@@ -7,10 +7,10 @@ from typing import Any
 
 from bot.kit.gateway import GatewayError, Outcome
 from bot.kit.jobs import LAST_ATTEMPT, Claimed, Ended, JobContext, Later, Refused
-from domain.materials.service import WAITED_FOR
 from domain.notices import service as notices
 from domain.platform import service as platform
 from domain.platform import silence
+from domain.shared.outbox import WAITED_FOR
 from handlers.jobs.delivery import CONFIG_PAUSE, deliver
 
 NOT_GRANTED = frozenset({0, 48001, 48004})

@@ -9,8 +9,9 @@ import pytest
 from sqlalchemy import text
 
 from bot.kit.gateway import Outcome, SendResult
+from tests.dialogs.test_draw_and_mall import fated
 from tests.dialogs.test_manners import pictures
-from tests.dialogs.test_membership import buys_card
+from tests.dialogs.test_membership import FEN, buys_card
 from tests.fakes.album import allowed, approve, bought
 from tests.fakes.shop import Person, Shop
 
@@ -158,7 +159,8 @@ def rich(shop: Shop) -> Person:
 
 
 PICTURES = {"换风格": ("可以先按名字选", "1. "), "晒单": ("晒单图已经记下了", "照实说就好"),
-            "素材 有机大米": ("微信这会儿发不出图", "@王姐 的使用照"), "会员": ("晚点再回复「会员」", "权益：")}
+            "素材 有机大米": ("微信这会儿发不出图", "@王姐 的使用照"), "会员": ("晚点再回复「会员」", "权益："),
+            "证书": ("记下了", "恢复后就给您送到")}
 
 
 def test_no_picture_is_promised_while_none_can_be_sent(shop: Shop, rich: Person) -> None:
@@ -174,7 +176,8 @@ def test_no_picture_is_promised_while_none_can_be_sent(shop: Shop, rich: Person)
 
 
 @pytest.mark.parametrize(("words", "said"), [
-    ("换风格", "再回复一次「换风格」"), ("晒单", "再回复一次「晒单」"), ("素材 有机大米", "再回复一次「素材」")])
+    ("换风格", "再回复一次「换风格」"), ("晒单", "再回复一次「晒单」"), ("素材 有机大米", "再回复一次「素材」"),
+    ("会员", "再回复一次「会员」"), ("证书", "再回复一次「证书」")])
 def test_every_picture_that_never_came_is_owned_up_to(shop: Shop, rich: Person, words: str, said: str) -> None:
     refuse(shop, Outcome.QUOTA_USED, 45047)
     assert pictures(rich.says(words)) == 0
@@ -182,7 +185,36 @@ def test_every_picture_that_never_came_is_owned_up_to(shop: Shop, rich: Person, 
     rich.says("谢谢").sees("一直没能发出去", said)
 
 
-@pytest.mark.parametrize("words", ["换风格", "晒单", "素材 有机大米"])
+def test_a_prize_whose_picture_never_came_is_owned_up_to(shop: Shop) -> None:
+    li = shop.person("李姐")
+    li.says("抽奖")
+    fated(shop, li, 4)
+    refuse(shop, Outcome.QUOTA_USED, 45047)
+    assert pictures(li.says("抽一次")) == 0
+    li.saw("恭喜抽中")
+    shop.wait(hours=48)
+    li.says("谢谢").sees("中奖图片一直没能发出去", "不受影响")
+
+
+def test_a_card_that_ended_meanwhile_is_not_called_valid(shop: Shop, rich: Person) -> None:
+    refuse(shop, Outcome.QUOTA_USED, 45047)
+    rich.says("会员")
+    shop.refunded("V1", fen=FEN)
+    shop.wait(seconds=5)
+    shop.wait(hours=48)
+    before = len(rich.heard)
+    rich.says("谢谢")
+    assert not any("会员卡图片" in said for said in rich.heard[before:] if isinstance(said, str))
+
+
+def test_nobody_is_left_to_wait_for_what_the_first_refusal_holds_back(shop: Shop, li: Person) -> None:
+    """The first to be refused was promised seconds: they were told what to do when nothing comes."""
+    refuse(shop, Outcome.BACK_OFF, 45009, 6)
+    li.says("海报 2").sees("约 3 秒", "没等到就再回复一次「海报」")
+    assert pictures(li.says("海报")) == 1
+
+
+@pytest.mark.parametrize("words", ["换风格", "晒单", "素材 有机大米", "会员", "证书"])
 def test_who_asks_twice_meanwhile_gets_one(shop: Shop, rich: Person, words: str) -> None:
     for _ in range(2):
         refuse(shop, Outcome.BACK_OFF, 45009, 6)
