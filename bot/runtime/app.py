@@ -15,7 +15,6 @@ from bot.runtime.courier import Courier
 from bot.runtime.demo import mount_simulator
 from bot.runtime.express import EventLane, ExpressLane
 from bot.runtime.leftovers import Leftovers
-from bot.runtime.patience import Patience
 from bot.runtime.routes import LazyRule
 from bot.runtime.settings import Settings, from_environment
 from bot.runtime.voice import FILTERS
@@ -58,8 +57,7 @@ def create_app(settings: Settings | None = None, runtime: bootstrap.Runtime | No
     app.register_error_handler(OperationalError, _database_away)
     app.register_error_handler(PoolTimeout, _database_away)
     app.register_error_handler(Exception, _unexpected)
-    lanes = ExpressLane(door, EventLane(event_door, Leftovers(app.wsgi_app)))
-    app.wsgi_app = Patience(lanes, settings.web_threads)  # type: ignore[method-assign]
+    app.wsgi_app = ExpressLane(door, EventLane(event_door, Leftovers(app.wsgi_app)))  # type: ignore[method-assign]
     return app
 
 

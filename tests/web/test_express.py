@@ -35,7 +35,7 @@ def shop(tmp_path: Path, new_shop: Frozen, clock: FixedClock) -> Iterator[Shop]:
 def ask(shop: Shop, *, flask: bool, **request: Any) -> tuple[str, bytes, str]:
     """Status, body and type; with ``flask`` the request goes around the lane."""
     environ = EnvironBuilder(method=request.pop("method", "POST"), **request).get_environ()
-    lane = shop.client.application.wsgi_app.beyond
+    lane = shop.client.application.wsgi_app
     assert isinstance(lane, express.ExpressLane)
     body, status, headers = run_wsgi_app(lane._beyond if flask else lane, environ, buffered=True)
     return status.lower(), b"".join(body), headers["Content-Type"]
@@ -83,7 +83,7 @@ def test_what_a_phone_reports_by_itself_is_acknowledged_and_not_kept(shop: Shop)
 
 
 def test_a_fault_is_answered_where_faults_are(shop: Shop) -> None:
-    door = shop.client.application.wsgi_app.beyond._door
+    door = shop.client.application.wsgi_app._door
 
     class Away:
         keys = door.keys
@@ -91,7 +91,7 @@ def test_a_fault_is_answered_where_faults_are(shop: Shop) -> None:
         def receive(self, *_: object) -> None:
             raise OperationalError("select 1", {}, Exception("the database is away"))
 
-    lane = express.ExpressLane(Away(), shop.client.application.wsgi_app.beyond._beyond)  # type: ignore[arg-type]
+    lane = express.ExpressLane(Away(), shop.client.application.wsgi_app._beyond)  # type: ignore[arg-type]
     environ = EnvironBuilder(method="POST", path=URL, data=b"x").get_environ()
     _, status, headers = run_wsgi_app(lane, environ, buffered=True)
     assert (status[:3], headers["Retry-After"]) == ("503", "2")
