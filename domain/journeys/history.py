@@ -59,7 +59,10 @@ _READ = {
 }
 _WROTE = text("""
     select person_id, received_at from inbox_message
-     where person_id = any(:people) and kind = 'text' and received_at between :since and :until order by received_at
+     where person_id = any(:people) and received_at between :since and :until
+       and kind in ('text', 'image', 'voice', 'video', 'location', 'link')
+       and (payload -> 'data' ? 'bizmsgmenuid') is not true
+     order by received_at
 """)
 _SAMPLE = text("""
     select id from person where merged_into is null and joined_at <= :until
@@ -99,7 +102,8 @@ def made_up(kind: str, people: Sequence[int], since: datetime, until: datetime) 
 
 
 def wrote(session: Session, people: Sequence[int], since: datetime, until: datetime) -> dict[int, list[datetime]]:
-    """When these people wrote to us: each time opens the right to write back for two days."""
+    """When these people wrote to us, spoke or sent a picture: each time opens the right to write back for two days. Who
+    tapped an entry of a menu in the chat did not (``bizmsgmenuid``)."""
     found: dict[int, list[datetime]] = {}
     for row in session.execute(_WROTE, {"people": list(people), "since": since, "until": until}):
         found.setdefault(row.person_id, []).append(row.received_at)

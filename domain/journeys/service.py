@@ -100,7 +100,7 @@ def publish(
     n = _edition(session, row.id, journey, checksum, actor, now)
     inside = _inside(session, row.id)
     moving = _move(session, row.id, n, journey, inside, moves or {})
-    if row.version == n and not moving and row.state != "draft":
+    if row.version == n and not moving and not (row.state == "draft" and live):
         return Published(journey.key, n, False)
     state = row.state if row.state != "draft" else ("live" if live else "draft")
     listens = set(journey.listens())

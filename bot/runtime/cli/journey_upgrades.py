@@ -54,8 +54,9 @@ def upgrade(keys: tuple[str, ...], moves: tuple[str, ...], dry_run: bool, as_nam
                                         moves=dict(map(pair, moves)), live=False))
             if dry_run and not as_json:
                 click.echo("\n".join(difference(before, one)))
-            audit.record(session, actor, "journey.publish", f"journey:{one.key}",
-                         {"edition": done[-1].version, "shipped": True}, now)
+            if done[-1].changed:
+                audit.record(session, actor, "journey.publish", f"journey:{one.key}",
+                             {"edition": done[-1].version, "shipped": True}, now)
         if dry_run:
             session.rollback()
         else:

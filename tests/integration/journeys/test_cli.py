@@ -88,6 +88,21 @@ def test_a_newer_shipped_edition_is_told_of_shown_and_published_by_one_command(r
     assert "has had its shipped edition" in run("journey", "upgrade", "--as", "lin").output, "they went back knowingly"
 
 
+@pytest.mark.parametrize("how", [[], ["--draft"]])
+def test_an_upgrade_that_changes_nothing_leaves_no_trace(run: Run, engine: Engine, how: list[str]) -> None:
+    run("journey", "publish", RESTOCK, *how, "--as", "lin")
+    before = traces(engine)
+    assert "is the shipped one already" in run("journey", "upgrade", "restock", "--as", "lin").output
+    assert traces(engine) == before
+
+
+def traces(engine: Engine) -> list[tuple[object, ...]]:
+    """What an act on journeys leaves behind: its entry in the log, and who changed the journey when."""
+    with engine.connect() as db:
+        logged = db.execute(text("select act, count(*) from audit_event group by 1 order by 1")).all()
+        return [tuple(row) for row in [*logged, *db.execute(text("select changed_by, changed_at, state from journey"))]]
+
+
 def test_an_upgrade_is_an_operators_act_and_of_what_is_shipped(run: Run) -> None:
     run("operator", "add", "shen", "--role", "reviewer", "--as", "lin")
     run("journey", "publish", RESTOCK, "--as", "lin")

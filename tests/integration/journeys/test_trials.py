@@ -1,5 +1,6 @@
 """Trying a journey out: on one person with every reason, and on the past of everybody."""
 
+import json
 from datetime import timedelta
 from pathlib import Path
 
@@ -169,6 +170,22 @@ def test_a_simulation_takes_the_ways_that_were_open(busy: Shop) -> None:
     after = play(busy, form)
     assert after.planned == before.planned and after.ways["subscription"] == 1 and after.ways["custom"] >= 1
     assert after.ways["template"] == before.planned - after.ways["subscription"] - after.ways["custom"]
+
+
+@pytest.mark.parametrize(("kind", "data", "opens"), [
+    ("text", {}, 1), ("voice", {}, 1), ("image", {"media_id": "m"}, 1), ("location", {}, 1),
+    ("text", {"bizmsgmenuid": "1"}, 0), ("menu", {}, 0), ("view", {}, 0)])
+def test_a_simulation_knows_who_may_be_written_to(busy: Shop, kind: str, data: dict[str, str], opens: int) -> None:
+    """Whoever spoke wrote, as in the chat itself; whoever tapped did not."""
+    form = nudge(step=[{"id": "w", "wait": "1h"}, {"id": "n", "say": "y", "purpose": "service", "expires": "3h"}],
+                 exits=[], goal={"on": "order.refunded"})
+    with busy.runtime.sessions.begin() as session:
+        session.execute(text("""
+            insert into inbox_message (account, dedupe_key, person_id, kind, payload, state, received_at)
+            select :account, 'test', o.buyer_id, :kind, jsonb_build_object('data', cast(:data as jsonb)), 'done',
+                   o.paid_at from customer_order o order by o.id limit 1"""),
+            {"account": ACCOUNT, "kind": kind, "data": json.dumps(data)})
+    assert (sum(play(busy, form).sent.values()) > 0) == opens
 
 
 def test_events_without_a_past_are_made_up(busy: Shop) -> None:
