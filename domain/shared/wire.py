@@ -69,28 +69,28 @@ class _Instant(Dumper):
         return str(obj).encode()
 
 
-class _List(Dumper):
-    """Writes a list as the server's array; its type is the one the statement gives it. psycopg looks for a type that
-    fits all elements, which takes ten times as long, and makes another statement of larger numbers."""
+def _array(values: list[Any]) -> str:
+    """A list as the server's array; its type is the one the statement gives it. psycopg looks for a type that fits all
+    elements, which takes ten times as long, and makes another statement of larger numbers. An answer sends ten lists:
+    here is no step for each element where all are texts or all are numbers. Raises psycopg.DataError."""
+    kinds = set(map(type, values))
+    if kinds == _TEXTS:
+        return f"{{{_quoted(values)}}}"
+    if kinds <= _NUMBERS:
+        return f"{{{str(values)[1:-1]}}}".replace("None", "null")
+    return f"{{{','.join(['null' if one is None else _quoted([str(one)]) for one in values])}}}"
 
-    oid = 0
 
-    def dump(self, obj: list[Any]) -> bytes:
-        written = f"{{{','.join(map(_element, obj))}}}"
-        if "\0" in written:
-            raise psycopg.DataError("PostgreSQL's texts cannot hold NUL")
-        return written.encode()
+_TEXTS, _NUMBERS = {str}, {int, bool, type(None)}
 
 
-def _element(one: Any) -> str:
-    if one is None:
-        return "null"
-    if isinstance(one, bool | int):
-        return str(one)
-    written = str(one)
-    if isinstance(one, str) and ("\\" in written or '"' in written):
-        written = written.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{written}"'
+def _quoted(texts: list[str]) -> str:
+    """Texts as elements of an array. NUL, which none of them may hold, is between them until all else is marked."""
+    together = "\0".join(texts)
+    if together.count("\0") >= len(texts):
+        raise psycopg.DataError("PostgreSQL's texts cannot hold NUL")
+    together = together.replace("\\", "\\\\").replace('"', '\\"')
+    return '"' + together.replace("\0", '","') + '"'
 
 
 class _Adapted:
@@ -100,7 +100,6 @@ class _Adapted:
         self.connection = connection
         self.adapters = AdaptersMap(connection.adapters)
         self.adapters.register_dumper(datetime, _Instant)
-        self.adapters.register_dumper(list, _List)
 
 
 class _Line:
@@ -144,7 +143,7 @@ class _Line:
         written, names = _numbered(sql)
         given = values if names is None else [values[name] for name in names]  # type: ignore[call-overload]
         # One statement for all numbers, not one for each size.
-        ordered = [Int8(one) if type(one) is int else one for one in given]
+        ordered = [Int8(one) if type(one) is int else _array(one) if type(one) is list else one for one in given]
         dumped = list(self._transformer.dump_sequence(ordered, [PyFormat.TEXT] * len(ordered)))
         key = (sql, tuple(self._transformer.types or ()))
         name = self._prepared.get(key)

@@ -2,7 +2,9 @@
 
 import gc
 import weakref
+from datetime import UTC, datetime
 
+import psycopg
 import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
@@ -57,6 +59,27 @@ def test_a_refusal_at_the_commit_itself_is_raised(shop: Shop) -> None:
         trips.close(session, Closing("insert into pledge values (%(n)s)", {"n": 1}))
     assert getattr(caught.value.orig, "sqlstate", "") == "23505"
     assert shop.rows("select count(*) from pledge") == [(0,)]
+
+
+LISTS = [
+    ("text[]", []), ("text[]", [""]), ("text[]", ["a", "", "null", "NULL", " b ", "c,d", "{e}", "佣金"]),
+    ("text[]", ['"', "\\", '\\"', 'x"y\\z', '{"a": "b\\\\\\"c"}', "\n\t\r\x01", "'"]), ("text[]", ["a", None, 'b"\\']),
+    ("bigint[]", [1, -2, None, 2**62]), ("bool[]", [True, False, None]), ("text[]", [None]),
+    ("timestamptz[]", [datetime(2026, 11, 29, 23, 59, 59, 123, UTC), None]),
+]
+
+
+@pytest.mark.parametrize(("kind", "values"), LISTS)
+def test_lists_arrive_as_they_were_sent(shop: Shop, kind: str, values: list[object]) -> None:
+    with shop.sessions.begin() as session:
+        assert trips.opening(session, f"select %(values)s::{kind}", {"values": values}) == values
+
+
+@pytest.mark.parametrize("values", [["\0"], ["a", "b\0c"], ["a\0", None]])
+def test_a_list_with_a_nul_is_refused(shop: Shop, values: list[str | None]) -> None:
+    with pytest.raises(DBAPIError) as caught, shop.sessions.begin() as session:
+        trips.opening(session, "select %(values)s::text[]", {"values": values})
+    assert isinstance(caught.value.orig, psycopg.DataError)
 
 
 def test_a_buyer_recognised_in_passing_earns_others_what_a_buyer_looked_up_does(shop: Shop) -> None:
