@@ -10,9 +10,9 @@ from bot.kit.conversation import Answer
 from bot.kit.filters import Early, Event, Filter, Intent, Moment
 
 Handler = Callable[[Context], Answer]
-Asks = Callable[[int, datetime], Sequence[tuple[str, Any]]]
-"""What a handler asks the database, for a person at a time: it is asked while they are still met. A question takes its
-person as ``people``, a list of one, and its rows begin with the person, so that it may be asked about many at once."""
+Asks = Callable[[Sequence[int], datetime], Sequence[tuple[str, Any]]]
+"""What a handler asks the database about each of some people at a time: it is asked while they are still met. Whoever
+answers them asks the same about one. A question takes them as ``people``, and its rows begin with the person."""
 
 
 MOMENTS = 5_000
@@ -55,7 +55,7 @@ class Router:
 
     def on(self, *filters: Filter, asks: Asks | None = None) -> Callable[[Handler], Handler]:
         """Register the decorated handler for messages that pass every filter. At least one filter. ``asks``: what it
-        asks the database, where that can be told from the person and the time alone. Such a handler is first run on
+        asks the database, where that can be told from the people and the time alone. Such a handler is first run on
         the answers alone, and again under the person's lock if it asks or changes anything else."""
         if not filters:
             raise ValueError(f"{self.name}: a handler without a filter would swallow everything")

@@ -4,7 +4,7 @@ A retry finds the stored reply. A fault of a handler rolls its work back, keeps 
 sweeper, and tells the person that it will be looked after.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -17,7 +17,7 @@ from bot.kit.conversation import STAY, Answer
 from bot.kit.copy import Copy
 from bot.kit.messages import NOTHING, Incoming, Reply
 from bot.kit.messages import text as text_reply
-from bot.kit.router import Router
+from bot.kit.router import Asks, Router
 from bot.runtime import discretion, metrics, reception
 from bot.runtime.reading import Met, Reading, Said
 from bot.runtime.recent import Recent, Senders
@@ -25,7 +25,7 @@ from bot.runtime.understanding import Understanding, understand
 from domain.inbox import service as inbox
 from domain.ledger.service import retrying
 from domain.notices import service as notices
-from domain.shared import outbox, trips, wire
+from domain.shared import outbox, trips
 from domain.shared.late import Transactions
 
 log = structlog.get_logger(__name__)
@@ -121,17 +121,17 @@ class Dispatcher:
         self, account: Account, message: Incoming, meant: Understanding, now: datetime
     ) -> tuple[Reply, frozenset[str]] | None:
         """The reply of a handler that only reads, committed; None if the message is not that simple."""
-        questions = self._probable(account, message, meant, now)
-        if questions is None or self.reading is None or account.desk is not reception:
+        probable = self._probable(account, message, meant)
+        if probable is None or self.reading is None or account.desk is not reception:
             return None
 
         def work(met: Met) -> Said:
-            reply = self._run(met.session, account, message, meant, met.guest, now)
+            reply = self._run(met.session, account, message, meant, met.guest, met.now)
             return Said(reply, inbox.Kept(
                 message.account, message.dedupe_key, met.guest.speaker.id, met.version, message.event or message.kind,
-                discretion.discreet(message).to_json(), discretion.reply_as_kept(reply).to_json(), now))
+                discretion.discreet(message).to_json(), discretion.reply_as_kept(reply).to_json()))
 
-        reply = self.reading.answer(message, account.app_id, now, questions, work)
+        reply = self.reading.answer(message, account.app_id, now, *probable, work)
         if reply is None:
             return None
         metrics.inbox("done")
@@ -141,8 +141,9 @@ class Dispatcher:
         self, session: Session, account: Account, message: Incoming, meant: Understanding, now: datetime
     ) -> tuple[Reply, frozenset[str]]:
         """The reply, and the bells to ring once it is committed."""
-        heard = account.desk.hear(session, message, account.app_id, now,
-                                  self._probable(account, message, meant, now) or ())
+        probable = self._probable(account, message, meant)
+        questions = probable[1]([probable[0]], now) if probable else ()
+        heard = account.desk.hear(session, message, account.app_id, now, questions)
         if heard.guest is None:
             metrics.inbox("retry")
             return Reply(**heard.reply) if heard.reply else NOTHING, frozenset()
@@ -182,13 +183,11 @@ class Dispatcher:
             return Understanding(self.taps.get(message.key, ""), "", "exact", (), False, "")
         return NOT_SAID
 
-    def _probable(
-        self, account: Account, message: Incoming, meant: Understanding, now: datetime
-    ) -> Sequence[wire.Question] | None:
-        """What the handler of ``meant`` asks, if the sender is who they were the last time; None if nobody knows."""
+    def _probable(self, account: Account, message: Incoming, meant: Understanding) -> tuple[int, Asks] | None:
+        """Who probably sent a message, and what the handler of ``meant`` asks about them; None if nobody knows."""
         asks = (account.router or self.router).asks(meant.intent) if meant.certainty == "exact" else None
         person_id = self.senders.person(message) if asks else None
-        return asks(person_id, now) if asks and person_id else None
+        return (person_id, asks) if asks and person_id else None
 
     def _route(self, ctx: Context) -> Answer:
         handler = (self.accounts[ctx.message.account].router or self.router).find(ctx)

@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 
 from bot.kit.messages import Incoming, Reply
 from bot.kit.records import record
+from bot.kit.router import Asks
 from bot.runtime import reception
 from bot.runtime.reception import Guest
 from domain.inbox import service as inbox
@@ -37,9 +38,9 @@ class NotForeseen(Exception):
 class Foreseen(LateSession):
     """Stands for a session where only what was foreseen may be asked, once. Raises NotForeseen for all else."""
 
-    def __init__(self, questions: Sequence[wire.Question], answers: Sequence[list[Any]]) -> None:
+    def __init__(self, foreseen: dict[str, tuple[wire.Values, list[Any]]]) -> None:
         self._connection = None
-        self.foresee(questions, answers)
+        self._foreseen = foreseen
 
     @property
     def driver(self) -> psycopg.Connection[Any]:
@@ -51,11 +52,12 @@ class Foreseen(LateSession):
 
 @record
 class Met:
-    """A sender as they were read, and a session that knows what their message's handler asks."""
+    """A sender as they were read at ``now``, and a session that knows what their message's handler asks."""
 
     guest: Guest
     session: Session
     version: str
+    now: datetime
 
 
 @record
@@ -71,17 +73,29 @@ Work = Callable[[Met], Said]
 
 @record
 class _Passage:
-    """A message on its way: whose it is, what is asked for it, what is done with the answers."""
+    """A message on its way: whose it probably is, what its handler asks, what is done with the answers."""
 
-    look: reception.Look
-    questions: Sequence[wire.Question]
+    message: Incoming
+    app_id: str
+    now: datetime
+    person_id: int
+    asks: Asks
     work: Work
     circumstances: Context
     """Whose request it is, for what is logged about it: one thread works for all on board."""
 
 
-_Keep = tuple[inbox.Kept, tuple[trips.Closing, ...]]
+@record
+class _Found:
+    """What a crossing brought for a message: its row of ``reception.looking``, and what is foreseen for its handler."""
+
+    look: reception.Look
+    row: Any
+    foreseen: dict[str, tuple[wire.Values, list[Any]]]
+
+
 _Answered = tuple[Said, tuple[trips.Closing, ...]]
+"""What a handler says, and what its sender is owed for writing."""
 
 
 class Reading:
@@ -92,77 +106,72 @@ class Reading:
         self._ferry = Ferry[_Passage, Reply | None](self._cross, BOATS)
 
     def answer(
-        self, message: Incoming, app_id: str, now: datetime, questions: Sequence[wire.Question], work: Work
+        self, message: Incoming, app_id: str, now: datetime, person_id: int, asks: Asks, work: Work
     ) -> Reply | None:
-        """The reply to a new message, which is kept and committed with it. None if its sender is to be met under their
-        lock: then nothing was kept."""
-        passage = _Passage(reception.Look(message, app_id, now), questions, work, copy_context())
+        """The reply to a new message, probably of ``person_id``, which is kept and committed with it. None if its
+        sender is to be met under their lock: then nothing was kept."""
         try:
-            return self._ferry.carry(passage)
+            return self._ferry.carry(_Passage(message, app_id, now, person_id, asks, work, copy_context()))
         except Sunk:
             return None
 
     def _cross(self, aboard: list[_Passage]) -> list[Reply | None]:
+        """All on board are answered at the time at which the last of them came: what depends on it (the month, where a
+        window ends) is worked out once."""
         landing = self._landings.pop()
         try:
-            looked = _look(landing, [(one.look, one.questions) for one in aboard])
-            done = [one.circumstances.run(_answered, one, *found) for one, found in zip(aboard, looked, strict=True)]
-            kept = _keep(landing, [(said.kept, owed) for said, owed in filter(None, done)])
+            now = max([one.now for one in aboard])
+            done = [one.circumstances.run(_answered, one, found, now) if found else None
+                    for one, found in zip(aboard, _look(landing, aboard, now), strict=True)]
+            kept = _keep(landing, [one for one in done if one], now)
             return [one[0].reply if one and one[0].kept.key in kept else None for one in done]
         finally:
             self._landings.append(landing)
 
 
-def _answered(passage: _Passage, row: Any, answers: list[list[Any]]) -> _Answered | None:
+def _look(landing: Landing, aboard: Sequence[_Passage], now: datetime) -> list[_Found | None]:
+    """What is found for each, None for a sender whom nobody knows. Each handler's questions are asked once for all."""
+    looks = [reception.Look(one.message, one.app_id, reception.circumstances(one.message, now)) for one in aboard]
+    people: defaultdict[Asks, list[int]] = defaultdict(list)
+    for one in aboard:
+        if one.person_id not in people[one.asks]:
+            people[one.asks].append(one.person_id)
+    questions = [(asks, sql, values) for asks, some in people.items() for sql, values in asks(some, now)]
+    rows, *answers = landing.ask(reception.looking(looks), *[(sql, values) for _, sql, values in questions])
+    foreseen: dict[tuple[Asks, int], dict[str, tuple[wire.Values, list[Any]]]] = {
+        (asks, person): {} for asks, some in people.items() for person in some}
+    for (asks, sql, values), found in zip(questions, answers, strict=True):
+        for person in people[asks]:
+            foreseen[asks, person][sql] = {**values, "people": [person]}, []
+        for row in found:
+            foreseen[asks, row[0]][sql][1].append(row)
+    met = {row.n: row for row in rows}
+    return [_Found(look, met[n], foreseen[one.asks, one.person_id]) if n in met else None
+            for n, (one, look) in enumerate(zip(aboard, looks, strict=True), 1)]
+
+
+def _answered(passage: _Passage, found: _Found, now: datetime) -> _Answered | None:
     """What one handler says, None if its message is not that simple: more was asked than foreseen, or the handler
     failed, which it then does once more under the lock, where faults are told and kept."""
-    met = reception.usual(passage.look, row) if row is not None else None
+    met = reception.usual(found.look, found.row)
     if met is None:
         return None
     guest, owed = met
     try:
-        return passage.work(Met(guest, Foreseen(passage.questions, answers), row.version)), owed
+        return passage.work(Met(guest, Foreseen(found.foreseen), found.row.version, now)), owed
     except Exception:  # noqa: BLE001 - as the docstring says
         return None
 
 
-def _look(
-    landing: Landing, wanted: Sequence[tuple[reception.Look, Sequence[wire.Question]]]
-) -> list[tuple[Any, list[list[Any]]]]:
-    """For each its row of ``reception.looking`` (None: nobody known) and the answers to its questions."""
-    together: dict[tuple[Any, ...], tuple[str, dict[str, Any]]] = {}
-    for sql, values in (one for _, questions in wanted for one in questions):
-        _, asked = together.setdefault(_alike(sql, values), (sql, dict(values, people=[])))
-        asked["people"] += (one for one in _people(values) if one not in asked["people"])
-    rows, *found = landing.ask(reception.looking([look for look, _ in wanted]), *together.values())
-    met = {row.n: row for row in rows}
-    of: dict[tuple[Any, ...], dict[int, list[Any]]] = {alike: defaultdict(list) for alike in together}
-    for kept, answers in zip(of.values(), found, strict=True):
-        for row in answers:
-            kept[row[0]].append(row)
-    return [(met.get(number), [of[_alike(sql, values)][person] for sql, values in questions
-                               for person in _people(values)])
-            for number, (_, questions) in enumerate(wanted, 1)]
-
-
-def _alike(sql: str, values: Any) -> tuple[Any, ...]:
-    """What questions have in common that can be asked as one."""
-    return (sql, *(value for name, value in values.items() if name != "people"))
-
-
-def _people(values: Any) -> list[int]:
-    found: list[int] = values["people"]
-    return found
-
-
-def _keep(landing: Landing, wanted: Sequence[_Keep]) -> set[tuple[str, str]]:
+def _keep(landing: Landing, answered: Sequence[_Answered], now: datetime) -> set[tuple[str, str]]:
     """The keys of the messages that were kept. What is owed for them is written before, always in one order: no two
     boats, of this process or of others, wait for each other's rows. A message that is on board twice is kept by
     nobody: who brings it is met under the lock, where the second finds the reply of the first."""
-    times = Counter(message.key for message, _ in wanted)
-    alone = [one for one in wanted if times[one[0].key] == 1]
+    times = Counter([said.kept.key for said, _ in answered])
+    alone = [one for one in answered if times[one[0].kept.key] == 1]
     if not alone:
         return set()
-    owed = sorted((one for _, all_owed in alone for one in all_owed), key=lambda one: (one.sql, str(one.values)))
-    *_, rows = landing.ask(*((one.sql, one.values) for one in owed), inbox.keeping([message for message, _ in alone]))
+    owed = sorted([one for _, all_owed in alone for one in all_owed], key=lambda one: (one.sql, str(one.values)))
+    *_, rows = landing.ask(*[(one.sql, one.values) for one in owed],
+                           inbox.keeping([said.kept for said, _ in alone], now))
     return {(row.account, row.dedupe_key) for row in rows}

@@ -45,19 +45,18 @@ _FIND = """
      where i.kind = 'openid' and i.scope = %(app)s and i.value = %(openid)s
 """
 # The same of many at once, and nobody is locked. ``version``: what it is until anything of the person is changed.
+# Whether the message was here before is not asked: its key tells when it is kept.
 _LOOK = """
     select k.n, p.id as person_id, p.xmin::text as version, p.nickname, p.referral_code, i.id as identity_id,
-           m.id is not null as known, m.reply, i.seen_at, i.followed_at, i.unfollowed_at,
-           c.state, c.memory, c.expires_at,
+           i.seen_at, i.followed_at, i.unfollowed_at, c.state, c.memory, c.expires_at,
            exists (select from outbox o where o.person_id = i.person_id and o.state = 'waiting'
                       and o.reason = 'no_right') as waits,
            case when k.tap then r.tap_left else r.message_left end as rights,
            case when k.tap then r.tap_until else r.message_until end as until
-      from unnest(%(accounts)s::text[], %(keys)s::text[], %(apps)s::text[], %(openids)s::text[], %(taps)s::bool[])
-           with ordinality as k (account, key, app, openid, tap, n)
+      from unnest(%(accounts)s::text[], %(apps)s::text[], %(openids)s::text[], %(taps)s::bool[])
+           with ordinality as k (account, app, openid, tap, n)
       join identity i on i.kind = 'openid' and i.scope = k.app and i.value = k.openid
       join person p on p.id = i.person_id and p.merged_into is null
-      left join inbox_message m on m.account = k.account and m.dedupe_key = k.key
       left join conversation c on c.person_id = p.id and c.account = k.account
       left join send_right r on r.account = k.account and r.openid = k.openid
 """
@@ -70,6 +69,9 @@ _SECRET = text("""
 Probable = Sequence[wire.Question]
 """What will probably be asked of the database once the sender is met."""
 _TAPS: dict[str, platform.Trigger] = {"follow": "follow", "scan": "scan", "menu": "menu"}
+Came = tuple[bool, datetime, bool | None, Any, Any]
+"""Whether a message's sender wrote, when, and the right that it opens: of the window of taps (None: it opens none), how
+many messages, until when."""
 
 
 @record
@@ -92,11 +94,11 @@ class Heard:
 
 @record
 class Look:
-    """Whose message came, to which app, when: for a look at its sender that locks nobody."""
+    """Whose message came, to which app, and what it means to them: for a look at its sender that locks nobody."""
 
     message: Incoming
     app_id: str
-    now: datetime
+    came: Came
 
 
 class Desk(Protocol):
@@ -113,13 +115,14 @@ class Desk(Protocol):
 def hear(session: Session, message: Incoming, app_id: str, now: datetime, probable: Probable = ()) -> Heard:
     """Meet the sender of a new message, or learn that it was here before (waits while its first try still runs).
     ``probable`` is asked along, once the sender is locked."""
-    wrote, _, tap, *_ = _circumstances(message, now)
-    asked = {"account": message.account, "key": message.dedupe_key, "app": app_id, "openid": message.sender, "tap": tap}
+    came = circumstances(message, now)
+    asked = {"account": message.account, "key": message.dedupe_key, "app": app_id, "openid": message.sender,
+             "tap": came[2]}
     locked, found = trips.foreseeing(session, [(_LOCK, asked), (_FIND, asked)], probable)
     if locked and found and found[0].known:
         return Heard(None, found[0].reply)
-    if locked and found and _is_usual(locked[0], found[0], wrote, tap, now):
-        return Heard(_met(locked[0], found[0], wrote, now), owed=_owed(message, locked[0], found[0], now))
+    if locked and found and _is_usual(locked[0], found[0], came):
+        return Heard(_met(locked[0], found[0], came), owed=_owed(message, locked[0], found[0], came))
     row = _hear(session, message, message.dedupe_key, app_id, now, probable)
     return Heard(None, row.reply) if row.known else Heard(_guest(session, row))
 
@@ -127,20 +130,17 @@ def hear(session: Session, message: Incoming, app_id: str, now: datetime, probab
 def looking(looks: Sequence[Look]) -> wire.Question:
     """The question for the senders of several messages at once. A row has its message's number as ``n``, from 1; for a
     sender whom nobody knows there is none."""
-    messages = [look.message for look in looks]
-    return _LOOK, {"accounts": [one.account for one in messages], "keys": [one.dedupe_key for one in messages],
-                   "apps": [look.app_id for look in looks], "openids": [one.sender for one in messages],
-                   "taps": [_circumstances(look.message, look.now)[2] for look in looks]}
+    return _LOOK, {"accounts": [one.message.account for one in looks], "apps": [one.app_id for one in looks],
+                   "openids": [one.message.sender for one in looks], "taps": [one.came[2] for one in looks]}
 
 
 def usual(look: Look, found: Any) -> tuple[Guest, tuple[trips.Closing, ...]] | None:
-    """Who was found by a look, outside of any dialogue, and what they are owed for writing; None if their message was
-    here before, or meeting them changes anything else."""
-    wrote, _, tap, *_ = _circumstances(look.message, look.now)
-    if found.known or not _is_usual(found, found, wrote, tap, look.now):
+    """Who was found by a look, outside of any dialogue, and what they are owed for writing; None if meeting them
+    changes anything else."""
+    if not _is_usual(found, found, look.came):
         return None
-    guest = _met(found, found, wrote, look.now)
-    return None if guest.place.state else (guest, _owed(look.message, found, found, look.now))
+    guest = _met(found, found, look.came)
+    return None if guest.place.state else (guest, _owed(look.message, found, found, look.came))
 
 
 def meet(session: Session, message: Incoming, app_id: str, now: datetime) -> Guest:
@@ -151,20 +151,22 @@ def meet(session: Session, message: Incoming, app_id: str, now: datetime) -> Gue
 def _hear(
     session: Session, message: Incoming, key: str | None, app_id: str, now: datetime, probable: Probable = ()
 ) -> Any:
-    facts = (message.account, key, app_id, message.sender, *_circumstances(message, now))
+    facts = (message.account, key, app_id, message.sender, *circumstances(message, now))
     (row,), = trips.foreseeing(session, [(_HEAR, facts)], probable)
     return row
 
 
-def _is_usual(locked: Any, found: Any, wrote: bool, tap: bool | None, now: datetime) -> bool:
+def _is_usual(locked: Any, found: Any, came: Came) -> bool:
     """Whether meeting this sender changes nothing that somebody could ask for before the message is answered."""
+    wrote, now, tap, *_ = came
     left = found.unfollowed_at is not None and found.unfollowed_at < now
     comes_back = wrote and (found.followed_at is None or left)
     first_window = tap is not None and found.until is None
     return found.person_id == locked.person_id and not (comes_back or first_window or found.waits)
 
 
-def _met(locked: Any, found: Any, wrote: bool, now: datetime) -> Guest:
+def _met(locked: Any, found: Any, came: Came) -> Guest:
+    wrote, now, *_ = came
     speaker = Speaker(locked.person_id, locked.nickname, locked.referral_code, locked.identity_id,
                       wrote or found.followed_at is not None)
     if found.expires_at is not None and found.expires_at > now:
@@ -173,9 +175,9 @@ def _met(locked: Any, found: Any, wrote: bool, now: datetime) -> Guest:
     return Guest(speaker, Place(PRIVATE if (found.state or "").endswith(PRIVATE) else ""))
 
 
-def _owed(message: Incoming, locked: Any, found: Any, now: datetime) -> tuple[trips.Closing, ...]:
+def _owed(message: Incoming, locked: Any, found: Any, came: Came) -> tuple[trips.Closing, ...]:
     """What the sender gets for having written or tapped: their window anew, and that they were seen."""
-    wrote, _, tap, rights, ends = _circumstances(message, now)
+    wrote, now, tap, rights, ends = came
     owed = []
     if tap is not None and not grants.as_good_as_new(found.rights, found.until, rights, ends, now):
         owed.append(grants.renewing(message.account, message.sender, "tap" if tap else "message", rights, ends))
@@ -197,8 +199,8 @@ def trigger_of(message: Incoming) -> platform.Trigger | None:
     return _TAPS.get(message.event)
 
 
-def _circumstances(message: Incoming, now: datetime) -> tuple[bool, datetime, bool | None, Any, Any]:
-    """Whether they wrote, when, and the right that it opens: whoever writes or taps lets us write back."""
+def circumstances(message: Incoming, now: datetime) -> Came:
+    """What a message means to its sender: whoever writes or taps lets us write back."""
     trigger = trigger_of(message)
     right = platform.right_of(trigger, now) if trigger else (None, None, None)
     return (message.kind != "event", now, *right)

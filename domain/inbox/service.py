@@ -44,7 +44,6 @@ class Kept:
     kind: str
     payload: dict[str, Any]
     reply: dict[str, Any]
-    at: datetime
 
     @property
     def key(self) -> tuple[str, str]:
@@ -62,10 +61,10 @@ _KEEP_SOME = """
         select id, xmin::text as version from person
          where id = any (%(people)s::bigint[]) and merged_into is null for no key update skip locked)
     insert into inbox_message (account, dedupe_key, person_id, kind, payload, state, reply, received_at, handled_at)
-    select k.account, k.key, k.person, k.kind, k.payload::jsonb, 'done', k.reply::jsonb, k.at, k.at
+    select k.account, k.key, k.person, k.kind, k.payload::jsonb, 'done', k.reply::jsonb, %(at)s, %(at)s
       from unnest(%(accounts)s::text[], %(keys)s::text[], %(people)s::bigint[], %(versions)s::text[], %(kinds)s::text[],
-                  %(payloads)s::text[], %(replies)s::text[], %(times)s::timestamptz[])
-           as k (account, key, person, version, kind, payload, reply, at)
+                  %(payloads)s::text[], %(replies)s::text[])
+           as k (account, key, person, version, kind, payload, reply)
       join met on met.id = k.person and met.version = k.version
      order by k.account, k.key
         on conflict do nothing
@@ -100,14 +99,14 @@ def handled(
     return trips.Closing(_KEEP, facts)
 
 
-def keeping(messages: Sequence[Kept]) -> wire.Question:
+def keeping(messages: Sequence[Kept], now: datetime) -> wire.Question:
     """The statement that keeps messages of different keys whose senders are still as they were read; its rows are the
     keys of those that were kept. In a transaction of its own: it may follow other statements that waited."""
     return _KEEP_SOME, {
         "accounts": [one.account for one in messages], "keys": [one.dedupe_key for one in messages],
         "people": [one.person_id for one in messages], "versions": [one.version for one in messages],
         "kinds": [one.kind for one in messages], "payloads": [_json(one.payload) for one in messages],
-        "replies": [_json(one.reply) for one in messages], "times": [one.at for one in messages]}
+        "replies": [_json(one.reply) for one in messages], "at": now}
 
 
 def close_message(

@@ -139,13 +139,14 @@ class StatementPage:
 def wallet(session: Session, person_id: int) -> Wallet:
     """The wallet in one statement; all zeros for somebody who never had anything. What was paid to accounts that were
     merged into this one counts as paid here."""
-    found, = trips.together(session, wallet_question(person_id))
+    found, = trips.together(session, wallet_question([person_id]))
     return wallet_in(found)
 
 
-def wallet_question(person_id: int) -> wire.Question:
-    """What ``wallet`` asks, for whoever asks more along with it; the rows go to ``wallet_in``."""
-    return _WALLET, {"people": [person_id]}
+def wallet_question(people: Sequence[int]) -> wire.Question:
+    """What ``wallet`` asks, of several people, for whoever asks more along with it. Rows begin with the person; those
+    of one go to ``wallet_in``."""
+    return _WALLET, {"people": people}
 
 
 def wallet_in(rows: Iterable[Any]) -> Wallet:
@@ -157,9 +158,8 @@ def wallet_in(rows: Iterable[Any]) -> Wallet:
             coming = (business_date(at), amount)
         else:
             held[kind] = amount
-    pending, available, frozen, withdrawing, paid, debt = (
-        held.get(kind, 0) for kind in ("pending", "available", "frozen", "held", "paid", "debt")
-    )
+    pending, available, frozen, withdrawing, paid, debt = [
+        held.get(kind, 0) for kind in ("pending", "available", "frozen", "held", "paid", "debt")]
     earned = pending + available + frozen + withdrawing + paid - debt
     return Wallet(pending, available, frozen, withdrawing, paid, debt,
                   held.get("points", 0) - held.get("points_debt", 0), earned, coming)

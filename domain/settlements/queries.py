@@ -1,5 +1,6 @@
 """Reading months: what somebody's month brings, estimated while it runs and final when it is closed; the ranking."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -11,7 +12,7 @@ from domain.commissions import ladder, volumes
 from domain.commissions.document import Plan
 from domain.commissions.ladder import Bracket
 from domain.commissions.queries import masked
-from domain.commissions.service import plan_book
+from domain.commissions.service import plans_told
 from domain.commissions.volumes import SELLERS_DOUBT
 from domain.ledger import queries as ledger
 from domain.ledger.queries import Wallet
@@ -114,9 +115,8 @@ _MONTH = f"""
     select me.id as person,
            case when c.month is null then 'open' when c.closed_at is null then 'closing' else 'closed' end as state,
            c.plan_version,
-           array(select version from commission_plan order by version) as versions,
-           array(select live_from from commission_plan order by version) as live_from,
-           array(select digest from commission_plan order by version) as digests,
+           (select coalesce(json_agg(json_build_object('version', version, 'live_from', live_from, 'digest', digest)
+                                     order by version), '[]')::text from commission_plan) as plans,
            array(select g.role from role_grant g join person p on g.person_id = coalesce(p.merged_into, p.id)
                   where p.id = me.id and g.revoked_at is null) as roles,
            coalesce(s.own_fen, 0) as own_fen, coalesce(s.team_fen, 0) as team_fen, coalesce(s.orders, 0) as orders,
@@ -128,27 +128,27 @@ _MONTH = f"""
 
 def month_view(session: Session, person_id: int, month: Month) -> MonthView:
     """What ``month`` brings or brought somebody. Raises DomainError("no_plan")."""
-    found, = trips.together(session, _month_question(person_id, month))
+    found, = trips.together(session, _month_question([person_id], month))
     return _month_in(session, found[0], person_id, month)
 
 
 def wallet_and_month(session: Session, person_id: int, month: Month) -> tuple[Wallet, MonthView]:
     """What there is and what ``month`` brings, which everybody asks for at once, in one round trip."""
-    held, sold = trips.together(session, *wallet_and_month_questions(person_id, month))
+    held, sold = trips.together(session, *wallet_and_month_questions([person_id], month))
     return ledger.wallet_in(held), _month_in(session, sold[0], person_id, month)
 
 
-def wallet_and_month_questions(person_id: int, month: Month) -> tuple[wire.Question, wire.Question]:
-    """What ``wallet_and_month`` asks, for whoever asks it ahead."""
-    return ledger.wallet_question(person_id), _month_question(person_id, month)
+def wallet_and_month_questions(people: Sequence[int], month: Month) -> tuple[wire.Question, wire.Question]:
+    """What ``wallet_and_month`` asks, of several people, for whoever asks it ahead."""
+    return ledger.wallet_question(people), _month_question(people, month)
 
 
-def _month_question(person_id: int, month: Month) -> wire.Question:
-    return _MONTH, {"people": [person_id], "month": month.first, "since": month.starts_at, "until": month.ends_at}
+def _month_question(people: Sequence[int], month: Month) -> wire.Question:
+    return _MONTH, {"people": people, "month": month.first, "since": month.starts_at, "until": month.ends_at}
 
 
 def _month_in(session: Session, row: Any, person_id: int, month: Month) -> MonthView:
-    book = plan_book(session, list(zip(row.versions, row.live_from, row.digests, strict=True)))
+    book = plans_told(session, row.plans.encode())
     plan = book.of(row.plan_version) if row.plan_version else book.at(month.starts_at)
     own, team, orders, own_held, team_held = row[-5:]
     parts = _brackets(plan, own)

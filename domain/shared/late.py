@@ -75,8 +75,13 @@ class LateSession(Session):
         foreseen, self._foreseen = self._foreseen, {}
         if not foreseen or self.is_made:
             return None
-        right = all(sql in foreseen and foreseen[sql][0] == values for sql, values in questions)
-        return [foreseen[sql][1] for sql, _ in questions] if right else None
+        answers = []
+        for sql, values in questions:
+            asked, rows = foreseen.get(sql, (None, []))
+            if asked != values:
+                return None
+            answers.append(rows)
+        return answers
 
     def end(self) -> None:
         """Commit what is not committed yet."""

@@ -25,8 +25,8 @@ LINES = 8
 """Lines of a statement that fit one message; the rest follows on 明细 again."""
 
 
-def _wallet(person_id: int, now: datetime) -> Sequence[tuple[str, Any]]:
-    return settlements.wallet_and_month_questions(person_id, Month.of(now))
+def _wallet(people: Sequence[int], now: datetime) -> Sequence[tuple[str, Any]]:
+    return settlements.wallet_and_month_questions(people, Month.of(now))
 
 
 @router.on(Intent("wallet.balance"), asks=_wallet)

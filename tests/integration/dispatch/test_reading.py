@@ -23,8 +23,8 @@ Message = Callable[..., Incoming]
 NAME = "select id as person, nickname from person where id = any (%(people)s::bigint[])"
 
 
-def asks_name(person_id: int, _now: datetime) -> Sequence[tuple[str, Any]]:
-    return [(NAME, {"people": [person_id]})]
+def asks_name(people: Sequence[int], _now: datetime) -> Sequence[tuple[str, Any]]:
+    return [(NAME, {"people": people})]
 
 
 def name(ctx: Context) -> str:

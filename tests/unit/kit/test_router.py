@@ -70,10 +70,10 @@ def test_a_route_that_comes_later_is_found_too() -> None:
     assert router.find(ctx) is None
     assert router.asks("draw.show") is None
 
-    @router.on(Intent("draw.show"), asks=lambda person_id, now: [("select %s", (person_id,))])
+    @router.on(Intent("draw.show"), asks=lambda people, now: [("select %s", (people,))])
     def show(ctx: Context) -> Answer:
         return Answer(NOTHING)
 
     asks = router.asks("draw.show")
     assert router.find(ctx) is show
-    assert asks is not None and asks(7, NOW) == [("select %s", (7,))]
+    assert asks is not None and asks([7], NOW) == [("select %s", ([7],))]
