@@ -35,7 +35,8 @@ class Notice(msgspec.Struct, frozen=True):
     """What to say to whom. ``key`` is a text of assets/copy and ``facts`` its placeholders (JSON).
 
     ``expires_at`` None: as long as its purpose is worth sending. ``guard`` names a run of a journey
-    (``enrolment:visit``) that is asked once more when the notice is about to leave; '' for none.
+    (``enrolment:visit``) that is asked once more when the notice is about to leave; '' for none. ``asked_at``: when an
+    answer was asked for that says only now that nothing comes of it; None: just now.
     """
 
     person_id: int
@@ -48,6 +49,7 @@ class Notice(msgspec.Struct, frozen=True):
     guard: str = ""
     priority: int = 0
     """Of several for marketing that are due about now the highest leaves first."""
+    asked_at: datetime | None = None
 
 
 def effect(notice: Notice, now: datetime) -> outbox.Effect:
@@ -56,6 +58,8 @@ def effect(notice: Notice, now: datetime) -> outbox.Effect:
                                "account": notice.account}
     if notice.priority:
         payload["priority"] = notice.priority
+    if notice.asked_at is not None:
+        payload["asked_at"] = notice.asked_at.isoformat()
     return outbox.Effect(
         queue="notice", kind="notice.text", key=f"notice:{notice.idem}", person_id=notice.person_id,
         payload=payload | {"guard": notice.guard} if notice.guard else payload,

@@ -5,7 +5,7 @@ attempt whose end nobody saw counts as sent: nobody is told twice; the row says 
 """
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
@@ -200,7 +200,13 @@ def leaving(effect: Claimed, purpose: Purpose, reachable: bool) -> Leaving:
     assert effect.person_id is not None
     return Leaving(effect.id, effect.person_id, purpose, effect.expires_at, reachable, digest(effect),
                    effect.payload.get("priority", 0), bool(effect.payload.get("guard")),
-                   effect.created_at if purpose == "answer" else None)
+                   _asked_at(effect) if purpose == "answer" else None)
+
+
+def _asked_at(effect: Claimed) -> datetime:
+    """Since when somebody waits for this answer: longer than it is there, when it says that nothing comes."""
+    told = effect.payload.get("asked_at")
+    return datetime.fromisoformat(told) if told else effect.created_at
 
 
 def digest(effect: Claimed) -> str:

@@ -64,17 +64,20 @@ def put_off(ctx: JobContext, effect: Claimed, account: str, refusal: GatewayErro
 
 def missed(ctx: JobContext, effect: Claimed, key: str, **facts: Any) -> None:
     """Tell the person of an effect that what they asked for did not come, as soon as we may."""
+    _own_up(ctx, effect, "missed", key, TOLD_WITHIN, facts)
+
+
+def _apologise(ctx: JobContext, effect: Claimed, failed: str) -> None:
+    _own_up(ctx, effect, "failed", failed, WAITED_FOR, {})
+
+
+def _own_up(
+    ctx: JobContext, effect: Claimed, how: str, key: str, within: timedelta, facts: dict[str, Any]
+) -> None:
+    """Only to somebody who waits for it; by night only while they surely do."""
     if effect.person_id is None or effect.payload.get("purpose", "answer") != "answer":
         return
     with ctx.begin() as session:
         notices.tell(session, notices.Notice(
-            effect.person_id, "answer", f"picture-missed:{effect.id}", key, facts, effect.payload["account"],
-            expires_at=ctx.now() + TOLD_WITHIN), ctx.now())
-
-
-def _apologise(ctx: JobContext, effect: Claimed, failed: str) -> None:
-    if effect.person_id is None or effect.payload.get("purpose", "answer") != "answer":
-        return
-    with ctx.begin() as session:
-        notices.tell(session, notices.Notice(effect.person_id, "answer", f"picture-failed:{effect.id}", failed, {},
-                                             effect.payload["account"], expires_at=ctx.now() + WAITED_FOR), ctx.now())
+            effect.person_id, "answer", f"picture-{how}:{effect.id}", key, facts, effect.payload["account"],
+            expires_at=ctx.now() + within, asked_at=effect.created_at), ctx.now())

@@ -104,11 +104,8 @@ def poster(ctx: JobContext, effect: Claimed) -> Ended:
     if isinstance(ended, Done) and effect.person_id is not None:
         with ctx.begin() as session:
             shots.give(session, effect.payload["shot"], effect.person_id, ctx.now())
-    if isinstance(ended, Refused) and ended.reason in NOT_SENT and effect.person_id is not None:
-        with ctx.begin() as session:
-            notices.tell(session, notices.Notice(effect.person_id, "answer", f"shot.gone:{effect.id}",
-                                                 NOT_SENT[ended.reason], {},
-                                                 effect.payload["account"]), ctx.now())
+    if isinstance(ended, Refused) and ended.reason in NOT_SENT:
+        missed(ctx, effect, NOT_SENT[ended.reason])
     return ended
 
 

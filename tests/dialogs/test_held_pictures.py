@@ -75,6 +75,30 @@ def test_a_quota_that_is_back_at_midnight_wakes_nobody(shop: Shop, li: Person) -
     assert pictures(li) == 1
 
 
+def test_an_apology_that_comes_at_night_wakes_nobody(shop: Shop, li: Person) -> None:
+    """The quota is back at midnight, and then the platform does not want the picture after all."""
+    refuse(shop, Outcome.BACK_OFF, 45009, 14)
+    li.says("海报 1")
+    refuse(shop, Outcome.REJECTED, 40097)
+    before = len(li.heard)
+    shop.wait(hours=14, minutes=5)
+    assert li.heard[before:] == []
+    shop.wait(hours=9, minutes=10)
+    li.sees("这张海报没能生成")
+
+
+def test_what_never_came_is_owned_up_to_by_day(shop: Shop, li: Person) -> None:
+    shop.wait(hours=13)
+    refuse(shop, Outcome.BACK_OFF, 45009, 47.5)
+    li.says("海报 1")
+    before = len(li.heard)
+    shop.wait(hours=47, minutes=35)  # half past ten at night, two days later, in their window still
+    assert orders(shop)[1:] == [("refused", "expired")]
+    assert li.heard[before:] == []
+    shop.wait(hours=11)  # morning, and their window is closed by now
+    li.says("谢谢").sees("一直没能发出去")
+
+
 def test_another_picture_is_made_anew(shop: Shop, li: Person) -> None:
     li.poster("海报 1")
     refuse(shop, Outcome.BACK_OFF, 45009, 6)
