@@ -117,15 +117,21 @@ class Posting(Base):
 
 
 class Balance(Base):
-    """What a person's account holds now, never under ``floor``; ``seq`` grows with every batch that touched it."""
+    """What a person's account holds now, never under ``floor``; ``seq`` grows with every batch that touched it.
+
+    ``ceased``: the owner was merged into somebody, and nothing is booked here any more (docs/adr/0058).
+    """
 
     __tablename__ = "balance"
-    __table_args__ = (CheckConstraint("amount >= floor", name="floor"),)
+    __table_args__ = (
+        CheckConstraint("amount >= floor", name="floor"), CheckConstraint("not ceased or amount = 0", name="ceased"),
+    )
 
     account_id: Mapped[int] = mapped_column(ForeignKey("account.id"), primary_key=True)
     amount: Mapped[int] = mapped_column(server_default="0")
     floor: Mapped[int] = mapped_column(server_default="0")
     seq: Mapped[int] = mapped_column(server_default="0")
+    ceased: Mapped[bool] = mapped_column(server_default="false")
 
 
 class AccountHold(Base):

@@ -24,6 +24,8 @@ _POST = text("select ledger_post(:at, cast(:journals as new_journal[]), cast(:po
 
 TRY_AGAIN = ("40001", "40P01")
 """Serialisation failure and deadlock: nothing was refused, the work only has to be done again."""
+MERGED = "HT410"
+"""Somebody was merged away since they were read: whoever reads again finds the one who was kept."""
 
 
 def post(session: Session, entries: Sequence[Entry], now: datetime) -> int:
@@ -51,7 +53,8 @@ def owed(entries: Sequence[Entry]) -> list[Effect]:
 
 
 def lock(session: Session, owners: Sequence[int]) -> dict[int, Purse]:
-    """Lock the spendable balances of ``owners`` in account order until the transaction ends."""
+    """Lock the spendable balances of ``owners`` in account order until the transaction ends. Whoever was merged away
+    is refused by the database (``merged_meanwhile``)."""
     if not owners:
         return {}
     rows = session.execute(text("select * from ledger_lock(:owners)"), {"owners": sorted(set(owners))})
@@ -59,8 +62,10 @@ def lock(session: Session, owners: Sequence[int]) -> dict[int, Purse]:
 
 
 def move(session: Session, kept_id: int, gone_id: int, now: datetime) -> dict[str, int]:
-    """A merge's part: every balance of ``gone`` goes over to ``kept`` in one journal. Money being withdrawn goes along
-    only after it has arrived: raises DomainError("withdrawal_open") while something is held."""
+    """A merge's part: every balance of ``gone`` goes over to ``kept`` in one journal, and their accounts cease. Money
+    being withdrawn goes along only after it has arrived: raises DomainError("withdrawal_open") while something is held.
+
+    Can be done again, for what was left behind before accounts could cease."""
     session.execute(text(
         "select 1 from account a join balance b on b.account_id = a.id"
         " where a.owner_id in (:kept, :gone) order by b.account_id for update of b"
@@ -77,9 +82,18 @@ def move(session: Session, kept_id: int, gone_id: int, now: datetime) -> dict[st
         for kind, currency, normal, amount in held
     ]
     if moves:
-        post(session, [Entry(f"merge:{gone_id}:{kept_id}", "people.merged", now, "merge", gone_id, "", tuple(moves))],
-             now)
+        post(session, [Entry(_merge_key(session, kept_id, gone_id), "people.merged", now, "merge", gone_id, "",
+                             tuple(moves))], now)
+    session.execute(text("update balance b set ceased = true from account a"
+                         " where a.id = b.account_id and a.owner_id = :gone and not b.ceased"), {"gone": gone_id})
     return {"moves": len(moves)}
+
+
+def _merge_key(session: Session, kept_id: int, gone_id: int) -> str:
+    """The first journal of two people's merge, or that of what was found with ``gone`` afterwards, by its number."""
+    before = session.scalar(text("select count(*) from journal where source_type = 'merge' and source_id = :gone"),
+                            {"gone": gone_id})
+    return f"merge:{gone_id}:{kept_id}" + (f":again:{before}" if before else "")
 
 
 def refusal(fault: DBAPIError) -> Exception:
@@ -100,14 +114,24 @@ def try_again(fault: BaseException) -> bool:
     return isinstance(fault, DBAPIError) and getattr(fault.orig, "sqlstate", None) in TRY_AGAIN
 
 
+def merged_meanwhile(fault: BaseException) -> bool:
+    """Whether the database refused to write for somebody who was merged away: reading again may mend it."""
+    if not isinstance(fault, DBAPIError):
+        return False
+    if getattr(fault.orig, "sqlstate", None) == MERGED:
+        return True
+    return getattr(getattr(fault.orig, "diag", None), "constraint_name", None) == "ck_balance_ceased"
+
+
 def retrying(factory: Transactions, work: Callable[[Session], T], attempts: int = 5) -> T:
-    """Run ``work`` in a transaction of its own and commit; deadlocks and serialisation failures run it again."""
+    """Run ``work`` in a transaction of its own and commit; deadlocks, serialisation failures and people who were
+    merged away meanwhile run it again."""
     for attempt in range(1, attempts + 1):
         try:
             with factory.begin() as session:
                 return work(session)
         except DBAPIError as fault:
-            if not try_again(fault) or attempt == attempts:
+            if not (try_again(fault) or merged_meanwhile(fault)) or attempt == attempts:
                 raise
         time.sleep(0.01 * 2**attempt)
     raise AssertionError("unreachable")

@@ -47,7 +47,7 @@ _DUE = text("""
 _OLD = text("""
     select id, person_id, remaining from point_lot where state = 'active' and expires_at <= :now
      order by id limit :limit for update skip locked""")
-_PERSON = text("select 1 from person where id = :person for no key update")
+_PERSON = text("select merged_into from person where id = :person for no key update")
 _DAYS = text("select day, streak, bridged from check_in where person_id = :person and day >= :since")
 _DEBTS = text("""
     select a.owner_id, b.amount from account a join balance b on b.account_id = a.id
@@ -122,7 +122,7 @@ def reverse(session: Session, cause: str, back: int, idem: str, now: datetime) -
     found = session.execute(_LOT, {"cause": cause}).one_or_none()
     if found is None:
         return 0
-    lots = {lot.id: lot for lot in _lots(session, found.person_id)}
+    lots = {lot.id: lot for lot in _lots(session, _hold(session, found.person_id))}
     # Read again under the lock; a lot that is closed was spent, and is not among those locked.
     row = session.execute(_LOT, {"cause": cause}).one()
     delta = int(min(back, row.amount) - row.reversed)
@@ -149,6 +149,7 @@ def spend(session: Session, person_id: int, points: int, what: str, idem: str, n
     """
     if points <= 0:
         raise ValueError("points to spend are more than nothing")
+    person_id = _hold(session, person_id)
     lots = [lot for lot in _lots(session, person_id) if lot.expires_at > now]
     known = session.execute(text("select person_id, amount, what from point_spending where idem = :idem"),
                             {"idem": idem}).one_or_none()
@@ -170,7 +171,8 @@ def spend(session: Session, person_id: int, points: int, what: str, idem: str, n
 
 def hold(session: Session, person_id: int, now: datetime) -> int:
     """How many points somebody can spend; they stay so many until the transaction ends."""
-    return sum(lot.remaining for lot in _lots(session, person_id) if lot.expires_at > now and lot.state == "active")
+    lots = _lots(session, _hold(session, person_id))
+    return sum(lot.remaining for lot in lots if lot.expires_at > now and lot.state == "active")
 
 
 def undo(session: Session, idem: str, back: int, fact: str, life: Life, now: datetime) -> int:
@@ -179,6 +181,7 @@ def undo(session: Session, idem: str, back: int, fact: str, life: Life, now: dat
     owner = session.execute(text("select person_id from point_spending where idem = :idem"), {"idem": idem}).scalar()
     if owner is None:
         return 0
+    owner = _hold(session, owner)
     _lots(session, owner)
     spent = session.execute(text("select amount, undone from point_spending where idem = :idem for update"),
                             {"idem": idem}).one()
@@ -239,6 +242,7 @@ def expire(session: Session, now: datetime, limit: int = 500) -> int:
 
 def forfeit(session: Session, person_id: int, idem: str, now: datetime) -> int:
     """All points of somebody go, those that wait as well; how many lots. A debt stays."""
+    person_id = _hold(session, person_id)
     lots = _lots(session, person_id)
     active = [lot for lot in lots if lot.state == "active"]
     waiting = [lot for lot in lots if lot.state == "pending"]
@@ -253,7 +257,7 @@ def forfeit(session: Session, person_id: int, idem: str, now: datetime) -> int:
 def check_in(session: Session, person_id: int, rule: CheckInRule, life: Life, now: datetime) -> Visit | None:
     """Today's check-in, None when today is done. The points can be spent at once."""
     today = business_date(now)
-    session.execute(_PERSON, {"person": person_id})
+    person_id = _hold(session, person_id)
     rows = session.execute(_DAYS, {"person": person_id, "since": today - timedelta(days=62)})
     found = visit([Day(row.day, row.streak, row.bridged) for row in rows], today, rule)
     if found is None:
@@ -302,7 +306,7 @@ def move(session: Session, kept_id: int, gone_id: int, now: datetime) -> dict[st
 def _settle(session: Session, person_id: int, idem: str, now: datetime) -> None:
     """Whoever has both points and a debt pays it."""
     debt = _debts(session, [person_id]).get(person_id, 0)
-    takes = soonest(_lots(session, person_id), debt) if debt else []
+    takes = soonest(_lots(session, _hold(session, person_id)), debt) if debt else []
     if takes:
         paid = sum(take.points for take in takes)
         parts = ((Side(person_id, POINTS), Side(person_id, DEBT), paid),)
@@ -310,9 +314,16 @@ def _settle(session: Session, person_id: int, idem: str, now: datetime) -> None:
                [_entry(idem, "points.repaid", now, person_id, parts)], now)
 
 
+def _hold(session: Session, person_id: int) -> int:
+    """Whatever changes the points of somebody does so one after the other: holds them, or whoever they are by now, and
+    says who that is."""
+    while (kept := session.execute(_PERSON, {"person": person_id}).scalar()) is not None:
+        person_id = kept
+    return person_id
+
+
 def _lots(session: Session, person_id: int) -> list[Lot]:
-    """The person's open lots. Whatever changes the points of somebody does so one after the other."""
-    session.execute(_PERSON, {"person": person_id})
+    """The open lots of somebody who is held."""
     return [Lot(**row._mapping) for row in session.execute(_LOTS, {"person": person_id})]
 
 

@@ -131,6 +131,7 @@ def _settle_some(session: Session, state: Row[Any], now: datetime) -> bool:
         "rates": [step.rate_bps for step in steps], "team": plan.team.rate_bps if plan.team else 0,
         "roles": list(plan.team.roles) if plan.team else [],
     }
+    session.execute(text("select month_volume_of_living(:month)"), {"month": state.month})
     try:
         settled = bool(session.execute(text("""
             select month_close_some(:month, :most, :now, :due, :whole, cast(:froms as bigint[]),

@@ -52,7 +52,8 @@ def refresh(
 
 
 def _each(session: Session, ids: Collection[int], work: Callable[[Collection[int]], None], now: datetime) -> None:
-    """All together; if that fails, one by one, each in a savepoint of their own."""
+    """All together; if that fails, one by one, each in a savepoint of their own; once more where somebody was merged
+    away since they were read."""
     try:
         with session.begin_nested():
             work(ids)
@@ -61,14 +62,24 @@ def _each(session: Session, ids: Collection[int], work: Callable[[Collection[int
         if ledger.try_again(fault):
             raise
     for one in sorted(set(ids)):
-        try:
-            with session.begin_nested():
-                work([one])
-        except Exception as fault:
-            if ledger.try_again(fault):
-                raise
-            reason = (str(fault).splitlines() or [""])[0]
-            unlocking.park(session, one, f"{type(fault).__name__}: {reason}"[:300], now)
+        found = _alone(session, one, work)
+        if found is not None and ledger.merged_meanwhile(found):
+            found = _alone(session, one, work)
+        if found is not None:
+            reason = (str(found).splitlines() or [""])[0]
+            unlocking.park(session, one, f"{type(found).__name__}: {reason}"[:300], now)
+
+
+def _alone(session: Session, one: int, work: Callable[[Collection[int]], None]) -> Exception | None:
+    """Work for one person in a savepoint; returns the fault that undid it, if any."""
+    try:
+        with session.begin_nested():
+            work([one])
+    except Exception as fault:
+        if ledger.try_again(fault):
+            raise
+        return fault
+    return None
 
 
 def turn(session: Session, programme: Programme, offers: Offers, life: Life, now: datetime, limit: int) -> int:

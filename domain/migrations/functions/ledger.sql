@@ -28,17 +28,29 @@ create or replace function booking_lock() returns void language sql as $$ select
 
 create or replace function booking_lock_alone() returns void language sql as $$ select pg_advisory_xact_lock(7114001) $$;
 
--- Locks the spendable accounts of some people, opened when new, in account order.
+-- Locks the spendable accounts of some people, opened when new, in account order. Nobody decides by the empty purse of
+-- somebody who is gone.
 create or replace function ledger_lock(owners bigint[]) returns table (owner_id bigint, kind text, amount bigint)
 language plpgsql set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
+declare
+    locked record;
 begin
     perform ledger_open((
         select coalesce(jsonb_agg(jsonb_build_object('owner', o, 'kind', k, 'currency', 'CNY')), '[]')
           from unnest(owners) o cross join unnest(array['available', 'debt', 'pending']) k));
-    return query
-        select a.owner_id, a.kind, b.amount from account a join balance b on b.account_id = a.id
+    for locked in
+        select a.owner_id, a.kind, b.amount, b.ceased from account a join balance b on b.account_id = a.id
          where a.owner_id = any (owners) and a.currency = 'CNY'
-         order by b.account_id for update of b;
+         order by b.account_id for update of b
+    loop
+        if locked.ceased then
+            perform refuse_merged_person(locked.owner_id);
+        end if;
+        owner_id := locked.owner_id;
+        kind := locked.kind;
+        amount := locked.amount;
+        return next;
+    end loop;
 end $$;
 
 -- Ids of the accounts named in refs [{owner, kind, currency}], opened (with a balance row) when new.

@@ -113,6 +113,32 @@ begin
     return null;
 end $$;
 
+-- The key has held, or waited for, each person before a statement's own triggers run; this one sees who was merged.
+create or replace function person_living() returns trigger language plpgsql as $$
+declare
+    gone bigint;
+begin
+    select min(p.id) into gone from fresh f join person p on p.id = f.person_id where p.merged_into is not null;
+    if gone is not null then
+        perform refuse_merged_person(gone);
+    end if;
+    return null;
+end $$;
+
+-- Likewise where the columns have other names.
+create or replace function people_living() returns trigger language plpgsql as $$
+declare
+    gone bigint;
+begin
+    select min(p.id) into gone
+      from fresh f cross join lateral unnest(tg_argv) as c (name)
+      join person p on p.id = (to_jsonb(f) ->> c.name)::bigint where p.merged_into is not null;
+    if gone is not null then
+        perform refuse_merged_person(gone);
+    end if;
+    return null;
+end $$;
+
 -- Whoever an order is moved to is there (see refuse_unknown_person).
 create or replace function order_person_moves() returns trigger language plpgsql as $$
 declare

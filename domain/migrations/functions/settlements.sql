@@ -45,6 +45,34 @@ begin
     return people;
 end $$;
 
+-- A count reads the sales of a whole month and holds nobody: who was merged meanwhile may be counted as who they were.
+-- Their volumes go over before anybody is paid by them, and the month of whoever was kept is looked at again. Returns how
+-- many people that were.
+create or replace function month_volume_of_living(the_month date) returns bigint language plpgsql
+set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
+declare
+    people bigint;
+begin
+    with merged as materialized (
+        select p.id, p.merged_into from person p
+         where p.merged_into is not null
+           and exists (select from month_volume v where v.month = the_month and v.person_id = p.id offset 0)
+    ), gone as (
+        delete from month_volume v using merged m where v.month = the_month and v.person_id = m.id
+        returning m.merged_into as person_id, v.direct_fen, v.direct_orders, v.team_fen
+    ), told as (
+        insert into settlement_late (month, person_id) select the_month, person_id from gone
+    )
+    insert into month_volume as v (month, person_id, direct_fen, direct_orders, team_fen)
+    select the_month, person_id, sum(direct_fen)::bigint, sum(direct_orders)::bigint, sum(team_fen)::bigint
+      from gone group by person_id order by person_id
+        on conflict (month, person_id) do update
+       set direct_fen = v.direct_fen + excluded.direct_fen, team_fen = v.team_fen + excluded.team_fen,
+           direct_orders = v.direct_orders + excluded.direct_orders;
+    get diagnostics people = row_count;
+    return people;
+end $$;
+
 -- Settles the next ``most`` people of a month that was counted: amounts and bookings. Returns how many people were
 -- looked at; 0: there is nobody left. Several at once wait for each other. Keys are put together without format(),
 -- which costs as much as the rest of a row.
