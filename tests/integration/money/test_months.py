@@ -14,7 +14,6 @@ from domain.commissions import plans
 from domain.commissions import service as commissions
 from domain.commissions.document import Ladder, Step
 from domain.commissions.ladder import ladder_fen
-from domain.ledger.rules import Entry, Move, person, platform
 from domain.people import service as people
 from domain.roles import service as roles
 from domain.roles.service import Cause
@@ -274,18 +273,3 @@ def _sql_says_the_same(engine: Engine, steps: list[tuple[int, int]], whole: bool
 
 def test_the_ladder_of_the_close_is_the_ladder_of_the_estimate(engine: Engine) -> None:
     _sql_says_the_same(engine)
-
-
-def test_what_many_earn_at_once_is_booked_as_single_entries_are(shop: Shop) -> None:
-    owner = shop.people["李姐"]
-    earn = text("""
-        select ledger_earn(array['k1'], array['settlement.ladder'], array['expense.ladder'], array[7], array[:owner],
-                           array[cast(:fen as bigint)], 'settlement', '2026-11', :now, :now)""")
-    with shop.sessions() as session:
-        asked = {"owner": owner, "fen": 500, "now": MORNING}
-        assert [session.execute(earn, asked).scalar_one() for _ in range(2)] == [1, 0]
-        move = Move(platform("expense.ladder"), person(owner, "pending"), 500)
-        same = Entry("k1", "settlement.ladder", MORNING, "settlement", 7, "2026-11", (move,))
-        assert session.execute(text("select digest from journal where idem = 'k1'")).scalar_one() == same.digest
-        with pytest.raises(Exception, match="other content"):
-            session.execute(earn, asked | {"fen": 501})
