@@ -13,19 +13,22 @@ from typing import TYPE_CHECKING
 
 import pytest
 import structlog
-from sqlalchemy import Connection, Engine, create_engine, text
+from sqlalchemy import Connection, Engine, text
 from sqlalchemy.orm import Session
 
 from bot.runtime import embedded
-from domain import migrations
 from domain.shared.clock import FixedClock
-from tests import engines, scratch
+from tests import engines, order, prepared, scratch
 
 if TYPE_CHECKING:
     from tests.fakes.frozen import Frozen
 
 MORNING = datetime(2026, 11, 20, 2, 0, tzinfo=UTC)
 """Ten o'clock in Shanghai, a Friday: outside quiet hours."""
+
+ALONE = ("max_parallel_workers_per_gather=0", "autovacuum=off")
+"""Settings of the tests' server: tables that are empty and unknown look large, and four processes started to count them
+took ten times as long. The house as a whole (e2e) runs with PostgreSQL's own settings."""
 
 _numbers = itertools.count(1)
 
@@ -34,6 +37,12 @@ sys.unraisablehook = lambda _: None
 
 # Where nobody configured logging, each logged exception would be painted with all local values, which takes seconds.
 structlog.get_config()["processors"][-1].exception_formatter = structlog.dev.plain_traceback
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """After the shuffle."""
+    order.longest_first(items)
 
 
 def pytest_collection_finish() -> None:
@@ -53,12 +62,17 @@ def server_home() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def postgres(server_home: Path) -> Iterator[embedded.Server]:
+def prepared_home() -> Iterator[Path]:
+    """See ``tests.prepared``: to be copied before a server is started."""
+    with prepared.shared() as home:
+        yield home
+
+
+@pytest.fixture(scope="session")
+def postgres(server_home: Path, prepared_home: Path) -> Iterator[embedded.Server]:
     """A running PostgreSQL whose database ``huitou`` is the migrated template of all test databases."""
-    server = embedded.start_postgres(server_home, settings=embedded.FAST_BUT_UNSAFE)
-    engine = create_engine(server.url)
-    migrations.upgrade(engine)
-    engine.dispose()
+    prepared.copy(prepared_home, server_home)
+    server = embedded.start_postgres(server_home, settings=(*embedded.FAST_BUT_UNSAFE, *ALONE))
     yield server
     server.stop()
 

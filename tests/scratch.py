@@ -14,9 +14,14 @@ _ROOM = 2 << 30
 
 def directory(prefix: str) -> Path:
     """A new directory that PostgreSQL's own system user may enter. The caller removes it."""
-    home = Path(tempfile.mkdtemp(prefix=prefix, dir=_MEMORY if _has_room() else None))
+    home = Path(tempfile.mkdtemp(prefix=prefix, dir=base()))
     home.chmod(0o755)
     return home
+
+
+def base() -> Path:
+    """Where such directories are made."""
+    return _MEMORY if _has_room() else Path(tempfile.gettempdir())
 
 
 def _has_room() -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import prepared
 from tests.e2e.audit import Auditor, Books
 from tests.e2e.house import House
 from tests.e2e.mall import Event, Mall
@@ -99,18 +100,19 @@ class Earner:
 
 
 @pytest.fixture(scope="module")
-def world() -> Iterator[World]:
+def world(prepared_home: Path) -> Iterator[World]:
     """A new shop with two products. Audited at the end, and stopped as an operator stops it."""
-    with opened(Keys()) as world:
+    with opened(Keys(), prepared_home) as world:
         yield world
 
 
 @contextmanager
-def opened(keys: Keys, more_accounts: str = "") -> Iterator[World]:
+def opened(keys: Keys, prepared_home: Path, more_accounts: str = "") -> Iterator[World]:
     """What ``world`` gives; ``more_accounts`` is added to the accounts file."""
     with PlatformApi(keys.app_id, keys.app_secret) as api:
         house = House(keys.accounts_file(api.base, SHOP) + more_accounts)
         try:
+            prepared.copy(prepared_home, house.home)
             house.start()
             platform, mall, books = Platform(keys, api, house.port), Mall(keys, house.port), Books()
             mall.tells(mall.product("RICE-5KG", "有机大米 5kg", "fmcg", 9_900),

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 
 from psycopg import OperationalError
 
@@ -150,10 +151,10 @@ class Payday:
 
 
 @contextmanager
-def payday() -> Iterator[Payday]:
+def payday(prepared_home: Path) -> Iterator[Payday]:
     """A service that can pay, audited and stopped at the end."""
     keys = Keys()
-    with PayPlatform(keys.app_id) as pay, opened(keys, pay.accounts(keys)) as world:
+    with PayPlatform(keys.app_id) as pay, opened(keys, prepared_home, pay.accounts(keys)) as world:
         day = Payday(world, pay)
         yield day
         day.ends(*(phone for phone, _ in day.earned.values() if world.house.count(

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from pathlib import Path
 from typing import Literal
 
 import pytest
@@ -32,8 +33,8 @@ REQUEST = "select 1 from withdrawal where openid = %s for update"
 
 
 @pytest.fixture(scope="module")
-def day() -> Iterator[Payday]:
-    with payday() as day:
+def day(prepared_home: Path) -> Iterator[Payday]:
+    with payday(prepared_home) as day:
         yield day
 
 

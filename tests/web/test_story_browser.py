@@ -15,7 +15,7 @@ import requests
 from selenium.webdriver.common.by import By
 
 from bot.runtime import embedded
-from tests import scratch
+from tests import prepared, scratch
 from tests.web.test_simulator_page import Page, chromium
 
 __all__ = ["chromium"]
@@ -47,10 +47,12 @@ class Demo:
 
 
 @pytest.fixture(scope="module")
-def demo() -> Iterator[Demo]:
+def demo(prepared_home: Path) -> Iterator[Demo]:
     home = scratch.directory("huitou-story-")
     port = embedded.free_port()
     clean = {name: value for name, value in os.environ.items() if not name.startswith("HUITOU_")}
+    (home / "var").mkdir()
+    prepared.copy(prepared_home, home / "var")
     log = (home / "up.log").open("w+b")
     environ = {**clean, "PORT": str(port), "HUITOU_HOME": str(home / "var")}
     running = subprocess.Popen([sys.executable, "-m", "bot", "up"], cwd=ROOT, stdout=log, stderr=subprocess.STDOUT,

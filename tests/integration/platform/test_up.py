@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from bot.runtime import embedded
+from tests import prepared
 from tests.integration.platform.test_embedded import ROOT, gone, is_alive
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
@@ -100,7 +101,9 @@ def test_one_command_starts_heals_and_stops_everything(up: Up) -> None:
     assert not any(map(is_alive, everybody))
 
 
-def test_kill_dash_nine_leaves_nothing(up: Up) -> None:
+def test_kill_dash_nine_leaves_nothing(prepared_home: Path, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    prepared.copy(prepared_home, tmp_path)
+    up: Up = request.getfixturevalue("up")
     up.until("ready:")
     everybody = family(up.process.pid)
     assert len(everybody) >= 7, "two servers, web and its worker, two workers, clock"
