@@ -298,6 +298,39 @@ select l.id, format('point lot %s: %s remain, its moves say %s', l.id, l.remaini
  where {scope.where('l.id')} and l.remaining <> coalesce(m.total, 0)"""
 
 
+_LEFT_BEHIND = (
+    ("orders", "customer_order", "buyer_id", ""), ("sales", "customer_order", "seller_id", ""),
+    ("team sales", "customer_order", "leader_id", ""), ("commissions", "commission_line", "beneficiary_id", ""),
+    ("month bookings", "settlement", "person_id", ""),
+    ("milestones", "milestone", "person_id", "and state in ('provisional', 'final')"),
+    ("service acts", "service_act", "person_id", ""), ("withdrawals", "withdrawal", "person_id", ""),
+    ("point lots", "point_lot", "person_id", "and state <> 'closed'"), ("coupons", "coupon", "person_id", ""),
+    ("rewards", "reward", "person_id", ""), ("opened rewards", "reward", "buyer_id", ""),
+    ("memberships", "membership", "person_id", "and until is null"), ("member cards", "member_card", "person_id", ""),
+    ("free draws", "draw_ticket", "person_id", "and used_at is null"), ("draws", "draw", "person_id", ""),
+    ("exchanges", "mall_exchange", "person_id", ""), ("goods to send", "fulfilment", "person_id", ""),
+    ("holds", "account_hold", "person_id", "and lifted_at is null"),
+)
+
+
+def _kept(scope: Scope) -> str:
+    """nothing is left with somebody who was merged into another (docs/adr/0058)"""
+    rows = "".join(f"""
+        union all select '{name} ' || count(*) from {table} where {column} = p.id {only} having count(*) > 0"""
+                   for name, table, column, only in _LEFT_BEHIND)
+    return f"""
+select p.id, format('person %s was merged into person %s and has still: %s (people gather)', p.id, p.merged_into,
+                    l.what)
+  from person p
+ cross join lateral (select string_agg(w.what, ', ' order by w.what) as what from (
+        select a.kind || ' ' || b.amount as what from account a join balance b on b.account_id = a.id
+         where a.owner_id = p.id and b.amount <> 0{rows}) w) l
+ where p.merged_into is not null and l.what is not null and {scope.where('p.id')}
+ order by p.id"""
+
+
+KEPT = Invariant("kept", "person", _kept)
+
 INVARIANTS = (
     Invariant("balances", "account", _balances),
     Invariant("journals", "journal", _journals),
@@ -318,6 +351,7 @@ INVARIANTS = (
     Invariant("grants", "grant", _grants),
     Invariant("points", "person", _points),
     Invariant("lots", "lot", _lots),
+    KEPT,
 )
 
 

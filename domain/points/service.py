@@ -304,10 +304,13 @@ def move(session: Session, kept_id: int, gone_id: int, now: datetime) -> dict[st
 
 
 def _settle(session: Session, person_id: int, idem: str, now: datetime) -> None:
-    """Whoever has both points and a debt pays it."""
+    """Whoever has both points and a debt pays it; again for what a merge had left behind."""
     debt = _debts(session, [person_id]).get(person_id, 0)
     takes = soonest(_lots(session, _hold(session, person_id)), debt) if debt else []
     if takes:
+        known = "select count(*) from journal where idem = :idem or idem like :idem || ':again:%'"
+        if before := session.scalar(text(known), {"idem": idem}):
+            idem = f"{idem}:again:{before}"
         paid = sum(take.points for take in takes)
         parts = ((Side(person_id, POINTS), Side(person_id, DEBT), paid),)
         _apply(session, [Change(take.lot_id, "repay", -take.points, idem) for take in takes], [],

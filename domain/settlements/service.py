@@ -245,6 +245,7 @@ def move(session: Session, kept_id: int, gone_id: int, now: datetime) -> dict[st
     session.execute(text("""
         insert into settlement_late (month, person_id)
         select month, cast(:kept as bigint) from month_volume where person_id = :gone
+        union select month, cast(:kept as bigint) from settlement where person_id = :gone
     """), ends)
     session.execute(text("update settlement_late set person_id = :kept where person_id = :gone"), ends)
     session.execute(text("""

@@ -1,5 +1,6 @@
 """``python -m bot people …``: people who leave, and what is erased of them when."""
 
+import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -88,6 +89,45 @@ def keep(person_id: int, as_name: str) -> None:
     else:
         click.echo(f"called off; {gone} pictures of theirs were deleted when it was noted and do not come back"
                    if gone else "called off")
+
+
+@people.command()
+@as_option
+@click.option("--dry-run", is_flag=True, help="Only say what was found; nothing is changed.")
+@json_option
+def gather(as_name: str, dry_run: bool, as_json: bool) -> None:
+    """Bring over what was left with people who were merged into others: money, debts, orders, commissions, points,
+    presents (`ledger check` tells of them). Safe to repeat. Whoever has an open withdrawal waits until it has ended.
+    Noted in the log under your name. Exit status 1 while something is left.
+
+    \b
+    Example:  python -m bot people gather --as lin --dry-run
+    """
+    from domain.workflows import gathering
+
+    found: list[gathering.Gathered] = []
+    with shop() as runtime:
+        with runtime.sessions() as session:
+            actor, more = acting(session, as_name), gathering.left_behind(session)
+        while more:
+            for one in more:
+                if not dry_run:
+                    with runtime.sessions.begin() as session:
+                        done = gathering.gather(session, one.person_id, actor, runtime.clock.now())
+                    one = done or one
+                found.append(one)
+            with runtime.sessions() as session:
+                more = gathering.left_behind(session, more[-1].person_id)
+    if as_json:
+        print_json([asdict(one) for one in found])
+    else:
+        click.echo("\n".join(f"{one.had}{_became(one.refusal, dry_run)}" for one in found) or "nothing is left behind")
+    if found and (dry_run or any(one.refusal for one in found)):
+        sys.exit(1)
+
+
+def _became(refusal: str, dry_run: bool) -> str:
+    return f"  stays: {refusal}" if refusal else "" if dry_run else "  moved"
 
 
 def _line(one: "ErasureView") -> str:

@@ -28,6 +28,7 @@ BILL = ("insert into transfer_bill (withdrawal_id, n, out_bill_no, amount_fen, s
         " from withdrawal")
 
 BREAKS = {
+    "kept": "update person set merged_into = 1 where id = 2",
     "balances": "update balance set amount = amount + 1 where account_id ="
                 " (select min(id) from account where kind = 'pending')",
     "a lost balance": "delete from balance where account_id = (select min(id) from account where kind = 'pending')",
