@@ -163,6 +163,32 @@ def test_who_asks_again_first_is_not_told_of_the_old_one(shop: Shop, li: Person)
     assert not any("一直没能发出去" in said for said in li.heard[before:] if isinstance(said, str))
 
 
+def dies_while_sending(shop: Shop) -> None:
+    """What a worker leaves behind that went away between the call and its answer."""
+    with shop.runtime.sessions.begin() as session:
+        left = session.execute(text("""
+            update outbox set result = result || '{"sending_at": "2026-11-20T02:00:00+00:00"}'
+             where kind = 'poster.make' and state = 'waiting' returning id"""))
+        assert len(left.all()) == 1
+
+
+def test_what_may_have_come_already_is_not_the_answer_as_well(shop: Shop, li: Person) -> None:
+    refuse(shop, Outcome.BACK_OFF, 45009, 6)
+    li.says("海报 2")
+    dies_while_sending(shop)
+    assert pictures(li.says("海报 2")) == 0
+
+
+def test_what_may_have_come_already_is_not_owned_up_to(shop: Shop, li: Person) -> None:
+    refuse(shop, Outcome.QUOTA_USED, 45047)
+    li.says("海报 2")
+    dies_while_sending(shop)
+    shop.wait(hours=48)
+    before = len(li.heard)
+    li.says("佣金").sees("佣金")
+    assert not any("一直没能发出去" in said for said in li.heard[before:] if isinstance(said, str))
+
+
 @pytest.fixture
 def rich(shop: Shop) -> Person:
     """Somebody who may ask for every picture that there is; what else they are told has been told."""

@@ -1,8 +1,10 @@
 """Answers of handlers that only read: without the sender's lock, many at once, and never another answer than so."""
 
+import itertools
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -20,6 +22,8 @@ from domain.shared import trips
 from tests.fakes.shop import Shop
 
 Message = Callable[..., Incoming]
+REQUEST: ContextVar[str] = ContextVar("request", default="")
+"""Who is served: what a log is told of each request lies in such variables."""
 NAME = "select id as person, nickname from person where id = any (%(people)s::bigint[])"
 
 
@@ -73,6 +77,7 @@ def at_once(dispatcher: Dispatcher, messages: Sequence[Incoming]) -> list[Reply]
     start = threading.Barrier(len(messages))
 
     def handle(number: int) -> None:
+        REQUEST.set(messages[number].sender)
         start.wait(10)
         found[number] = dispatcher.handle(messages[number])
 
@@ -122,6 +127,35 @@ def test_a_message_that_comes_eight_times_at_once_is_kept_once(shop: Shop, messa
     incoming = message()
     assert len(set(at_once(shop.runtime.dispatcher, [incoming] * 8))) == 1
     assert one(shop, "select count(*) from inbox_message") == 2
+
+
+def test_a_message_that_is_on_one_crossing_many_times_has_one_reply(shop: Shop, message: Message, li: None) -> None:
+    """Both boats are away with others when it comes, so all its tries go together."""
+    for sender in ("oWang", "oZhao"):
+        shop.runtime.dispatcher.handle(message("你好", sender))
+    away, back, runs = threading.Barrier(3), threading.Event(), itertools.count()
+
+    def slow(ctx: Context) -> Answer:
+        if ctx.message.sender != "oLi":
+            away.wait(10)
+            assert back.wait(10)
+        return ctx.say("chat.late", said=f"{name(ctx)} {next(runs)}")
+
+    dispatcher, incoming, replies = reading(shop, slow), message(), list[Reply]()
+    others = [threading.Thread(target=dispatcher.handle, args=(message(sender=who),)) for who in ("oWang", "oZhao")]
+    tries = [threading.Thread(target=lambda: replies.append(dispatcher.handle(incoming))) for _ in range(6)]
+    for thread in others:
+        thread.start()
+    away.wait(10)
+    for thread in tries:
+        thread.start()
+    threading.Event().wait(0.3)  # for all to be waiting; who comes later changes nothing
+    back.set()
+    for thread in (*others, *tries):
+        thread.join(10)
+    assert (len(replies), len(set(replies))) == (6, 1)
+    kept = "select reply ->> 'text' from inbox_message where payload ->> 'sender' = 'oLi' order by id desc limit 1"
+    assert one(shop, kept) == replies[0].text
 
 
 def test_a_retry_that_overtakes_the_first_try_leaves_one_reply(shop: Shop, message: Message, li: None) -> None:
@@ -190,18 +224,42 @@ def test_who_is_busy_with_another_message_is_waited_for(shop: Shop, message: Mes
 
 
 def test_others_do_not_wait_for_who_is_busy(shop: Shop, message: Message, li: None) -> None:
+    """As many are busy as there are boats; they are waited for by whoever brings their message, alone."""
     dispatcher, others = reading(shop, say_name), [f"oXin{number}" for number in range(4)]
-    for sender in others:
+    for sender in ("oWang", *others):
         shop.runtime.dispatcher.handle(message("你好", sender))
-    busy = threading.Thread(target=lambda: dispatcher.handle(message()))
-    with changing(shop, "update person set nickname = 'busy' where id = (select min(person_id) from identity"
-                        " where value = 'oLi')"):
-        busy.start()
+    busy = [threading.Thread(target=dispatcher.handle, args=(message(sender=who),)) for who in ("oLi", "oWang")]
+    waits = text("select strpos(query, 'insert into inbox_message') from pg_stat_activity"
+                 " where datname = current_database() and wait_event_type = 'Lock'")
+    with shop.runtime.engine.connect() as watcher, changing(
+            shop, "update person set nickname = 'busy' where id in (select person_id from identity"
+                  " where value in ('oLi', 'oWang'))"):
+        for thread in busy:
+            thread.start()
+        while len(found := watcher.execute(waits).scalars().all()) < len(busy):
+            watcher.rollback()
+        assert found == [0, 0], "nobody waits on a crossing"
         replies = at_once(without_transactions(dispatcher), [message(sender=sender) for sender in others])
         assert len(replies) == 4
-        assert busy.is_alive()
-    busy.join(10)
-    assert one(shop, "select count(*) from inbox_message where state = 'done'") == 10
+        assert all(thread.is_alive() for thread in busy)
+    for thread in busy:
+        thread.join(10)
+    assert one(shop, "select count(*) from inbox_message where state = 'done'") == 12
+
+
+def test_whoever_is_worked_for_by_another_thread_is_known_there(shop: Shop, message: Message) -> None:
+    senders, seen = [f"o{number}" for number in range(12)], list[tuple[str, str]]()
+    for sender in senders:
+        shop.runtime.dispatcher.handle(message("你好", sender))
+
+    def note(ctx: Context) -> Answer:
+        seen.append((ctx.message.sender, REQUEST.get()))
+        return say_name(ctx)
+
+    for _ in range(3):
+        at_once(reading(shop, note), [message(sender=sender) for sender in senders])
+    assert len(seen) == 36
+    assert [pair for pair in seen if pair[0] != pair[1]] == []
 
 
 def test_who_asks_more_than_was_foreseen_is_run_again_with_a_session(shop: Shop, message: Message, li: None) -> None:
@@ -277,7 +335,7 @@ def test_a_connection_that_breaks_while_handlers_work_costs_nobody_an_answer(
 
 
 def test_a_fault_of_one_handler_is_not_its_fellows(shop: Shop, message: Message) -> None:
-    """Of all who travel together only the one whose handler fails is put off, under the name of its own request."""
+    """Of all who travel together only the one whose handler fails is put off."""
     senders = [f"o{number}" for number in range(8)]
     for sender in senders:
         shop.runtime.dispatcher.handle(message("你好", sender))

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from sqlalchemy import text
@@ -187,3 +188,22 @@ def test_a_red_packet_that_waits_comes_back_too(till: Till, gifts: FakePay) -> N
     till.work(minutes=2)
     till.work(minutes=2)
     assert till.money(who) == (501, 0, 0, 0)
+
+
+def test_whoever_takes_back_what_ends_in_that_moment_is_told_so(till: Till) -> None:
+    """It was under way when they asked; by the time its row is free there is nothing to take back."""
+    who = till.earner("li", 60_000)
+    asked, checker = till.ask(60_000, review="a person looks"), till.operator("小孙", "finance")
+    sessions = till.shop.runtime.sessions
+    waits = text("select count(*) from pg_stat_activity"
+                 " where datname = current_database() and wait_event_type = 'Lock'")
+    with ThreadPoolExecutor(1) as pool, sessions() as watcher:
+        with sessions.begin() as ending:
+            service.reject(ending, asked.id, checker, "not this time", till.shop.clock.now())
+            cancelled = pool.submit(till.do, service.cancel, who)
+            while not watcher.execute(waits).scalar_one():
+                watcher.rollback()
+        with pytest.raises(DomainError) as refused:
+            cancelled.result(10)
+    assert refused.value.code == "payout.none_open"
+    assert (till.view(asked.id).state, till.money()) == ("rejected", (60_000, 0, 0, 0))
