@@ -103,7 +103,3 @@ class WeComs:
     """The applications of this instance by account name."""
 
     by_account: Mapping[str, WeCom]
-
-    def of_corp(self, corp_id: str) -> WeCom | None:
-        """An application of this corp, None when it is not ours any more."""
-        return next((one for one in self.by_account.values() if one.corp_id == corp_id), None)

@@ -146,12 +146,6 @@ def anything_held(session: Session, person_id: int) -> bool:
     return session.execute(one.limit(1)).first() is not None
 
 
-def late_answers(session: Session, now: datetime) -> int:
-    """How many appeals wait for longer than promised."""
-    overdue = select(func.count()).where(RiskCase.state == "appealed", RiskCase.answer_due_at < now)
-    return session.execute(overdue).scalar_one()
-
-
 def _views(session: Session, rows: Any, now: datetime) -> list[CaseView]:
     money: dict[int, Row[Any]] = {
         row.case_id: row for row in session.execute(_MONEY, {"cases": [row.id for row in rows]})}

@@ -18,7 +18,7 @@ from domain.ledger.models import AccountHold
 from domain.people.models import Person
 from domain.people.queries import survivors
 from domain.risk.holding import settle
-from domain.risk.models import RiskCase, RiskLine, RiskStep
+from domain.risk.models import RiskCase, RiskStep
 from domain.risk.rules import FREEZE, Hit, Rules
 from domain.shared.errors import Conflict, DomainError, NotFound
 from domain.shared.outbox import Effect, put
@@ -261,8 +261,3 @@ def move(session: Session, kept_id: int, gone_id: int, now: datetime) -> dict[st
     session.execute(text("insert into risk_watch (person_id) values (:kept)"), ends)
     session.flush()
     return {"risk_case": moved} if moved else {}
-
-
-def lines_in_question(session: Session, case_id: int) -> list[int]:
-    """The commission lines of a case."""
-    return list(session.scalars(select(RiskLine.line_id).where(RiskLine.case_id == case_id).order_by(RiskLine.line_id)))
