@@ -201,8 +201,17 @@ def _compiled(sandbox: SandboxedEnvironment, written: str) -> Filled:
         for node in tree.find_all(nodes.Node))
     if not open_:
         return sandbox.from_string(written).render
-    root = _unguarded().from_string(written).root_render_func
-    return lambda facts: "".join(root(_Facts(facts)))  # type: ignore[arg-type]
+    root = _by_attribute().from_string(written).root_render_func
+
+    def filled(facts: dict[str, object]) -> str:
+        nonlocal root
+        try:
+            return "".join(root(_Facts(facts)))  # type: ignore[arg-type]
+        except AttributeError:  # a fact that is a dict, or lacks what is asked: Jinja's own way finds it, or names it
+            root = _unguarded().from_string(written).root_render_func
+            return "".join(root(_Facts(facts)))  # type: ignore[arg-type]
+
+    return filled
 
 
 class _Facts:
@@ -216,6 +225,14 @@ class _Facts:
     def resolve_or_missing(self, name: str) -> object:
         """The fact, or what Jinja knows as none."""
         return self._facts.get(name, utils.missing)
+
+
+@cache
+def _by_attribute() -> Environment:
+    """Reads attributes as Python does: Jinja's own way is a function call for each, of which 佣金 has fifteen."""
+    environment = _unguarded().overlay()
+    environment.getattr = getattr  # type: ignore[assignment, method-assign]
+    return environment
 
 
 @cache

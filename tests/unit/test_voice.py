@@ -3,6 +3,7 @@
 import ast
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -149,6 +150,15 @@ def test_what_a_fact_does_not_hold_is_a_fault(tmp_path: Path, written: str) -> N
     (tmp_path / "a.toml").write_text(f"[x]\ntext = {json.dumps(written)}\nargs = [\"b\"]\n")
     with pytest.raises((UndefinedError, TypeError)):
         Voice(tmp_path).render("x", b={"c": 1})
+
+
+def test_facts_are_read_alike_as_objects_and_as_what_json_makes_of_them(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text('x = {text = "{{ b.days }}{% if b.days > 1 %}s{% endif %}", args = ["b"]}\n')
+    voice = Voice(tmp_path)
+    facts: list[object] = [timedelta(2), {"days": 2}, timedelta(2)]
+    assert [voice.render("x", b=fact) for fact in facts] == ["2s"] * 3
+    with pytest.raises(UndefinedError):
+        Voice(tmp_path).render("x", b=7)
 
 
 def test_a_template_cannot_reach_into_python(tmp_path: Path) -> None:
