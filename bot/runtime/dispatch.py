@@ -87,7 +87,7 @@ class Dispatcher:
             return self._keep(account, message, fault, now)
         if bells:
             self.ring(bells)
-        if reply != NOTHING:  # which is also what a message gets that failed and that the sweeper will answer
+        if reply.kind != "nothing":  # which is also what a message gets that failed and that the sweeper will answer
             self.recent.keep(message, reply)
         return reply
 
@@ -132,10 +132,7 @@ class Dispatcher:
                 discretion.discreet(message).to_json(), discretion.reply_as_kept(reply).to_json()))
 
         reply = self.reading.answer(message, account.app_id, now, *probable, work)
-        if reply is None:
-            return None
-        metrics.inbox("done")
-        return reply, frozenset()
+        return (reply, frozenset()) if reply else None
 
     def _first_or_retry(
         self, session: Session, account: Account, message: Incoming, meant: Understanding, now: datetime

@@ -41,9 +41,9 @@ def _one(counter: Counter, *labels: str) -> Counter:
     return counter.labels(*labels)
 
 
-def inbox(outcome: str) -> None:
-    """A message came: done, ignored, retry (answered again), failed, dead, quarantined, refused, too_large."""
-    _one(_INBOX, outcome).inc()
+def inbox(outcome: str, number: int = 1) -> None:
+    """Messages came: done, ignored, retry (answered again), failed, dead, quarantined, refused, too_large."""
+    _one(_INBOX, outcome).inc(number)
 
 
 def outbox(queue: str, kind: str, outcome: str) -> None:

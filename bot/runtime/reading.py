@@ -7,7 +7,7 @@ busy with another message just now, whoever asks for more than was foreseen, and
 handled from the start under their lock, as everybody else: an attempt leaves nothing.
 """
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextvars import Context, copy_context
 from datetime import datetime
@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 from bot.kit.messages import Incoming, Reply
 from bot.kit.records import record
 from bot.kit.router import Asks
-from bot.runtime import reception
+from bot.runtime import metrics, reception
 from bot.runtime.reception import Guest
 from domain.inbox import service as inbox
 from domain.shared import trips, wire
@@ -124,6 +124,7 @@ class Reading:
             done = [one.circumstances.run(_answered, one, found, now) if found else None
                     for one, found in zip(aboard, _look(landing, aboard, now), strict=True)]
             kept = _keep(landing, [one for one in done if one], now)
+            metrics.inbox("done", len(kept))
             return [one[0].reply if one and one[0].kept.key in kept else None for one in done]
         finally:
             self._landings.append(landing)
@@ -167,8 +168,9 @@ def _keep(landing: Landing, answered: Sequence[_Answered], now: datetime) -> set
     """The keys of the messages that were kept. What is owed for them is written before, always in one order: no two
     boats, of this process or of others, wait for each other's rows. A message that is on board twice is kept by
     nobody: who brings it is met under the lock, where the second finds the reply of the first."""
-    times = Counter([said.kept.key for said, _ in answered])
-    alone = [one for one in answered if times[one[0].kept.key] == 1]
+    keys = [said.kept.key for said, _ in answered]
+    alone = answered if len(set(keys)) == len(keys) else [
+        one for one, key in zip(answered, keys, strict=True) if keys.count(key) == 1]
     if not alone:
         return set()
     owed = sorted([one for _, all_owed in alone for one in all_owed], key=lambda one: (one.sql, str(one.values)))

@@ -61,12 +61,11 @@ _KEEP_SOME = """
         select id, xmin::text as version from person
          where id = any (%(people)s::bigint[]) and merged_into is null for no key update skip locked)
     insert into inbox_message (account, dedupe_key, person_id, kind, payload, state, reply, received_at, handled_at)
-    select k.account, k.key, k.person, k.kind, k.payload::jsonb, 'done', k.reply::jsonb, %(at)s, %(at)s
-      from unnest(%(accounts)s::text[], %(keys)s::text[], %(people)s::bigint[], %(versions)s::text[], %(kinds)s::text[],
-                  %(payloads)s::text[], %(replies)s::text[])
-           as k (account, key, person, version, kind, payload, reply)
-      join met on met.id = k.person and met.version = k.version
-     order by k.account, k.key
+    select k.account, k.dedupe_key, k.person_id, k.kind, k.payload, 'done', k.reply, %(at)s, %(at)s
+      from jsonb_to_recordset(%(messages)s::jsonb) as k
+           (account text, dedupe_key text, person_id bigint, version text, kind text, payload jsonb, reply jsonb)
+      join met on met.id = k.person_id and met.version = k.version
+     order by k.account, k.dedupe_key
         on conflict do nothing
  returning account, dedupe_key
 """
@@ -102,11 +101,8 @@ def handled(
 def keeping(messages: Sequence[Kept], now: datetime) -> wire.Question:
     """The statement that keeps messages of different keys whose senders are still as they were read; its rows are the
     keys of those that were kept. In a transaction of its own: it may follow other statements that waited."""
-    return _KEEP_SOME, {
-        "accounts": [one.account for one in messages], "keys": [one.dedupe_key for one in messages],
-        "people": [one.person_id for one in messages], "versions": [one.version for one in messages],
-        "kinds": [one.kind for one in messages], "payloads": [_json(one.payload) for one in messages],
-        "replies": [_json(one.reply) for one in messages], "at": now}
+    return _KEEP_SOME, {"people": [one.person_id for one in messages], "at": now,
+                        "messages": msgspec.json.encode(messages).decode()}
 
 
 def close_message(

@@ -20,7 +20,7 @@ ROLES: tuple[Role, ...] = get_args(Role)
 
 def highest(roles: Iterable[str]) -> Role:
     """The role that counts of those granted; member when there is none."""
-    return max((cast(Role, role) for role in roles), key=ROLES.index, default="member")
+    return max([cast(Role, role) for role in roles], key=ROLES.index, default="member")
 
 
 @dataclass(frozen=True, slots=True)

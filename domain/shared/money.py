@@ -38,8 +38,7 @@ def split_largest_remainder(total: int, weights: Sequence[int]) -> list[int]:
 
 def yuan(fen: int) -> str:
     """``12850`` -> ``¥128.50``; negative amounts keep the sign in front."""
-    sign = "-" if fen < 0 else ""
-    return f"{sign}¥{abs(fen) // 100}.{abs(fen) % 100:02d}"
+    return f"¥{fen // 100}.{fen % 100:02d}" if fen >= 0 else f"-{yuan(-fen)}"
 
 
 def times(bps: int) -> str:
