@@ -58,7 +58,7 @@ def _review(db: Connection, now: datetime) -> Iterator[Finding]:
     overdue = text("select count(*) from risk_case where state = 'appealed' and answer_due_at < :now")
     late = db.scalar(overdue, {"now": now})
     unseen = db.scalar(text("select count(*) from ((select from risk_queue limit :many) union all"
-                            " (select from order_news limit :many)) queue"), {"many": MANY_UNSEEN})
+                            " (select from order_news, unnest(order_ids) limit :many)) queue"), {"many": MANY_UNSEEN})
     if late:
         yield Finding("appeals", "yellow", f"{late} people wait longer for an answer than they were promised",
                       "python -m bot risk cases --late, then risk release or risk confiscate")

@@ -62,7 +62,7 @@ def health(session: Session) -> Health:
     """Whether anybody waits, and how long judging took."""
     waiting, oldest = session.execute(text(
         "select count(distinct person_id), min(marked_at) from (select person_id, marked_at from insight_stale"
-        " union all select o.buyer_id, told_at from order_news join customer_order o on o.id = order_id) waiting"
+        " union all select o.buyer_id, told_at from order_news join customer_order o on o.id = any (order_ids)) waiting"
     )).one()
     last = session.scalar(select(Rebuild).order_by(Rebuild.id.desc()).limit(1))
     return Health(waiting, oldest, last.people if last else 0, last.milliseconds if last else 0)

@@ -104,7 +104,8 @@ select p.journal_id, format('journal %s: posting %s names a journal or an accoun
 
 
 def _parties(scope: Scope) -> str:
-    """every order and commission names people who are there: triggers refuse others (docs/adr/0048)"""
+    """every order, line and commission names an order and people who are there: triggers refuse others (docs/adr/0048,
+    docs/adr/0054)"""
     return f"""
 select p.order_id, format('order %s names person %s, who is not there', p.order_id, p.person_id)
   from (select o.id as order_id, x.person_id from customer_order o
@@ -112,7 +113,10 @@ select p.order_id, format('order %s names person %s, who is not there', p.order_
          where {scope.where('o.id')}
         union all
         select c.order_id, c.beneficiary_id from commission_line c where {scope.where('c.order_id')}) p
- where p.person_id is not null and not exists (select from person q where q.id = p.person_id)"""
+ where p.person_id is not null and not exists (select from person q where q.id = p.person_id)
+union all
+select l.order_id, format('line %s names order %s, which is not there', l.n, l.order_id) from order_line l
+ where {scope.where('l.order_id')} and not exists (select from customer_order o where o.id = l.order_id)"""
 
 
 def _deals(scope: Scope) -> str:

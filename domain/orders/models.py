@@ -7,7 +7,17 @@ What was paid never changes; the triggers of the migration see to it.
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Identity, Index, UniqueConstraint, text
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from domain.shared.db import Base, RowId
@@ -68,12 +78,12 @@ class CustomerOrder(Base):
 
 
 class OrderNews(Base):
-    """A new order that is not yet on the lists of those who look at new orders later; see ``service.spread_news``."""
+    """New orders that are not yet on the lists of those who look at new orders later; see ``service.spread_news``."""
 
     __tablename__ = "order_news"
 
     id: Mapped[RowId]
-    order_id: Mapped[int]
+    order_ids: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))
     told_at: Mapped[datetime] = mapped_column(server_default=text("clock_timestamp()"))
 
 

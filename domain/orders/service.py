@@ -100,8 +100,8 @@ def move(session: Session, kept_id: int, gone_id: int, now: datetime) -> dict[st
 
 
 def spread_news(session: Session, most: int = 5_000) -> int:
-    """Hand new orders on to everybody who looks at them later (risk, insight, programme, milestones); how many. Each of
-    those calls it before it looks at its own list."""
+    """Hand ``most`` new orders, or a few more, on to everybody who looks at them later (risk, insight, programme,
+    milestones); how many. Each of those calls it before it looks at its own list."""
     return int(session.execute(text("select order_news_spread(:most)"), {"most": most}).scalar_one())
 
 

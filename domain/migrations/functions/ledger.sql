@@ -100,9 +100,9 @@ end $$;
 
 -- Books journals with their postings; for callers who hold the booking lock and have the settings. A key that is there with
 -- the same digest is skipped with its postings; with another digest HT409 is raised. Journals come in the order of their
--- keys, and balances are locked in account order before any is written. Returns how many journals were booked.
+-- keys, and balances are written in account order, each locked as it is reached. Returns how many journals were booked.
 create or replace function ledger_write(at timestamptz, journals new_journal[], postings new_posting[]) returns bigint
-language plpgsql as $$
+language plpgsql set enable_hashjoin = off set enable_mergejoin = off as $$
 declare
     ids bigint[];
     booked bigint;
@@ -113,8 +113,6 @@ declare
     credit_normals text[];
     unopened boolean;
     whole boolean;
-    touched bigint[];
-    deltas bigint[];
 begin
     with fresh as (
         insert into journal (idem, digest, kind, effective_at, posted_at, source_type, source_id, label, actor,
@@ -170,17 +168,16 @@ begin
       from unnest(postings, debits, credits) as p (journal, n, debit_owner, debit, credit_owner, credit, currency, amount,
                                                    debit_id, credit_id)
      where ids[p.journal] is not null;
-    select array_agg(s.id), array_agg(s.delta) into touched, deltas
+    -- Each balance is locked as it is reached, and they are reached in the order of their accounts: no other join is allowed.
+    update balance b set amount = b.amount + m.delta, seq = b.seq + 1
       from (select s.id, sum(case s.normal when s.side then p.amount else -p.amount end)::bigint as delta
               from unnest(postings, debits, credits, debit_normals, credit_normals) as p (journal, n, debit_owner, debit,
                    credit_owner, credit, currency, amount, debit_id, credit_id, debit_normal, credit_normal)
              cross join lateral (values (p.debit_id, p.debit_normal, 'debit'),
                                         (p.credit_id, p.credit_normal, 'credit')) as s (id, normal, side)
              where s.normal is not null and ids[p.journal] is not null
-             group by 1 order by 1) s
-     cross join lateral (select from balance k where k.account_id = s.id for update) held;
-    update balance b set amount = b.amount + m.delta, seq = b.seq + 1
-      from unnest(touched, deltas) as m (id, delta) where b.account_id = m.id;
+             group by 1 order by 1) m
+     where b.account_id = m.id;
     return booked;
 end $$;
 

@@ -55,15 +55,15 @@ create or replace function orders_undone(doc jsonb) returns setof bigint languag
     select (f ->> 'id')::bigint from jsonb_array_elements(doc -> 'changed') f where f ->> 'closed_at' is not null
 $$;
 
--- New orders are news, written along; whoever they name is there (see refuse_unknown_person), and was not merged away
--- meanwhile (see refuse_merged_person).
+-- New orders are news, one row for all of a statement, written along; whoever they name is there (see
+-- refuse_unknown_person), and was not merged away meanwhile (see refuse_merged_person).
 create or replace function order_news_of() returns trigger language plpgsql as $$
 declare
     missing bigint;
     merged bigint;
 begin
     with told as (
-        insert into order_news (order_id) select id from fresh
+        insert into order_news (order_ids) select array_agg(id) from fresh having count(*) > 0
     )
     select min(w.id) filter (where known.id is null), min(w.id) filter (where known.merged_into is not null)
       into missing, merged
@@ -81,20 +81,37 @@ begin
     return null;
 end $$;
 
--- Hands on up to ``most`` news, each once: to risk_queue, insight_stale (the buyer, and who brought them), programme_stale
--- (the buyer) and, where some plan pays milestones, milestone_due (the seller). Returns how many.
+-- Lines belong to an order that is there. Orders are never taken away or renamed, so that nothing needs to be held.
+create or replace function order_line_refers() returns trigger language plpgsql as $$
+begin
+    if exists (select from (select distinct order_id from fresh) f
+                where not exists (select from customer_order o where o.id = f.order_id offset 0)) then
+        raise exception 'insert on table "order_line" violates foreign key constraint "fk_order_line_order_id"'
+            using errcode = 'foreign_key_violation', table = 'order_line', constraint = 'fk_order_line_order_id';
+    end if;
+    return null;
+end $$;
+
+-- Hands on the news of ``most`` orders or a few more (those that came together stay together), each once: to risk_queue,
+-- insight_stale (the buyer, and who brought them), programme_stale (the buyer) and, where some plan pays milestones,
+-- milestone_due (the seller). Returns of how many orders.
 create or replace function order_news_spread(most bigint) returns bigint language plpgsql
 set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
     taken bigint;
 begin
-    with due as (
-        select id from order_news order by id limit most for update skip locked
+    with oldest as (
+        select n.id, sum(cardinality(n.order_ids)) over (order by n.id) - cardinality(n.order_ids) as before
+          from (select id, order_ids from order_news order by id limit most) n
+    ), due as (
+        select d.id from oldest cross join lateral (
+            select n.id from order_news n where n.id = oldest.id for update skip locked) d
+         where oldest.before < most
     ), gone as (
-        delete from order_news n using due where n.id = due.id returning n.order_id
+        delete from order_news n using due where n.id = due.id returning n.order_ids
     ), told as materialized (
-        select o.* from gone cross join lateral (
-            select c.id, c.buyer_id, c.seller_id from customer_order c where c.id = gone.order_id offset 0) o
+        select o.* from gone cross join unnest(gone.order_ids) as g (order_id) cross join lateral (
+            select c.id, c.buyer_id, c.seller_id from customer_order c where c.id = g.order_id offset 0) o
     ), risk as (
         insert into risk_queue (order_id) select id from told order by id on conflict do nothing
     ), insight as (
@@ -110,6 +127,6 @@ begin
         select distinct seller_id from told
          where seller_id is not null and exists (select from commission_plan where document ? 'milestones')
     )
-    select count(*) into taken from gone;
+    select count(*) into taken from told;
     return taken;
 end $$;

@@ -61,36 +61,40 @@ begin
 end $$;
 
 -- All commissions of an order line together never exceed what was paid for it; line, plan and whoever earns are there,
--- and are nobody who was merged away meanwhile (see refuse_merged_person). The line is locked first, so that two
--- writers cannot both find room.
+-- and are nobody who was merged away meanwhile (see refuse_merged_person). A line of others is locked first, so that
+-- two writers cannot both find room; one that this very transaction wrote is seen by nobody else.
 create or replace function commission_within_paid() returns trigger language plpgsql as $$
 declare
-    lines boolean;
-    people boolean;
+    there boolean;
     merged bigint;
+    own boolean;
     broken text;
 begin
-    select bool_and(l.n is not null), bool_and(p.id is not null), min(p.id) filter (where p.merged_into is not null)
-      into lines, people, merged
-      from (select distinct beneficiary_id, order_id, n from fresh order by 1, 2, 3) f
-      left join lateral (select p.id, p.merged_into from person p where p.id = f.beneficiary_id for key share) p on true
-      left join lateral (select l.n from order_line l where l.order_id = f.order_id and l.n = f.n for no key update) l
-        on true;
-    if not lines then
-        broken := 'fk_commission_line_order_id_n';
-    elsif not people then
+    select bool_and(p.id is not null), min(p.id) filter (where p.merged_into is not null) into there, merged
+      from (select distinct beneficiary_id from fresh order by 1) f
+      left join lateral (select p.id, p.merged_into from person p where p.id = f.beneficiary_id for key share) p on true;
+    if not there then
         broken := 'fk_commission_line_beneficiary_id';
     elsif merged is not null then
         perform refuse_merged_person(merged);
-    else
-        select case when not exists (select from commission_plan p where p.version = f.plan_version offset 0)
-                    then 'fk_commission_line_plan_version' else 'paid' end into broken
-          from (select distinct order_id, n, plan_version from fresh) f
-         where not exists (select from commission_plan p where p.version = f.plan_version offset 0)
-            or (select sum(c.amount_fen) from commission_line c where c.order_id = f.order_id and c.n = f.n)
-               > (select l.paid_fen from order_line l where l.order_id = f.order_id and l.n = f.n)
-         limit 1;
     end if;
+    for round in 1 .. 2 loop
+        exit when broken is not null;
+        select bool_and(l.own), min(case when l.paid_fen is null then 'fk_commission_line_order_id_n'
+                   when not f.planned then 'fk_commission_line_plan_version' when c.fen > l.paid_fen then 'paid' end)
+          into own, broken
+          from (select order_id, n, bool_and(exists (
+                    select from commission_plan p where p.version = fresh.plan_version offset 0)) as planned
+                  from fresh group by 1, 2) f
+          left join lateral (
+            select l.paid_fen, l.xmin = pg_current_xact_id()::xid as own from order_line l
+             where l.order_id = f.order_id and l.n = f.n offset 0) l on true
+         cross join lateral (
+            select sum(c.amount_fen) as fen from commission_line c where c.order_id = f.order_id and c.n = f.n offset 0) c;
+        exit when own or round = 2;
+        perform from (select distinct order_id, n from fresh order by 1, 2) f cross join lateral (
+            select from order_line l where l.order_id = f.order_id and l.n = f.n for no key update) l;
+    end loop;
     if broken = 'paid' then
         raise exception 'commissions of an order line exceed what was paid' using errcode = 'HT422';
     elsif broken is not null then

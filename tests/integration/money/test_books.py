@@ -136,6 +136,18 @@ def test_what_breaks_is_found_by_every_way_of_looking(booked: Shop) -> None:
     assert look(booked) == look_at_all(booked) == []
 
 
+def test_lines_of_an_order_that_is_gone_are_found(booked: Shop) -> None:
+    with booked.sessions() as session:
+        session.execute(text("set local session_replication_role = replica"))
+        session.execute(text("update customer_order set id = 1050 where order_no = 'A1'"))
+        old = session.execute(text("select min(order_id) from order_line l where not exists"
+                                   " (select from customer_order o where o.id = l.order_id)")).scalar_one()
+        for scope in (EVERYTHING, Scope(ids=[old])):
+            told = [fault.sentence for one in INVARIANTS for fault in faults(session, one, scope)]
+            assert f"line 1 names order {old}, which is not there" in told
+        session.rollback()
+
+
 def _found_alike(session: Session, name: str) -> None:
     whole, ranged, named = (
         sorted((fault for one in INVARIANTS for fault in faults(session, one, scope)), key=str)

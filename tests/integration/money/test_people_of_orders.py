@@ -1,4 +1,5 @@
-"""Orders and commissions name people who are there, and hold them against being merged: without a key a row."""
+"""Orders, their lines and commissions name people and orders that are there, and hold people against being merged:
+without a key a row."""
 
 from dataclasses import dataclass
 
@@ -14,6 +15,8 @@ ORDER = ("insert into customer_order (channel, order_no, source, buyer_id, selle
 COMMISSION = ("insert into commission_line (order_id, n, beneficiary_id, level, base_fen, rate_bps, rule, rule_bps,"
               " plan_version, uncut_fen, amount_fen, accrued_at) select order_id, n, {person}, 3, 1, 1, 'x', 1,"
               " plan_version, 1, 1, now() from commission_line limit 1")
+LINE = ("insert into order_line (order_id, n, line_id, sku, title, category, quantity, paid_fen)"
+        " select v.id, {n}, '{n}', 's', 't', 'c', 1, 100 from (values {rows}) as v (id)")
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,10 @@ ATTACKS = {
     "nobody earns": Attack(COMMISSION.format(person=987654), "fk_commission_line_beneficiary_id"),
     "earned by nobody afterwards": Attack("update commission_line set beneficiary_id = 987654",
                                           "fk_commission_line_beneficiary_id"),
+    "a line of no order": Attack(LINE.format(n=1, rows="(987654)"), "fk_order_line_order_id"),
+    "one line of no order": Attack(LINE.format(n=2, rows="((select id from customer_order)), (987654)"),
+                                   "fk_order_line_order_id"),
+    "a line that is not there": Attack(COMMISSION.replace("n, {person}", "7, {li}"), "fk_commission_line_order_id_n"),
 }
 
 
@@ -74,3 +81,31 @@ def test_whoever_is_written_down_is_not_merged_meanwhile(booked: Shop, role: str
         assert not merging.execute(free, {"id": somebody}).all()
         writing.rollback()
         assert merging.execute(free, {"id": somebody}).all()
+
+
+def test_an_order_is_not_renamed_under_its_lines(booked: Shop) -> None:
+    with booked.sessions() as session, pytest.raises(DBAPIError) as refused:
+        session.execute(text("update customer_order set id = id + 1000"))
+    assert refused.value.orig.sqlstate == "HT403"  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+@pytest.mark.parametrize("more_fen", [100, 101])
+def test_a_line_written_just_now_pays_no_more_than_was_paid_for_it_either(
+        booked: Shop, more_fen: int, at_once: bool) -> None:
+    """Whoever wrote the line in the same transaction needs no lock for it, and finds no more room than others."""
+    earned = [f"(2, 60, {booked.people['李姐']})", f"(1, {more_fen - 60}, {booked.people['小王']})"]
+    refused = ""
+    with booked.sessions() as session:
+        session.execute(text(LINE.format(n=2, rows="((select id from customer_order))")))
+        try:
+            for rows in [", ".join(earned)] if at_once else earned:
+                session.execute(text(
+                    "insert into commission_line (order_id, n, beneficiary_id, level, base_fen, rate_bps, rule,"
+                    " rule_bps, plan_version, uncut_fen, amount_fen, accrued_at)"
+                    " select c.order_id, 2, e.person, e.level, 100, 1, 'x', 1, c.plan_version, e.fen, e.fen, now()"
+                    " from (select * from commission_line limit 1) c"
+                    f" cross join (values {rows}) as e (level, fen, person)"))
+        except DBAPIError as fault:
+            refused = fault.orig.sqlstate  # type: ignore[union-attr]
+    assert refused == ("" if more_fen <= 100 else "HT422")
