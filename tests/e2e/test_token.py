@@ -77,6 +77,7 @@ def test_an_address_that_is_not_on_the_list_raises_an_alarm(world: World) -> Non
         until(lambda: world.house.count("outbox where state = 'waiting' and reason = 'config:40164'"), "the pause")
         examined = world.house.run("doctor", "--json")
         assert examined.returncode == 1
+        assert examined.stderr == "", "a finding is told once, where findings are"
         red = [one for one in json.loads(examined.stdout) if one["state"] == "red"]
         assert any("40164" in json.dumps(one) and "203.0.113.7" in json.dumps(one) for one in red), red
     finally:

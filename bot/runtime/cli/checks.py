@@ -1,7 +1,7 @@
 """Commands that look and report: doctor, ledger check, env-example."""
 
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import click
 
@@ -26,7 +26,8 @@ def doctor(as_json: bool) -> None:
 
     try:
         settings = settings_module.from_environment()
-        logs.configure(settings)  # to standard error: what is printed here may be read by a machine
+        # What a probe is refused is a finding; said by the gateway as well, it would stand in the middle of them.
+        logs.configure(settings if settings.log_level == "debug" else replace(settings, log_level="error"))
         findings = doctor_module.examine(settings)
     except SettingsError as error:
         findings = doctor_module.of_settings(error)
