@@ -15,6 +15,11 @@ Asks = Callable[[Sequence[int], datetime], Sequence[tuple[str, Any]]]
 answers them asks the same about one. A question takes them as ``people``, and its rows begin with the person."""
 
 
+def nothing(_people: Sequence[int], _now: datetime) -> Sequence[tuple[str, Any]]:
+    """Of a handler that asks the database nothing at all."""
+    return ()
+
+
 MOMENTS = 5_000
 """For how many moments the routes that may match are kept: intents by places and kinds, of which few ever meet."""
 

@@ -8,6 +8,7 @@ from typing import Literal
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from domain.shared import trips, wire
 from domain.shared.errors import NotFound
 
 BEFORE = timedelta(days=1)
@@ -55,11 +56,18 @@ _COLUMNS = """
       from ticket t join person p on p.id = t.person_id"""
 
 
+_OPEN = "select person_id, id from ticket where person_id = any (%(people)s::bigint[]) and state = 'open'"
+
+
 def open_of(session: Session, person_id: int) -> int | None:
     """The number of somebody's open ticket, None when there is none."""
-    found: int | None = session.scalar(text("select id from ticket where person_id = :person and state = 'open'"),
-                                       {"person": person_id})
-    return found
+    found = trips.rows(session, *open_question([person_id]))
+    return found[0].id if found else None
+
+
+def open_question(people: Sequence[int]) -> wire.Question:
+    """What ``open_of`` asks, for whoever asks it ahead."""
+    return _OPEN, {"people": people}
 
 
 def one(session: Session, number: int, *, lock: bool = False) -> TicketView:

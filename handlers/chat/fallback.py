@@ -5,7 +5,7 @@ import re
 from bot.kit.context import Context
 from bot.kit.conversation import Answer, State
 from bot.kit.filters import AnyKind, InState, Intent, Kind, NeedsConfirmation, Unsure
-from bot.kit.router import Router
+from bot.kit.router import Router, nothing
 from domain.shared.numerals import choice
 
 router = Router(__name__)
@@ -61,7 +61,7 @@ def ask_back(ctx: Context) -> Answer:
     return ctx.ask("chat.which", CHOOSE, {"candidates": list(ctx.candidates)}, choices=choices)
 
 
-@router.on(Intent("help"))
+@router.on(Intent("help"), asks=nothing)
 def help_wanted(ctx: Context) -> Answer:
     return ctx.say("help.full", shop=ctx.shop.name)
 

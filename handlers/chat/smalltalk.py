@@ -1,14 +1,22 @@
 """你好, 在吗, 谢谢, 再见: a short answer and a useful next step. Whatever question is open stays open."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
 
 from bot.kit.context import Context
 from bot.kit.conversation import STAY, Answer
 from bot.kit.filters import Intent
 from bot.kit.messages import text
 from bot.kit.router import Router
+from domain.helpdesk import queries as helpdesk
 
 router = Router(__name__)
+
+
+def _ticket(people: Sequence[int], _now: datetime) -> Sequence[tuple[str, Any]]:
+    """A greeting is meant for the human where one is asked for: that is looked at first."""
+    return [helpdesk.open_question(people)]
 
 
 def _polite(key: str, waiting: str) -> Callable[[Context], Answer]:
@@ -20,10 +28,10 @@ def _polite(key: str, waiting: str) -> Callable[[Context], Answer]:
     return answer
 
 
-router.on(Intent("talk.hello"))(_polite("talk.hello", "talk.go_on"))
-router.on(Intent("talk.there"))(_polite("talk.there", "talk.go_on"))
-router.on(Intent("talk.thanks"))(_polite("talk.thanks", "talk.welcome"))
-router.on(Intent("talk.bye"))(_polite("talk.bye", "talk.bye"))
+router.on(Intent("talk.hello"), asks=_ticket)(_polite("talk.hello", "talk.go_on"))
+router.on(Intent("talk.there"), asks=_ticket)(_polite("talk.there", "talk.go_on"))
+router.on(Intent("talk.thanks"), asks=_ticket)(_polite("talk.thanks", "talk.welcome"))
+router.on(Intent("talk.bye"), asks=_ticket)(_polite("talk.bye", "talk.bye"))
 
 
 @router.on(Intent("yes"))

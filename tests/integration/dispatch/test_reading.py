@@ -103,6 +103,31 @@ def test_who_only_asks_is_answered_without_a_transaction_of_their_own(shop: Shop
                      " and person_id is not null") == 2
 
 
+def test_different_words_travel_together(shop: Shop, message: Message) -> None:
+    senders, words = [f"o{number}" for number in range(12)], ["佣金", "帮助", "谢谢"]
+    for sender in senders:
+        shop.runtime.dispatcher.handle(message("你好", sender))
+    alone = {word: shop.runtime.dispatcher.handle(message(word, "o0")) for word in words}
+    asked = [words[number % 3] for number in range(12)]
+    for _ in range(3):
+        together = [message(word, sender) for word, sender in zip(asked, senders, strict=True)]
+        assert at_once(without_transactions(shop.runtime.dispatcher), together) == [alone[word] for word in asked]
+
+
+def test_a_greeting_to_a_human_who_was_asked_for_reaches_them(shop: Shop, message: Message, li: None) -> None:
+    shop.runtime.dispatcher.handle(message("人工 发错货了"))
+    first, second = (shop.runtime.dispatcher.handle(message("在吗")) for _ in range(2))
+    assert first.text and first != shop.runtime.dispatcher.handle(message("在吗", "oWang"))
+    assert second.kind == "nothing", "the bot is silent while a human is waited for"
+
+
+@pytest.mark.parametrize("words", ["佣金", "帮助", "你好", "在吗", "谢谢", "再见"])
+def test_what_needs_no_lock_is_answered_as_under_it(shop: Shop, message: Message, li: None, words: str) -> None:
+    locked = replace(shop.runtime.dispatcher, reading=None).handle(message(words))
+    assert without_transactions(shop.runtime.dispatcher).handle(message(words)) == locked
+    assert locked.text
+
+
 def test_many_who_ask_at_once_hear_each_of_their_own(shop: Shop, message: Message) -> None:
     senders = [f"o{number}" for number in range(12)]
     for sender in senders:
