@@ -22,7 +22,9 @@ setup: $(VENV)/run.stamp $(VENV)/dev.stamp ## Create .venv with everything that 
 run: $(VENV)/run.stamp ## Start everything on embedded servers with the demo shop; Ctrl-C stops it
 	@exec $(PY) -m bot up
 
-test: setup lint types imports pytest ## Lint, types, import contracts, tests
+test: setup lint imports ## Lint, types, import contracts, tests
+	@$(MAKE) --no-print-directory types & types=$$!; $(MAKE) --no-print-directory pytest; tests=$$?; \
+	wait $$types || { echo "The types are wrong: make types says where"; exit 1; }; exit $$tests
 
 lint: $(VENV)/dev.stamp
 	@$(VENV)/bin/ruff check .
