@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -38,7 +38,7 @@ def ask(
         insert(Approval).values(
             act=act, subject=subject, payload=dict(payload), reason=reason.strip(), asked_by=actor.name, asked_at=now,
             expires_at=now + LIFE,
-        ).on_conflict_do_nothing(index_elements=["act", "subject"], index_where=Approval.state == "open")
+        ).on_conflict_do_nothing(index_elements=["act", "subject"], index_where=text("state = 'open'"))
         .returning(Approval.id)
     ).scalar()
     if asked is None:

@@ -116,6 +116,12 @@ def test_one_waits_at_a_time_and_lapses_after_a_week(sessions, team, clock, done
         _decide(sessions, other, True, team["owner"], clock)
 
 
+def test_one_connection_asks_for_many(sessions, team, clock) -> None:
+    """A statement that is asked often is planned once for all its values: its condition may not be one of them."""
+    asked = [_ask(sessions, team["operator"], clock, f"person:{number}") for number in range(1, 15)]
+    assert asked == sorted(set(asked))
+
+
 def test_one_that_cannot_be_declined_now_holds_up_no_other(sessions, team, clock, done, monkeypatch) -> None:
     def stubborn(_session, approval, _actor, _now) -> None:
         if approval.subject == "person:1":
