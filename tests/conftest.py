@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 import structlog
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session
 
 from bot.runtime import embedded
 from domain.shared.clock import FixedClock
-from tests import engines, order, prepared, scratch
+from tests import engines, order, prepared, scratch, standing
 
 if TYPE_CHECKING:
     from tests.fakes.frozen import Frozen
@@ -74,6 +74,7 @@ def postgres(server_home: Path, prepared_home: Path) -> Iterator[embedded.Server
     prepared.copy(prepared_home, server_home)
     server = embedded.start_postgres(server_home, settings=(*embedded.FAST_BUT_UNSAFE, *ALONE))
     yield server
+    standing.drop_all(server)
     server.stop()
 
 
@@ -106,19 +107,11 @@ def database_url(postgres: embedded.Server) -> Iterator[str]:
 def fresh_database(postgres: embedded.Server, template: str = "huitou") -> Iterator[str]:
     """What ``database_url`` gives, for tests that need many, or a copy of another one that nobody is using."""
     name = f"t{os.getpid()}_{next(_numbers)}"
-    with administrator(postgres) as db:
+    with standing.administrator(postgres) as db:
         db.execute(text(f"create database {name} template {template} strategy file_copy"))
     yield postgres.url.replace("/huitou?", f"/{name}?")
-    with administrator(postgres) as db:
+    with standing.administrator(postgres) as db:
         db.execute(text(f"drop database {name} with (force)"))
-
-
-@contextmanager
-def administrator(postgres: embedded.Server) -> Iterator[Connection]:
-    """Whoever makes and drops databases."""
-    url = postgres.url.replace("/huitou?", "/postgres?")
-    with engines.lent(url, engines.administrator) as engine, engine.connect() as db:
-        yield db
 
 
 @pytest.fixture

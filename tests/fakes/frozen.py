@@ -18,6 +18,7 @@ from sqlalchemy import make_url
 
 from bot.runtime import embedded
 from domain.shared.clock import FixedClock
+from tests import standing
 from tests.conftest import MORNING, fresh_database
 from tests.fakes.shop import Shop
 
@@ -49,8 +50,8 @@ class Frozen:
 
     @contextmanager
     def shop(self, home: Path, clock: FixedClock, wecom: str = "", drawn: bool = False) -> Iterator[Shop]:
-        """``thaw`` on a new database, which is gone afterwards."""
-        with fresh_database(self.postgres, self.database) as url:
+        """``thaw`` on a database of its own."""
+        with standing.lent(self.postgres, self.database) as url:
             shop = self.thaw(home, url, clock, wecom, drawn)
             yield shop
             shop.close()
@@ -67,6 +68,7 @@ def frozen(postgres: embedded.Server, home: Path, story: Callable[[Shop], object
         shop.close()
         name = str(make_url(url).database)
         yield Frozen(postgres, name, home, clock.now(), _memory(shop))
+        standing.drop(postgres, name)
 
 
 def _memory(shop: Shop) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any], int]:
