@@ -33,16 +33,16 @@ class Month:
 
     @classmethod
     def heard(cls, said: str, now: datetime) -> "Month | None":
-        """A month as people write it (``10月``, ``2026年3月``, ``2026-03``, ``十月``, ``上个月``, ``本月``). Without a
-        year it is the newest such month that has begun. None for anything else."""
+        """A month as people write it (``10月``, ``2026年3月``, ``26年3月``, ``2026-03``, ``去年十月``, ``上个月``,
+        ``本月``). Without a year it is the newest such month that has begun. None for anything else."""
         here = cls.of(now)
         if re.fullmatch("[上本这]个?月", said):
             return here.before if said[0] == "上" else here
-        found = re.fullmatch(r"(?:(20\d\d) ?[-年./]? ?)?(\d{1,2}|[一二三四五六七八九十]{1,2}) ?月?份?", said, re.ASCII)
+        found = _HEARD.fullmatch(said)
         number = _number(found[2]) if found else 0
         if found is None or not 1 <= number <= 12:
             return None
-        year = int(found[1]) if found[1] else here.first.year - (number > here.first.month)
+        year = _year(found[1], here.first.year) if found[1] else here.first.year - (number > here.first.month)
         return cls(date(year, number, 1))
 
     @property
@@ -65,6 +65,15 @@ class Month:
 
     def __str__(self) -> str:
         return self.first.isoformat()[:7]
+
+
+_HEARD = re.compile(r"(?:(20\d\d|\d\d(?= ?年)|[今去前](?=年)) ?[-年./]? ?)?"
+                    r"(\d{1,2}|[一二三四五六七八九十]{1,2}) ?月?份?", re.ASCII)
+
+
+def _year(written: str, now: int) -> int:
+    """``2026``, ``26`` or 今, 去, 前 (年) as a year; ``now`` is the running one."""
+    return int(written) % 2000 + 2000 if written.isdecimal() else now - "今去前".index(written)
 
 
 def _number(written: str) -> int:

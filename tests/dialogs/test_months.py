@@ -4,6 +4,8 @@ import csv
 import io
 import re
 
+import pytest
+
 from tests.dialogs.test_withdrawals import agreed
 from tests.fakes.shop import Shop
 
@@ -88,3 +90,15 @@ def test_the_statement_is_a_page_and_a_file(shop: Shop) -> None:
 
 def test_nobody_has_sold_yet(shop: Shop) -> None:
     shop.person("李姐").says("排行").sees("本月还没有人开单")
+
+
+@pytest.mark.parametrize(("said", "month"), [
+    ("25年1月账单", "2025年1月"), ("明细 25年1月", "2025年1月"), ("去年10月账单", "2025年10月"),
+    ("明细 去年十月", "2025年10月"), ("今年3月明细", "2026年3月"), ("前年2月份账单", "2024年2月"),
+    ("1月账单", "2026年1月"), ("明细 2025-01", "2025年1月")])
+def test_a_year_is_heard_however_it_is_said(shop: Shop, said: str, month: str) -> None:
+    shop.person("李姐").says(said).sees(f"{month}没有收支记录")
+
+
+def test_a_month_that_no_year_has_is_not_another(shop: Shop) -> None:
+    shop.person("李姐").says("明细 25年13月").sees("没有「25年13月」这个月")

@@ -19,11 +19,12 @@ _NUMBER_INSIDE = re.compile(
     r"[-+]?[¥$]?(?:[A-Za-z]{1,8}[-_]?)?\d[-A-Za-z0-9_.,]*(?:[块元圆毛角分]\d*)*%?|"
     r"[零一二两三四五六七八九十百千万]+[块元圆]钱?"
 )
+_YEAR = r"(?:20\d\d ?[-年./]|(?<!\d)\d\d ?年|[今去前]年) ?"
 _MONTH = re.compile(
-    r"(?:20\d\d ?[-年./] ?)?(?<!\d)(?:1[0-2]|0?[1-9]) ?月份?|20\d\d[-./]?(?:1[0-2]|0?[1-9])|"
-    r"(?:十[一二]?|[一二三四五六七八九])月份?|(?:上|本|这)个?月"
+    rf"(?:{_YEAR})?(?<!\d)(?:1[0-2]|0?[1-9]) ?月份?|20\d\d[-./]?(?:1[0-2]|0?[1-9])|"
+    rf"(?:{_YEAR})?(?:十[一二]?|[一二三四五六七八九])月份?|(?:上|本|这)个?月"
 )
-_LIKE_A_MONTH = re.compile(r"(?:20\d\d ?[-年./] ?)?\d{1,2} ?月份?|20\d\d ?[-年./] ?\d{1,2}")
+_LIKE_A_MONTH = re.compile(rf"(?:{_YEAR})?\d{{1,2}} ?月份?|20\d\d ?[-年./] ?\d{{1,2}}")
 """Written as one, whether or not a year has it: whoever reads it says so."""
 _MONTH_INSIDE = re.compile(rf"(?:{_MONTH.pattern})(?!\d)")
 _LETTERS = re.compile(r"[A-Za-z][A-Za-z0-9_-]{1,29}")
