@@ -98,14 +98,21 @@ def valkey_url(valkey_server: embedded.Server) -> str:
 
 @pytest.fixture
 def database_url(postgres: embedded.Server) -> Iterator[str]:
-    """A fresh database with the schema at head; dropped afterwards."""
+    """A database as it is when it is new, with the schema at head; put back or dropped afterwards."""
+    with standing.lent(postgres, "huitou") as url:
+        yield url
+
+
+@pytest.fixture
+def own_database(postgres: embedded.Server) -> Iterator[str]:
+    """As ``database_url``, for a test that copies it or closes connections for good: nobody had it, nobody gets it."""
     with fresh_database(postgres) as url:
         yield url
 
 
 @contextmanager
 def fresh_database(postgres: embedded.Server, template: str = "huitou") -> Iterator[str]:
-    """What ``database_url`` gives, for tests that need many, or a copy of another one that nobody is using."""
+    """What ``own_database`` gives, for tests that need many, or a copy of another one that nobody is using."""
     name = f"t{os.getpid()}_{next(_numbers)}"
     with standing.administrator(postgres) as db:
         db.execute(text(f"create database {name} template {template} strategy file_copy"))

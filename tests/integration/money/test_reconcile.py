@@ -150,20 +150,20 @@ def opened(before: Shop, home: Path, database_url: str) -> Shop:
 
 
 def test_L29_yesterdays_backup_meets_a_payment_it_does_not_know(
-    tmp_path: Path, postgres: embedded.Server, database_url: str, clock: FixedClock
+    tmp_path: Path, postgres: embedded.Server, own_database: str, clock: FixedClock
 ) -> None:
     """The database of before the request is put back; the provider has paid since. Nothing more leaves until people
     know why, and the money is not paid a second time by itself."""
-    shop = Shop.open(tmp_path, database_url, clock)
+    shop = Shop.open(tmp_path, own_database, clock)
     earner(shop, "李姐", 198_000)
     shop.close()
-    name = str(make_url(database_url).database)
+    name = str(make_url(own_database).database)
     backup = f"{name}_backup"
     admin = create_engine(postgres.url.replace("/huitou?", "/postgres?"), isolation_level="AUTOCOMMIT")
     with admin.connect() as db:
         db.execute(text(f"create database {backup} template {name}"))
     try:
-        shop = opened(shop, tmp_path, database_url)
+        shop = opened(shop, tmp_path, own_database)
         li = shop.person("李姐")
         for said in ("提现 150", "同意", "张三丰", "确认"):
             li.says(said)
@@ -172,7 +172,7 @@ def test_L29_yesterdays_backup_meets_a_payment_it_does_not_know(
         li.saw("提现到账 ¥150.00")
         shop.close()
 
-        restored = opened(shop, tmp_path, database_url.replace(f"/{name}?", f"/{backup}?"))
+        restored = opened(shop, tmp_path, own_database.replace(f"/{name}?", f"/{backup}?"))
         try:
             li = restored.person("李姐")
             li.says("佣金").sees("可提现 ¥158.40")

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import psycopg
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -184,9 +184,9 @@ def test_a_fact_that_was_told_already_is_not_told_again(shop: Shop) -> None:
     assert facts == [(f"commission.accrued:{second}:{li}", False), (f"commission.accrued:{second}:{wang}", True)]
 
 
-def test_nothing_is_kept_of_a_connection_that_is_gone(shop: Shop) -> None:
+def test_nothing_is_kept_of_a_connection_that_is_gone(own_database: str) -> None:
     """A pool closes each of its connections every quarter of an hour; what was made for it goes along."""
-    held = shop.sessions.kw["bind"].raw_connection()
+    held = create_engine(own_database).raw_connection()
     connection = held.driver_connection
     held.detach()
     assert wire.ask(connection, ("select %(n)s::bigint as n", {"n": 1}), commit=True) == [[(1,)]]
