@@ -53,8 +53,10 @@ def _request(ctx: JobContext, effect: Claimed) -> MemberCardRequest | None:
 
 
 def _tell(ctx: JobContext, effect: Claimed, key: str, names: tuple[str, ...]) -> Ended:
+    """The newest word about a card; older ones that wait for a chance to be said are not true any more."""
     assert effect.person_id is not None
     facts = {name: effect.payload[name] for name in names}
     with ctx.begin() as session:
+        notices.overtake(session, effect.person_id, ["membership.set", "membership.ended"], ctx.now())
         notices.tell(session, notices.Notice(effect.person_id, "service", effect.key, key, facts), ctx.now())
     return Done()

@@ -150,3 +150,16 @@ def test_three_cards_make_nobody_gold(shop: Shop) -> None:
         pays(shop, xin, f"A{n}", ("RICE-5KG", "fmcg", 10_000), (CARD, "membership", FEN))
     shop.refunded("A4", fen=10_000)
     xin.says("等级").sees("已复购 2 次")
+
+
+def test_what_waited_for_a_word_of_theirs_is_told_as_it_is_now(shop: Shop) -> None:
+    """Renewed, paid back and renewed again while nothing could be sent to them: only the last of it is true."""
+    xin = shop.person("新客")
+    shop.wait(days=3)
+    buys_card(shop, xin, "V1")
+    buys_card(shop, xin, "V2")
+    buys_card(shop, xin, "V3")
+    before = len(xin.heard)
+    xin.says("在吗")
+    told = [said for said in xin.heard[before:] if isinstance(said, str) and "年度会员" in said]
+    assert len(told) == 1 and "续费成功" in told[0] and "2029年" in told[0]
