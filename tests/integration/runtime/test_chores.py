@@ -4,7 +4,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, time, timedelta
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.orm import sessionmaker
 
 from bot.kit.chores import Chores
@@ -83,8 +83,9 @@ def test_a_dead_process_loses_its_chore_when_the_lease_ends(engine, clock, chore
     assert second.run() == 2
 
 
-def test_a_chore_whose_claimer_is_gone_is_free_at_once(engine, clock, chores, done) -> None:
+def test_a_chore_whose_claimer_is_gone_is_free_at_once(own_database, clock, chores, done) -> None:
     """The claim names a connection: it ends with its process, however that ends."""
+    engine = create_engine(own_database)
     runner = ChoreRunner(chores, Process(engine, clock), engine)
     runner.anything_due(clock.now())
     with engine.connect() as alive, sessionmaker(engine).begin() as session:
@@ -98,6 +99,7 @@ def test_a_chore_whose_claimer_is_gone_is_free_at_once(engine, clock, chores, do
         until(lambda: not db.execute(alive_there, {"by": by}).scalar(), "the database knows", 5)
     assert runner.anything_due(clock.now())
     assert (runner.run(), done) == (2, ["close", "sweep"])
+    engine.dispose()
 
 
 def test_what_somebody_else_has_by_now_is_theirs(engine, clock, chores) -> None:
