@@ -165,15 +165,17 @@ def _answered(passage: _Passage, found: _Found, now: datetime) -> _Answered | No
 
 
 def _keep(landing: Landing, answered: Sequence[_Answered], now: datetime) -> set[tuple[str, str]]:
-    """The keys of the messages that were kept. What is owed for them is written before, always in one order: no two
-    boats, of this process or of others, wait for each other's rows. A message that is on board twice is kept by
-    nobody: who brings it is met under the lock, where the second finds the reply of the first."""
+    """The keys of the messages that were kept. What is owed for these is written behind them, always in one order: no
+    two boats, of this process or of others, wait for each other's rows. For a retry that another process answered
+    nothing is owed. A message that is on board twice is kept by nobody: who brings it is met under the lock, where the
+    second finds the reply of the first."""
     keys = [said.kept.key for said, _ in answered]
     alone = answered if len(set(keys)) == len(keys) else [
         one for one, key in zip(answered, keys, strict=True) if keys.count(key) == 1]
     if not alone:
         return set()
-    owed = sorted([one for _, all_owed in alone for one in all_owed], key=lambda one: (one.sql, str(one.values)))
-    *_, rows = landing.ask(*[(one.sql, one.values) for one in owed],
-                           inbox.keeping([said.kept for said, _ in alone], now))
+    owed = sorted([inbox.if_kept(said.kept, one) for said, all_owed in alone for one in all_owed],
+                  key=lambda one: (one.sql, str(one.values)))
+    rows, *_ = landing.ask(inbox.keeping([said.kept for said, _ in alone], now),
+                           *[(one.sql, one.values) for one in owed])
     return {(row.account, row.dedupe_key) for row in rows}

@@ -60,7 +60,7 @@ _LOOK = """
       left join conversation c on c.person_id = p.id and c.account = k.account
       left join send_right r on r.account = k.account and r.openid = k.openid
 """
-_SEEN = "select identity_touch(%s, %s, %s)"
+_SEEN = "select identity_touch(%(identity)s, %(at)s, %(wrote)s) where true"
 _SECRET = text("""
     select exists (select from identity i join conversation c using (person_id)
                     where i.kind = 'openid' and i.scope = :app_id and i.value = :openid and c.account = :account
@@ -182,7 +182,7 @@ def _owed(message: Incoming, locked: Any, found: Any, came: Came) -> tuple[trips
     if tap is not None and not grants.as_good_as_new(found.rights, found.until, rights, ends, now):
         owed.append(grants.renewing(message.account, message.sender, "tap" if tap else "message", rights, ends))
     if found.seen_at < now - SEEN_STEP:
-        owed.append(trips.Closing(_SEEN, (locked.identity_id, now, wrote)))
+        owed.append(trips.Closing(_SEEN, {"identity": locked.identity_id, "at": now, "wrote": wrote}))
     return tuple(owed)
 
 

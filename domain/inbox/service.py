@@ -5,7 +5,7 @@ A message is written once, by the last statement of its own transaction, with it
 finds the stored reply; the unique key is the last guard.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -69,6 +69,11 @@ _KEEP_SOME = """
         on conflict do nothing
  returning account, dedupe_key
 """
+# A retry keeps nothing: its key is another transaction's.
+_IF_KEPT = """
+           and exists (select from inbox_message where account = %(kept_account)s and dedupe_key = %(kept_key)s
+                                                   and xmin = pg_current_xact_id()::xid)
+"""
 _CLOSE = """
     update inbox_message
        set state = 'done', person_id = %s, reply = %s::jsonb, error = '', due_at = null, handled_at = %s
@@ -100,9 +105,17 @@ def handled(
 
 def keeping(messages: Sequence[Kept], now: datetime) -> wire.Question:
     """The statement that keeps messages of different keys whose senders are still as they were read; its rows are the
-    keys of those that were kept. In a transaction of its own: it may follow other statements that waited."""
+    keys of those that were kept. In a transaction of its own."""
     return _KEEP_SOME, {"people": [one.person_id for one in messages], "at": now,
                         "messages": msgspec.json.encode(messages).decode()}
+
+
+def if_kept(message: Kept, owed: trips.Closing) -> trips.Closing:
+    """What is owed for a message, for behind ``keeping`` in its transaction: nothing comes of it unless that kept the
+    message. The statement of ``owed`` ends with its condition, and its values have names."""
+    assert isinstance(owed.values, Mapping)
+    return trips.Closing(owed.sql + _IF_KEPT, {
+        **owed.values, "kept_account": message.account, "kept_key": message.dedupe_key})
 
 
 def close_message(
