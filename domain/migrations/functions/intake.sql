@@ -346,7 +346,7 @@ create or replace function money_apply(at timestamptz, orders new_order[], lines
 returns void language plpgsql set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 begin
     -- As booking_lock; asked this way it is no statement of its own.
-    if not pg_try_advisory_xact_lock_shared(7114001) then
+    if current_setting('transaction_isolation') <> 'read committed' or not pg_try_advisory_xact_lock_shared(7114001) then
         perform booking_lock();
     end if;
     if orders is not null then

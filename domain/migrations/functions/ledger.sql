@@ -23,8 +23,15 @@ begin
 end $$;
 
 -- The lock between booking and closing. Every booking shares it until it is committed; a close that starts or ends takes it
--- alone for a moment: what was being booked is then there to be counted, and what comes after knows of the close.
-create or replace function booking_lock() returns void language sql as $$ select pg_advisory_xact_lock_shared(7114001) $$;
+-- alone for a moment: what was being booked is then there to be counted, and what comes after knows of the close. It would
+-- not know on an older snapshot, whatever a database or a connection is set to.
+create or replace function booking_lock() returns void language plpgsql as $$
+begin
+    if current_setting('transaction_isolation') <> 'read committed' then
+        raise exception 'booking needs READ COMMITTED: an older snapshot would hide a close' using errcode = 'HT403';
+    end if;
+    perform pg_advisory_xact_lock_shared(7114001);
+end $$;
 
 create or replace function booking_lock_alone() returns void language sql as $$ select pg_advisory_xact_lock(7114001) $$;
 

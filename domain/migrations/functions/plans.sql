@@ -70,6 +70,10 @@ declare
     own boolean;
     broken text;
 begin
+    -- Whoever waited for a line must see what the other one found room for.
+    if current_setting('transaction_isolation') <> 'read committed' then
+        raise exception 'commissions need READ COMMITTED: an older snapshot would hide others' using errcode = 'HT403';
+    end if;
     select bool_and(p.id is not null), min(p.id) filter (where p.merged_into is not null) into there, merged
       from (select distinct beneficiary_id from fresh order by 1) f
       left join lateral (select p.id, p.merged_into from person p where p.id = f.beneficiary_id for key share) p on true;

@@ -1,12 +1,14 @@
 """Orders, their lines and commissions name people and orders that are there, and hold people against being merged:
 without a key a row."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+from tests.integration.money.merging import WAITING
 from tests.integration.money.world import Shop
 
 ORDER = ("insert into customer_order (channel, order_no, source, buyer_id, seller_id, leader_id, currency, paid_fen,"
@@ -109,3 +111,40 @@ def test_a_line_written_just_now_pays_no_more_than_was_paid_for_it_either(
         except DBAPIError as fault:
             refused = fault.orig.sqlstate  # type: ignore[union-attr]
     assert refused == ("" if more_fen <= 100 else "HT422")
+
+
+@pytest.mark.parametrize("level", ["repeatable read", "serializable"])
+@pytest.mark.parametrize("what", ["a commission", "a booking", "orders"])
+def test_nothing_is_booked_on_an_older_snapshot(booked: Shop, what: str, level: str) -> None:
+    """Whoever waited for a lock there does not see what the other one wrote: a line would pay more than was paid for
+    it, and a month that was counted meanwhile would never hear of a sale."""
+    statement = {"a commission": COMMISSION.format(person=booked.people["李姐"]),
+                 "a booking": "select ledger_post(now(), null, null)",
+                 "orders": "select money_apply(now(), null, null, null, null, null, null, null, null, null)"}[what]
+    with booked.sessions() as session, pytest.raises(DBAPIError, match="READ COMMITTED") as refused:
+        session.execute(text(f"set transaction isolation level {level}"))
+        session.execute(text(statement))
+    assert refused.value.orig.sqlstate == "HT403"  # type: ignore[union-attr]
+
+
+def test_a_line_of_others_has_room_for_one_of_two(booked: Shop) -> None:
+    """The second waits for the first, and then finds what it wrote."""
+    earn = text("insert into commission_line (order_id, n, beneficiary_id, level, base_fen, rate_bps, rule, rule_bps,"
+                " plan_version, uncut_fen, amount_fen, accrued_at) select order_id, 2, :who, :level, 100, 1, 'x', 1,"
+                " plan_version, 60, 60, now() from commission_line limit 1")
+    with booked.sessions.begin() as session:
+        session.execute(text(LINE.format(n=2, rows="((select id from customer_order))")))
+    with booked.sessions() as first, booked.sessions() as second, ThreadPoolExecutor(1) as pool:
+        second.execute(text("select count(*) from commission_line"))
+        first.execute(earn, {"who": booked.people["小王"], "level": 1})
+        waiting = pool.submit(second.execute, earn, {"who": booked.people["李姐"], "level": 2})
+        while booked.rows(WAITING) == [(0,)]:
+            assert not waiting.done()
+        first.commit()
+        with pytest.raises(DBAPIError) as refused:
+            waiting.result(60)
+    assert refused.value.orig.sqlstate == "HT422"  # type: ignore[union-attr]
+    with booked.sessions.begin() as session:  # a commission without its booking is no state of a shop
+        session.execute(text("alter table commission_line disable trigger user"))
+        session.execute(text("delete from commission_line where n = 2"))
+        session.execute(text("alter table commission_line enable trigger user"))
