@@ -2,6 +2,7 @@
 
 from collections import Counter
 from datetime import date, timedelta
+from random import Random
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -63,6 +64,10 @@ def naive(purchases: list[Purchase], endings: list[Ending], needed: int) -> list
 
 
 @settings(max_examples=400, deadline=None)
+@example([(0, 1, None), (1, 2, 5)], [], 1, Random(0))  # confirmed, then all is returned
+@example([(0, None, None), (1, None, 5)], [], 1, Random(0))  # returned while provisional
+@example([(0, 1, None), (1, 2, None), (5, 6, None)], [(3, False)], 1, Random(0))  # demoted, and come back
+@example([(0, None, None), (1, None, None), (4, None, None), (5, None, None)], [(3, True)], 1, Random(0))  # afresh
 @given(st.lists(bought, max_size=9), st.lists(st.tuples(ticks, st.booleans()), max_size=2), st.integers(1, 3),
        st.randoms(use_true_random=False))
 def _periods_agree(orders, ended, needed, dice) -> None:
