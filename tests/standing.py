@@ -1,8 +1,8 @@
 """Databases that outlive a test: put back as they were, with warm connections, instead of copied and dropped.
 
-A new database knows nothing: its first connections read the whole catalogue again and plan every statement again, which
-cost more than half of what PostgreSQL did for a dialogue, and copying and dropping it as much as a short dialogue. So
-a database is lent to one test at a time, and what the test wrote is put back by a keeper, who remembers every row.
+A new database knows nothing: its first connections read the whole catalogue again and plan every statement again,
+which, with copying and dropping it, cost a third of what PostgreSQL did for a dialogue. So a database is lent to one
+test at a time, and what the test wrote is put back by a keeper, who remembers every row.
 
 Nothing is guessed: where somebody is still connected or holds a lock, where the schema is not what it was, or where
 putting back fails for whatever reason, the database is thrown away and the next test gets a copy as ever.

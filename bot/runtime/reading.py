@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Any
 
 import psycopg
+import structlog
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
@@ -26,6 +27,8 @@ from domain.inbox import service as inbox
 from domain.shared import trips, wire
 from domain.shared.ferry import Ferry, Landing, Sunk
 from domain.shared.late import LateSession
+
+log = structlog.get_logger(__name__)
 
 BOATS = 2
 """One is at the database while handlers work for those of the other."""
@@ -112,7 +115,8 @@ class Reading:
         sender is to be met under their lock: then nothing was kept."""
         try:
             return self._ferry.carry(_Passage(message, app_id, now, person_id, asks, work, copy_context()))
-        except Sunk:
+        except Sunk as sunk:
+            log.warning("reading.sunk", fault=type(sunk.__cause__).__name__)
             return None
 
     def _cross(self, aboard: list[_Passage]) -> list[Reply | None]:

@@ -309,6 +309,9 @@ def test_the_process_that_heard_of_it_welcomes_at_once_and_two_of_them_only_once
     for one in couriers:
         one.hurry()
         one.close()
+    corp.shop.clock.advance(1)  # one's welcome while the other still met them: a second later
+    couriers[0].hurry()
+    couriers[0].close()
     assert [len(corp.welcome(name)) for name in names] == [1] * 12  # and no worker has done anything yet
     assert all("来自@李姐的推荐" in corp.welcome(name)[0] for name in names)
     corp.shop.work()
