@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -103,6 +104,7 @@ def gather(as_name: str, dry_run: bool, as_json: bool) -> None:
     \b
     Example:  python -m bot people gather --as lin --dry-run
     """
+    from domain.ledger import service as ledger
     from domain.workflows import gathering
 
     found: list[gathering.Gathered] = []
@@ -112,9 +114,8 @@ def gather(as_name: str, dry_run: bool, as_json: bool) -> None:
         while more:
             for one in more:
                 if not dry_run:
-                    with runtime.sessions.begin() as session:
-                        done = gathering.gather(session, one.person_id, actor, runtime.clock.now())
-                    one = done or one
+                    move = partial(gathering.gather, person_id=one.person_id, actor=actor, now=runtime.clock.now())
+                    one = ledger.retrying(runtime.sessions, move) or one
                 found.append(one)
             with runtime.sessions() as session:
                 more = gathering.left_behind(session, more[-1].person_id)

@@ -72,7 +72,7 @@ def left_behind(shop: Shop) -> list[tuple[str, int]]:
     return [(what, much) for what, much in found if much]
 
 
-def _stands(shop: Shop, working: "Future[object]") -> None:
+def stands(shop: Shop, working: "Future[object]") -> None:
     """Until the work has ended, or waits for somebody."""
     for _ in range(500):
         if working.done() or shop.rows(WAITING) != [(0,)]:
@@ -87,7 +87,7 @@ def behind(shop: Shop, who: str, work: Callable[[], object]) -> None:
         with shop.sessions.begin() as merging:
             assert merge(shop, merging, who).conflict == ""
             working = pool.submit(work)
-            _stands(shop, working)
+            stands(shop, working)
         working.result(60)
 
 
@@ -104,7 +104,7 @@ def between(shop: Shop, who: str, work: Callable[[], object]) -> None:
                 first = False
                 merging.execute(text("select booking_lock_alone()"))
                 works.append(pool.submit(work))
-                _stands(shop, works[0])
+                stands(shop, works[0])
             # Where the merge was the one to be done again, it may find a withdrawal open, and is refused as always.
             assert merge(shop, merging, who).conflict in ("", "withdrawal_open")
 

@@ -3,8 +3,10 @@
 import json
 import logging
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from threading import Event
 
 import pytest
 import structlog
@@ -27,7 +29,7 @@ from domain.rewards import service as rewards
 from domain.rewards.rules import Offers
 from domain.shared.errors import DomainError
 from domain.workflows import gathering
-from tests.integration.money.merging import KEEPER, keeper, left_behind, merge
+from tests.integration.money.merging import KEEPER, keeper, left_behind, merge, stands
 from tests.integration.money.world import Shop
 
 ZHOU = Actor("zhou", "finance")
@@ -187,3 +189,31 @@ def test_at_the_terminal(shop: Shop, database_url: str, valkey_url: str, tmp_pat
     assert (moved["person_id"], moved["refusal"]) == (shop.people["小王"], "")
     assert run(f"people gather --as {name}") == "nothing is left behind\n"
     assert shop.money(KEEPER) == (0, 500, 0) and "none" in run("ledger check")
+
+
+def test_whoever_books_for_the_kept_one_meanwhile_does_not_stop_it(
+        shop: Shop, database_url: str, valkey_url: str, tmp_path, quiet: None) -> None:
+    """A worker has locked the purse and is about to name the person, whom the command holds: the command is the one
+    that is told of the deadlock, and does it again."""
+    with shop.sessions.begin() as session:
+        name = demo_team.hire(session, shop.clock.now())["finance"].name
+        ledger.lock(session, [shop.people[KEEPER]])  # which opens the purse
+    with as_it_was(shop), shop.sessions.begin() as session:
+        cash.give(session, shop.people["小王"], 500, "gift", 1, shop.clock.now())
+    locked = Event()
+
+    def book() -> None:
+        with shop.sessions.begin() as session:
+            session.execute(text("set local deadlock_timeout = '50s'"))
+            ledger.lock(session, [shop.people[KEEPER]])
+            locked.set()
+            stands(shop, Future())
+            session.execute(text("select from person where id = :id for key share"), {"id": shop.people[KEEPER]})
+
+    env = {"HUITOU_HOME": str(tmp_path), "DATABASE_URL": database_url, "REDIS_URL": valkey_url}
+    with ThreadPoolExecutor(1) as pool:
+        booking = pool.submit(book)
+        assert locked.wait(30)
+        told_us = CliRunner().invoke(main, ["people", "gather", "--as", name], env=env, catch_exceptions=False)
+        booking.result(60)
+    assert (told_us.exit_code, shop.money(KEEPER), told(shop)) == (0, (0, 500, 0), [])
