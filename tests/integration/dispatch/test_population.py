@@ -1,0 +1,91 @@
+"""Everybody of a varied population hears from a crossing, to the byte, what they hear alone under their lock."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from bot.kit.messages import Incoming, Reply
+from domain.risk import service as risk
+from domain.shared.late import Transactions
+from tests.fakes.shop import Person, Shop
+from tests.integration.dispatch.test_reading import at_once
+
+Message = Callable[..., Incoming]
+WORDS = ("佣金", "帮助", "你好", "在吗", "谢谢", "再见")
+
+
+def number(shop: Shop, person: Person) -> int:
+    with shop.runtime.engine.connect() as db:
+        return int(db.execute(text("select person_id from identity where value = :v"),
+                              {"v": person.openid}).scalar_one())
+
+
+@pytest.fixture
+def people(shop: Shop) -> dict[str, Person]:
+    """One in each situation that an answer may depend on."""
+    top = shop.person("top")
+    made = {"top": top, "seller": shop.person("seller", "top"), "buyer": shop.person("buyer", "seller")}
+    made |= {name: shop.person(name, "top") for name in (
+        "frozen", "ticket", "dialogue", "unsure", "left", "merged", "poor", "again", "plain")}
+    for n, (name, fen) in enumerate({"seller": 90_000, "buyer": 12_345, "frozen": 70_000, "merged": 500_000}.items()):
+        shop.paid(f"A{n}", shop.person(f"of {name}", name), fen)
+        shop.received(f"A{n}")
+    shop.paid("A9", made["poor"], 50_000)
+    shop.refunded("A9", 50_000)
+    shop.wait(days=9)
+    shop.paid("B1", made["buyer"], 33_300)
+    for person in made.values():
+        person.says("帮助")
+    made["ticket"].says("人工 发错货了").says("在吗")
+    made["dialogue"].says("提现")
+    made["unsure"].says("明细")
+    made["left"].happens("unsubscribe")
+    shop.event("customer.upserted", {"identities": made["merged"].identity | {"unionid": "u-1"}})
+    shop.event("customer.upserted", {"identities": made["again"].identity | {"unionid": "u-1"}})
+    with shop.runtime.sessions.begin() as session:
+        risk.freeze(session, number(shop, made["frozen"]), "zhou", "looks odd", shop.clock.now())
+    return made
+
+
+@dataclass
+class Counted:
+    """Transactions of those who are met under their lock."""
+
+    real: Transactions
+    begun: int = 0
+
+    def begin(self) -> AbstractContextManager[Session]:
+        self.begun += 1
+        return self.real.begin()
+
+
+def test_who_travels_together_hears_what_they_hear_alone(
+    shop: Shop, message: Message, people: dict[str, Person]
+) -> None:
+    """What they said before is forgotten between the two, so that both meet the same world."""
+    locks = Counted(shop.runtime.dispatcher.sessions)
+    together, alone = replace(shop.runtime.dispatcher, sessions=locks), replace(shop.runtime.dispatcher, reading=None)
+    places = "select person_id, state, memory::text from conversation order by 1"
+    heard: dict[str, dict[str, tuple[Reply, Reply]]] = {}
+    for words in WORDS:
+        with shop.runtime.engine.begin() as db:
+            db.execute(text("create table place_before as select * from conversation"))
+        crossed = at_once(together, [
+            message(words, one.openid, f"{words}:{name}:together") for name, one in people.items()])
+        with shop.runtime.engine.begin() as db:
+            after = db.execute(text(places)).all()
+            db.execute(text("delete from conversation"))
+            db.execute(text("insert into conversation select * from place_before"))
+            db.execute(text("drop table place_before"))
+        locked = [alone.handle(message(words, one.openid, f"{words}:{name}:alone")) for name, one in people.items()]
+        with shop.runtime.engine.connect() as db:
+            assert db.execute(text(places)).all() == after, words
+        heard[words] = dict(zip(people, zip(crossed, locked, strict=True), strict=True))
+    assert {(words, name): pair for words, those in heard.items() for name, pair in those.items()
+            if pair[0] != pair[1]} == {}
+    assert 0 < locks.begun < len(WORDS) * len(people) / 2, "most travel, some cannot"
+    assert len({pair[0].text for pair in heard["佣金"].values()}) > 5, "the population is varied"
