@@ -196,12 +196,13 @@ returns text language sql stable
 return encode(sha256(convert_to('["' || kind || '","' || source_type || '",' || source || ',[[null,"' || expense || '",'
     || owner || ',"pending","CNY",' || amount || ']],null,null]', 'UTF8')), 'hex');
 
--- Books what many people earned at once, one journal and one pair each: expense -> pending. Kinds of journals, each with
--- its expense; rows of arrays: keys (idem), places (of the kind, from 1), sources (ids), owners, amounts. The same rules as ledger_write: a key that is there with the same
--- content is skipped, with other content HT409 is raised. All are written as if none were there; the unique key tells
--- when that is wrong, and what is left is booked then. Balances are written in account order, each locked as it is
--- reached: the look-ups follow the sorted accounts, as no other join is allowed here. Look-ups go by index whatever the planner knows: it knows nothing of rows that were written
--- a moment ago. Returns how many were booked.
+-- Books what many people earned at once, one journal and one pair each: expense -> pending. Kinds of journals, each
+-- with its expense; rows of arrays: keys (idem), places (of the kind, from 1), sources (ids), owners, amounts. The same
+-- rules as ledger_write: a key that is there with the same content is skipped, with other content HT409 is raised. All
+-- are written as if none were there; the unique key tells when that is wrong, and what is left is booked then. Balances
+-- are written in account order, each locked as it is reached: the look-ups follow the sorted accounts, as no other join
+-- is allowed here. Look-ups go by index whatever the planner knows: it knows nothing of rows that were written a moment
+-- ago. Returns how many were booked.
 create or replace function ledger_earn(kinds text[], expenses text[], keys text[], places bigint[], sources bigint[],
                             owners bigint[], amounts bigint[], the_source text, the_label text, happened timestamptz,
                             at timestamptz)
