@@ -16,6 +16,8 @@ from bot.runtime.outbox import OutboxRunner
 from domain.workflows import contacting
 
 KINDS = (contacting.MEET, contacting.WELCOME)
+ROUNDS = 4
+"""A meeting gives work to a welcome; more comes by the next event."""
 AT_ONCE = 64
 THREADS = 8
 
@@ -53,8 +55,8 @@ class Courier:
         with self._guard:
             self._called = False
         try:
-            # A meeting gives work to a welcome: whoever does the one looks for the other, however many come.
-            while self._outbox.run("notice", AT_ONCE, THREADS, KINDS):
-                pass
+            for _ in range(ROUNDS):
+                if not self._outbox.run("notice", AT_ONCE, THREADS, KINDS):
+                    return
         except SQLAlchemyError as fault:  # a worker will do it once the database is back
             log.warning("courier.database_away", fault=type(fault).__name__)
