@@ -11,12 +11,9 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from bot.kit.jobs import Claimed, Ended, Ready
-
-if TYPE_CHECKING:
-    from bot.runtime.outbox import OutboxRunner
 
 LEASE_SECONDS = 40
 SAFETY_SECONDS = 25
@@ -32,6 +29,22 @@ End = tuple[Claimed, Ended | Exception | None]
 """None: it was not started, because its lease may lapse meanwhile; whoever claims next does it."""
 
 
+class Work(Protocol):
+    """What is done with effects; the outbox does it. Each may be called by another thread."""
+
+    def plan(self, effects: Sequence[Claimed]) -> dict[int, Ended | Ready]:
+        """What is decided together about effects of different people; without those to execute alone."""
+        ...
+
+    def attempt(self, effect: Claimed, act: Callable[[], Ended] | None = None) -> Ended | Exception:
+        """Do one effect (or what is left of it, ``act``); its end is still to be recorded."""
+        ...
+
+    def record(self, ends: Sequence[tuple[Claimed, Ended | Exception]]) -> None:
+        """Keep what became of effects."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Recorded:
     """These ends are kept, or could not be."""
@@ -44,8 +57,8 @@ class Drain:
     """One run with ``threads`` in flight; the effects of one person keep their order. ``claim`` gives the next portion,
     fewer than ``limit`` when there are no more."""
 
-    def __init__(self, runner: "OutboxRunner", claim: Callable[[], list[Claimed]], limit: int, threads: int) -> None:
-        self._runner, self._claim, self._limit, self._threads = runner, claim, limit, threads
+    def __init__(self, work: Work, claim: Callable[[], list[Claimed]], limit: int, threads: int) -> None:
+        self._work, self._claim, self._limit, self._threads = work, claim, limit, threads
         self._began = time.monotonic()
         self._claimed_at = self._began
         self._people: dict[int, deque[Claimed]] = defaultdict(deque)
@@ -72,7 +85,7 @@ class Drain:
 
     def _line_up(self, claimed: Sequence[Claimed]) -> int:
         for effect in claimed:
-            who = _who(effect)
+            who = whose(effect)
             if not self._people[who] and who not in self._busy:
                 self._next.append(who)
             self._people[who].append(effect)
@@ -96,8 +109,8 @@ class Drain:
         chosen = [self._people[self._next.popleft()].popleft() for _ in range(self._room())]
         if not chosen:
             return
-        self._busy.update(map(_who, chosen))
-        found = self._runner.plan(chosen)
+        self._busy.update(map(whose, chosen))
+        found = self._work.plan(chosen)
         for effect in chosen:
             decided = found.get(effect.id)
             if decided is None or isinstance(decided, Ready):
@@ -114,14 +127,14 @@ class Drain:
         if ready is None and self._late():
             self._news.put((effect, None))
         else:
-            self._news.put((effect, self._runner.attempt(effect, ready.act if ready else None)))
+            self._news.put((effect, self._work.attempt(effect, ready.act if ready else None)))
 
     def _late(self) -> bool:
         return time.monotonic() - self._claimed_at > LEASE_SECONDS - SAFETY_SECONDS
 
     def _record(self, ends: Sequence[End]) -> None:
         try:
-            self._runner.record([(effect, ended) for effect, ended in ends if ended is not None])
+            self._work.record([(effect, ended) for effect, ended in ends if ended is not None])
         except Exception as fault:  # noqa: BLE001 - raised again where the run is
             self._news.put(Recorded(ends, fault))
         else:
@@ -138,7 +151,7 @@ class Drain:
                         raise fault
                     self._recording = False
                     for effect, _ in ends:
-                        self._free(_who(effect))
+                        self._free(whose(effect))
                 case end:
                     self._ends.append(end)
 
@@ -151,6 +164,6 @@ class Drain:
             del self._people[who]
 
 
-def _who(effect: Claimed) -> int:
+def whose(effect: Claimed) -> int:
     """Whose turn it is: the person's, or the effect's own when it has none."""
     return effect.person_id or -effect.id

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from bot.kit.jobs import LAST_ATTEMPT, Claimed, Done, Ended, JobContext, JobHandler, Jobs, Later, Ready, Refused
 from bot.runtime import metrics
-from bot.runtime.drain import LEASE_SECONDS, SAFETY_SECONDS, Drain
+from bot.runtime.drain import LEASE_SECONDS, SAFETY_SECONDS, Drain, whose
 from domain.notices import backpressure
 from domain.shared import trips
 
@@ -94,10 +94,10 @@ class OutboxRunner:
         groups: dict[int, list[Claimed]] = defaultdict(list)
         started = time.monotonic()
         claimed = self.claim(queue, limit, kinds)
-        if threads > 1 and len({effect.person_id or -effect.id for effect in claimed}) > 1:
+        if threads > 1 and len(set(map(whose, claimed))) > 1:
             return Drain(self, partial(self.claim, queue, limit, kinds), limit, threads).run(claimed)
         for effect in claimed:
-            groups[effect.person_id or -effect.id].append(effect)
+            groups[whose(effect)].append(effect)
         for group in groups.values():
             for effect in group:
                 if time.monotonic() - started > LEASE_SECONDS - SAFETY_SECONDS:
