@@ -34,11 +34,11 @@ def send_picture(ctx: JobContext, effect: Claimed, draw: Callable[[], bytes], fa
     except GatewayError as refusal:
         if (later := put_off(ctx, effect, account, refusal)) is not None:
             return later
-        _apologise(ctx, effect, failed)
+        missed(ctx, effect, failed, WAITED_FOR)
         return Refused(f"{refusal.result.outcome.value}:{refusal.result.errcode}")
     except Exception:
         if effect.attempts >= LAST_ATTEMPT:
-            _apologise(ctx, effect, failed)
+            missed(ctx, effect, failed, WAITED_FOR)
         raise
     ended = deliver(ctx, effect, purpose, account, lambda gateway, openid: gateway.send_image(openid, jpeg))
     if isinstance(ended, Later):  # whoever writes before it can be sent may be answered with it
@@ -62,22 +62,12 @@ def put_off(ctx: JobContext, effect: Claimed, account: str, refusal: GatewayErro
     return None
 
 
-def missed(ctx: JobContext, effect: Claimed, key: str, **facts: Any) -> None:
-    """Tell the person of an effect that what they asked for did not come, as soon as we may."""
-    _own_up(ctx, effect, "missed", key, TOLD_WITHIN, facts)
-
-
-def _apologise(ctx: JobContext, effect: Claimed, failed: str) -> None:
-    _own_up(ctx, effect, "failed", failed, WAITED_FOR, {})
-
-
-def _own_up(
-    ctx: JobContext, effect: Claimed, how: str, key: str, within: timedelta, facts: dict[str, Any]
-) -> None:
-    """Only to somebody who waits for it; by night only while they surely do."""
+def missed(ctx: JobContext, effect: Claimed, key: str, within: timedelta = TOLD_WITHIN, **facts: Any) -> None:
+    """Tell the person of an effect that what they asked for did not come, or could not be made, as soon as we may, and
+    not after ``within``. Only to somebody who waits for it; by night only while they surely do."""
     if effect.person_id is None or effect.payload.get("purpose", "answer") != "answer":
         return
     with ctx.begin() as session:
         notices.tell(session, notices.Notice(
-            effect.person_id, "answer", f"picture-{how}:{effect.id}", key, facts, effect.payload["account"],
+            effect.person_id, "answer", f"picture-missed:{effect.id}", key, facts, effect.payload["account"],
             expires_at=ctx.now() + within, asked_at=effect.created_at), ctx.now())
