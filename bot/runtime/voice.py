@@ -203,13 +203,17 @@ def _compiled(sandbox: SandboxedEnvironment, written: str) -> Filled:
         return sandbox.from_string(written).render
     root = _by_attribute().from_string(written).root_render_func
 
+    @cache
+    def as_jinja() -> Callable[..., Iterator[str]]:
+        return _unguarded().from_string(written).root_render_func
+
     def filled(facts: dict[str, object]) -> str:
-        nonlocal root
         try:
             return "".join(root(_Facts(facts)))  # type: ignore[arg-type]
-        except AttributeError:  # a fact that is a dict, or lacks what is asked: Jinja's own way finds it, or names it
-            root = _unguarded().from_string(written).root_render_func
-            return "".join(root(_Facts(facts)))  # type: ignore[arg-type]
+        except AttributeError:
+            # A fact that is a dict, or lacks what is asked: Jinja's own way finds it, or names it. For these facts
+            # only: notices bring what was JSON, and chat, which says the same with objects, is not slowed by it.
+            return "".join(as_jinja()(_Facts(facts)))
 
     return filled
 
