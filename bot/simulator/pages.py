@@ -4,7 +4,7 @@ Bodies are JSON objects unless said otherwise; ``openid`` names a person. Errors
 with 404 (no such thing), 409 (not possible now), 415 or 422 (bad input).
 
   GET  /                       the page
-  GET  /goods/<sku>, /films/<sku>: the mall's own pages, see ``goods``
+  GET  /goods/<sku>, /films/<sku>: the mall's own pages, see ``goods`` · /fonts/<name>: see ``fonts``
   GET  /clock                  {now} · POST /clock {advance_seconds}: move business time, 0 s to ten years
   GET  /api/state              {shop, accounts, corps, merchants, people, menus, now, apis, faults}
   GET  /api/feed?after=<id>    {bubbles, transfers, contacts, last, now, people, menu_versions}: news of all phones
@@ -41,6 +41,7 @@ from flask import Blueprint, Response, jsonify, render_template, request
 from bot.simulator import acts, callbacks, deliveries, faults, inspector, people, pictures, shop, texts
 from bot.simulator.errors import SimError
 from bot.simulator.fields import Fields
+from bot.simulator.fonts import add_fonts
 from bot.simulator.goods import add_goods
 from bot.simulator.pay.door import APIS
 from bot.simulator.pay.pages import add_pay, sweep, transfers
@@ -319,6 +320,6 @@ def add_shop(bp: Blueprint, peer: Peer) -> None:
         return jsonify(shop.replay_backwards(peer, order_id))
 
 
-PARTS = (add_page, add_feed, add_tools, add_people, add_talk, add_media, add_shop, add_goods, add_pay, add_subscribing,
-         add_wecom)
+PARTS = (add_page, add_fonts, add_feed, add_tools, add_people, add_talk, add_media, add_shop, add_goods, add_pay,
+         add_subscribing, add_wecom)
 """Everything below /sim except the Official Account's API."""

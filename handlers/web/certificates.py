@@ -17,7 +17,9 @@ from domain.shared.ids import ALPHABET
 log = structlog.get_logger(__name__)
 
 STYLE = Path(__file__).parents[2] / "assets" / "static" / "certificate" / "certificate.css"
-POLICY = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+POLICY = (
+    "default-src 'none'; style-src 'self'; font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
 
 
 class _Desk:

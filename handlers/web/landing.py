@@ -47,8 +47,8 @@ ASSETS = Path(__file__).parents[2] / "assets"
 STYLE = ASSETS / "static" / "landing" / "landing.css"
 
 POLICY = (
-    "default-src 'none'; style-src 'self'; img-src 'self' https:; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'"
+    "default-src 'none'; style-src 'self'; font-src 'self'; img-src 'self' https:; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'"
 )
 
 PATIENCE_SECONDS = 1.5

@@ -282,6 +282,7 @@ def test_a_small_screen_shows_one_phone_and_never_scrolls_sideways(page: Page) -
     size = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
     page.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     try:
+        page.driver.execute_async_script("document.fonts.ready.then(arguments[0])")
         assert page.driver.execute_script("return document.documentElement.scrollWidth") <= 390
         width = page.driver.execute_script("return document.querySelector('.device').getBoundingClientRect().width")
         assert 360 <= width <= 391
@@ -289,3 +290,20 @@ def test_a_small_screen_shows_one_phone_and_never_scrolls_sideways(page: Page) -
         page.sees("李姐", "你说：你好")
     finally:
         page.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_chinese_and_emoji_are_drawn_where_the_machine_has_no_such_fonts(page: Page) -> None:
+    asked = """
+        const [done] = arguments;
+        const asked = [['600 15px "Huitou Spare"', '李'], ['15px "Huitou Emoji"', '🌸']];
+        Promise.all(asked.map(([font, letter]) => document.fonts.load(font, letter)))
+            .then(found => done(found.map(faces => faces.map(face => face.status))), fault => done(String(fault)))"""
+    page.driver.set_script_timeout(30)
+    assert page.driver.execute_async_script(asked) == [["loaded"], ["loaded"]]
+    drawn = page.driver.execute_script("return getComputedStyle(document.body).fontFamily")
+    assert '"Huitou Spare", "Huitou Emoji", system-ui' in drawn
+    files = f"{page.sim.server.url}/sim/fonts"
+    for name, kind, begins in (("text.otf", "font/otf", b"OTTO"), ("emoji.woff2", "font/woff2", b"wOF2")):
+        answer = page.sim.http.get(f"{files}/{name}", timeout=10)
+        assert (answer.status_code, answer.headers["Content-Type"]) == (200, kind) and answer.content.startswith(begins)
+    assert page.sim.http.get(f"{files}/OFL.txt", timeout=10).status_code == 404

@@ -148,3 +148,14 @@ def test_add_the_employee_by_a_friends_code(page: Page, demo: Demo) -> None:
     page.wait(lambda: "来自@小王的推荐" in page.find("staff-chat", fang).text)
     page.wait(lambda: {"小王推荐", "兴趣-日用食品"} <= {
         one.text for one in page.find("staff-tags", fang).find_elements(By.CSS_SELECTOR, "[data-test=tag]")})
+
+
+def test_the_shops_own_pages_borrow_the_simulators_fonts(page: Page) -> None:
+    page.say("小王", "规则")
+    link = page.wait(lambda: page.driver.find_element(By.CSS_SELECTOR, "[href*='/me/rules?']"))
+    page.driver.get(link.get_attribute("href"))
+    for family, letter in (("Huitou Spare", "您"), ("Huitou Emoji", "🌸")):
+        found = page.driver.execute_async_script(
+            "document.fonts.load(`16px \"${arguments[0]}\"`, arguments[1]).then(faces => arguments[2](faces.length))",
+            family, letter)
+        assert found == 1

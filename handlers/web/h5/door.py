@@ -23,8 +23,8 @@ log = structlog.get_logger(__name__)
 
 STYLE = Path(__file__).parents[3] / "assets" / "static" / "h5" / "h5.css"
 POLICY = (
-    "default-src 'none'; style-src 'self'; img-src 'self' https:; base-uri 'none'; form-action 'self'; "
-    "frame-ancestors 'none'"
+    "default-src 'none'; style-src 'self'; font-src 'self'; img-src 'self' https:; base-uri 'none'; "
+    "form-action 'self'; frame-ancestors 'none'"
 )
 TAG_STYLES = "style-src 'self' 'unsafe-inline'; frame-src https://*.qq.com"
 """What WeChat's open tags bring into a page: a style x."""
