@@ -82,6 +82,7 @@ TWO_PERSON_ACTS: Mapping[str, Rights] = {
     "person.freeze": Rights(_ANYBODY, _REVIEW),
     "person.release": Rights(_ANYBODY, _REVIEW),
     "person.confiscate": Rights(_ANYBODY, _MONEY),
+    "points.take_back": Rights(_ANYBODY - {"reviewer"}, _MONEY),
 }
 """What an approved act does is registered by its owner in domain/workflows/acts.py."""
 

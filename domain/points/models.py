@@ -45,7 +45,7 @@ class PointMove(Base):
     __tablename__ = "point_move"
     __table_args__ = (
         UniqueConstraint("idem", "lot_id"),
-        CheckConstraint("kind in ('activate', 'repay', 'spend', 'undo', 'expire', 'reverse')", name="kind"),
+        CheckConstraint("kind in ('activate', 'repay', 'spend', 'undo', 'expire', 'reverse', 'take')", name="kind"),
         CheckConstraint("delta <> 0", name="delta"),
         Index(None, "lot_id", "id"),
     )
@@ -55,6 +55,20 @@ class PointMove(Base):
     kind: Mapped[str]
     delta: Mapped[int]
     idem: Mapped[str]
+    at: Mapped[datetime]
+
+
+class PointTaking(Base):
+    """Points of a lot that two operators took back; ``owed`` of them were spent before. Append-only; the database
+    refuses what no approval says, and more than is taken back of the lot."""
+
+    __tablename__ = "point_taking"
+    __table_args__ = (CheckConstraint("points > 0 and owed between 0 and points", name="points"), Index(None, "lot_id"))
+
+    approval_id: Mapped[int] = mapped_column(ForeignKey("approval.id"), primary_key=True, autoincrement=False)
+    lot_id: Mapped[int] = mapped_column(ForeignKey("point_lot.id"))
+    points: Mapped[int]
+    owed: Mapped[int]
     at: Mapped[datetime]
 
 

@@ -60,6 +60,48 @@ def history(session: Session, person_id: int, limit: int) -> list[Change]:
     return [Change(**row._mapping) for row in rows]
 
 
+@dataclass(frozen=True, slots=True)
+class LotView:
+    """Points that somebody got together because of ``cause``. ``back``: taken back so far, by returns and operators;
+    ``expired`` unused; ``takeable``: what an operator may still take back, spent or not."""
+
+    id: int
+    person_id: int
+    cause: str
+    amount: int
+    remaining: int
+    back: int
+    expired: int
+    state: str
+    earned_at: datetime
+    expires_at: datetime
+
+    @property
+    def takeable(self) -> int:
+        """What ran out unused gave nothing, so there is nothing of it to take back."""
+        return self.amount - self.back - self.expired
+
+
+_LOT = """
+    select l.id, l.person_id, l.cause, l.amount, l.remaining, l.reversed as back, coalesce(e.points, 0) as expired,
+           l.state, l.earned_at, l.expires_at
+      from point_lot l
+      left join lateral (select -sum(delta)::bigint as points from point_move m
+                          where m.lot_id = l.id and m.kind = 'expire') e on true"""
+_LOT_BY_ID = text(f"{_LOT} where l.id = :id")
+_LOTS_OF = text(f"{_LOT} where l.person_id = :person order by l.id desc limit :limit")
+
+
+def lot(session: Session, lot_id: int) -> LotView | None:
+    row = session.execute(_LOT_BY_ID, {"id": lot_id}).one_or_none()
+    return LotView(**row._mapping) if row is not None else None
+
+
+def lots_of(session: Session, person_id: int, limit: int) -> list[LotView]:
+    """What somebody got, the newest first."""
+    return [LotView(**row._mapping) for row in session.execute(_LOTS_OF, {"person": person_id, "limit": limit})]
+
+
 def disagreements(session: Session) -> list[str]:
     """People whose lots and ledger do not say the same, and lots that are not what happened to them: sentences."""
     return invariants.sentences(session, "points", "lots")

@@ -67,6 +67,14 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
+class Back:
+    """``points`` were taken back; ``owed`` of them were spent before, and are a debt now."""
+
+    points: int
+    owed: int
+
+
+@dataclass(frozen=True, slots=True)
 class Earning:
     """``points`` > 0 for the fact ``cause``, once ever; to be spent from ``active_at`` on."""
 
@@ -119,26 +127,32 @@ def plan(session: Session, actives: Mapping[str, datetime], life: Life) -> None:
 def reverse(session: Session, cause: str, back: int, idem: str, now: datetime) -> int:
     """Take back of the points of ``cause`` until ``back`` of them are taken in all (a cumulative target); how many more
     that was. What was spent meanwhile is taken from the person's other points, the rest becomes a debt."""
+    return take_back(session, cause, back, idem, now, "reverse").points
+
+
+def take_back(session: Session, cause: str, back: int, idem: str, now: datetime, kind: str) -> Back:
+    """As ``reverse``, told in full. ``kind``: reverse (by a return) or take (by an operator, ``domain.points.taking``).
+    """
     found = session.execute(_LOT, {"cause": cause}).one_or_none()
     if found is None:
-        return 0
+        return Back(0, 0)
     lots = {lot.id: lot for lot in _lots(session, _hold(session, found.person_id))}
     # Read again under the lock; a lot that is closed was spent, and is not among those locked.
     row = session.execute(_LOT, {"cause": cause}).one()
     delta = int(min(back, row.amount) - row.reversed)
     if delta <= 0:
-        return 0
+        return Back(0, 0)
     backs = [{"lot_id": row.id, "back": delta}]
     if row.state == "pending":
         _apply(session, [], backs, [], now)
-        return delta
+        return Back(delta, 0)
     takes = soonest(list(lots.values()), delta, first=row.id)
     taken = sum(take.points for take in takes)
     person = row.person_id
-    moves = [Change(take.lot_id, "reverse", -take.points, idem) for take in takes]
+    moves = [Change(take.lot_id, kind, -take.points, idem) for take in takes]
     _apply(session, moves, backs, [_entry(idem, "points.taken_back", now, row.id, (
         (Side(person, POINTS), ISSUED, taken), (Side(person, DEBT), ISSUED, delta - taken)))], now)
-    return delta
+    return Back(delta, delta - taken)
 
 
 def spend(session: Session, person_id: int, points: int, what: str, idem: str, now: datetime) -> bool:

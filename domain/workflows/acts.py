@@ -10,7 +10,7 @@ from domain.audit.approvals import Approval
 from domain.audit.rules import SYSTEM, Actor
 from domain.payouts import service as payouts
 from domain.shared.errors import DomainError
-from domain.workflows import freezing, levels, paying, publishing, withdrawing
+from domain.workflows import freezing, levels, paying, publishing, taking_back, withdrawing
 
 Act = Callable[[Session, Approval, Actor, datetime], None]
 
@@ -20,6 +20,7 @@ ACTS: dict[str, Act] = {
     publishing.PUBLISH: publishing.publish,
     publishing.ROLLBACK: publishing.roll_back,
     payouts.ACT: withdrawing.approved,
+    taking_back.POINTS: taking_back.points_taken,
 }
 """Act → what an approval of it does, for exactly those of ``audit.rules.TWO_PERSON_ACTS`` (a test compares).
 ``Approval.payload`` says on what; the actor is who approved. What it raises

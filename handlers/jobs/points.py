@@ -6,6 +6,7 @@ from bot.kit.chores import Chores
 from bot.kit.jobs import Claimed, Done, Ended, JobContext, Jobs
 from domain.journeys import occasions
 from domain.notices import service as notices
+from domain.points import queries
 from domain.points import service as points
 from domain.points.rules import PointRules
 
@@ -45,4 +46,15 @@ def expiring(ctx: JobContext, effect: Claimed) -> Ended:
     notice = notices.Notice(effect.person_id, "service", effect.key, "points.expiring", facts)
     with ctx.begin() as session:
         notices.tell(session, notice, ctx.now())
+    return Done()
+
+
+@jobs.on("points.taken")
+def taken(ctx: JobContext, effect: Claimed) -> Ended:
+    """payload: {points, owed}. Whoever has fewer points than yesterday hears why."""
+    assert effect.person_id is not None
+    with ctx.begin() as session:
+        facts = {"points": effect.payload["points"], "owed": effect.payload["owed"],
+                 "left": queries.of(session, effect.person_id, ctx.now()).active}
+        notices.tell(session, notices.Notice(effect.person_id, "service", effect.key, "points.taken", facts), ctx.now())
     return Done()

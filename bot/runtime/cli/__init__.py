@@ -51,6 +51,7 @@ _COMMANDS = {
     "fulfilment": "mall:fulfilment",
     "service": "service_acts:service",
     "reward": "rewards:reward",
+    "points": "points:points",
     "video": "videos:video",
     "wecom": "wecom:wecom",
     "env-example": "checks:env_example",

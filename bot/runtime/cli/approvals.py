@@ -20,7 +20,7 @@ _note = click.option("--note", default="", help="Why, for whoever asks later.")
 
 @click.group()
 def approvals() -> None:
-    """Decide acts that need two people: publish a plan, pay a large amount, freeze a person, allow more levels."""
+    """Decide acts that need two people: a plan, a large payment, a freeze, more levels, gifts taken back."""
 
 
 @approvals.command("list")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from bot.runtime.bootstrap import Runtime
+    from domain.audit.approvals import Approval
     from domain.audit.rules import Actor
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
@@ -103,6 +104,15 @@ def _user() -> str:
         return getpass.getuser()
     except (KeyError, OSError):
         return "unknown"
+
+
+def waits_for_second(asked: "Approval", as_json: bool) -> None:
+    """Say that an act was asked for, and how a second person answers."""
+    if as_json:
+        print_json({"approval": asked.id, "act": asked.act, "subject": asked.subject})
+    else:
+        then = f"python -m bot approvals approve {asked.id} --as NAME"
+        click.echo(f"approval {asked.id} waits for a second person: {then}")
 
 
 def complain(message: str, status: int = 1) -> None:

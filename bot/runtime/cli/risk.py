@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bot.runtime.cli.common import acting, as_option, json_option, print_json, shop, stamp
+from bot.runtime.cli.common import acting, as_option, json_option, print_json, shop, stamp, waits_for_second
 from domain.shared.money import yuan
 
 if TYPE_CHECKING:
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
     from bot.runtime.bootstrap import Runtime
     from bot.runtime.rehearsal.measure import Report
-    from domain.audit.approvals import Approval
     from domain.risk.queries import CaseView
     from domain.risk.service import Outcome
 
@@ -92,7 +91,7 @@ def freeze(person_id: int, reason: str, as_name: str, as_json: bool) -> None:
 
     with shop() as runtime, runtime.sessions.begin() as session:
         asked = freezing.ask_freeze(session, person_id, reason, acting(session, as_name), runtime.clock.now())
-        _waits(asked, as_json)
+        waits_for_second(asked, as_json)
 
 
 @risk.command()
@@ -199,15 +198,7 @@ def _ask(case_id: int, outcome: "Outcome", reason: str, as_name: str, as_json: b
 
     with shop() as runtime, runtime.sessions.begin() as session:
         asked = freezing.ask_decision(session, case_id, outcome, reason, acting(session, as_name), runtime.clock.now())
-        _waits(asked, as_json)
-
-
-def _waits(asked: "Approval", as_json: bool) -> None:
-    if as_json:
-        print_json({"approval": asked.id, "act": asked.act, "subject": asked.subject})
-    else:
-        then = f"python -m bot approvals approve {asked.id} --as NAME"
-        click.echo(f"approval {asked.id} waits for a second person: {then}")
+        waits_for_second(asked, as_json)
 
 
 def _line(runtime: "Runtime", one: "CaseView") -> str:

@@ -21,6 +21,22 @@ begin
      where l.id = c.lot_id;
 end $$;
 
+-- What operators took back of a lot is a part of what is taken back of it, and each part was approved.
+create or replace function point_taking_allowed() returns trigger language plpgsql as $$
+declare
+    back bigint;
+begin
+    select reversed into back from point_lot where id = new.lot_id for update;
+    if new.points + (select coalesce(sum(points), 0) from point_taking where lot_id = new.lot_id) > back then
+        raise exception 'lot %: more taken by hand than is taken back of it', new.lot_id using errcode = 'HT409';
+    end if;
+    if not exists (select from approval where id = new.approval_id and act = 'points.take_back' and state = 'approved'
+                      and subject = 'point_lot:' || new.lot_id) then
+        raise exception 'lot %: nobody approved that it is taken back', new.lot_id using errcode = 'HT409';
+    end if;
+    return new;
+end $$;
+
 -- Whose orders changed is counted again.
 create or replace function programme_of_orders() returns trigger language plpgsql as $$
 begin
