@@ -15,7 +15,7 @@ from bot.runtime.courier import Courier
 from bot.runtime.demo import mount_simulator
 from bot.runtime.express import EventLane, ExpressLane
 from bot.runtime.leftovers import Leftovers
-from bot.runtime.routes import LazyRule
+from bot.runtime.routes import Application
 from bot.runtime.settings import Settings, from_environment
 from bot.runtime.voice import FILTERS
 from handlers.web import api, certificates, h5, landing, ops
@@ -30,8 +30,7 @@ def create_app(settings: Settings | None = None, runtime: bootstrap.Runtime | No
     """The application of ``runtime``, or of one built from ``settings`` (default: the environment)."""
     settings = settings or (runtime.settings if runtime else from_environment())
     runtime = runtime or bootstrap.build(settings)
-    app = Flask("huitou", static_folder=None, template_folder=str(bootstrap.ASSETS / "templates"))
-    app.url_rule_class = LazyRule
+    app = Application("huitou", static_folder=None, template_folder=str(bootstrap.ASSETS / "templates"))
     app.config["MAX_CONTENT_LENGTH"] = MAX_CONTENT_BYTES
     app.extensions["huitou"] = runtime
     door = webhook.Door(runtime.keys(), runtime.dispatcher, runtime.sessions)
@@ -50,7 +49,7 @@ def create_app(settings: Settings | None = None, runtime: bootstrap.Runtime | No
     if settings.demo:
         mount_simulator(app, runtime)
     app.add_url_rule("/favicon.ico", "favicon", lambda: Response(status=204))
-    bootstrap.warm_up(settings.home)
+    bootstrap.warm_up(runtime.voice)
     logs.watch_requests(app)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(NotFound, _not_found(h5.lost(runtime.context)))

@@ -35,6 +35,7 @@ from bot.runtime.channels.wecom import AppKeys
 from bot.runtime.chores import ChoreRunner
 from bot.runtime.context import ProcessContext
 from bot.runtime.dispatch import Account, Dispatcher
+from bot.runtime.documents import written
 from bot.runtime.gateways.account import AccountConfig
 from bot.runtime.gateways.tickets import signature
 from bot.runtime.gateways.tokens import STABLE_TOKEN
@@ -173,30 +174,24 @@ def build(
     bell = bell or bells.Doorbell(bells.connect(settings.redis_url))
     gateways = gateways if gateways is not None else _gateways(settings, engine)
     studio = studio or house_studio(settings)
-    voice, menu = voice or house_voice(settings.home), load_menu(ASSETS / "menus" / "main.toml")
+    voice = voice or house_voice(settings.home)
     styles = tuple((style.key, style.name) for style in studio.styles())
     app_ids = {name: account.app_id for name, account in settings.wechat.items()}
     shops = {name: Shop(settings.shop.name, settings.public_url, app_id, styles) for name, app_id in app_ids.items()}
     shop = next(iter(shops.values()), Shop(settings.shop.name, settings.public_url, "", styles))
     pepper = settings.key("identity hashes")
-    segments = _rules(voice, "segments.toml", insight.load)
-    catalogue, budgets = cards.load(settings, voice), Budgets.load((ASSETS / "budgets.toml").read_text("utf-8"))
+    catalogue, budgets = cards.load(settings, voice), written(Budgets.load, ASSETS / "budgets.toml")
     library = Library()
     tools = {
-        **rewards.tools(settings),
-        insight.Segmentation: segments, Library: library, **_leaving(settings), **_care(voice, settings),
-        OccasionRules: _rules(voice, "occasions.toml", calendar.load),
+        **rewards.tools(settings), **house_rules(voice), Library: library, Memory: _memory(settings),
+        HelpdeskRules: _desk(voice, settings),
         Studio: studio, Photos: Photos(), Certificates: certificates or shop_certificates(),
-        Policy: load_policy(ASSETS / "notices.toml"),
         Catalogue: catalogue, Budgets: budgets, Platform: Platform(catalogue, budgets, app_ids),
         Vault: Vault(*settings.vault_keys()),
-        Wording: Wording.load((ASSETS / "sensitive_words.toml").read_text("utf-8")),
-        Links: Links(settings.key("personal links"), settings.public_url, real_time),
-        Seal: Seal(pepper), Rules: Rules.load((ASSETS / "risk.toml").read_text("utf-8")),
+        Links: Links(settings.key("personal links"), settings.public_url, real_time), Seal: Seal(pepper),
         StaffWay: staffway.load(settings, voice), WeComs: wecom.gateways(settings, engine, _observer),
         PayGateways: pay if pay is not None else pay_gateways(settings, engine, clock),
-        Kits: Kits.load((ASSETS / "share_kits.toml").read_text("utf-8")),
-        Titles: Titles.load((ASSETS / "roles.toml").read_text("utf-8")), SealKey: SealKey(settings.key("audit seals")),
+        SealKey: SealKey(settings.key("audit seals")),
         JsSdk: JsSdk(partial(_signed, {app_ids[name]: gateway for name, gateway in gateways.items()}),
                      "" if settings.demo else SCRIPT),
         Pseudonyms: Pseudonyms(settings.key("regulator pseudonyms")),
@@ -204,6 +199,7 @@ def build(
     }
     context = ProcessContext(sessions, clock, voice, shop, app_ids, gateways, tools, bell.ring)
     accounts = {name: Account(name, app_ids[name], shops[name]) for name in app_ids} | wecom.accounts(settings)
+    menu = house_menu(ASSETS / "menus" / "main.toml")
     dispatcher = Dispatcher(LateSessions(engine), TREE, voice, clock.now, bell.ring, menu.intents, accounts, tools,
                             reading=Reading(engine))
     outbox = OutboxRunner(sessions, JOBS, context, clock.now)
@@ -211,10 +207,11 @@ def build(
                    ChoreRunner(CHORES, context, engine), context, library, pepper)
 
 
-def warm_up(home: Path) -> None:
-    """Load what every process of the house reads from files and none of them changes; children by fork share it."""
+def warm_up(voice: Voice) -> None:
+    """Load what every process of the house reads from files and none of them changes; children by fork share it.
+    ``voice``: the one of the house (``house_voice``)."""
     understanding.warm_up()
-    house_voice(home)
+    house_rules(voice)
     Studio(ASSETS / "posters")  # its files stay read
     configure_mappers()
 
@@ -242,27 +239,42 @@ def open_shop(runtime: Runtime, plan: Plan | None = None) -> None:
         rewards.open_rewards(session, runtime.context, runtime.clock.now())
 
 
-def _leaving(settings: Settings) -> dict[type[Any], Any]:
-    """When people who left are erased, and how they are known again."""
-    return {Leaving: Leaving.load((ASSETS / "leaving.toml").read_text("utf-8")),
-            Memory: Memory(*map(Seal, settings.keys("erased identities")))}
+def house_rules(voice: Voice) -> dict[type[Any], Any]:
+    """What the shop's files say that is the same whatever the settings are, by its type. Raises RulesRefused."""
+    return {
+        insight.Segmentation: _rules(voice, "segments.toml", insight.load),
+        OccasionRules: _rules(voice, "occasions.toml", calendar.load),
+        FeedbackRules: _rules(voice, "feedback.toml", feedback.load), Quiz: _rules(voice, "quiz.toml", quiz.load),
+        TopicRules: _rules(voice, "topics.toml", topics.load), ShotRules: _rules(voice, "shots.toml", shots.load),
+        Leaving: written(Leaving.load, ASSETS / "leaving.toml"), Policy: written(load_policy, ASSETS / "notices.toml"),
+        Wording: written(Wording.load, ASSETS / "sensitive_words.toml"),
+        Rules: written(Rules.load, ASSETS / "risk.toml"), Kits: written(Kits.load, ASSETS / "share_kits.toml"),
+        Titles: written(Titles.load, ASSETS / "roles.toml"),
+    }
 
 
-def _care(voice: Voice, settings: Settings) -> dict[type[Any], Any]:
-    """How feedback is taken in, what is asked, and who talks with customers when."""
-    desk = structs.replace(_rules(voice, "helpdesk.toml", helpdesk.load),
-                           by_wechat=settings.shop.helpdesk == "wechat")
-    return {FeedbackRules: _rules(voice, "feedback.toml", feedback.load), HelpdeskRules: desk,
-            Quiz: _rules(voice, "quiz.toml", quiz.load), TopicRules: _rules(voice, "topics.toml", topics.load),
-            ShotRules: _rules(voice, "shots.toml", shots.load)}
+def _memory(settings: Settings) -> Memory:
+    """How people who were erased are known again."""
+    return Memory(*map(Seal, settings.keys("erased identities")))
+
+
+def _desk(voice: Voice, settings: Settings) -> HelpdeskRules:
+    """Who talks with customers when."""
+    return structs.replace(_rules(voice, "helpdesk.toml", helpdesk.load), by_wechat=settings.shop.helpdesk == "wechat")
 
 
 def _rules(voice: Voice, name: str, load: Callable[[str], Rulebook]) -> Rulebook:
     """The rules of a file. Raises RulesRefused, in words for whoever wrote it."""
     try:
-        return load((ASSETS / name).read_text("utf-8"))
+        return written(load, ASSETS / name)
     except DomainError as refusal:
         raise RulesRefused(f"{name}\n{voice.explain(refusal.code, refusal.facts)}") from refusal
+
+
+@cache
+def house_menu(path: Path) -> Menu:
+    """One a process."""
+    return load_menu(path)
 
 
 @cache
@@ -271,16 +283,17 @@ def shop_certificates() -> Certificates:
     return Certificates(ASSETS / "certificates")
 
 
-def load_policy(path: Path) -> Policy:
-    """The shop's manners. Raises ValueError naming an unknown or ill-typed key."""
-    raw = tomllib.loads(path.read_text(encoding="utf-8"))
+def load_policy(toml: str) -> Policy:
+    """The shop's manners, from the text of assets/notices.toml. Raises ValueError naming an unknown or ill-typed
+    key."""
+    raw = tomllib.loads(toml)
     wanted: dict[str, Callable[[Any], bool]] = {
         "quiet_from": lambda v: isinstance(v, time), "quiet_until": lambda v: isinstance(v, time),
     }
     wanted |= {field.name: _count for field in fields(Policy) if field.name not in wanted}
     wrong = [name for name, value in raw.items() if name not in wanted or not wanted[name](value)]
     if wrong:
-        raise ValueError(f"{path.name}: unknown or ill-typed: {', '.join(sorted(wrong))}")
+        raise ValueError(f"notices.toml: unknown or ill-typed: {', '.join(sorted(wrong))}")
     return Policy(**raw)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from bot.kit.gateway import GatewayError
+from bot.runtime.documents import written
 from bot.runtime.faulty import Fault
 from bot.runtime.findings import REMEDIES, Finding
 from bot.runtime.gateways.wechat import WeChatGateway
@@ -18,7 +19,7 @@ TABLE = Path(__file__).parents[2] / "assets" / "notice_templates.toml"
 def load(settings: Settings, voice: Voice) -> Catalogue:
     """The catalogue with the ids of the accounts. Raises SettingsError."""
     try:
-        table = Catalogue.load(TABLE.read_text("utf-8"))
+        table = written(Catalogue.load, TABLE)
     except BadCatalogue as error:
         raise SettingsError([Fault(TABLE.name, fault, "see the head of the file: no marketing by template")
                              for fault in error.faults]) from None

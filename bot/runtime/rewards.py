@@ -25,8 +25,15 @@ ASSETS = Path(__file__).parents[2] / "assets"
 
 def tools(settings: Settings) -> dict[type[Any], Any]:
     """Every document by its type. Raises DomainError or ValueError naming what is wrong in a file."""
+    return _documents(settings.own_accounts) | {draws.Seeds: draws.Seeds(settings.key("draw seeds"))}
+
+
+@cache
+def _documents(own_accounts: bool) -> dict[type[Any], Any]:
+    """Read once a process. The demo shop has goods of its own to give away; nobody else's shop promises those."""
+    promises = "" if own_accounts else "demo/"
     offers = Offers.load(_text("rewards.toml"))
-    campaigns = draws.load(_promises(settings, "draws.toml"), offers.by_kind)
+    campaigns = draws.load(_text(f"{promises}draws.toml"), offers.by_kind)
     return {
         Offers: offers,
         payouts.PacketRules: payouts.load_packets(_text("red_packets.toml")),
@@ -34,8 +41,7 @@ def tools(settings: Settings) -> dict[type[Any], Any]:
         points.PointRules: points.load(_text("points.toml")),
         memberships.Cards: memberships.load(_text("membership.toml"), programme.BENEFITS),
         draws.Campaigns: campaigns,
-        draws.Seeds: draws.Seeds(settings.key("draw seeds")),
-        mall.Mall: mall.load(_promises(settings, "mall.toml"), offers.by_kind, [one.key for one in campaigns.campaign]),
+        mall.Mall: mall.load(_text(f"{promises}mall.toml"), offers.by_kind, [one.key for one in campaigns.campaign]),
         CardMaker: card_maker(),
     }
 
@@ -50,11 +56,6 @@ def open_rewards(session: Session, context: JobContext, now: datetime) -> None:
 def card_maker() -> CardMaker:
     """One a process: its backs take a while to draw."""
     return CardMaker(ASSETS / "cards")
-
-
-def _promises(settings: Settings, name: str) -> str:
-    """The demo shop has goods of its own to give away; nobody else's shop promises those."""
-    return _text(name if settings.own_accounts else f"demo/{name}")
 
 
 def _text(name: str) -> str:

@@ -1,5 +1,7 @@
 """The way through employees as this shop has it: which applications use it, which notices have an employee's words."""
 
+from collections.abc import Mapping
+
 from bot.runtime.faulty import Fault
 from bot.runtime.settings import Settings, SettingsError
 from bot.runtime.voice import Voice
@@ -18,7 +20,7 @@ def load(settings: Settings, voice: Voice) -> StaffWay:
     return StaffWay(monthly, frozenset(own))
 
 
-def _problem(texts: dict[str, frozenset[str]], key: str, wanted: frozenset[str]) -> str:
+def _problem(texts: Mapping[str, frozenset[str]], key: str, wanted: frozenset[str]) -> str:
     if key not in texts:
         return "there is no such notice"
     unknown = wanted - texts[key]

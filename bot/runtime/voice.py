@@ -9,7 +9,7 @@ import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -88,8 +88,12 @@ class Voice:
             return self.render("error.other", code=code)
         return self.render(key, **{name: facts[name] for name in self._texts[key][1]})
 
-    def keys(self) -> dict[str, frozenset[str]]:
+    def keys(self) -> Mapping[str, frozenset[str]]:
         """Every key with its placeholders."""
+        return self._keys
+
+    @cached_property
+    def _keys(self) -> dict[str, frozenset[str]]:
         return {key: wanted for key, (_, wanted) in self._texts.items()}
 
     def maybe(self) -> dict[str, frozenset[str]]:

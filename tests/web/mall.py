@@ -18,7 +18,7 @@ from werkzeug.test import TestResponse
 
 from bot.runtime import demo_team
 from bot.runtime.express import EventLane
-from bot.runtime.routes import LazyRule
+from bot.runtime.routes import Application
 from domain import workflows
 from domain.commissions import plans
 from domain.commissions import service as commissions
@@ -63,8 +63,7 @@ class Mall:
         rings: list[frozenset[str]] = []
         sources = {"mall": api.Source("mall", (SECRET, OLD_SECRET), API_KEY),
                    "other": api.Source("other", (OLD_SECRET,), "another key")}
-        app = Flask("test", static_folder=None, template_folder=str(ASSETS / "templates"))
-        app.url_rule_class = LazyRule
+        app = Application("test", static_folder=None, template_folder=str(ASSETS / "templates"))
         context = api.ApiContext(sessionmaker(engine, expire_on_commit=False), clock.now, rings.append, PEPPER, sources)
         door = api.EventDoor(context)
         app.register_blueprint(api.blueprint(context, door))

@@ -3,13 +3,12 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import Engine, text
 from sqlalchemy.orm import sessionmaker
 
 from bot.runtime.bootstrap import ASSETS
-from bot.runtime.routes import LazyRule
+from bot.runtime.routes import Application
 from domain.audit import service as audit
 from domain.audit.rules import SealKey
 from domain.feedback.rules import FeedbackRules
@@ -49,8 +48,7 @@ class Office:
 
     def __post_init__(self) -> None:
         self.sessions = sessionmaker(self.engine, expire_on_commit=False)
-        self.app = Flask("ops", static_folder=None)
-        self.app.url_rule_class = LazyRule
+        self.app = Application("ops", static_folder=None)
         context = ops.OpsContext(self.sessions, self.clock.now, self.rings.append, voice(), self.tools.__getitem__)
         self.app.register_blueprint(ops.blueprint(context))
         self.client: FlaskClient = self.app.test_client()

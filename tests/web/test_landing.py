@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 import zxingcpp
-from flask import Flask
 from PIL import Image
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.orm import Session, sessionmaker
@@ -19,7 +18,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from bot.kit.context import Shop
 from bot.kit.gateway import Outcome, SceneCode, SendResult
 from bot.runtime.context import ProcessContext
-from bot.runtime.routes import LazyRule
+from bot.runtime.routes import Application
 from bot.runtime.voice import Voice
 from domain.catalog.models import Product
 from domain.people import service as people
@@ -40,8 +39,7 @@ class Landing:
         self.engine, self.clock, self.gateway = engine, clock, gateway
         sessions = sessionmaker(engine, expire_on_commit=False)
         jobs = ProcessContext(sessions, clock, COPY, SHOP, {"demo": "wx1"}, {"demo": gateway}, {}, lambda bells: None)
-        self.app = Flask("test", static_folder=None, template_folder=str(ASSETS / "templates"))
-        self.app.url_rule_class = LazyRule
+        self.app = Application("test", static_folder=None, template_folder=str(ASSETS / "templates"))
         context = landing.LandingContext(sessions, clock.now, jobs, SHOP, patience)
         self.app.register_blueprint(landing.blueprint(context))
         self.client = self.app.test_client()

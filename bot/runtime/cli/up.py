@@ -81,7 +81,7 @@ def _load(home: Path) -> None:
         import bot.runtime.worker  # noqa: F401
         from bot.runtime import bootstrap
 
-        bootstrap.warm_up(home)
+        bootstrap.warm_up(bootstrap.house_voice(home))
 
 
 def _prepare_environment(settings: Settings) -> None:
