@@ -34,10 +34,10 @@ class Unfit(Exception):
     """This database cannot be put back."""
 
 
-TABLES = """select c.relname, array_agg(a.attname order by a.attnum) filter (where a.attgenerated = '')
+TABLES = """select c.oid::bigint, c.relname, array_agg(a.attname order by a.attnum) filter (where a.attgenerated = '')
     from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
     where c.relkind = 'r' and c.relnamespace = 'public'::regnamespace group by c.oid order by c.oid"""
-SEQUENCES = """select relname from pg_class
+SEQUENCES = """select oid::bigint, relname from pg_class
     where relkind = 'S' and relnamespace = 'public'::regnamespace order by oid"""
 SCHEMA = """select
     (select (count(*), max(xmin::text::bigint)) from pg_class where relnamespace = 'public'::regnamespace)::text,
@@ -68,10 +68,13 @@ class Standing:
         self._keeper = psycopg.connect(self.url.replace("+psycopg", ""), autocommit=True,
                                        options="-c session_replication_role=replica -c lock_timeout=2s")
         self._keeper.prepared_max = None
+        tables = self._keeper.execute(TABLES).fetchall()
         self._tables = [(sql.Identifier("public", name), sql.SQL(", ").join(map(sql.Identifier, columns)))
-                        for name, columns in self._keeper.execute(TABLES)]
-        self._sequences = [sql.Identifier("public", name) for name, in self._keeper.execute(SEQUENCES)]
-        self._question = self._what_to_look_at()
+                        for _, name, columns in tables]
+        self._places = {number: place for place, (number, _, _) in enumerate(tables)}
+        sequences = self._keeper.execute(SEQUENCES).fetchall()
+        self._sequences = [self._how_to_set(name) for _, name in sequences]
+        self._question = self._what_to_look_at([number for number, _ in sequences])
         self._seen, self._schema = self._look(), self._ask(SCHEMA)
         self._held = [self._copied(place) if rows else b"" for place, (rows, _) in enumerate(self._seen[0])]
 
@@ -86,10 +89,9 @@ class Standing:
             with self._keeper.pipeline():
                 for place in written:
                     self._keeper.execute(sql.SQL("delete from {}").format(self._tables[place][0]), prepare=True)
-                for sequence, was, now in zip(self._sequences, sequences, now_sequences, strict=True):
+                for set_back, was, now in zip(self._sequences, sequences, now_sequences, strict=True):
                     if was != now:
-                        self._keeper.execute("select setval(%s::regclass, %s, %s)",
-                                             (sequence.as_string(), *was), prepare=True)
+                        self._keeper.execute("select setval(%s::regclass, %s, %s)", set_back, prepare=True)
             for place in written:
                 if self._held[place]:
                     self._paste(place)
@@ -108,16 +110,30 @@ class Standing:
         with self._keeper.cursor() as cursor, cursor.copy(order) as copy:
             copy.write(self._held[place])
 
-    def _what_to_look_at(self) -> sql.Composed:
-        written = [sql.SQL("(select array[count(*), max(xmin::text::bigint)] from {})").format(table)
-                   for table, _ in self._tables]
-        counted = [sql.SQL("(select array[last_value, is_called::int] from {})").format(one) for one in self._sequences]
-        return sql.SQL("select array[{}], array[{}]").format(sql.SQL(", ").join(written), sql.SQL(", ").join(counted))
+    def _how_to_set(self, sequence: str) -> tuple[str, int, bool]:
+        """What makes the sequence what it is now."""
+        name = sql.Identifier("public", sequence)
+        last, called = self._ask(sql.SQL("select last_value, is_called from {}").format(name))
+        return name.as_string(), last, called
 
-    def _look(self) -> tuple[list[tuple[int, int]], list[tuple[int, bool]]]:
-        """(rows, newest transaction) of every table, and (last value, called) of every sequence."""
+    def _what_to_look_at(self, sequences: list[int]) -> bytes:
+        """One scan over all tables: a question to each of them took four times as long."""
+        rows = sql.SQL(" union all ").join(sql.SQL("select tableoid, xmin from {}").format(table)
+                                           for table, _ in self._tables)
+        asked = sql.SQL("""select
+            (select array_agg(array[number, rows, newest]) from (
+                select tableoid::bigint as number, count(*) as rows, max(xmin::text::bigint) as newest
+                from ({}) one group by 1) found),
+            (select array_agg(pg_sequence_last_value(number)) from unnest({}::oid[]) number)""")
+        return asked.format(rows, sql.Literal(sequences)).as_string().encode()
+
+    def _look(self) -> tuple[list[tuple[int, int]], list[int | None]]:
+        """(rows, newest transaction) of every table, and the last value of every sequence that was asked for one."""
         tables, sequences = self._ask(self._question)
-        return [tuple(one) for one in tables], [(value, bool(called)) for value, called in sequences]
+        found = [(0, 0)] * len(self._tables)
+        for number, rows, newest in tables or ():
+            found[self._places[number]] = (rows, newest)
+        return found, sequences
 
     def _ask(self, question: Any) -> Any:
         return self._keeper.execute(question, prepare=True).fetchone()
