@@ -28,6 +28,9 @@ STEPS = (timedelta(minutes=1), timedelta(minutes=3), timedelta(minutes=10), time
 HOUR = timedelta(hours=1)
 """A bill is asked about 1, 3, 10 and 30 minutes after its last change, then every hour."""
 
+CLOCKS = timedelta(days=1)
+"""How far the provider's word for when something happened may lie outside of what can be."""
+
 LEASE = timedelta(minutes=2)
 """A call surely ends within this; if nobody wrote down how, the bill is asked about."""
 MADE_UP_MIND = timedelta(minutes=5)
@@ -123,6 +126,14 @@ def after(state: str, age: timedelta, *, cancel: bool, confirm_hours: int) -> tu
     if state in ("ACCEPTED", "PROCESSING") and age + pause >= POOR:
         return "transfer", pause
     return "query", pause
+
+
+def paid_when(told: datetime | None, asked_at: datetime, now: datetime) -> datetime:
+    """When a bill was paid: as told, unless that cannot be (before it was asked for, after now). Then it is now: the
+    day of payment decides the tax, and tax tables begin somewhere."""
+    if told is None or not asked_at - CLOCKS <= told <= now + CLOCKS:
+        return now
+    return told
 
 
 def month_bounds(day: date) -> tuple[date, date]:

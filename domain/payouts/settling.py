@@ -105,7 +105,7 @@ def _move(
         return "moved"
     bill.due_at = None
     if view.state == rules.PAID:
-        _pay(session, withdrawal, bill, view.at or now, now)
+        _pay(session, withdrawal, bill, rules.paid_when(view.at, withdrawal.asked_at, now), now)
     else:
         bill.state = view.state
         session.flush()

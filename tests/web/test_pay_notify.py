@@ -1,5 +1,6 @@
 """WeChat Pay's notifications at our door: taken once, believed only about what we know, never answered with a 5xx."""
 
+import json
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -146,3 +147,55 @@ def test_what_is_signed_and_cannot_be_read_is_quarantined(door: Door) -> None:
         kept = str(session.execute(text("select * from pay_notification")).all())
         kept += str(session.execute(text("select * from pay_incident")).all())
     assert "张三丰" not in kept and door.li.openid not in kept and "oSomebodyElse" not in kept, "no personal data"
+
+
+ODD_FIELDS: list[dict[str, Any]] = [
+    {"out_bill_no": "HT\x001"}, {"out_bill_no": "HT\ud800"}, {"out_bill_no": "9" * 10_000}, {"out_bill_no": ""},
+    {"transfer_bill_no": "1330\x00"}, {"transfer_bill_no": "\udfff"}, {"transfer_bill_no": 7}, {"openid": "o\x00"},
+    {"openid": "\ud800"}, {"fail_reason": "A\x00B", "state": "FAIL"}, {"fail_reason": "\ud800", "state": "FAIL"},
+    {"transfer_amount": 10**30}, {"transfer_amount": 0}, {"transfer_amount": -1}, {"transfer_amount": 15_000.0},
+    {"transfer_amount": "15000"}, {"transfer_amount": True}, {"state": "success"}, {"state": "\x00"}, {"state": ["x"]},
+    {"mch_id": "1900000000"}, {"mch_id": None},
+]
+ODD_ENVELOPES: list[dict[str, Any]] = [
+    {"id": "n\x00"}, {"id": "\ud800"}, {"id": "x" * 65}, {"id": ""}, {"id": None}, {"id": ["n"]},
+    {"event_type": "MCHTRANSFER.BILL.\x00"}, {"event_type": ["MCHTRANSFER.BILL.FINISHED"]}, {"resource_type": "plain"},
+    {"resource": None}, {"resource": []}, {"resource": {"algorithm": "AEAD_AES_256_GCM"}},
+]
+ODD_SEALS: list[dict[str, Any]] = [
+    {"nonce": ""}, {"nonce": "1"}, {"nonce": "x" * 12}, {"nonce": "\ud800"}, {"nonce": 1}, {"nonce": "n" * 10_000},
+    {"ciphertext": ""}, {"ciphertext": "%%%"}, {"ciphertext": None}, {"associated_data": "other"},
+    {"associated_data": None}, {"associated_data": ["mch_payment"]}, {"algorithm": "AES"},
+]
+
+
+def odd_bodies(door: Door) -> Iterator[bytes]:
+    for n, field in enumerate(ODD_FIELDS):
+        yield notification(door.bill(**field), notice_id=f"odd{n}")
+    for outer in ODD_ENVELOPES:
+        yield notification(door.bill(), **outer)
+    for inner in ODD_SEALS:
+        content = json.loads(notification(door.bill()))
+        content["resource"] |= inner
+        yield json.dumps(content).encode()
+
+
+def test_no_field_that_is_odd_books_anything_or_is_a_fault_of_ours(door: Door) -> None:
+    for number, body in enumerate(odd_bodies(door), 1):
+        assert door.hears(body) == door.hears(body) == 200, "a repeat would change nothing"
+        told = door.told()
+        assert len(told) == number and told[-1][0] in ("quarantined", "refused") and told[-1][1] == 2, body[:300]
+    assert door.paid() == 0 and held(door.shop) == []
+    assert door.hears(notification(door.bill())) == 200
+    assert door.paid() == 1, "what is true is still taken"
+
+
+@pytest.mark.parametrize("at", [
+    "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "1970-01-01T00:00:00+08:00", "2199-01-01T00:00:00+08:00"])
+def test_a_time_that_cannot_be_is_none(door: Door, at: str) -> None:
+    """The money is there all the same; the day of its tax is then the day on which we heard of it."""
+    body = notification(door.bill(create_time=at, update_time=at), create_time=at)
+    assert door.hears(body) == 200
+    assert door.paid() == 1 and not door.stopped()
+    with door.shop.runtime.sessions() as session:
+        assert session.execute(text("select paid_at from transfer_bill")).scalar_one() == door.shop.clock.now()

@@ -13,6 +13,8 @@ from bot.runtime.gateways.pay_core import Reply
 
 Call = Literal["transfer", "query", "cancel"]
 
+MAX_FEN = 10**13
+"""More than any bill, and far below where sums leave 64 bits."""
 BUSY_REST = timedelta(seconds=2)
 """The windows of the limits are a second long."""
 
@@ -77,7 +79,10 @@ def view_of(body: Mapping[str, Any]) -> BillView | None:
     amount, openid = body.get("transfer_amount", 0), body.get("openid", "")
     package, reason = body.get("package_info") or "", body.get("fail_reason") or ""
     texts = (number, transfer_no, openid, package, reason)
-    if not number or not all(isinstance(one, str) for one in texts) or type(amount) is not int or amount < 0:
+    # What no column holds (NUL, half a character) is no text; an amount is left out or at least a fen.
+    if not number or not all(isinstance(one, str) and one.isprintable() for one in texts):
+        return None
+    if type(amount) is not int or not ("transfer_amount" not in body or 0 < amount <= MAX_FEN):
         return None
     try:
         state = PayState(body.get("state", ""))
@@ -92,6 +97,6 @@ def moment(text: Any) -> datetime | None:
     """An RFC 3339 time with its zone, in UTC; None for anything else."""
     try:
         at = datetime.fromisoformat(text)
-    except (ValueError, TypeError):
+        return at.astimezone(UTC) if at.tzinfo else None
+    except (ValueError, TypeError, OverflowError):
         return None
-    return at.astimezone(UTC) if at.tzinfo else None

@@ -210,13 +210,15 @@ class WeChatPay:
         if view is None or bill.get("mch_id") != self._merchant.mch_id:
             raise MalformedNotification("not a bill of ours that we can read")
         stamp = datetime.fromtimestamp(int(told["Wechatpay-Timestamp"]), UTC)
-        return Notification(str(outer["id"]), view, at or stamp)
+        return Notification(outer["id"], view, at or stamp)
 
     def _opened(self, outer: dict[str, Any]) -> dict[str, Any]:
         """The bill inside. Raises ValueError and its like."""
-        resource = outer["resource"]
+        resource, name = outer["resource"], outer["id"]
         if (outer["event_type"], outer["resource_type"], resource["algorithm"]) != (
-                FINISHED, "encrypt-resource", "AEAD_AES_256_GCM") or not 1 <= len(str(outer["id"])) <= 64:
+                FINISHED, "encrypt-resource", "AEAD_AES_256_GCM"):
+            raise ValueError
+        if not isinstance(name, str) or not 1 <= len(name) <= 64 or not name.isprintable():
             raise ValueError
         text = aes_decrypt(resource["nonce"], resource["ciphertext"], resource.get("associated_data") or "",
                            self._merchant.api_v3_key)
