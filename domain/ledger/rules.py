@@ -70,8 +70,8 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
         return sha256(msgspec.json.encode(content)).hexdigest()
 
 
-JOURNALS = Shape("'idem' 'digest' 'kind' effective_at 'source_type' source_id 'label' 'actor' reverses resolves")
-POSTINGS = Shape("journal n debit_owner 'debit' credit_owner 'credit' 'currency' amount")
+JOURNALS = Shape("idem digest kind effective_at source_type source_id label actor reverses resolves")
+POSTINGS = Shape("journal n debit_owner debit credit_owner credit currency amount")
 """The types new_journal and new_posting of the database."""
 
 

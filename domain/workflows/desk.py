@@ -15,15 +15,15 @@ from domain.shared.rows import Shape, json, maybe
 Json = dict[str, Any]
 
 ORDERS = Shape(
-    "id 'channel' 'order_no' 'source' buyer_id paid_fen shipping_fen refunded_fen 'region' 'share_code' 'digest'"
-    " paid_at shipped_at 'carrier' 'tracking_no' received_at closed_at receive_due_at completed_at seller_id leader_id"
+    "id channel order_no source buyer_id paid_fen shipping_fen refunded_fen region share_code digest"
+    " paid_at shipped_at carrier tracking_no received_at closed_at receive_due_at completed_at seller_id leader_id"
     " signals")
-LINES = Shape("order_id n 'line_id' 'sku' 'title' 'category' quantity paid_fen refunded_fen refunded_quantity")
+LINES = Shape("order_id n line_id sku title category quantity paid_fen refunded_fen refunded_quantity")
 DEALS = Shape(
-    "order_id n beneficiary_id level 'kind' base_fen rate_bps 'rule' plan_version uncut_fen amount_fen clawed_fen"
-    " accrued_at release_at rule_bps 'phase' phase_bps boost_bps")
-FACTS = Shape("'kind' 'key' person_id")
-VERDICTS = Shape("id 'state' 'reason'")
+    "order_id n beneficiary_id level kind base_fen rate_bps rule plan_version uncut_fen amount_fen clawed_fen"
+    " accrued_at release_at rule_bps phase phase_bps boost_bps")
+FACTS = Shape("kind key person_id")
+VERDICTS = Shape("id state reason")
 """The types new_order, new_line, new_deal, new_fact and new_verdict of the database."""
 
 

@@ -7,6 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from domain.ledger.rules import JOURNALS, POSTINGS
+from domain.shared.rows import NULL
 from tests.integration.money.world import Shop
 
 AT = datetime(2026, 11, 20, 2, 0, tzinfo=UTC)
@@ -14,7 +15,7 @@ POST = text("select ledger_post(:at, cast(:journals as new_journal[]), cast(:pos
 APART: dict[str, list[tuple[object, int]]] = {
     "behind the last journal": [(1, 1), (2, 1), (3, 1)],
     "before the first": [(1, 1), (2, 1), (0, 2)],
-    "of no journal": [(1, 1), (2, 1), ("", 2)],
+    "of no journal": [(1, 1), (2, 1), (NULL, 2)],
     "a journal without any": [(1, 1), (1, 2)],
     "a journal that begins in the middle": [(1, 1), (2, 2)],
     "one journal's twice": [(1, 1), (1, 1)],
@@ -25,8 +26,8 @@ APART: dict[str, list[tuple[object, int]]] = {
 def post(shop: Shop, places: list[tuple[object, int]]) -> int:
     """Two journals, with postings at these (journal, n)."""
     li = shop.people["李姐"]
-    journals = JOURNALS.array((f"key{n}", "digest", "test", AT, "test", n, "", "", "", "") for n in (1, 2))
-    postings = POSTINGS.array((journal, n, "", "expense.direct", li, "pending", "CNY", 5) for journal, n in places)
+    journals = JOURNALS.array((f"key{n}", "digest", "test", AT, "test", n, "", "", NULL, NULL) for n in (1, 2))
+    postings = POSTINGS.array((journal, n, NULL, "expense.direct", li, "pending", "CNY", 5) for journal, n in places)
     with shop.sessions.begin() as session:
         return int(session.execute(POST, {"at": AT, "journals": journals, "postings": postings}).scalar_one())
 
