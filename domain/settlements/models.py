@@ -60,13 +60,12 @@ class Settlement(Base):
 
     __tablename__ = "settlement"
     __table_args__ = (
-        UniqueConstraint("month", "person_id", "kind", "n"),
+        UniqueConstraint("person_id", "month", "kind", "n"),
         CheckConstraint("kind in ('ladder', 'team')", name="kind"),
         CheckConstraint("cause in ('close', 'adjustment')", name="cause"),
         CheckConstraint("volume_fen >= 0 and target_fen >= 0 and change_fen <> 0", name="amounts"),
         CheckConstraint("held_fen between 0 and greatest(change_fen, 0)", name="held"),
         CheckConstraint("released_at is null or held_fen = 0", name="released"),
-        Index(None, "person_id", "id"),
         Index("ix_settlement_release", "release_at", postgresql_where=text("held_fen > 0")),
     )
 

@@ -249,7 +249,7 @@ begin
             select journal_id, 1, expense_ids[place], account_id, 'CNY', amount from fresh
         )
         update balance b set amount = b.amount + s.fen, seq = b.seq + 1
-          from (select account_id, sum(amount)::bigint as fen from fresh group by account_id order by account_id) s
+          from (select account_id, whole_sum(amount) as fen from fresh group by account_id order by account_id) s
          where b.account_id = s.account_id;
         return coalesce(cardinality(keys), 0);
     exception when unique_violation then
