@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import structlog
-from flask import Flask, Response, jsonify, request
+from flask import Flask, Response, request
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
@@ -19,6 +19,7 @@ from bot.runtime.routes import Application
 from bot.runtime.settings import Settings, from_environment
 from bot.runtime.voice import FILTERS
 from handlers.web import api, certificates, h5, landing, ops
+from handlers.web.api.problems import Refusal
 
 log = structlog.get_logger(__name__)
 
@@ -94,13 +95,12 @@ def _not_found(page: Callable[[], Response]) -> Callable[[NotFound], Response]:
 
 
 def _http_error(fault: HTTPException) -> Response:
-    """Short and without internals; JSON where a machine asked."""
+    """Short and without internals; JSON in the one shape of the API where a machine asked."""
     code = fault.code or 500
-    if request.path.startswith("/api/"):
-        response = jsonify({"error": {"code": fault.name.lower().replace(" ", "_"), "message": fault.description}})
-        response.status_code = code
-        return response
     allowed = {"Allow": ", ".join(sorted(fault.valid_methods or ()))} if isinstance(fault, MethodNotAllowed) else {}
+    if request.path.startswith("/api/"):
+        name = fault.name.lower().replace(" ", "_")
+        return Refusal(code, name, fault.description or fault.name, headers=allowed).response()
     return Response(f"{code} {fault.name}", code, content_type="text/plain; charset=utf-8", headers=allowed)
 
 
