@@ -7,7 +7,7 @@ are ignored; a float, a boolean, a missing offset, a second line with the same i
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
@@ -21,6 +21,11 @@ from domain.shared.seal import Seal
 MAX_FEN = 10**13
 """A hundred billion yuan: far above any order, far below where sums leave 64 bits."""
 MAX_LINES = 200
+LAST = datetime(2200, 1, 1, tzinfo=UTC)
+"""No time of an event is later, whenever it is read."""
+AHEAD = timedelta(days=31)
+"""How far after now a time may lie at the door: a clock may be wrong, a year may not. What is told of the far future
+would win over everything told before it (a product, a name), and find a buyer whom nobody brings any more."""
 SIGNALS = ("payer", "device", "address")
 """What ``risk`` of a payment may tell, each up to MAX_SIGNAL characters."""
 MAX_SIGNAL = 200
@@ -69,9 +74,10 @@ class CommerceEvent:
 class Reader:
     """Walks one JSON object, collects faults, and gives back harmless values in their place."""
 
-    def __init__(self, raw: Any, pointer: str, faults: list[Fault]) -> None:
+    def __init__(self, raw: Any, pointer: str, faults: list[Fault], latest: datetime = LAST) -> None:
         self.pointer = pointer
         self.faults = faults
+        self.latest = latest
         self.raw: Json = raw if isinstance(raw, dict) else {}
         if not isinstance(raw, dict):
             self.fault("", "must be an object")
@@ -118,7 +124,9 @@ class Reader:
         value = self.raw.get(name)
         try:
             at = datetime.fromisoformat(value) if isinstance(value, str) else None
-            if at is not None and at.tzinfo is not None and 2000 < at.year < 2200:
+            if at is not None and at.tzinfo is not None and 2000 < at.year < LAST.year:
+                if at > self.latest:
+                    self.fault(name, f"is after {iso(self.latest)}, {AHEAD.days} days from now")
                 return at.astimezone(UTC)
         except (ValueError, OverflowError):
             pass
@@ -130,13 +138,13 @@ class Reader:
         if not isinstance(value, list) or not 1 <= len(value) <= most:
             self.fault(name, f"must be a list of 1 to {most}" if name in self.raw else "is missing")
             return []
-        return [Reader(item, f"{self.pointer}/{name}/{i}", self.faults) for i, item in enumerate(value)]
+        return [Reader(item, f"{self.pointer}/{name}/{i}", self.faults, self.latest) for i, item in enumerate(value)]
 
     def child(self, name: str) -> "Reader":
         if name not in self.raw:
             self.fault(name, "is missing")
             return Reader({}, f"{self.pointer}/{name}", [])
-        return Reader(self.raw[name], f"{self.pointer}/{name}", self.faults)
+        return Reader(self.raw[name], f"{self.pointer}/{name}", self.faults, self.latest)
 
     def unique(self, items: list["Reader"], name: str) -> None:
         """Two items of a list may not carry the same ``name``."""
@@ -149,13 +157,13 @@ class Reader:
                 seen.add(value)
 
 
-def parse_event(raw: Any, seal: Seal | None = None) -> CommerceEvent | list[Fault]:
-    """The typed event, or every fault in it. Never raises on any JSON value.
+def parse_event(raw: Any, seal: Seal | None = None, latest: datetime = LAST) -> CommerceEvent | list[Fault]:
+    """The typed event, or every fault in it; a time after ``latest`` is one. Never raises on any JSON value.
 
     What tells of the payer, the device and the address leaves only as hashes of ``seal``; without one it is dropped.
     """
     faults: list[Fault] = []
-    envelope = Reader(raw, "", faults)
+    envelope = Reader(raw, "", faults, latest)
     event_id = envelope.text("id")
     kind = envelope.text("type")
     occurred_at = envelope.time("occurred_at")

@@ -7,6 +7,7 @@ import re
 import threading
 import time
 from collections import Counter
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -125,6 +126,23 @@ def test_money_is_a_whole_number_of_fen(closed: Mall, fen: str) -> None:
     answer = closed.send(raw)
     assert answer.status_code == 422
     assert "/data/paid_fen" in {fault["pointer"] for fault in error(answer)["faults"]}
+
+
+@pytest.mark.parametrize("kind", ["order.paid", "order.received", "order.refunded", "product.upserted"])
+def test_a_time_far_ahead_is_a_fault_and_takes_nothing(mall: Mall, kind: str) -> None:
+    """A wrong year would win over everything that is told later, or find a buyer whom nobody brings any more."""
+    for days, status in ((32, 422), (400, 422), (30, 202)):
+        at = (mall.clock.now() + timedelta(days=days)).isoformat()
+        event = event_shapes.example(kind)
+        own = next((name for name in event["data"] if name.endswith("_at")), None)
+        event |= {"id": f"{days}", "occurred_at": at, "data": event["data"] | ({own: at} if own else {})}
+        for body in (event, {"events": [event]}):
+            answer = mall.send(body)
+            assert answer.status_code == status, answer.text
+            if status == 422:
+                wrong = {fault["pointer"].removeprefix("/events/0") for fault in error(answer)["faults"]}
+                assert wrong == {"/occurred_at"} | ({f"/data/{own}"} if own else set())
+                assert mall.rows() == 0
 
 
 @pytest.mark.parametrize("value", ["a\x00b", "a\u202eb", "a\u200bb", " a", "", "x" * 65, "a\nb"])

@@ -6,12 +6,13 @@ Order of work: size, signature over the raw bytes, JSON, every event, one transa
 import secrets
 import time
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 
 from flask import Request
 
 from domain.orders import service as orders
-from domain.orders.events import CommerceEvent, parse_event
+from domain.orders.events import AHEAD, CommerceEvent, parse_event
 from domain.orders.quick import Row, plain_payments
 from domain.shared.seal import Seal
 from handlers.web.api import bodies, signature
@@ -73,9 +74,10 @@ class EventDoor:
             signature.verify(keys, message_id, timestamp, signatures, body, self._real_now())
         except signature.SignatureRefused:
             raise unsigned() from None
-        rows = read_rows(body, self._seal)
+        now = self._context.now()
+        rows = read_rows(body, self._seal, now + AHEAD)
         with self._context.sessions() as session:
-            received = orders.receive_rows(session, source, rows, self._context.now(), commit=True)
+            received = orders.receive_rows(session, source, rows, now, commit=True)
         if received.conflicts:
             raise _conflict(received.conflicts)
         if received.accepted:
@@ -86,32 +88,32 @@ class EventDoor:
 _OUTCOMES = {401: "refused", 409: "conflict"}
 
 
-def read_rows(body: bytes, seal: Seal) -> list[Row]:
+def read_rows(body: bytes, seal: Seal, latest: datetime) -> list[Row]:
     """The events of a body, ready to be stored. Raises Refusal 422 with every fault of all of them."""
-    plain = plain_payments(body, seal, MAX_EVENTS)
+    plain = plain_payments(body, seal, MAX_EVENTS, latest)
     if plain is not None and not bodies.name_twice(body):
         return plain
-    return [orders.row_of(event) for event in read_events(bodies.json_object(body), seal)]
+    return [orders.row_of(event) for event in read_events(bodies.json_object(body), seal, latest)]
 
 
-def read_events(content: Mapping[str, Any], seal: Seal) -> list[CommerceEvent]:
+def read_events(content: Mapping[str, Any], seal: Seal, latest: datetime) -> list[CommerceEvent]:
     """One event or ``{"events": […]}``; what tells of payers and devices is sealed here, before anything is stored.
 
     Raises Refusal 422 with every fault of all of them.
     """
     if "events" not in content:
-        return _parsed([("", content)], seal)
+        return _parsed([("", content)], seal, latest)
     batch = content["events"]
     if not isinstance(batch, list) or not 1 <= len(batch) <= MAX_EVENTS:
         raise invalid([Fault("/events", f"must be a list of 1 to {MAX_EVENTS} events")])
-    return _parsed([(f"/events/{n}", raw) for n, raw in enumerate(batch)], seal)
+    return _parsed([(f"/events/{n}", raw) for n, raw in enumerate(batch)], seal, latest)
 
 
-def _parsed(raws: list[tuple[str, Any]], seal: Seal) -> list[CommerceEvent]:
+def _parsed(raws: list[tuple[str, Any]], seal: Seal, latest: datetime) -> list[CommerceEvent]:
     events: list[CommerceEvent] = []
     faults: list[Fault] = []
     for pointer, raw in raws:
-        parsed = parse_event(raw, seal)
+        parsed = parse_event(raw, seal, latest)
         if isinstance(parsed, CommerceEvent):
             events.append(parsed)
             continue
