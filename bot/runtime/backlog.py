@@ -42,8 +42,9 @@ def _late(db: Connection, now: datetime) -> Iterator[Finding]:
 def _events(db: Connection, now: datetime) -> Iterator[Finding]:
     """Commerce events that need a human. What contradicts or was given up is money that is not booked: red."""
     rows = db.execute(text(
-        "select state, count(*) as number from commerce_event where state in ('conflict', 'dead') "
-        "or (state = 'parked' and received_at < :since) group by state"), {"since": now - LONG_PARKED}).all()
+        "select o.state, count(*) as number from commerce_open o join commerce_event e on e.id = o.id "
+        "where o.state in ('conflict', 'dead') or (o.state = 'parked' and e.received_at < :since) group by o.state"),
+        {"since": now - LONG_PARKED}).all()
     count = {row.state: row.number for row in rows}
     if not count:
         return

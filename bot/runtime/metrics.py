@@ -98,7 +98,7 @@ _STATE = {
         "select state, count(*) from inbox_message where state in ('failed', 'dead', 'quarantined') group by state"),
     "huitou_events_stuck": (
         "Commerce events that contradict what is booked, were given up, or wait for their order.", "state",
-        "select state, count(*) from commerce_event where state in ('conflict', 'dead', 'parked') group by state"),
+        "select state, count(*) from commerce_open where state <> 'new' group by state"),
     "huitou_books_faults": (
         "What does not add up in the books and is not mended; 'all' is the sum.", "invariant",
         "select coalesce(invariant, 'all'), count(*) from books_fault where cleared_at is null "

@@ -143,19 +143,15 @@ class RefundLine(Base):
 
 
 class CommerceEventRow(Base):
-    """One event that a system of the shop told us. The row lock is the lease; there is no 'running' state.
+    """One event that a system of the shop told us.
 
-    ``state``: new → done | parked (waits for its order) | conflict (needs a human) | dead (gave up). ``subject`` is
+    It is done unless it stands in ``commerce_open``; ``reason`` is what was said of it then. ``subject`` is
     ``order:<channel>/<order_no>``, ``product:<sku>`` or ``customer``: one subject is handled by one worker at a time.
     """
 
     __tablename__ = "commerce_event"
     __table_args__ = (
         UniqueConstraint("source", "event_id"),
-        CheckConstraint("state in ('new', 'done', 'parked', 'conflict', 'dead')", name="state"),
-        CheckConstraint("state not in ('parked', 'conflict', 'dead') or reason <> ''", name="reason"),
-        Index("ix_commerce_event_due", "due_at", "id", postgresql_where=text("state = 'new'")),
-        Index("ix_commerce_event_open", "subject", postgresql_where=text("state <> 'done'")),
         Index("ix_commerce_event_customer", "id",
               postgresql_where=text("type = 'customer.upserted' and payload <> '{}'")),
     )
@@ -169,8 +165,29 @@ class CommerceEventRow(Base):
     payload: Mapped[dict[str, Any]]
     occurred_at: Mapped[datetime]
     received_at: Mapped[datetime]
-    state: Mapped[str] = mapped_column(server_default="new")
-    attempts: Mapped[int] = mapped_column(server_default="0")
     reason: Mapped[str] = mapped_column(server_default="")
+
+
+class OpenEvent(Base):
+    """An event that is not done, by the event's id.
+
+    ``state``: new → (gone: done) | parked (waits for its order) | conflict (needs a human) | dead (gave up). Who takes
+    one deletes its row, and puts one back when it is not done: the open transaction is the lease, nothing is 'running'.
+    """
+
+    __tablename__ = "commerce_open"
+    __table_args__ = (
+        CheckConstraint("state in ('new', 'parked', 'conflict', 'dead')", name="state"),
+        CheckConstraint("reason <> '' or state = 'new'", name="reason"),
+        Index("ix_commerce_open_due", "due_at", "id", postgresql_where=text("state = 'new'")),
+        Index("ix_commerce_open_subject", "subject",
+              postgresql_where=text("state <> 'new' or type <> 'order.paid'")),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     due_at: Mapped[datetime]
-    ended_at: Mapped[datetime | None]
+    attempts: Mapped[int] = mapped_column(server_default="0")
+    state: Mapped[str] = mapped_column(server_default="new")
+    type: Mapped[str]
+    subject: Mapped[str]
+    reason: Mapped[str] = mapped_column(server_default="")

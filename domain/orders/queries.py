@@ -7,7 +7,7 @@ from typing import Literal
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
-from domain.orders.models import CommerceEventRow, CustomerOrder, OrderLine
+from domain.orders.models import CommerceEventRow, CustomerOrder, OpenEvent, OrderLine
 
 State = Literal["paid", "shipped", "completed", "refunded", "closed"]
 
@@ -110,12 +110,13 @@ def _state(order: CustomerOrder) -> State:
 
 def stuck(session: Session, limit: int, waiting_since: datetime | None = None) -> list[StuckEvent]:
     """Events that need a human: conflicts and dead ones, and those parked since before ``waiting_since``."""
-    wrong: ColumnElement[bool] = CommerceEventRow.state.in_(("conflict", "dead"))
+    wrong: ColumnElement[bool] = OpenEvent.state.in_(("conflict", "dead"))
     if waiting_since is not None:
-        wrong |= (CommerceEventRow.state == "parked") & (CommerceEventRow.received_at < waiting_since)
+        wrong |= (OpenEvent.state == "parked") & (CommerceEventRow.received_at < waiting_since)
     return [
-        StuckEvent(row.id, row.source, row.event_id, row.type, row.subject, row.state, row.reason, row.attempts,
+        StuckEvent(row.id, row.source, row.event_id, row.type, row.subject, one.state, one.reason, one.attempts,
                    row.received_at)
-        for row in session.scalars(select(CommerceEventRow).where(wrong).order_by(CommerceEventRow.id).limit(limit),
-                                   execution_options={"populate_existing": True})
+        for one, row in session.execute(
+            select(OpenEvent, CommerceEventRow).join(CommerceEventRow, CommerceEventRow.id == OpenEvent.id)
+            .where(wrong).order_by(OpenEvent.id).limit(limit), execution_options={"populate_existing": True})
     ]

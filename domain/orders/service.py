@@ -9,12 +9,12 @@ from datetime import datetime
 
 import msgspec
 from psycopg.types.json import Jsonb
-from sqlalchemy import text, update
+from sqlalchemy import delete, text, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from domain.orders.events import CommerceEvent, iso
-from domain.orders.models import CommerceEventRow
+from domain.orders.models import CommerceEventRow, OpenEvent
 from domain.orders.quick import Row
 from domain.shared import trips
 from domain.shared.errors import NotFound
@@ -69,20 +69,20 @@ def dismiss(session: Session, event_row_id: int, note: str, now: datetime) -> No
     Ends the hold that an open refund puts on the release. Raises NotFound if no such event is open.
     """
     done = session.execute(
-        update(CommerceEventRow)
-        .where(CommerceEventRow.id == event_row_id, CommerceEventRow.state.in_(("parked", "conflict", "dead")))
-        .values(state="done", reason=f"dismissed: {note}", ended_at=now).returning(CommerceEventRow.id)
+        delete(OpenEvent).where(OpenEvent.id == event_row_id, OpenEvent.state.in_(("parked", "conflict", "dead")))
+        .returning(OpenEvent.id)
     ).first()
     if done is None:
         raise NotFound("commerce_event.unknown")
+    session.execute(
+        update(CommerceEventRow).where(CommerceEventRow.id == event_row_id).values(reason=f"dismissed: {note}"))
 
 
 def retry(session: Session, event_row_id: int, now: datetime) -> None:
     """Try a conflicting or dead event again from the start. Raises NotFound if no such event is there."""
     done = session.execute(
-        update(CommerceEventRow)
-        .where(CommerceEventRow.id == event_row_id, CommerceEventRow.state.in_(("conflict", "dead")))
-        .values(state="new", reason="", attempts=0, due_at=now, ended_at=None).returning(CommerceEventRow.id)
+        update(OpenEvent).where(OpenEvent.id == event_row_id, OpenEvent.state.in_(("conflict", "dead")))
+        .values(state="new", reason="", attempts=0, due_at=now).returning(OpenEvent.id)
     ).first()
     if done is None:
         raise NotFound("commerce_event.unknown")

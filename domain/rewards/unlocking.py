@@ -47,8 +47,8 @@ _DUE = text("""
 # An order with a return that is being worked on is looked at again, hour by hour, until that is settled.
 _ORDERS = text("""
     select o.buyer_id, o.id, o.paid_at, o.completed_at, o.seller_id,
-           exists (select from commerce_event e where e.subject = 'order:' || o.channel || '/' || o.order_no
-                      and e.state <> 'done' and e.type in ('order.refunded', 'order.closed')) as disputed
+           exists (select from commerce_open e where e.subject = 'order:' || o.channel || '/' || o.order_no
+                      and e.type in ('order.refunded', 'order.closed')) as disputed
       from customer_order o
      where o.buyer_id = any(:ids) and o.closed_at is null and o.goods_fen >= :kept""")
 _VERIFIED = text("select id from person where id = any(:ids) and phone_verified_at is not null")

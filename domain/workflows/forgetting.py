@@ -109,16 +109,21 @@ _OWN: tuple[tuple[str, str], ...] = (
         update commerce_event e set payload = e.payload - 'buyer' - 'risk' - 'carrier' - 'tracking_no' - 'region'
           from customer_order o
          where o.buyer_id = any (:ids) and e.subject = 'order:' || o.channel || '/' || o.order_no
-           and e.state <> 'new'"""),
+           and not exists (select from commerce_open w where w.id = e.id and w.state = 'new')"""),
     # Settled events keep no phone, so one that named nothing else is known by what it told.
     ("customer_event", """
-        update commerce_event set payload = '{}', subject = 'customer:erased'
-         where type = 'customer.upserted' and payload <> '{}' and state <> 'new'
+        update commerce_event e set payload = '{}', subject = 'customer:erased'
+         where type = 'customer.upserted' and payload <> '{}'
+           and not exists (select from commerce_open w where w.id = e.id and w.state = 'new')
            and (payload -> 'identities' ->> 'openid' = any (:names)
                 or payload -> 'identities' ->> 'unionid' = any (:names)
                 or payload -> 'identities' ->> 'external_userid' = any (:names)
                 or payload -> 'identities' ->> 'mall_user_id' = any (:names)
                 or (payload -> 'identities' = '{}' and payload ->> 'nickname' = :nickname))"""),
+    ("commerce_open", """
+        update commerce_open o set subject = e.subject from commerce_event e
+         where o.type = 'customer.upserted' and e.id = o.id and e.subject = 'customer:erased'
+           and o.subject <> e.subject"""),
     # Kept for the books, but not to whom it went: the numbers of withdrawal and bills find it at the provider.
     ("withdrawal", "update withdrawal set openid = '', remark = '' where person_id = any (:ids) and openid <> ''"),
     ("transfer_bill", """

@@ -8,14 +8,14 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 import msgspec
-from sqlalchemy import text, update
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from domain.catalog import service as catalog
 from domain.commissions.service import PlanBook, plan_book, plans_told
 from domain.ledger.service import try_again
 from domain.orders.events import refs_of
-from domain.orders.models import CommerceEventRow
+from domain.orders.models import OpenEvent
 from domain.orders.rules import Fact, OrderState, Verdict, fold
 from domain.people import service as people
 from domain.people.rules import SEEN_STEP
@@ -41,8 +41,9 @@ class Event(Fact, frozen=True, gc=False):
 
     event_id: str
     subject: str
-    attempts: int
-    state: str
+    attempts: int = 0
+    state: str = "new"
+    reason: str = ""
 
     @property
     def parked(self) -> bool:
@@ -122,9 +123,19 @@ def _apply(
     verdicts: list[Verdict] = []
     works = _fold(events, known, verdicts)
     verdicts += _other(session, events, pepper, now)
+    if len(verdicts) != len(events):
+        raise RuntimeError("an event that was taken has no verdict")
+    # What is simply done is off the list already, and nothing is written for it.
+    phones = {event.row_id for event in events if _names_phone(event)}
+    verdicts = [one for one in verdicts if one.state != "done" or one.reason or one.row_id in phones]
     # News of customers may just have made one person of two: whoever was recognised before is asked for again.
     met = None if any(event.type == "customer.upserted" for event in events) else known.met
     return book(session, works, verdicts, known.plans, pepper, now, met, known.listens)
+
+
+def _names_phone(event: Event) -> bool:
+    """An event that was looked at keeps no phone."""
+    return "phone" in (event.data.get("buyer") or event.data.get("identities") or ())
 
 
 def _fold(events: Sequence[Event], known: Known, verdicts: list[Verdict]) -> list[Work]:
@@ -186,8 +197,8 @@ def _one_by_one(session: Session, events: Sequence[Event], pepper: bytes, now: d
             continue
         for event in sorted(group, key=lambda e: (e.type != "order.paid", e.row_id)):
             fault = _alone(session, [event], pepper, now)
-            if fault is not None and not event.parked:
-                _fail(session, event, fault, now)
+            if fault is not None:
+                _put_back(session, event, fault, now)
 
 
 def _alone(session: Session, events: Sequence[Event], pepper: bytes, now: datetime) -> Exception | None:
@@ -207,15 +218,14 @@ def _alone(session: Session, events: Sequence[Event], pepper: bytes, now: dateti
     return None
 
 
-def _fail(session: Session, event: Event, fault: Exception, now: datetime) -> None:
-    attempts = event.attempts + 1
-    dead = attempts >= ATTEMPTS
-    reason = f"{type(fault).__name__}: {str(fault).splitlines()[0] if str(fault) else ''}"[:300]
-    session.execute(update(CommerceEventRow).where(CommerceEventRow.id == event.row_id).values(
-        attempts=attempts, reason=reason, state="dead" if dead else "new", ended_at=now if dead else None,
-        due_at=now + BACKOFF * 2 ** (attempts - 1),
-    ))
-
-
-
-
+def _put_back(session: Session, event: Event, fault: Exception, now: datetime) -> None:
+    """On the list again: what was waiting waits on, anything else is tried again later, or is dead."""
+    attempts = event.attempts if event.parked else event.attempts + 1
+    left = OpenEvent(id=event.row_id, due_at=now, attempts=attempts, state=event.state, type=event.type,
+                     subject=event.subject, reason=event.reason)
+    if not event.parked:
+        left.reason = f"{type(fault).__name__}: {str(fault).splitlines()[0] if str(fault) else ''}"[:300]
+        left.due_at = now + BACKOFF * 2 ** (attempts - 1)
+        left.state = "dead" if attempts >= ATTEMPTS else "new"
+    session.add(left)
+    session.flush()

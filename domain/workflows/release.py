@@ -35,28 +35,28 @@ _RELEASABLE = text("""
           join customer_order o on o.id = c.order_id
     )
     select subject from due
-     where not exists (select from commerce_event e where e.subject = due.subject and e.state <> 'done'
+     where not exists (select from commerce_open e where e.subject = due.subject
                           and e.type in ('order.refunded', 'order.closed'))
        and pg_try_advisory_xact_lock(hashtextextended(subject, 0)) order by 1
 """)
 
 NEXT_DUE = """
     select least(
-        (select min(due_at) from commerce_event where state = 'new'),
+        (select min(due_at) from commerce_open where state = 'new'),
         (select min(receive_due_at) from customer_order where receive_due_at is not null),
         (select min(c.release_at) from commission_line c join customer_order o on o.id = c.order_id
           where c.released_at is null and c.release_at is not null and c.held_at is null
             and not exists (select from account_hold h where h.person_id = c.beneficiary_id and h.lifted_at is null)
-            and not exists (select from commerce_event e
-                             where e.subject = 'order:' || o.channel || '/' || o.order_no and e.state <> 'done'
+            and not exists (select from commerce_open e
+                             where e.subject = 'order:' || o.channel || '/' || o.order_no
                                and e.type in ('order.refunded', 'order.closed'))))
 """
 _NEXT = text(NEXT_DUE)
 
 _LOAD = text("select intake_load(:subjects)")
 _OPEN = text("""
-    select distinct subject from commerce_event
-     where subject = any (:subjects) and state <> 'done' and type in ('order.refunded', 'order.closed')
+    select distinct subject from commerce_open
+     where subject = any (:subjects) and type in ('order.refunded', 'order.closed')
 """)
 
 

@@ -54,7 +54,7 @@ class Auditor:
         try:
             return not (
                 house.count("outbox where state in ('waiting', 'running') and reason <> 'no_right'")
-                or house.count("commerce_event where state = 'new'")
+                or house.count("commerce_open where state = 'new'")
                 or house.count("inbox_message where state in ('running', 'failed')")
             )
         except Exception:  # the database itself may be the patient
@@ -79,7 +79,7 @@ class Auditor:
 
     def events(self) -> None:
         """Every event that got a 202 has one row, done."""
-        rows = dict(self.house.sql("select event_id, state from commerce_event"))
+        rows = dict(self.house.sql("select event_id, state from commerce_event_now"))
         lost = {event for event in self.mall.accepted if rows.get(event) != "done"}
         assert not lost, f"accepted, but not done: {lost}"
 

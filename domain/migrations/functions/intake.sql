@@ -8,12 +8,14 @@ declare
     taken bigint;
     clash jsonb;
 begin
-    insert into commerce_event (source, event_id, digest, type, subject, payload, occurred_at, received_at, due_at)
-    select the_source, e.event_id, e.digest, e.type, e.subject, e.payload, e.occurred_at, at, at
-      from jsonb_to_recordset(events)
-           as e (event_id text, digest text, type text, subject text, payload jsonb, occurred_at timestamptz)
-     order by e.event_id
-        on conflict (source, event_id) do nothing;
+    with fresh as (
+        insert into commerce_event (source, event_id, digest, type, subject, payload, occurred_at, received_at)
+        select the_source, e.event_id, e.digest, e.type, e.subject, e.payload, e.occurred_at, at
+          from jsonb_to_recordset(events)
+               as e (event_id text, digest text, type text, subject text, payload jsonb, occurred_at timestamptz)
+         order by e.event_id
+            on conflict (source, event_id) do nothing returning id, type, subject)
+    insert into commerce_open (id, due_at, type, subject) select id, at, type, subject from fresh;
     get diagnostics taken = row_count;
     if taken < jsonb_array_length(events) then
         -- A statement of its own: it sees what others have just committed.
@@ -30,25 +32,28 @@ begin
 end $$;
 
 -- Takes due events whose subject no other worker has, with the facts that are parked for the same subjects, and all that
--- booking them needs to know. Null when nothing is due. The row locks and the advisory locks end with the transaction:
--- they are the lease. JSON: events [commerce_event rows], orders and plans (see intake_load), ids (for the orders that the
--- payments will make), listens (kinds of events that some journey cares about), and, unless it takes more than a look,
--- standings (see intake_above) and regulars (who of all buyers comes back often; their roles are held).
+-- booking them needs to know. Null when nothing is due. What is taken is off the list (commerce_open) when the transaction
+-- commits; money_apply puts back what is not done. That and the advisory locks are the lease: they end with the transaction.
+-- JSON: events [commerce_event rows with their state and attempts, where it was not plainly new], orders and plans (see
+-- intake_load), ids (for the orders that the payments will make), listens (kinds of events that some journey cares about),
+-- and, unless it takes more than a look, standings (see intake_above) and regulars (who of all buyers comes back often; their
+-- roles are held).
 create or replace function intake_take(at timestamptz, most bigint, seen_since timestamptz) returns text language plpgsql
 set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
-    first commerce_event;
+    first record;
     alone text;
 begin
-    select e.* into first from commerce_event e where e.state = 'new' and e.due_at <= at
-     order by e.due_at, e.id limit 1 for update skip locked;
-    if first.id is null then
+    select e as event, o.id, o.subject, o.attempts into first
+      from commerce_open o join commerce_event e on e.id = o.id
+     where o.state = 'new' and o.due_at <= at order by o.due_at, o.id limit 1 for update of o skip locked;
+    if not found then
         return null;
     end if;
-    if (most = 1 or not exists (
-            select from commerce_event e where e.state = 'new' and e.due_at <= at and e.id <> first.id))
+    if first.attempts = 0 and (most = 1 or not exists (
+            select from commerce_open o where o.state = 'new' and o.due_at <= at and o.id <> first.id))
        and pg_try_advisory_xact_lock(hashtextextended(first.subject, 0)) then
-        alone := intake_take_one(first, seen_since);
+        alone := intake_take_one(first.event, seen_since);
     end if;
     return coalesce(alone, intake_take_many(at, most, seen_since));
 end $$;
@@ -71,10 +76,15 @@ declare
     buyers bigint[] := '{}';
     told json;
 begin
+    with taken as (
+        delete from commerce_open where ctid = any (array(
+            select due.place from (select ctid as place, subject from commerce_open where state = 'new' and due_at <= at
+                                    order by due_at, id limit most for update skip locked) due
+             where pg_try_advisory_xact_lock(hashtextextended(due.subject, 0)))) returning id, attempts)
     select array_agg(c.subject),
            string_agg('{"id":' || c.id || ',"source":' || to_json(c.source) || ',"event_id":' || to_json(c.event_id)
                || ',"type":' || to_json(c.type) || ',"subject":' || to_json(c.subject) || ',"payload":' || c.payload
-               || ',"occurred_at":' || to_json(c.occurred_at) || ',"attempts":' || c.attempts || ',"state":"new"}', ','
+               || ',"occurred_at":' || to_json(c.occurred_at) || ',"attempts":' || t.attempts || '}', ','
                order by c.id),
            array_agg(nextval('customer_order_id_seq')) filter (where c.type = 'order.paid'),
            array_agg(c.subject order by c.id) filter (where c.type = 'order.paid'),
@@ -83,14 +93,12 @@ begin
            coalesce(bool_and(not c.payload -> 'buyer' ? 'phone' and coalesce(c.payload ->> 'share_code', '') = '')
                     filter (where c.type = 'order.paid'), true)
       into mine, events, ids, paid, ats, names, plain
-      from (select * from commerce_event where state = 'new' and due_at <= at
-             order by due_at, id limit most for update skip locked) c
-     where pg_try_advisory_xact_lock(hashtextextended(c.subject, 0));
+      from taken t join commerce_event c on c.id = t.id;
     if mine is null then
         return null;
     end if;
 
-    select exists (select from commerce_event e where e.subject = any (mine) and e.state = 'parked'),
+    select exists (select from commerce_open o where o.subject = any (mine) and o.state = 'parked'),
            exists (select from unnest(mine) as s (subject) cross join lateral (
                 select from customer_order c
                  where c.channel = split_part(substr(s.subject, 7), '/', 1)
@@ -103,8 +111,11 @@ begin
            exists (select from role_rulebook r where r.regular_orders is not null)
       into waiting, known, rules, watched;
     if waiting then
-        events := events || (select string_agg(',' || to_json(e), '' order by e.id) from commerce_event e
-                              where e.subject = any (mine) and e.state = 'parked');
+        with taken as (
+            delete from commerce_open where subject = any (mine) and state = 'parked' returning id, attempts, reason)
+        select events || coalesce(string_agg(',' || (to_jsonb(e) || jsonb_build_object('state', 'parked',
+                   'attempts', t.attempts, 'reason', t.reason))::text, '' order by e.id), '') into events
+          from taken t join commerce_event e on e.id = t.id;
     end if;
     if known then
         orders := intake_load(array(select distinct m from unnest(mine) m)) -> 'orders';
@@ -134,7 +145,7 @@ begin
     if event.type <> 'order.paid' or event.payload -> 'buyer' ? 'phone' or event.payload ->> 'share_code' <> '' then
         return null;
     end if;
-    select exists (select from commerce_event e where e.subject = event.subject and e.state = 'parked')
+    select exists (select from commerce_open o where o.subject = event.subject and o.state = 'parked')
            or exists (select from customer_order c where c.channel = event.payload ->> 'channel'
                          and c.order_no = event.payload ->> 'order_id'),
            ',"plans":' || to_json(array(select json_build_object('version', p.version, 'live_from', p.live_from,
@@ -150,6 +161,7 @@ begin
     if buyer is null then
         return null;
     end if;
+    delete from commerce_open where id = event.id;
     return '{"events":[' || to_json(event) || '],"orders":[],"ids":[' || nextval('customer_order_id_seq') || ']' || rules
         || ',"standings":[' || intake_above_one(event.subject, buyer, (event.payload ->> 'paid_at')::timestamptz)
         || '],"regulars":' || to_json(role_regular_coming(buyer, least_orders)) || '}';
@@ -339,7 +351,8 @@ begin
 end $$;
 
 -- Everything that a batch of facts changes, in one call: orders, deals, money, verdicts, and the facts for others. Rows
--- come as typed arrays (ADR 0048), null where there are none; ``changes`` as orders_change takes it.
+-- come as typed arrays (ADR 0048), null where there are none; ``changes`` as orders_change takes it. Of events that are simply
+-- done, no verdict is needed: intake_take took them off the list. Each other says what became of it, and loses its phone.
 create or replace function money_apply(at timestamptz, orders new_order[], lines new_line[], deals new_deal[], journals new_journal[],
                             postings new_posting[], facts new_fact[], payloads jsonb, verdicts new_verdict[],
                             changes jsonb)
@@ -378,8 +391,11 @@ begin
         raise exception 'nothing was booked';
     end if;
     if verdicts is not null then
+        insert into commerce_open (id, due_at, type, subject, state, reason)
+        select e.id, at, e.type, e.subject, v.state, v.reason from unnest(verdicts) v join commerce_event e on e.id = v.id
+         where v.state <> 'done';
         update commerce_event e
-           set state = v.state, reason = v.reason, ended_at = case when v.state = 'parked' then null else at end,
+           set reason = case v.state when 'done' then v.reason else '' end,
                payload = case when e.payload -> 'buyer' ? 'phone' or e.payload -> 'identities' ? 'phone'
                               then (e.payload #- '{buyer,phone}') #- '{identities,phone}' else e.payload end
           from unnest(verdicts) v

@@ -236,7 +236,7 @@ def test_L30_one_poisoned_event_blocks_nobody_and_says_why(shop: Shop) -> None:
         shop.work()
     state, reason = shop.states()["bad"]
     assert (state, "lines" in reason) == ("dead", True)
-    assert shop.rows("select attempts from commerce_event where event_id = 'bad'") == [(5,)]
+    assert shop.rows("select attempts from commerce_event_now where event_id = 'bad'") == [(5,)]
 
 
 def test_P7_receipt_by_the_buyer_and_by_time_release_once(shop: Shop) -> None:

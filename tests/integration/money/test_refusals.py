@@ -70,7 +70,7 @@ ATTACKS = {
                                  " rule, plan_version, uncut_fen, amount_fen, accrued_at) select order_id, n,"
                                  " beneficiary_id, level, 1, 1, 'x', 1, 1, 1, now() from commission_line limit 1",
     "an event twice": "insert into commerce_event (source, event_id, digest, type, subject, payload, occurred_at,"
-                      " received_at, due_at) select source, event_id, 'x', type, subject, payload, now(), now(), now()"
+                      " received_at) select source, event_id, 'x', type, subject, payload, now(), now()"
                       " from commerce_event limit 1",
     "an order twice": "insert into customer_order (channel, order_no, source, buyer_id, currency, paid_fen,"
                       " shipping_fen, digest, paid_at, booked_at) select channel, order_no, 'x', buyer_id, 'CNY', 1, 0,"

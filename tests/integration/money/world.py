@@ -188,7 +188,7 @@ class Shop:
 
     def states(self) -> dict[str, tuple[str, str]]:
         """What became of each event: {event id: (state, reason)}."""
-        return {row[0]: (row[1], row[2]) for row in self.rows("select event_id, state, reason from commerce_event")}
+        return {row[0]: (row[1], row[2]) for row in self.rows("select event_id, state, reason from commerce_event_now")}
 
     def check(self) -> None:
         with Session(self.engine) as session:

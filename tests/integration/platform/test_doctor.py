@@ -209,9 +209,10 @@ def test_an_old_schema_and_a_backlog(examine: Examine, engine: Engine) -> None:
 
 
 def _event(number: int, state: str, hours: int) -> str:
-    return ("insert into commerce_event (source, event_id, digest, type, subject, payload, occurred_at, received_at, "
-            f"due_at, state, reason) values ('mall', '{number}', 'd', 'order.received', 'order:mall/{number}', '{{}}', "
-            f"now(), now() - interval '{hours} hours', now(), '{state}', 'why')")
+    return ("with told as (insert into commerce_event (source, event_id, digest, type, subject, payload, occurred_at, "
+            f"received_at) values ('mall', '{number}', 'd', 'order.received', 'order:mall/{number}', '{{}}', now(), "
+            f"now() - interval '{hours} hours') returning id, type, subject) insert into commerce_open "
+            f"(id, due_at, type, subject, state, reason) select id, now(), type, subject, '{state}', 'why' from told")
 
 
 @pytest.mark.parametrize(("events", "state", "cause"), [

@@ -53,7 +53,7 @@ def stuck(run: Run, *words: str) -> dict[str, dict[str, object]]:
 
 def state_of(shop: Shop, event_id: object) -> tuple[str, str]:
     with shop.engine.connect() as db:
-        row = db.execute(text("select state, reason from commerce_event where id = :id"), {"id": event_id}).one()
+        row = db.execute(text("select state, reason from commerce_event_now where id = :id"), {"id": event_id}).one()
     return row.state, row.reason
 
 

@@ -99,10 +99,9 @@ def test_metrics_show_counts_and_state(client: Client, engine: Engine) -> None:
 def test_metrics_show_stuck_events_and_held_interfaces(client: Client, engine: Engine) -> None:
     with engine.begin() as db:
         db.execute(text(
-            "insert into commerce_event (source, event_id, digest, type, subject, payload, occurred_at, received_at, "
-            "due_at, state, reason) select 'mall', n::text, 'd', 'order.received', 'order:mall/' || n, '{}', now(), "
-            "now(), now(), (array['new', 'done', 'parked', 'conflict', 'conflict', 'dead'])[n], 'why' "
-            "from generate_series(1, 6) n"))
+            "insert into commerce_open (id, due_at, type, subject, state, reason) select n, now(), 'order.received', "
+            "'order:mall/' || n, (array['new', 'parked', 'conflict', 'conflict', 'dead'])[n], 'why' "
+            "from generate_series(1, 5) n"))
         db.execute(text("insert into platform_hold (app_id, api, outcome, errcode, until) values "
                         "('wx1', 'a', 'back_off', 45009, now() + interval '1 hour'), "
                         "('wx1', 'b', 'back_off', 45011, now() - interval '1 hour'), "
