@@ -36,7 +36,7 @@ class SaleLine(msgspec.Struct, frozen=True, gc=False):
     paid_fen: int
 
 
-class DealLine(msgspec.Struct, frozen=True, gc=False):
+class DealLine(msgspec.Struct, gc=False):
     """Somebody's part of one order line, frozen at payment. ``uncut_fen`` is before the cap.
 
     ``rate_bps`` is what was applied: the rule's own ``rule_bps`` in the campaign's ``phase`` (x ``phase_bps``) with
@@ -127,7 +127,7 @@ def sold_by(buyer_id: int, above: Above, plan: Plan) -> tuple[int | None, int | 
 
 def cut(parts: Sequence[DealLine], cap_fen: int) -> list[DealLine]:
     """The parts of one order line, cut to ``cap_fen`` together by largest remainder; what is left with 0 goes."""
-    if sum(part.uncut_fen for part in parts) <= cap_fen:
+    if sum([part.uncut_fen for part in parts]) <= cap_fen:
         return list(parts)
     amounts = split_largest_remainder(cap_fen, [part.uncut_fen for part in parts])
     return [

@@ -164,7 +164,8 @@ def _pay(result: Folded, fact: Fact) -> Verdict:
 
 def payment_digest(data: Json) -> str:
     """The business content of a payment: what two reports of the same order must agree on."""
-    lines = sorted([line[k] for k in ("line_id", "sku", "category", "quantity", "paid_fen")] for line in data["lines"])
+    lines = sorted([[line["line_id"], line["sku"], line["category"], line["quantity"], line["paid_fen"]]
+                    for line in data["lines"]])
     return digest_of([data["paid_fen"], lines])
 
 

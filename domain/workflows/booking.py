@@ -7,6 +7,7 @@ from operator import attrgetter
 from typing import Any
 
 import msgspec
+from msgspec.structs import astuple
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
@@ -158,13 +159,8 @@ def _strike(
         above = standing.above()
         order.seller_id, order.leader_id = sold_by(order.buyer_id, above, plan)
         work.deals = [
-            Deal(
-                n=part.n, beneficiary_id=part.beneficiary_id, level=part.level, kind="base", base_fen=part.base_fen,
-                rate_bps=part.rate_bps, rule=part.rule, plan_version=plan.version, uncut_fen=part.uncut_fen,
-                amount_fen=part.amount_fen, accrued_at=order.paid_at, rule_bps=part.rule_bps, phase=part.phase,
-                phase_bps=part.phase_bps, boost_bps=part.boost_bps,
-                held_at=order.paid_at if part.beneficiary_id in standing.frozen else None,
-            )
+            Deal(*astuple(part), plan_version=plan.version, accrued_at=order.paid_at,
+                 held_at=order.paid_at if part.beneficiary_id in standing.frozen else None)
             for part in strike(order.buyer_id, order.lines, above, plan, business_date(order.paid_at))
         ]
     renewing = [(work.order.buyer_id, work.order.paid_at) for work, standing in zip(works, standings, strict=True)
@@ -233,6 +229,8 @@ def _clawed_people(works: Sequence[Work]) -> set[int]:
 
 def claw_back(work: Work, purses: dict[int, Purse], out: Ledgered) -> None:
     """One journal for each refund, and one for closing: what they take of every deal, by cumulative target."""
+    if not work.folded.returns and not work.folded.closed_now:
+        return
     order = work.order
     back = {line.n: line.refunded_fen for line in order.lines}
     for refund in work.folded.returns:

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from domain.commissions.rules import DealLine
 from domain.orders.events import subject_of
 from domain.orders.rules import Folded, Line, OrderState
 from domain.shared.rows import Shape, json, maybe
@@ -27,25 +28,13 @@ VERDICTS = Shape("id state reason")
 """The types new_order, new_line, new_deal, new_fact and new_verdict of the database."""
 
 
-class Deal(msgspec.Struct, gc=False):
+class Deal(DealLine, gc=False, kw_only=True):
     """A commission line while a batch works on it. ``id`` is 0 until it is stored. While ``held_at`` is set its money
     is frozen."""
 
-    n: int
-    beneficiary_id: int
-    level: int
-    kind: str
-    base_fen: int
-    rate_bps: int
-    rule: str
     plan_version: int
-    uncut_fen: int
-    amount_fen: int
     accrued_at: datetime
-    rule_bps: int
-    phase: str
-    phase_bps: int
-    boost_bps: int
+    kind: str = "base"
     clawed_fen: int = 0
     release_at: datetime | None = None
     released_at: datetime | None = None

@@ -37,6 +37,8 @@ class Standing(msgspec.Struct):
 
     def above(self) -> Above:
         """As commissions ask for it: everybody's highest role, everybody's highest boost."""
+        if not self.granted and not self.boosts:  # mostly
+            return Above(self.people[1:], {})
         roles: dict[int, list[str]] = {}
         for person, role in self.granted:
             roles.setdefault(person, []).append(role)
