@@ -11,6 +11,7 @@ defaults.
 
 from collections.abc import Sequence
 from datetime import datetime
+from operator import attrgetter
 from typing import Any, Literal
 
 import msgspec
@@ -122,7 +123,7 @@ class Folded(msgspec.Struct):
 def fold(known: OrderState | None, facts: Sequence[Fact]) -> Folded:
     """Apply ``facts`` (any order, duplicates welcome) to what is known of one order. Pure except for ``known``."""
     result = Folded(known)
-    facts = sorted(facts, key=lambda fact: fact.row_id)
+    facts = sorted(facts, key=attrgetter("row_id"))
     for fact in facts:
         if fact.type == "order.paid":
             result.verdicts.append(_pay(result, fact))

@@ -52,6 +52,8 @@ from domain.workflows.standing import Standing, standing_at
 LEADER_LEVEL = 2
 """So far up people are looked for whatever the plan pays: who brought the seller is frozen with the order."""
 
+_EXPENSE = {level: platform(kind) for level, kind in EXPENSE_BY_LEVEL.items()}
+
 _APPLY = """
     select money_apply(%(at)s, %(orders)s::new_order[], %(lines)s::new_line[], %(deals)s::new_deal[],
                        %(journals)s::new_journal[], %(postings)s::new_posting[], %(facts)s::new_fact[],
@@ -183,7 +185,7 @@ def schedule(work: Work, plan: Plan) -> None:
         order.receive_due_at = order.paid_at + timedelta(days=release.received_after_payment_days)
     due = None if order.completed_at is None else order.completed_at + release.hold
     for deal in work.deals:
-        wanted = due if deal.left_fen else None
+        wanted = due if due and deal.left_fen else None
         if deal.released_at is None and deal.release_at != wanted:
             deal.release_at, deal.touched = wanted, True
 
@@ -193,10 +195,7 @@ def accrue(work: Work, out: Ledgered) -> None:
     line."""
     if not work.deals:
         return
-    moves = tuple(
-        Move(platform(EXPENSE_BY_LEVEL[deal.level]), _waiting(deal), deal.amount_fen)
-        for deal in work.deals
-    )
+    moves = tuple([Move(_EXPENSE[deal.level], _waiting(deal), deal.amount_fen) for deal in work.deals])
     out.entries.append(_entry(work, "accrued", "commission.accrued", work.order.paid_at, moves))
     out.facts += notes.accrued(work)
 
@@ -258,7 +257,7 @@ def _claw(
         if delta <= 0:
             continue
         deal.clawed_fen, deal.touched = target, True
-        expense = platform(EXPENSE_BY_LEVEL[deal.level])
+        expense = _EXPENSE[deal.level]
         if deal.released_at is None:
             taken = [Move(_waiting(deal), expense, delta)]
         else:

@@ -11,7 +11,7 @@ import msgspec
 from domain.commissions.rules import DealLine
 from domain.orders.events import subject_of
 from domain.orders.rules import Folded, Line, OrderState
-from domain.shared.rows import Shape, json, maybe
+from domain.shared.rows import NULL, Shape, json, maybe
 
 Json = dict[str, Any]
 
@@ -97,9 +97,9 @@ def order_row(order: OrderState) -> tuple[object, ...]:
     """A new order, of the shape ORDERS."""
     return (
         order.id, order.channel, order.order_no, order.source, order.buyer_id, order.paid_fen, order.shipping_fen,
-        order.refunded_fen, order.region, order.share_code, order.digest, order.paid_at, maybe(order.shipped_at),
-        order.carrier, order.tracking_no, maybe(order.received_at), maybe(order.closed_at),
-        maybe(order.receive_due_at), maybe(order.completed_at), maybe(order.seller_id), maybe(order.leader_id),
+        order.refunded_fen, order.region, order.share_code, order.digest, order.paid_at,
+        order.shipped_at or NULL, order.carrier, order.tracking_no, order.received_at or NULL, order.closed_at or NULL,
+        order.receive_due_at or NULL, order.completed_at or NULL, maybe(order.seller_id), maybe(order.leader_id),
         json(order.signals),
     )
 
@@ -124,7 +124,7 @@ def deal_row(order_id: int, deal: Deal) -> tuple[object, ...]:
     """A new commission, of the shape DEALS."""
     return (
         order_id, deal.n, deal.beneficiary_id, deal.level, deal.kind, deal.base_fen, deal.rate_bps, deal.rule,
-        deal.plan_version, deal.uncut_fen, deal.amount_fen, deal.clawed_fen, deal.accrued_at, maybe(deal.release_at),
+        deal.plan_version, deal.uncut_fen, deal.amount_fen, deal.clawed_fen, deal.accrued_at, deal.release_at or NULL,
         deal.rule_bps, deal.phase, deal.phase_bps, deal.boost_bps,
     )
 
