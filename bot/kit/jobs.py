@@ -101,6 +101,16 @@ Planner = Callable[[JobContext, Sequence[Claimed]], Mapping[int, Ended | Ready]]
 """Decides about many effects of different people at once, by their ids. What it leaves out goes to the handler."""
 Listener = Callable[[JobContext, Claimed], None]
 """Takes note of a fact, whoever handles it. May be told twice: it goes by the effect's key."""
+News = Callable[[JobContext], "Taken"]
+"""Hands on a portion of facts that lie outside of the outbox. Whole, or not at all: nothing of it is claimed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A portion of news: how many were ``taken`` (0: there are none left), and how many facts that were."""
+
+    taken: int
+    facts: int
 
 
 class Jobs:
@@ -111,6 +121,7 @@ class Jobs:
         self._planners: dict[str, Planner] = {}
         self._lapses: dict[str, Lapse] = {}
         self.listeners: list[Listener] = []
+        self.news: dict[str, News] = {}
 
     def on(self, kind: str) -> Callable[[JobHandler], JobHandler]:
         """Register the decorated function for effects of ``kind``; one handler a kind."""
@@ -146,8 +157,18 @@ class Jobs:
         self.listeners.append(listener)
         return listener
 
+    def on_news(self, kind: str) -> Callable[[News], News]:
+        """Register the decorated function for facts of ``kind`` that come as news: before facts are claimed."""
+
+        def register(news: News) -> News:
+            self.news[kind] = news
+            return news
+
+        return register
+
     def include(self, other: "Jobs") -> None:
         self.listeners += other.listeners
+        self.news |= other.news
         for kind, handler in other._handlers.items():
             self.on(kind)(handler)
         self._planners |= other._planners

@@ -31,8 +31,9 @@ def findings(db: Connection, accounts: Mapping[str, str], now: datetime, real_no
 
 
 def _late(db: Connection, now: datetime) -> Iterator[Finding]:
-    oldest = db.scalar(text("select min(due_at) from outbox where state in ('waiting', 'running') and due_at <= :now"),
-                       {"now": now})
+    oldest = db.scalar(text(
+        "select least((select min(due_at) from outbox where state in ('waiting', 'running') and due_at <= :now),"
+        " (select min(at) from earned_news))"), {"now": now})
     age = now - oldest if oldest else timedelta(0)
     if age > OLD_BACKLOG:
         yield Finding("backlog", "yellow", f"an effect has waited for {int(age.total_seconds() // 60)} minutes",

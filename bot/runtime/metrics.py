@@ -46,9 +46,9 @@ def inbox(outcome: str, number: int = 1) -> None:
     _one(_INBOX, outcome).inc(number)
 
 
-def outbox(queue: str, kind: str, outcome: str) -> None:
-    """An effect was tried: done, failed, dead, or the reason of its refusal."""
-    _one(_OUTBOX, queue, kind, outcome).inc()
+def outbox(queue: str, kind: str, outcome: str, number: int = 1) -> None:
+    """Effects were tried: done, failed, dead, or the reason of their refusal."""
+    _one(_OUTBOX, queue, kind, outcome).inc(number)
 
 
 def platform_answer(account: str, api: str, errcode: int) -> None:
@@ -81,15 +81,18 @@ def poster(seconds: float) -> None:
     _POSTER.observe(seconds)
 
 
+_DUE = """(
+    select queue, due_at from outbox where state in ('waiting', 'running') and due_at <= now()
+    union all select 'fact', at from earned_news cross join unnest(order_ids) where at <= now())"""
+"""What was earned is news until it is told; each of its orders counts as a fact."""
+
 _STATE = {
     "huitou_outbox_oldest_seconds": (
         "Age of the oldest effect that is due and not done.", "queue",
-        "select queue, extract(epoch from now() - min(due_at)) from outbox "
-        "where state in ('waiting', 'running') and due_at <= now() group by queue"),
+        f"select queue, extract(epoch from now() - min(due_at)) from {_DUE} due group by queue"),  # noqa: S608
     "huitou_outbox_waiting": (
         "Effects that are due and not done.", "queue",
-        "select queue, count(*) from outbox where state in ('waiting', 'running') and due_at <= now() "
-        "group by queue"),
+        f"select queue, count(*) from {_DUE} due group by queue"),  # noqa: S608
     "huitou_outbox_dead": (
         "Effects that were given up.", "queue",
         "select queue, count(*) from outbox where state = 'dead' group by queue"),

@@ -37,6 +37,8 @@ _CLAIM = """
     returning outbox.id, queue, kind, key, person_id, payload, attempts, created_at, expires_at, result
 """
 _ANY = text(_CLAIM.format(also=""))
+_FACTS = text(_CLAIM.format(also="and id < coalesce((select min(id) from earned_news), 9223372036854775807)"))
+"""None that came after news which nobody has handed on yet: what was earned is told before what became of it."""
 _THESE = text(_CLAIM.format(also="and kind = any(:kinds)"))
 _URGENT = text(_CLAIM.format(also="and queue = 'notice' and payload ->> 'purpose' in ('answer', 'money', 'service')"))
 _MONEY = text(_CLAIM.format(also="and queue = 'notice' and payload ->> 'purpose' in ('answer', 'money', 'service')"
@@ -64,7 +66,7 @@ def _claim(session: Session, queue: str, now: datetime, limit: int, kinds: Seque
     if kinds:
         return list(session.execute(_THESE, asked | {"kinds": list(kinds)}))
     if queue != "notice":
-        return list(session.execute(_ANY, asked))
+        return list(session.execute(_FACTS if queue == "fact" else _ANY, asked))
     late = backpressure.late(session, now)
     if late.money > backpressure.ALL_BUT_MONEY:
         return list(session.execute(_MONEY, asked))
@@ -86,16 +88,17 @@ class OutboxRunner:
 
     def run(self, queue: str, limit: int = 64, threads: int = 1, kinds: Sequence[str] = ()) -> int:
         """Claim up to ``limit`` due effects (of ``kinds`` only, if any are named) and execute them; returns how many
-        were claimed.
+        were claimed. Before facts are, a portion of each news is handed on, and counts as well.
 
         With ``threads`` several people are served at once (``bot.runtime.drain``), and what a planner decides together
         is; the effects of one person keep their order.
         """
         groups: dict[int, list[Claimed]] = defaultdict(list)
+        news = self._hand_on() if queue == "fact" else 0
         started = time.monotonic()
         claimed = self.claim(queue, limit, kinds)
         if threads > 1 and len(set(map(whose, claimed))) > 1:
-            return Drain(self, partial(self.claim, queue, limit, kinds), limit, threads).run(claimed)
+            return news + Drain(self, partial(self.claim, queue, limit, kinds), limit, threads).run(claimed)
         for effect in claimed:
             groups[whose(effect)].append(effect)
         for group in groups.values():
@@ -103,7 +106,21 @@ class OutboxRunner:
                 if time.monotonic() - started > LEASE_SECONDS - SAFETY_SECONDS:
                     break  # the lease may lapse while we work: whoever claims next does the rest
                 self.execute(effect)
-        return len(claimed)
+        return news + len(claimed)
+
+    def _hand_on(self) -> int:
+        """A portion of what is no effect yet; how much that was. What fails whole is logged, and lies there still: it
+        holds up no facts but those that came after it."""
+        total = 0
+        for kind, hand_on in self._jobs.news.items():
+            try:
+                found = hand_on(self._context)
+            except Exception:  # the edge
+                log.exception("outbox.news_not_handed_on", kind=kind)
+                continue
+            total += found.taken
+            metrics.outbox("fact", kind, "done", found.facts)
+        return total
 
     def claim(self, queue: str, limit: int, kinds: Sequence[str] = ()) -> list[Claimed]:
         """Take up to ``limit`` due effects for LEASE_SECONDS, in the order in which they were put."""

@@ -14,8 +14,9 @@ from domain import workflows
 
 _DUE = text(
     f"""
-    select exists (select from outbox where queue = 'fact' and state in ('waiting', 'running')
-                      and due_at <= :now and (state = 'waiting' or lease_until <= clock_timestamp())) as facts,
+    select exists (select from earned_news) or exists (
+               select from outbox where queue = 'fact' and state in ('waiting', 'running')
+                  and due_at <= :now and (state = 'waiting' or lease_until <= clock_timestamp())) as facts,
            exists (select from outbox where queue = 'notice' and state in ('waiting', 'running')
                       and due_at <= :now and (state = 'waiting' or lease_until <= clock_timestamp())) as notices,
            exists (select from outbox where queue = 'slow' and state in ('waiting', 'running')

@@ -3,7 +3,8 @@
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, UniqueConstraint, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
 from domain.shared.db import Base, RowId
@@ -163,3 +164,14 @@ class CommissionLine(Base):
     held_at: Mapped[datetime | None]
     hold_no: Mapped[int] = mapped_column(server_default="0")
     confiscated_at: Mapped[datetime | None]
+
+
+class EarnedNews(Base):
+    """Orders by which somebody earned and was not yet told, those of a batch together; see ``earned.take``. ``id`` is a
+    number of the outbox: what is told later of the same orders has a higher one."""
+
+    __tablename__ = "earned_news"
+
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True, server_default=text("nextval('outbox_id_seq')"))
+    order_ids: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))
+    at: Mapped[datetime]

@@ -57,7 +57,12 @@ def fact_happened(
     """An outbox fact is on its way; whether journeys took note of it. Repeating it changes nothing."""
     if kind not in FACTS_HEARD or person_id is None:
         return False
-    return bool(happened(session, [Event(kind, f"fact:{key}", person_id, at, payload)], now))
+    return bool(happened(session, [fact_event(kind, key, person_id, payload, at)], now))
+
+
+def fact_event(kind: str, key: str, person_id: int, payload: Mapping[str, Any], at: datetime) -> Event:
+    """What journeys hear of a fact, under the key that it has however it comes to them."""
+    return Event(kind, f"fact:{key}", person_id, at, payload)
 
 
 @dataclass(frozen=True, slots=True)

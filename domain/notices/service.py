@@ -69,7 +69,12 @@ def effect(notice: Notice, now: datetime) -> outbox.Effect:
 
 def tell(session: Session, notice: Notice, now: datetime) -> bool:
     """Put a text notice into the outbox; False if ``idem`` was told before. Judged when it is about to leave."""
-    return outbox.put(session, [effect(notice, now)], now) == 1
+    return tell_all(session, [notice], now) == 1
+
+
+def tell_all(session: Session, told: Sequence[Notice], now: datetime) -> int:
+    """As ``tell``, of many at once; how many were new."""
+    return outbox.put(session, [effect(notice, now) for notice in told], now)
 
 
 def decide(session: Session, one: Leaving, policy: Policy, now: datetime) -> Verdict:

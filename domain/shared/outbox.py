@@ -100,7 +100,8 @@ def putting(session: Session, effects: Sequence[Effect], now: datetime) -> list[
             "queue": effect.queue, "kind": effect.kind, "key": effect.key, "person_id": effect.person_id,
             "payload": effect.payload, "due_at": now + effect.delay, "expires_at": effect.expires_at,
         }
-        for effect in sorted(effects, key=lambda effect: effect.key)
+        # One order for all who put, so that no two wait for each other; the ninth before the tenth.
+        for effect in sorted(effects, key=lambda effect: (len(effect.key), effect.key))
     ]
     return [(_PUT, (now, msgspec.json.encode(rows).decode()))]
 

@@ -6,7 +6,8 @@ Facts for subscribers go into the outbox (queue ``fact``) in the same transactio
 |---|---|
 | ``commission.accrued`` ``:<order id>:<beneficiary>`` | order_id order_no buyer_id · title level rate_bps rule phase
   phase_bps boost_bps (of the first line that earns) · amount_fen base_fen parts (of all lines that earn; parts: how
-  many) · held (only when true) |
+  many) · held (only when true). No row of the outbox: told from the news of ``domain.commissions.earned``; a row only
+  when that failed, or when it was put before migration 0056 |
 | ``commission.clawed_back`` ``:<order id>:<refund:no or closed>:<beneficiary>`` | order_id channel order_no buyer_id
   title lines paid_fen · beneficiary_id cause amount_fen left_fen from_pending_fen from_frozen_fen from_available_fen
   to_debt_fen · under_way_fen |

@@ -192,12 +192,11 @@ def schedule(work: Work, plan: Plan) -> None:
 
 def accrue(work: Work, out: Ledgered) -> None:
     """The journal of a new deal: the platform's expense becomes pending money (of frozen people: frozen), one pair a
-    line."""
+    line. Who earned is told of by what stands in the deals (``earned.take``)."""
     if not work.deals:
         return
     moves = tuple([Move(_EXPENSE[deal.level], _waiting(deal), deal.amount_fen) for deal in work.deals])
     out.entries.append(_entry(work, "accrued", "commission.accrued", work.order.paid_at, moves))
-    out.facts += notes.accrued(work)
 
 
 def _waiting(deal: Deal) -> Side:

@@ -1,4 +1,5 @@
-"""The facts that booking puts into the outbox (queue ``fact``): kinds, keys and payloads in one place."""
+"""The facts that booking puts into the outbox (queue ``fact``): kinds, keys and payloads in one place. What is earned
+is none of them: booking leaves it as news (``domain.commissions.earned``)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,27 +30,6 @@ def _about(work: Work) -> dict[str, Any]:
         "order_id": order.id, "channel": order.channel, "order_no": order.order_no, "buyer_id": order.buyer_id,
         "title": order.lines[0].title, "lines": len(order.lines), "paid_fen": order.paid_fen,
     }
-
-
-def accrued(work: Work) -> list[Effect]:
-    """``commission.accrued``, one per order and beneficiary. They are a quarter of what booking an order costs the
-    database, so they hold what is told to people and journeys, and nothing else."""
-    facts = []
-    order = work.order
-    for beneficiary, deals in _by_person(work.deals).items():
-        first = deals[0]
-        payload: dict[str, Any] = {
-            "order_id": order.id, "order_no": order.order_no, "buyer_id": order.buyer_id,
-            "title": order.lines[first.n - 1].title, "level": first.level,
-            "amount_fen": sum(deal.amount_fen for deal in deals), "base_fen": sum(deal.base_fen for deal in deals),
-            "rate_bps": first.rate_bps, "rule": first.rule, "parts": len(deals), "phase": first.phase,
-            "phase_bps": first.phase_bps, "boost_bps": first.boost_bps,
-        }
-        if first.held_at is not None:
-            payload["held"] = True
-        key = f"commission.accrued:{order.id}:{beneficiary}"
-        facts.append(Effect("fact", "commission.accrued", key, beneficiary, payload))
-    return facts
 
 
 def clawed_back(work: Work, cause: str, taken: Sequence[Taken]) -> list[Effect]:
@@ -111,10 +91,3 @@ def first_completed(session: Session, orders: Sequence[OrderState]) -> list[Effe
         })
         for order in sorted(orders, key=lambda order: (order.paid_at, order.id)) if order.buyer_id not in before
     ]
-
-
-def _by_person(deals: Sequence[Deal]) -> dict[int, list[Deal]]:
-    people: dict[int, list[Deal]] = {}
-    for deal in deals:
-        people.setdefault(deal.beneficiary_id, []).append(deal)
-    return people

@@ -84,9 +84,10 @@ class Auditor:
         assert not lost, f"accepted, but not done: {lost}"
 
     def effects(self) -> None:
-        """Nothing was given up; a refusal has its reason; nothing is left under a lease."""
+        """Nothing was given up; a refusal has its reason; nothing is left under a lease, or as news."""
         assert not self.house.sql("select kind, reason from outbox where state = 'dead'")
         assert not self.house.count("outbox where state = 'running'")
+        assert not self.house.count("earned_news")
         assert not self.platform.api.refusals, "the platform had to refuse sends that no right covered"
 
     def sends(self) -> None:

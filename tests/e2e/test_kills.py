@@ -107,8 +107,8 @@ def test_web_is_killed_with_events_in_hand(world: World, pool: ThreadPoolExecuto
 
 # The fast worker
 
-STEPS = ("posting", "outbox")
-"""Tables at which the booking of an order is stopped: in the middle of it, and before its facts."""
+STEPS = ("posting", "earned_news")
+"""Tables at which the booking of an order is stopped: in the middle of it, and before the news of who earned."""
 MORE_STEPS = ("person", "customer_order", "order_line", "commission_line", "journal", "balance", "commerce_open")
 
 
@@ -135,7 +135,7 @@ def test_the_worker_is_killed_while_it_books_an_order(world: World, table: str) 
 
 
 def test_the_worker_is_killed_between_facts(world: World) -> None:
-    """The fact is claimed, its notice not yet written: it is taken up again after the lease, and told once."""
+    """The news is taken, its notices not yet written: whoever comes next finds it as it was, and it is told once."""
     earner = world.earner("郑姐")
     keys = ("insert into outbox (queue, kind, key, payload, created_at, due_at) "
             "select 'notice', 'x', 'notice:commission.accrued:' || n || ':' || %s, '{}', now(), now() "

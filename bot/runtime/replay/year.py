@@ -124,7 +124,8 @@ def stop(year: Year) -> datetime:
 
 _DUE = text("""
     select (select min(due_at) from inbox_message where state = 'failed') as inbox,
-           (select min(due_at) from outbox where queue = 'fact' and state = 'waiting') as fact,
+           least((select min(at) from earned_news),
+                 (select min(due_at) from outbox where queue = 'fact' and state = 'waiting')) as fact,
            (select min(due_at) from outbox where queue = 'notice' and state = 'waiting') as notice,
            (select min(due_at) from outbox where queue = 'slow' and state = 'waiting') as slow,
            least((select min(due_at) from journey_event where state = 'new'),

@@ -350,9 +350,10 @@ begin
           from referral_uplines(ids, ats, levels) u order by u.place, u.level;
 end $$;
 
--- Everything that a batch of facts changes, in one call: orders, deals, money, verdicts, and the facts for others. Rows
--- come as typed arrays (ADR 0048), null where there are none; ``changes`` as orders_change takes it. Of events that are simply
--- done, no verdict is needed: intake_take took them off the list. Each other says what became of it, and loses its phone.
+-- Everything that a batch of facts changes, in one call: orders, deals, money, verdicts, and the facts for others (what was
+-- earned is one row of news: whoever hands it on reads it in the deals). Rows come as typed arrays (ADR 0048), null where there
+-- are none; ``changes`` as orders_change takes it. Of events that are simply done, no verdict is needed: intake_take took them
+-- off the list. Each other says what became of it, and loses its phone.
 create or replace function money_apply(at timestamptz, orders new_order[], lines new_line[], deals new_deal[], journals new_journal[],
                             postings new_posting[], facts new_fact[], payloads jsonb, verdicts new_verdict[],
                             changes jsonb)
@@ -383,6 +384,7 @@ begin
                                      phase_bps, boost_bps)
         select order_id, n, beneficiary_id, level, kind, base_fen, rate_bps, rule, plan_version, uncut_fen, amount_fen,
                clawed_fen, accrued_at, release_at, rule_bps, phase, phase_bps, boost_bps from unnest(deals);
+        insert into earned_news (order_ids, at) values (array(select distinct d.order_id from unnest(deals) d), at);
     end if;
     if changes is not null then
         perform orders_change(changes);

@@ -50,7 +50,7 @@ def test_a_purchase_within_the_validity_makes_the_binding_last_longer(shop: Shop
 
 
 def _deadlock(shop: Shop, times: int) -> None:
-    """From now on the database reports a deadlock whenever a fact is stored, so many times. Sequences never roll back,
+    """From now on the database reports a deadlock whenever somebody earns, so many times. Sequences never roll back,
     so they count what is undone, too."""
     with shop.sessions.begin() as session:
         session.execute(text("create sequence deadlocks"))
@@ -59,7 +59,8 @@ def _deadlock(shop: Shop, times: int) -> None:
             f" if nextval('deadlocks') <= {times} then"
             " raise exception 'deadlock detected' using errcode = '40P01'; end if; return null; end $$"))
         session.execute(text(
-            "create trigger play_deadlock before insert on outbox for each statement execute function play_deadlock()"))
+            "create trigger play_deadlock before insert on earned_news"
+            " for each statement execute function play_deadlock()"))
 
 
 def test_a_deadlock_runs_the_batch_again_and_counts_against_no_event(shop: Shop) -> None:

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from domain import workflows
-from domain.commissions import plans, queries
+from domain.commissions import earned, plans, queries
 from domain.commissions import service as commissions
 from domain.ledger import queries as ledger
 from domain.ledger import service
@@ -390,11 +390,13 @@ def test_the_team_shows_members_masked_with_their_net_volume(shop: Shop) -> None
 
 def test_facts_carry_what_the_notice_says(shop: Shop) -> None:
     shop.tell(shop.pay("A1", by="新客"))
-    facts = shop.rows("select person_id, payload from outbox where kind = 'commission.accrued' order by person_id")
+    with shop.sessions.begin() as session:
+        news = earned.take(session, 100)
+    facts = [(one.person_id, one.payload) for one in news.earned]
     assert [(person, fact["level"], fact["amount_fen"], fact["order_no"], fact["title"], fact["rule"])
             for person, fact in facts] == [
-        (shop.people["李姐"], 2, 198, "A1", "货1", "default"),
-        (shop.people["小王"], 1, 792, "A1", "货1", "category:fmcg")]
+        (shop.people["小王"], 1, 792, "A1", "货1", "category:fmcg"),
+        (shop.people["李姐"], 2, 198, "A1", "货1", "default")]
 
 
 def test_a_settled_event_keeps_no_phone(shop: Shop) -> None:

@@ -173,15 +173,15 @@ def test_a_fact_that_was_told_already_is_not_told_again(shop: Shop) -> None:
     shop.tell(shop.pay("A1", by="新客"))
     (first,), = shop.rows("select id from customer_order")
     li, wang = shop.people["李姐"], shop.people["小王"]
-    keys = [f"commission.accrued:{n}:{li}" for n in range(first + 1, first + 200)]
+    keys = [f"commission.clawed_back:{n}:closed:{li}" for n in range(first + 1, first + 200)]
     with shop.sessions.begin() as session:
-        put(session, [Effect("fact", "commission.accrued", key) for key in keys], shop.clock.now())
-    shop.tell(shop.pay("A2", by="新客"))
+        put(session, [Effect("fact", "commission.clawed_back", key) for key in keys], shop.clock.now())
+    shop.tell(shop.pay("A2", by="新客"), shop.close("A2"))
     (second,), = shop.rows("select id from customer_order where order_no = 'A2'")
     assert first < second < first + 200
-    facts = shop.rows("select key, payload <> '{}' from outbox where key like :mine order by 2",
-                      mine=f"commission.accrued:{second}:%")
-    assert facts == [(f"commission.accrued:{second}:{li}", False), (f"commission.accrued:{second}:{wang}", True)]
+    mine = f"commission.clawed_back:{second}:closed"
+    facts = shop.rows("select key, payload <> '{}' from outbox where key like :mine order by 2", mine=f"{mine}:%")
+    assert facts == [(f"{mine}:{li}", False), (f"{mine}:{wang}", True)]
 
 
 def test_nothing_is_kept_of_a_connection_that_is_gone(own_database: str) -> None:
