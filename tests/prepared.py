@@ -1,6 +1,7 @@
 """A home whose PostgreSQL is initialised and migrated, made once a run and copied by whoever needs one.
 
-initdb and all migrations cost three seconds of CPU; a copy costs a twentieth. The processes of a run share it.
+initdb and all migrations cost three seconds of CPU; a copy costs a twentieth. The processes of a run share it. The shelf
+of finished pictures, which a house begins to fill as soon as it runs, ten seconds' work, is one for all houses of a run.
 """
 
 import fcntl
@@ -39,6 +40,12 @@ def shared() -> Iterator[Path]:
 def copy(prepared: Path, home: Path) -> None:
     """Put the database of ``prepared`` into ``home``, whose servers have not been started yet."""
     subprocess.run(["cp", "-a", str(prepared / "postgres"), str(home)], check=True)
+    share_pictures(prepared, home)
+
+
+def share_pictures(prepared: Path, home: Path) -> None:
+    """Whoever lives in ``home`` finds the pictures that other houses of this run have drawn."""
+    (home / "pictures").symlink_to(prepared / "pictures")
 
 
 @contextmanager
@@ -50,6 +57,7 @@ def _locked(home: Path) -> Iterator[None]:
 
 
 def _prepare(home: Path) -> None:
+    (home / "pictures").mkdir()
     server = embedded.start_postgres(home, settings=embedded.FAST_BUT_UNSAFE)
     try:
         engine = create_engine(server.url)

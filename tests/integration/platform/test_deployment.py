@@ -24,6 +24,7 @@ from click.testing import CliRunner
 from bot.runtime import embedded
 from bot.runtime.cli import main
 from bot.runtime.settings import VARIABLES
+from tests import prepared
 from tests.conftest import fresh_database
 from tests.unit.platform.test_settings import SHOP
 
@@ -186,15 +187,17 @@ def answered(url: str, process: subprocess.Popen[bytes], log: Path) -> str:
 @pytest.mark.e2e
 def test_the_parts_run_from_what_the_image_holds_on_servers_of_others(
         compose: dict[str, Any], image: list[tuple[str, str]], postgres: embedded.Server, valkey_url: str,
-        tmp_path: Path
+        prepared_home: Path, tmp_path: Path
 ) -> None:
-    """Nothing of the repository but what is copied, a home that is empty, settings as compose gives them."""
+    """Nothing of the repository but what is copied, a home without anything but pictures, settings as compose gives
+    them."""
     app, home, secrets = tmp_path / "app", tmp_path / "data", tmp_path / "secrets"
     for source, target in copied(image).items():
         place = app / target / source if target.endswith("/") else app / target
         place.parent.mkdir(exist_ok=True)
         (shutil.copytree if (ROOT / source).is_dir() else shutil.copy)(ROOT / source, place)  # type: ignore[operator]
     home.mkdir()
+    prepared.share_pictures(prepared_home, home)
     secrets.mkdir()
     (tmp_path / "accounts.toml").write_text(SHOP, "utf-8")
     (secrets / "secret_key").write_text("0123456789abcdefghijklmnopqrstuvwxyzABCDEF\n")
