@@ -1,7 +1,7 @@
 """A home whose PostgreSQL is initialised and migrated, made once a run and copied by whoever needs one.
 
-initdb and all migrations cost three seconds of CPU; a copy costs a twentieth. The processes of a run share it. The shelf
-of finished pictures, which a house begins to fill as soon as it runs, ten seconds' work, is one for all houses of a run.
+initdb and all migrations cost three seconds of CPU; a copy costs a twentieth. The processes of a run share it. The
+shelf of finished pictures, which a house begins to fill as soon as it runs, ten seconds' work, is one for all houses.
 """
 
 import fcntl

@@ -1,6 +1,7 @@
 """What is kept on disk changes how long a poster takes, never a byte of it, whatever happens to the files."""
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -50,6 +51,20 @@ def plain(styles_dir: Path, request_: PosterRequest) -> bytes:
     return Studio(styles_dir).poster(request_)
 
 
+@pytest.fixture(scope="module")
+def filled(styles_dir: Path, plain: bytes, request_: PosterRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shelf that one poster leaves: to be copied."""
+    folder = tmp_path_factory.mktemp("filled")
+    assert Studio(styles_dir, Shelf(folder)).poster(request_) == plain
+    return folder
+
+
+@pytest.fixture
+def shelf(filled: Path, tmp_path: Path) -> Path:
+    """A shelf as one poster leaves it."""
+    return Path(shutil.copytree(filled, tmp_path / "shelf"))
+
+
 def parts(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
@@ -57,10 +72,11 @@ def parts(folder: Path) -> dict[str, bytes]:
 def test_same_bytes_without_a_shelf_with_a_new_one_and_with_a_full_one(
     studio: Studio, request_: PosterRequest, tmp_path: Path
 ) -> None:
-    for style in studio.styles():
-        asked = replace(request_, style=style.key)
-        made = [Studio(POSTERS, Shelf(tmp_path / "shelf")).compose(asked) for _ in range(2)]
-        assert made == [studio.compose(asked)] * 2
+    asked = [replace(request_, style=style.key) for style in studio.styles()]
+    expected = [studio.compose(one) for one in asked]
+    for _ in range(2):
+        other = Studio(POSTERS, Shelf(tmp_path / "shelf"))
+        assert [other.compose(one) for one in asked] == expected
     assert len(parts(tmp_path / "shelf")) >= 2 * len(studio.styles())
 
 
@@ -92,36 +108,32 @@ def test_all_is_prepared_once_and_then_nothing(styles_dir: Path, plain: bytes, r
     lambda path: path.unlink(),
     lambda path: (path.unlink(), path.mkdir()),
 ], ids=["half", "last byte", "head", "empty", "foreign", "longer", "gone", "folder"])
-def test_a_broken_file_is_drawn_again(styles_dir: Path, plain: bytes, request_: PosterRequest, tmp_path: Path,
+def test_a_broken_file_is_drawn_again(styles_dir: Path, plain: bytes, request_: PosterRequest, shelf: Path,
                                       damage: Damage) -> None:
-    assert Studio(styles_dir, Shelf(tmp_path)).poster(request_) == plain
-    good = parts(tmp_path)
+    good = parts(shelf)
     for name in good:
-        damage(tmp_path / name)
-    assert Studio(styles_dir, Shelf(tmp_path)).poster(request_) == plain
-    if not any((tmp_path / name).is_dir() for name in good):
-        assert parts(tmp_path) == good, "mended"
+        damage(shelf / name)
+    assert Studio(styles_dir, Shelf(shelf)).poster(request_) == plain
+    if not any((shelf / name).is_dir() for name in good):
+        assert parts(shelf) == good, "mended"
 
 
 def test_files_that_changed_places_are_not_believed(styles_dir: Path, plain: bytes, request_: PosterRequest,
-                                                    tmp_path: Path) -> None:
-    assert Studio(styles_dir, Shelf(tmp_path)).poster(request_) == plain
-    good = parts(tmp_path)
+                                                    shelf: Path) -> None:
+    good = parts(shelf)
     for name, data in zip(good, list(good.values())[::-1], strict=True):
-        (tmp_path / name).write_bytes(data)
-    assert Studio(styles_dir, Shelf(tmp_path)).poster(request_) == plain
-    assert parts(tmp_path) == good
+        (shelf / name).write_bytes(data)
+    assert Studio(styles_dir, Shelf(shelf)).poster(request_) == plain
+    assert parts(shelf) == good
 
 
-def test_a_worker_that_starts_finds_the_byte_that_changed(styles_dir: Path, plain: bytes, request_: PosterRequest,
-                                                          tmp_path: Path) -> None:
-    assert Studio(styles_dir, Shelf(tmp_path)).poster(request_) == plain
-    good = parts(tmp_path)
+def test_a_worker_that_starts_finds_the_byte_that_changed(styles_dir: Path, shelf: Path) -> None:
+    good = parts(shelf)
     for name, data in good.items():
         middle = len(data) // 2
-        (tmp_path / name).write_bytes(data[:middle] + bytes((data[middle] ^ 1,)) + data[middle + 1:])
-    assert sum(1 for _ in Studio(styles_dir, Shelf(tmp_path)).prepare()) == len(good)
-    assert parts(tmp_path) == good
+        (shelf / name).write_bytes(data[:middle] + bytes((data[middle] ^ 1,)) + data[middle + 1:])
+    assert sum(1 for _ in Studio(styles_dir, Shelf(shelf)).prepare()) == len(good)
+    assert parts(shelf) == good
 
 
 def test_where_nothing_can_be_written_posters_are_drawn(styles_dir: Path, plain: bytes, request_: PosterRequest,
