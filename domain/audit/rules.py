@@ -83,6 +83,7 @@ TWO_PERSON_ACTS: Mapping[str, Rights] = {
     "person.release": Rights(_ANYBODY, _REVIEW),
     "person.confiscate": Rights(_ANYBODY, _MONEY),
     "points.take_back": Rights(_ANYBODY - {"reviewer"}, _MONEY),
+    "gift.take_back": Rights(_ANYBODY - {"reviewer"}, _MONEY),
 }
 """What an approved act does is registered by its owner in domain/workflows/acts.py."""
 

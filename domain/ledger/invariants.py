@@ -276,9 +276,21 @@ select o.id, format('grant %s: %s given, its journal says %s', o.id, o.result ->
   from outbox o
   left join lateral (
     select sum(p.amount) as fen from journal g join posting p on p.journal_id = g.id
-     where g.source_type = 'grant' and g.source_id = o.id) j on true
+     where g.idem = 'grant:' || (o.payload ->> 'cause') and g.kind = 'reward.given') j on true
  where o.kind = 'grant.red_packet' and o.state = 'done' and {scope.where('o.id')}
    and coalesce((o.result ->> 'fen')::bigint, 0) > 0 and (o.result ->> 'fen')::bigint <> coalesce(j.fen, 0)"""
+
+
+def _taken(scope: Scope) -> str:
+    """a gift that operators took back was taken back once, whole"""
+    return f"""
+select coalesce(t.journal_id, b.reverses), format('gift %s: %s taken back by hand, its journal says %s',
+       coalesce(t.journal_id, b.reverses), coalesce(t.fen, 0), coalesce(b.fen, 0))
+  from (select journal_id, fen from gift_taking where state = 'taken' and {scope.where('journal_id')}) t
+  full join (select j.reverses, sum(p.amount) as fen from journal j join posting p on p.journal_id = j.id
+              where j.reverses is not null and j.kind = 'gift.taken_back' and {scope.where('j.reverses')} group by 1) b
+    on b.reverses = t.journal_id
+ where t.fen is distinct from b.fen"""
 
 
 def _points(scope: Scope) -> str:
@@ -353,6 +365,7 @@ INVARIANTS = (
     Invariant("references", "journal", _references),
     Invariant("rewards", "reward", _rewards),
     Invariant("grants", "grant", _grants),
+    Invariant("taken", "journal", _taken),
     Invariant("points", "person", _points),
     Invariant("lots", "lot", _lots),
     KEPT,

@@ -24,6 +24,7 @@ from domain.shared.outbox import Effect
 ACT = "withdrawal.approve"
 """The act that needs two people above the plan's limit."""
 
+TAKEN_BACK = "taken_back"
 Cause = Literal["frozen", "debt"]
 """Why the shop calls money back by itself; kept as the reason of the withdrawal (payout.cause.* of assets/copy)."""
 
@@ -37,6 +38,19 @@ def of_frozen(session: Session, person_id: int, now: datetime) -> int:
     if not ledger.frozen(session, person_id):
         return 0
     return _recall(session, person_id, "frozen", now)
+
+
+def of_gift(session: Session, withdrawal_id: int, now: datetime) -> None:
+    """Call back a red packet that carries a gift which two operators take back, as far as it still can be. Whoever
+    tapped a moment earlier is paid, and a query says so."""
+    withdrawal = settling.lock(session, withdrawal_id)
+    if withdrawal.state not in OPEN or withdrawal.cancel_asked_at is not None:
+        return
+    before, withdrawal.reason = withdrawal.reason, TAKEN_BACK
+    if not _call_back(session, withdrawal, now):
+        withdrawal.reason = before
+        return
+    audit.record(session, SYSTEM, "withdrawal.recall", f"withdrawal:{withdrawal.no}", {"cause": TAKEN_BACK}, now)
 
 
 def of_debtor(session: Session, person_id: int, now: datetime) -> int:

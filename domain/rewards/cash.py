@@ -16,6 +16,8 @@ from domain.shared.errors import NotFound
 from domain.shared.outbox import Effect, put
 
 EXPENSE = platform("expense.redpacket")
+TAKEN = "gift.taken_back"
+"""The kind of a journal that takes back what was given by mistake; it reverses the one that gave."""
 
 
 def give(
@@ -39,3 +41,13 @@ def give(
     ledger.post(session, [Entry(idem, "reward.given", now, "grant", source_id, title, moves)], now)
     put(session, [Effect("fact", "packet.send", f"packet.send:{idem}", alive, {"gifts": [["gift", idem]]})], now)
     return True
+
+
+def take_back(session: Session, person_id: int, gift: int, source_id: int, title: str, fen: int, now: datetime) -> int:
+    """Take back what ``give`` gave ``person_id`` by the journal ``gift``; what is not there any more becomes a debt:
+    returns how much, in fen. Once for each gift: the database lets a journal be reversed once."""
+    purse = ledger.lock(session, [person_id]).get(person_id) or Purse(person_id)
+    moves = tuple(purse.take_back(fen, EXPENSE))
+    ledger.post(session, [Entry(f"gift:{gift}:taken_back", TAKEN, now, "grant", source_id, title, moves,
+                                reverses=gift)], now)
+    return sum(move.amount for move in moves if move.debit.kind == "debt")

@@ -109,6 +109,34 @@ class Reward(Base):
     changed_at: Mapped[datetime]
 
 
+class GiftTaking(Base):
+    """A red packet that two operators take back: ``journal_id`` gave it. calling (a packet that carries it is called
+    back) → taken, or left (``why``). ``owe``: what they had received already becomes a debt; ``owed_fen``: what did.
+
+    Once for each gift, all of it; the database refuses what no approval says and what no journal has taken back.
+    """
+
+    __tablename__ = "gift_taking"
+    __table_args__ = (
+        CheckConstraint("fen > 0 and owed_fen between 0 and fen and (owed_fen = 0 or state = 'taken')", name="money"),
+        CheckConstraint("state in ('calling', 'taken', 'left')", name="state"),
+        CheckConstraint("(state = 'calling') = (ended_at is null)", name="ended"),
+        CheckConstraint("(state = 'left') = (why <> '')", name="why"),
+        Index("uq_gift_taking_journal_id", "journal_id", unique=True, postgresql_where=text("state <> 'left'")),
+        Index("ix_gift_taking_calling", "approval_id", postgresql_where=text("state = 'calling'")),
+    )
+
+    approval_id: Mapped[int] = mapped_column(ForeignKey("approval.id"), primary_key=True, autoincrement=False)
+    journal_id: Mapped[int] = mapped_column(ForeignKey("journal.id"))
+    fen: Mapped[int]
+    owe: Mapped[bool]
+    state: Mapped[str] = mapped_column(server_default="calling")
+    why: Mapped[str] = mapped_column(server_default="")
+    owed_fen: Mapped[int] = mapped_column(server_default="0")
+    at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+
+
 class Membership(Base):
     """A tier held from ``since`` until ``until`` (None: still), with its benefits; ``cause`` names what gave it."""
 

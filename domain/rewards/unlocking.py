@@ -21,8 +21,9 @@ from domain.rewards.models import Membership, Reward
 from domain.rewards.programme import Programme
 from domain.shared.errors import NotFound
 
-RETURNED, MERGED = "returned", "merged"
-"""Reasons of a revoked reward: too few kept orders are left to carry it; two persons who were one had it twice."""
+RETURNED, MERGED, BY_HAND = "returned", "merged", "operator"
+"""Reasons of a revoked reward: too few kept orders are left to carry it; two persons who were one had it twice; two
+operators took it back, and orders do not open it again."""
 DOUBLE = "#"
 """Marks the rung of a reward that somebody has twice since a merge."""
 
@@ -207,6 +208,8 @@ class _Count:
             row = stored.get(key)
             if row is None:
                 self._fresh.append(self._new(buyer_id, one))
+            elif row.reason == BY_HAND:
+                continue
             elif row.state == "revoked":
                 self._again(row, one)
             elif row.person_id != one.person_id:
@@ -275,6 +278,23 @@ def finish(session: Session, rows: Sequence[Row], now: datetime) -> None:
     _update(session, rows, now)
 
 
+def held(session: Session, reward_id: int) -> Row:
+    """One reward, which no count changes until the transaction ends."""
+    wanted = select(*(getattr(Reward, name) for name in Row.__slots__)).where(Reward.id == reward_id)
+    row = Row(*session.execute(wanted).one())
+    while True:
+        session.execute(_LOCK, {"ids": [row.buyer_id]})
+        buyer, row = row.buyer_id, Row(*session.execute(wanted).one())
+        if row.buyer_id == buyer:
+            return row
+
+
+def strike(session: Session, row: Row, now: datetime) -> None:
+    """Two operators took it back: it is nobody's, and stays so."""
+    row.state, row.reason, row.final_at = "revoked", BY_HAND, None
+    _update(session, [row], now)
+
+
 def _update(session: Session, rows: Iterable[Row], now: datetime) -> None:
     names = [name for name in Row.__slots__ if name not in ("id", "buyer_id", "ladder", "rung")]
     values = [{f"new_{name}": getattr(row, name) for name in names} | {"row_id": row.id, "now": now} for row in rows]
@@ -299,6 +319,10 @@ def leave(session: Session, rows: Sequence[Row], now: datetime) -> None:
                              " and until is null"), {"now": now, "causes": [row.key for row in rows]})
 
 
+_STRUCK = text("""
+    update reward k set rung = k.rung || :mark || k.id from reward g
+     where k.buyer_id = :kept and g.buyer_id = :gone and k.ladder = g.ladder and k.rung = g.rung
+       and k.reason = :by_hand and g.state <> 'revoked'""")
 _DOUBLE = text("""
     update reward g set rung = g.rung || :mark || g.buyer_id from reward k
      where g.buyer_id = :gone and k.buyer_id = :kept and k.ladder = g.ladder and k.rung = g.rung""")
@@ -307,6 +331,7 @@ _DOUBLE = text("""
 def move(session: Session, kept_id: int, gone_id: int) -> int:
     """A merge's part: what was opened twice is closed by the next count, which is asked for."""
     ends = {"kept": kept_id, "gone": gone_id}
+    session.execute(_STRUCK, ends | {"mark": DOUBLE, "by_hand": BY_HAND})  # the other one's was never a mistake
     session.execute(_DOUBLE, ends | {"mark": DOUBLE})
     moved = session.execute(text("update reward set buyer_id = :kept where buyer_id = :gone returning id"), ends).all()
     session.execute(text("update reward set person_id = :kept where person_id = :gone"), ends)

@@ -20,7 +20,7 @@ ACTS: dict[str, Act] = {
     publishing.PUBLISH: publishing.publish,
     publishing.ROLLBACK: publishing.roll_back,
     payouts.ACT: withdrawing.approved,
-    taking_back.POINTS: taking_back.points_taken,
+    taking_back.POINTS: taking_back.points_taken, taking_back.GIFT: taking_back.gift_taken,
 }
 """Act → what an approval of it does, for exactly those of ``audit.rules.TWO_PERSON_ACTS`` (a test compares).
 ``Approval.payload`` says on what; the actor is who approved. What it raises

@@ -17,6 +17,7 @@ from domain.commissions import queries as commissions
 from domain.commissions.queries import LineView, masked
 from domain.payouts import queries as payouts
 from domain.payouts.queries import WithdrawalView
+from domain.rewards.cash import TAKEN
 from domain.risk import queries as risk
 from domain.risk.queries import Doubt
 from domain.settlements import why
@@ -45,11 +46,12 @@ class RewardWhy:
 
 @dataclass(frozen=True, slots=True)
 class GiftWhy:
-    """Money that was given. ``title``: for what, '' when it was not noted."""
+    """Money that was given at ``at``, or ``taken`` back then. ``title``: for what, '' when it was not noted."""
 
     title: str
     amount_fen: int
-    given_at: datetime
+    at: datetime
+    taken: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +200,7 @@ def _part(session: Session, row: Row[Any]) -> list[Part]:
         case "reward":
             return [_reward(session, row.source_id)]
         case "grant":
-            return [GiftWhy(row.label, row.fen, row.effective_at)]
+            return [GiftWhy(row.label, row.fen, row.effective_at, row.kind == TAKEN)]
         case "merge":
             return [MergeWhy(row.effective_at)]
         case "withdrawal":

@@ -16,16 +16,17 @@ from domain.payouts import packets, queries
 from domain.payouts.packets import Packet
 from domain.payouts.rules import PacketRules
 from domain.people import queries as people
+from domain.rewards.cash import TAKEN
 from domain.shared.errors import DomainError
 from domain.workflows import withdrawing
+from domain.workflows.gifts import standing
 
 Door = tuple[str, str]
 """A merchant account for gifts and the app to whose openids it pays."""
 STAYS = {"packet.small": "small", "packet.large": "large", "packet.debt": "debt", "packet.spent": "spent"}
 
-
-
-_OF_GIFTS = ("reward.given", "reward.released", "reward.taken_back", "packet.sent", "packet.returned")
+_OF_GIFTS = ("reward.given", "reward.released", "reward.taken_back", TAKEN, "packet.sent",
+             "packet.returned")
 _CHANGES = text("""
     with mine as (
         select a.id from account a where a.kind = 'available' and a.currency = 'CNY'
@@ -79,10 +80,13 @@ def pass_on(
     door = _open_door(session, alive, doors, now)
     if isinstance(door, str):
         return door
+    ledger.lock(session, [alive])
+    journals = standing(session, journals)
+    if not journals:
+        return "taken_back"
     fen = packets.reached(session, journals)
     if not fen:
         return "debt"
-    ledger.lock(session, [alive])
     if not packets.has_left(session, cause) and kept(session, alive, rules).fen < fen:
         return "spent"
     return _send(session, Packet(alive, cause, fen, *door, remark()), rules, now)

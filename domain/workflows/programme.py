@@ -23,7 +23,7 @@ from domain.points.rules import Life
 from domain.points.service import Earning
 from domain.rewards import service as rewards
 from domain.rewards import unlocking
-from domain.rewards.cash import EXPENSE
+from domain.rewards.cash import EXPENSE, TAKEN
 from domain.rewards.programme import BIRTHDAY, Programme
 from domain.rewards.rules import Offers
 from domain.rewards.unlocking import Row
@@ -157,6 +157,19 @@ def _take_back(session: Session, rows: Sequence[Row], now: datetime) -> None:
         if row.what == "coupon" and row.state == "final":
             rewards.revoke(session, row.key, row.reason, now)
     unlocking.leave(session, [row for row in rows if row.what == "tier"], now)
+
+
+def strike(session: Session, row: Row, gift: int, now: datetime) -> int:
+    """Take back a red packet that two operators say was a mistake; ``gift`` is the journal that gave it. What is not
+    there any more becomes a debt: returns how much, in fen. As of ``unlocking.held``."""
+    if row.state == "provisional":
+        moves = [Move(person(row.person_id, "pending"), EXPENSE, row.amount)]
+    else:
+        moves = _purses(session, [row])[row.person_id].take_back(row.amount, EXPENSE)
+    ledger.post(session, [Entry(f"{row.key}:taken_back", TAKEN, now, "reward", row.id, row.title, tuple(moves),
+                                reverses=gift)], now)
+    unlocking.strike(session, row, now)
+    return sum(move.amount for move in moves if move.debit.kind == "debt")
 
 
 def _purses(session: Session, rows: Sequence[Row]) -> dict[int, Purse]:

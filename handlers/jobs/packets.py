@@ -7,7 +7,7 @@ from domain.notices import service as notices
 from domain.payouts import queries
 from domain.payouts.queries import WithdrawalView
 from domain.payouts.rules import PacketRules
-from domain.workflows import giving
+from domain.workflows import giving, taking_back
 from handlers.jobs.payouts import LINK_LASTS, said_of
 
 jobs = Jobs()
@@ -42,6 +42,8 @@ def waits(ctx: JobContext, effect: Claimed) -> Ended:
 @jobs.on("packet.paid")
 def received(ctx: JobContext, effect: Claimed) -> Ended:
     """WeChat itself tells them, under their thumb: a word of ours would be one too many."""
+    with ctx.begin() as session:
+        taking_back.go_on(session, _of(ctx, effect).person_id, ctx.now())
     return Done()
 
 
@@ -49,11 +51,25 @@ def received(ctx: JobContext, effect: Claimed) -> Ended:
 @jobs.on("packet.failed")
 @jobs.on("packet.cancelled")
 def back(ctx: JobContext, effect: Claimed) -> Ended:
+    """It is in the wallet again, where two operators may wait for it: who hears of that need not hear of this."""
     found = _of(ctx, effect)
     with ctx.begin() as session:
+        taking_back.go_on(session, found.person_id, ctx.now())
+        if taking_back.was_for(session, found.id):
+            return Done()
         told = {"fen": found.gross_fen, "repaid_fen": queries.repaid(session, found.id),
                 "reason": said_of(ctx.copy, found.reason)}
         notices.tell(session, notices.Notice(found.person_id, "money", effect.key, "packet.back", told), ctx.now())
+    return Done()
+
+
+@jobs.on("gift.taken")
+def taken(ctx: JobContext, effect: Claimed) -> Ended:
+    """payload: {title, fen, owed, rest}. It was given by mistake, and is taken back."""
+    assert effect.person_id is not None
+    facts = {name: effect.payload[name] for name in ("title", "fen", "owed", "rest")}
+    with ctx.begin() as session:
+        notices.tell(session, notices.Notice(effect.person_id, "money", effect.key, "packet.taken", facts), ctx.now())
     return Done()
 
 

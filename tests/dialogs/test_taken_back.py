@@ -4,10 +4,15 @@ from typing import Any
 
 import pytest
 
+from bot.kit.pay import PayGateways
 from bot.runtime.demo_team import hire
 from domain.audit import service as audit
+from domain.people import service as people
+from domain.workflows import MOVERS
 from tests.dialogs.test_grants import granted, person_id
-from tests.fakes.shop import Shop
+from tests.dialogs.test_packets import second_order, wallet
+from tests.fakes.pay import FakePay
+from tests.fakes.shop import Person, Shop
 
 
 class Desk:
@@ -73,3 +78,205 @@ def test_points_that_were_spent_are_owed(shop: Shop, desk: Desk) -> None:
     desk.approve(desk.take_back(f"/points/lots/{before['lots'][0]['id']}"))
     li.saw("有 100 积分是我们误发给您的", f"其中 {100 - before['active']} 您已经用掉", "现有 0 积分")
     li.says("积分").sees("我的积分 0", f"待抵扣 {100 - before['active']}（扣回时已经用掉")
+
+
+@pytest.fixture
+def change(shop: Shop) -> FakePay:
+    """The shop's second merchant account, for cash marketing."""
+    pay = FakePay(shop.clock, "gift", shop.pay.app_id, mch_id="1900000110", purpose="gift")
+    shop.runtime.context.tool(PayGateways).by_account["gift"] = pay  # type: ignore[index]
+    return pay
+
+
+def given(shop: Shop, desk: Desk, who: Person) -> list[tuple[str, int, str]]:
+    """(path, fen, state) of somebody's red packets, the newest first."""
+    found = desk.get(f"/rewards/people/{person_id(shop, who)}/gifts")["gifts"]
+    return [(f"/rewards/gifts/{one['id']}", one["fen"], one["state"]) for one in found]
+
+
+def heard(who: Person, words: str) -> int:
+    return sum(words in str(said) for said in who.heard)
+
+
+def test_a_packet_that_waits_for_a_tap_is_called_back_first(shop: Shop, desk: Desk, change: FakePay) -> None:
+    li = shop.person("李姐")
+    granted(shop, li, "red_packet", 888)
+    ((path, fen, state),) = given(shop, desk, li)
+    assert (fen, state, wallet(shop, li)) == (888, "sent", (0, 888, 0))
+    asked = desk.take_back(path)
+    assert asked["payload"]["fen"] == 888 and wallet(shop, li) == (0, 888, 0)
+    desk.approve(asked)
+    shop.wait(minutes=2)
+    assert given(shop, desk, li) == [(path, 888, "taken")] and wallet(shop, li) == (0, 0, 0)
+    assert len(change.bills) == 1 and change.waiting() == [] and change.paid_to(li.openid) == 0
+    li.says("你好").saw("红包 ¥8.88 是我们误发给您的，现在收回了", "回复「人工」")
+    assert (heard(li, "误发给您的"), heard(li, "没有收进微信零钱"), heard(li, "领走")) == (1, 0, 0)
+    li.says("明细").sees("-¥8.88 误发红包收回")
+    li.says("为什么 8.88").sees("收回：这个红包是误发的")
+    li.says("红包").sees("没有等您领的红包")
+    desk.take_back(path, 409)
+    granted(shop, li, "red_packet", 888, key="the same cause again")
+    assert wallet(shop, li) == (0, 0, 0), "what was taken back is not given again for the same cause"
+
+
+def test_who_tapped_a_moment_earlier_keeps_it(shop: Shop, desk: Desk, change: FakePay) -> None:
+    li = shop.person("李姐")
+    granted(shop, li, "red_packet", 888)
+    ((path, _, _),) = given(shop, desk, li)
+    asked = desk.take_back(path)
+    change.confirms(*change.waiting())
+    desk.approve(asked)
+    shop.wait(minutes=2)
+    assert wallet(shop, li) == (0, 0, 888) and given(shop, desk, li) == [(path, 888, "received")]
+    assert heard(li, "误发给您的") == 0
+    assert desk.take_back(path, 409)["error"]["code"] == "gift_received"
+
+
+@pytest.mark.parametrize("tapped", ["before", "meanwhile"])
+def test_what_was_received_is_owed_where_two_operators_say_so(
+    shop: Shop, desk: Desk, change: FakePay, tapped: str
+) -> None:
+    li = shop.person("李姐")
+    granted(shop, li, "red_packet", 888)
+    ((path, _, _),) = given(shop, desk, li)
+    if tapped == "before":
+        change.confirms(*change.waiting())
+        shop.wait(minutes=2)
+    asked = desk.take_back(path, owe=True)
+    if tapped == "meanwhile":
+        change.confirms(*change.waiting())
+    desk.approve(asked)
+    shop.wait(minutes=2)
+    assert given(shop, desk, li) == [(path, 888, "taken")] and change.paid_to(li.openid) == 888
+    assert shop.get(f"/people/{person_id(shop, li)}/wallet")["debt_fen"] == 888
+    li.says("你好").saw("红包 ¥8.88 是我们误发给您的", "其中 ¥8.88 您已经领走或用掉", "不用您转账")
+    granted(shop, li, "red_packet", 1_000, "later")
+    assert wallet(shop, li)[:2] == (0, 112), "later gifts repay it first"
+
+
+def test_one_of_two_in_a_packet_leaves_the_other(shop: Shop, desk: Desk, change: FakePay) -> None:
+    """Two that became final together left as one; the mistake is called back, the rest is theirs."""
+    li = shop.person("李姐")
+    for n in range(4):
+        shop.paid(f"A{n}", by=li, fen=9_900)
+        shop.received(f"A{n}")
+    shop.wait(days=8)
+    shop.wait(hours=1)
+    found = given(shop, desk, li)
+    assert [state for _, _, state in found] == ["sent"] * len(found) and len(found) > 1 and len(change.bills) == 1
+    whole = sum(fen for _, fen, _ in found)
+    path, fen, _ = found[0]
+    desk.approve(desk.take_back(path))
+    shop.wait(minutes=2)
+    assert wallet(shop, li) == (whole - fen, 0, 0)
+    rest = f"¥{(whole - fen) // 100}.{(whole - fen) % 100:02}"
+    li.says("你好").saw("是我们误发给您的", f"其余 {rest} 还是您的")
+    assert heard(li, "没有收进微信零钱") == 0
+    li.says("红包").sees(f"没领的红包 {rest} 又给您发出了")
+
+
+def test_a_refund_of_its_order_takes_it_once(shop: Shop, desk: Desk, change: FakePay) -> None:
+    li = shop.person("李姐")
+    second_order(shop, li)
+    ((path, fen, state),) = given(shop, desk, li)
+    assert (fen, state) == (500, "sent")
+    desk.approve(desk.take_back(path))
+    shop.wait(minutes=2)
+    shop.refunded("A1", fen=9_900, quantity=3)
+    shop.wait(minutes=2)
+    assert wallet(shop, li) == (0, 0, 0) and shop.get(f"/people/{person_id(shop, li)}/wallet")["debt_fen"] == 0
+    for n in (7, 8):
+        shop.paid(f"A{n}", by=li, fen=9_900)
+        shop.received(f"A{n}")
+    shop.wait(days=8)
+    assert path in [one for one, _, _ in given(shop, desk, li)], "orders do not open it again"
+    assert [state for one, _, state in given(shop, desk, li) if one == path] == ["taken"]
+
+
+def test_a_refund_that_was_first_leaves_nothing_to_take(shop: Shop, desk: Desk, change: FakePay) -> None:
+    li = shop.person("李姐")
+    second_order(shop, li)
+    ((path, _, _),) = given(shop, desk, li)
+    asked = desk.take_back(path, owe=True)
+    shop.refunded("A1", fen=9_900, quantity=3)
+    shop.wait(minutes=2)
+    assert desk.approve(asked, 409)["error"]["code"] == "gift_returned"
+    shop.wait(minutes=2)
+    assert wallet(shop, li) == (0, 0, 0) and given(shop, desk, li) == [(path, 500, "returned")]
+    assert heard(li, "误发给您的") == 0
+
+
+def test_what_waits_for_its_return_window_is_struck(shop: Shop, desk: Desk) -> None:
+    li = shop.person("李姐")
+    for n in range(2):
+        shop.paid(f"A{n}", by=li, fen=9_900)
+        shop.received(f"A{n}")
+    shop.wait(minutes=1)
+    ((path, _, state),) = given(shop, desk, li)
+    assert state == "waiting" and shop.get(f"/people/{person_id(shop, li)}/wallet")["pending_fen"] == 500
+    desk.approve(desk.take_back(path))
+    found = shop.get(f"/people/{person_id(shop, li)}/wallet")
+    assert (found["pending_fen"], found["available_fen"], found["debt_fen"]) == (0, 0, 0)
+    li.says("你好").saw("红包 ¥5.00 是我们误发给您的")
+    li.says("为什么 5").sees("已扣回 ¥5.00，是误发的")
+    shop.wait(days=9)
+    assert wallet(shop, li) == (0, 0, 0)
+
+
+def test_what_stays_in_the_wallet_is_taken_from_there(shop: Shop, desk: Desk) -> None:
+    """Without a merchant account for gifts."""
+    li = shop.person("李姐")
+    granted(shop, li, "red_packet", 500)
+    ((path, _, state),) = given(shop, desk, li)
+    assert (state, wallet(shop, li)) == ("wallet", (500, 0, 0))
+    desk.approve(desk.take_back(path))
+    assert (given(shop, desk, li), wallet(shop, li)) == ([(path, 500, "taken")], (0, 0, 0))
+
+
+def test_what_repaid_a_debt_is_left_unless_the_debt_may_come_back(shop: Shop, desk: Desk, change: FakePay) -> None:
+    li = shop.person("李姐")
+    granted(shop, li, "red_packet", 888)
+    change.confirms(*change.waiting())
+    shop.wait(minutes=2)
+    desk.approve(desk.take_back(given(shop, desk, li)[0][0], owe=True))
+    granted(shop, li, "red_packet", 300, "b")
+    path, fen, state = given(shop, desk, li)[0]
+    assert (fen, state, wallet(shop, li)[0]) == (300, "wallet", 0)
+    asked = desk.take_back(path)
+    refused = desk.approve(asked, 409)["error"]
+    assert refused["code"] == "gift_spent" and "--owe" in refused["message"]
+    desk.post("finance", f"/approvals/{asked['id']}/reject", 200)
+    desk.approve(desk.take_back(path, owe=True))
+    assert shop.get(f"/people/{person_id(shop, li)}/wallet")["debt_fen"] == 888
+    li.says("你好").saw("红包 ¥3.00 是我们误发给您的", "其中 ¥3.00 您已经领走或用掉")
+
+
+def test_what_she_sent_herself_again_is_called_back_too(shop: Shop, desk: Desk, change: FakePay) -> None:
+    li = shop.person("李姐")
+    granted(shop, li, "red_packet", 888)
+    shop.wait(hours=27)
+    li.says("红包").sees("又给您发出了")
+    ((path, _, state),) = given(shop, desk, li)
+    assert (state, wallet(shop, li)) == ("wallet", (0, 888, 0))
+    desk.approve(desk.take_back(path))
+    shop.wait(minutes=2)
+    assert (given(shop, desk, li), wallet(shop, li)) == ([(path, 888, "taken")], (0, 0, 0))
+    assert change.paid_to(li.openid) == 0 and change.waiting() == []
+
+
+def test_a_merge_keeps_the_one_that_was_no_mistake(shop: Shop, desk: Desk) -> None:
+    """Two persons had one each, two operators took back one of them, and then they are one person."""
+    li, wang = shop.person("李姐"), shop.person("小王")
+    for n in range(2):
+        for who, name in ((li, "A"), (wang, "B")):
+            shop.paid(f"{name}{n}", by=who, fen=9_900)
+            shop.received(f"{name}{n}")
+    shop.wait(days=9)
+    desk.approve(desk.take_back(given(shop, desk, li)[0][0]))
+    assert (wallet(shop, li)[0], wallet(shop, wang)[0]) == (0, 500)
+    with shop.runtime.sessions.begin() as session:
+        people.merge(session, person_id(shop, li), person_id(shop, wang), "test", shop.clock.now(), MOVERS)
+    shop.wait(minutes=5)
+    assert sorted(state for _, fen, state in given(shop, desk, li) if fen == 500) == ["taken", "wallet"]
+    found = shop.get(f"/people/{person_id(shop, li)}/wallet")
+    assert found["available_fen"] >= 500 and found["debt_fen"] == 0

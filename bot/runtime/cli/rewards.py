@@ -1,11 +1,12 @@
-"""``python -m bot reward …``: what orders opened, who could not be counted, coupons put right by hand."""
+"""``python -m bot reward …``: what orders opened, who could not be counted, coupons and red packets put right."""
 
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
 
-from bot.runtime.cli.common import acting, as_option, complain, json_option, print_json, shop, stamp
+from bot.runtime.cli.common import acting, as_option, complain, json_option, print_json, shop, stamp, waits_for_second
+from domain.shared.money import yuan
 
 if TYPE_CHECKING:
     from domain.rewards.queries import CouponView
@@ -16,9 +17,9 @@ _person = click.argument("person_id", metavar="PERSON", type=click.IntRange(1, 2
 
 @click.group()
 def reward() -> None:
-    """See rewards for coming back and buyers whose count failed; take coupons back or give them anew.
+    """See rewards for coming back and buyers whose count failed; take coupons and red packets back, give coupons anew.
 
-    PERSON is an id as the API gives it.
+    PERSON is an id as the API gives it, GIFT one of ``reward gifts``.
     """
 
 
@@ -125,6 +126,60 @@ def again(code: str, reason: str, as_name: str, as_json: bool) -> None:
     with shop() as runtime, runtime.sessions.begin() as session:
         made = correcting.give_again(session, code, reason, acting(session, as_name), runtime.clock.now())
     _tell(made, as_json)
+
+
+@reward.command()
+@_person
+@click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True, help="How many at most.")
+@json_option
+def gifts(person_id: int, limit: int, as_json: bool) -> None:
+    """List the red packets of PERSON, by orders or as presents, the newest first, and where their money is.
+
+    waiting (for the end of a return window), wallet, sent (waits for a tap in WeChat), received, returned (taken back
+    with an order), calling and taken (operators take it back).
+
+    \b
+    Example:  python -m bot reward gifts 17 --json
+    """
+    from domain.people import queries as people
+    from domain.workflows import gifts as given
+
+    with shop() as runtime, runtime.sessions() as session:
+        known = people.person(session, person_id)
+        if known is None:
+            complain(f"nobody has the id {person_id}")
+            return
+        found = given.of(session, known.id, limit)
+    if as_json:
+        names = ("id", "title", "fen", "at", "state", "packet_no")
+        print_json({"person_id": known.id, "gifts": [{name: getattr(one, name) for name in names} for one in found]})
+        return
+    for one in found:
+        packet = f"  packet {one.packet_no}" if one.packet_no else ""
+        click.echo(f"{one.id:>6}  {stamp(one.at)}  {one.state:<8} {yuan(one.fen):>9}  {one.title}{packet}")
+
+
+@reward.command("take-back")
+@click.argument("gift_id", metavar="GIFT", type=click.IntRange(1, 2**63 - 1))
+@click.option("--owe", is_flag=True, help="What they received or spent becomes a debt that later income repays; "
+                                          "without it, such a gift is left to them.")
+@click.option("--reason", required=True, help="Why; kept in the log, and not shown to the customer.")
+@as_option
+@json_option
+def take_back(gift_id: int, owe: bool, reason: str, as_name: str, as_json: bool) -> None:
+    """Ask for the red packet GIFT to be taken back. A second person approves, then the customer is told once.
+
+    One that has not left does not leave any more; one that waits for a tap in WeChat is called back first; whoever
+    tapped has it. What a return takes back meanwhile is not taken twice.
+
+    \b
+    Example:  python -m bot reward take-back 412 --reason "given twice" --as wu
+    """
+    from domain.workflows import taking_back
+
+    with shop() as runtime, runtime.sessions.begin() as session:
+        asked = taking_back.ask_gift(session, gift_id, owe, reason, acting(session, as_name), runtime.clock.now())
+        waits_for_second(asked, as_json)
 
 
 def _tell(coupon: "CouponView", as_json: bool) -> None:

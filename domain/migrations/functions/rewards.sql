@@ -37,6 +37,32 @@ begin
     return new;
 end $$;
 
+-- A gift is taken back whole, by an approval, and what is said to be taken has its journal.
+create or replace function gift_taking_allowed() returns trigger language plpgsql as $$
+begin
+    if tg_op = 'INSERT' then
+        if new.state <> 'calling' or new.fen is distinct from (
+            select sum(p.amount) from journal j join posting p on p.journal_id = j.id
+             where j.id = new.journal_id and j.kind in ('reward.given', 'reward.earned')) then
+            raise exception 'gift %: % fen are not what was given', new.journal_id, new.fen using errcode = 'HT409';
+        end if;
+        if not exists (select from approval where id = new.approval_id and act = 'gift.take_back' and state = 'approved'
+                          and subject = 'gift:' || new.journal_id) then
+            raise exception 'gift %: nobody approved that it is taken back', new.journal_id using errcode = 'HT409';
+        end if;
+        return new;
+    end if;
+    if old.state <> 'calling' or (new.approval_id, new.journal_id, new.fen, new.owe, new.at)
+                                 is distinct from (old.approval_id, old.journal_id, old.fen, old.owe, old.at) then
+        raise exception 'gift %: what was asked for and what has ended stays so', old.journal_id using errcode = 'HT409';
+    end if;
+    if new.state = 'taken' and new.fen is distinct from (
+        select sum(p.amount) from journal j join posting p on p.journal_id = j.id where j.reverses = new.journal_id) then
+        raise exception 'gift %: no journal takes it back', new.journal_id using errcode = 'HT409';
+    end if;
+    return new;
+end $$;
+
 -- Whose orders changed is counted again.
 create or replace function programme_of_orders() returns trigger language plpgsql as $$
 begin

@@ -6,10 +6,12 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from domain.audit import queries as audit
 from domain.rewards import queries, unlocking
-from domain.workflows import correcting
+from domain.workflows import correcting, gifts, taking_back
 from handlers.web.api.operations import BAD, TOO_LARGE
-from handlers.web.api.shapes import Coupon, PersonId
+from handlers.web.api.shapes import Coupon, Fen, PersonId
+from handlers.web.ops.approvals import Approval
 from handlers.web.ops.context import BIGGEST_ID, NO_SUCH, OPERATOR, REFUSED, Asked, OpsOperation, shaped
 from handlers.web.ops.roles import known
 
@@ -68,6 +70,34 @@ class Retried(Struct):
     person_ids: list[PersonId]
 
 
+class RedPacket(Struct):
+    """A gift in money, and where it is."""
+
+    id: int
+    title: str
+    fen: Fen
+    at: datetime
+    state: Annotated[gifts.State, Meta(description=(
+        "waiting: for the end of a return window. sent: waits for a tap in WeChat. received: in their change. "
+        "returned: taken back with an order. calling, taken: operators take it back."))]
+    packet_no: Annotated[str, Meta(description="The packet that carries or carried it into WeChat change, or empty.")]
+
+
+class PersonGifts(Struct):
+    """The newest 100 first."""
+
+    person_id: PersonId
+    gifts: list[RedPacket]
+
+
+class TakeGift(Struct):
+    """Why (kept in the log, not shown to the customer), and what of money that is out of reach."""
+
+    reason: Annotated[str, Meta(min_length=1, max_length=1000)]
+    owe: Annotated[bool, Meta(description="What they received or spent already becomes a debt that later income "
+                                          "repays. Without it, such a gift is left to them.")] = False
+
+
 def one(asked: Asked) -> PersonRewards:
     person = known(asked)
     return PersonRewards(
@@ -97,12 +127,34 @@ def again(asked: Asked) -> Coupon:
     return msgspec.convert(made, Coupon, from_attributes=True)
 
 
+def gifts_of(asked: Asked) -> PersonGifts:
+    person = known(asked)
+    return PersonGifts(person.id, [msgspec.convert(each, RedPacket, from_attributes=True)
+                                   for each in gifts.of(asked.session, person.id)])
+
+
+def take_gift(asked: Asked) -> Approval:
+    wanted: TakeGift = asked.body
+    approval = taking_back.ask_gift(asked.session, min(asked.path["gift_id"], BIGGEST_ID), wanted.owe, wanted.reason,
+                                    asked.actor, asked.now)
+    return msgspec.convert(audit.approval_view(approval, asked.now), Approval, from_attributes=True)
+
+
 _CODE = (("code", "The coupon's code."),)
 
 OPERATIONS = (
     OpsOperation("GET", "/rewards/people/<int:person_id>", "getPersonRewards", "Rewards", "What somebody has",
                  "Rewards by their own orders or those of friends, and coupons.", PersonRewards, one,
                  places=(("person_id", "The person's id."),), refusals=(NO_SUCH,)),
+    OpsOperation("GET", "/rewards/people/<int:person_id>/gifts", "getPersonGifts", "Rewards", "Somebody's red packets",
+                 "What they were given in money, by orders or as presents, and where it is.", PersonGifts, gifts_of,
+                 places=(("person_id", "The person's id."),), refusals=(NO_SUCH,)),
+    OpsOperation("POST", "/rewards/gifts/<int:gift_id>/take-back", "askToTakeGiftBack", "Rewards",
+                 "Ask to take a red packet back",
+                 "Given by mistake. One that waits for a tap is called back through WeChat first; whoever tapped has "
+                 "it, and owes it only with owe. A second person approves (gift.take_back), then the customer is told "
+                 "once.", Approval, take_gift, status=201, body=(TakeGift,), read_body=shaped(TakeGift),
+                 places=(("gift_id", "The gift's id."),), refusals=(NO_SUCH, REFUSED, TOO_LARGE, BAD)),
     OpsOperation("GET", "/rewards/parked", "listParkedBuyers", "Rewards", "Buyers who could not be counted",
                  "With the reason. They are tried again each hour and get nothing until it works.", ParkedBuyers,
                  parked),
