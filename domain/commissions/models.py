@@ -96,6 +96,7 @@ class CommissionBoost(Base):
         CheckConstraint("bps between 10001 and 100000", name="bps"),
         CheckConstraint("ends_at >= starts_at", name="times"),
         CheckConstraint("cause <> ''", name="cause"),
+        Index(None, "ends_at"),
     )
 
     id: Mapped[RowId]

@@ -82,18 +82,17 @@ begin
                                     order by due_at, id limit most for update skip locked) due
              where pg_try_advisory_xact_lock(hashtextextended(due.subject, 0)))) returning id, attempts)
     select array_agg(c.subject),
-           string_agg('{"id":' || c.id || ',"source":' || to_json(c.source) || ',"event_id":' || to_json(c.event_id)
-               || ',"type":' || to_json(c.type) || ',"subject":' || to_json(c.subject) || ',"payload":' || c.payload
-               || ',"occurred_at":' || to_json(c.occurred_at) || ',"attempts":' || t.attempts || '}', ','
-               order by c.id),
+           string_agg(concat('{"id":', c.id, ',"source":', to_json(c.source), ',"event_id":', to_json(c.event_id),
+               ',"type":', to_json(c.type), ',"subject":', to_json(c.subject), ',"payload":', c.payload,
+               ',"occurred_at":', to_json(c.occurred_at), ',"attempts":', c.attempts, '}'), ','),
            array_agg(nextval('customer_order_id_seq')) filter (where c.type = 'order.paid'),
-           array_agg(c.subject order by c.id) filter (where c.type = 'order.paid'),
-           array_agg((c.payload ->> 'paid_at')::timestamptz order by c.id) filter (where c.type = 'order.paid'),
-           array_agg(c.payload -> 'buyer' order by c.id) filter (where c.type = 'order.paid'),
+           array_agg(c.subject) filter (where c.type = 'order.paid'),
+           array_agg((c.payload ->> 'paid_at')::timestamptz) filter (where c.type = 'order.paid'),
+           array_agg(c.payload -> 'buyer') filter (where c.type = 'order.paid'),
            coalesce(bool_and(not c.payload -> 'buyer' ? 'phone' and coalesce(c.payload ->> 'share_code', '') = '')
                     filter (where c.type = 'order.paid'), true)
       into mine, events, ids, paid, ats, names, plain
-      from taken t join commerce_event c on c.id = t.id;
+      from (select e.*, t.attempts from taken t join commerce_event e on e.id = t.id order by e.id) c;
     if mine is null then
         return null;
     end if;
@@ -201,19 +200,20 @@ begin
            bool_and(i.id is not null and i.seen_at >= seen_since)
       into names, owners, places, complete
       from unnest(buyers) with ordinality as b (buyer, place)
-     cross join lateral (values
-        ('openid', b.buyer ->> 'app_id', b.buyer ->> 'openid'), ('unionid', '', b.buyer ->> 'unionid'),
-        ('external_userid', '', b.buyer ->> 'external_userid'), ('mall_user_id', '', b.buyer ->> 'mall_user_id')
-     ) as n (kind, scope, value)
+     cross join lateral jsonb_each_text(b.buyer) as n (kind, value)
       left join lateral (select i.id, i.person_id, i.seen_at from identity i
-                          where i.kind = n.kind and i.scope = n.scope and i.value = n.value offset 0) i on true
-     where n.value is not null;
-    if complete is not true or array_position(owners, null) is not null then
+                          where i.kind = n.kind and i.value = n.value
+                            and i.scope = case n.kind when 'openid' then b.buyer ->> 'app_id' else '' end offset 0) i on true
+     where n.kind <> 'app_id' and n.value is not null;
+    if complete is not true then
         return null;
     end if;
-    select array_agg(g.one order by g.place), bool_and(g.one = g.other) into owners, complete
-      from (select o.place, min(o.person) as one, max(o.person) as other
-              from unnest(places, owners) as o (place, person) group by 1) g;
+    -- Mostly everybody comes with one name; otherwise the names of each must agree.
+    if places <> array(select generate_series(1, cardinality(buyers))::bigint) then
+        select array_agg(g.one order by g.place), bool_and(g.one = g.other) into owners, complete
+          from (select o.place, min(o.person) as one, max(o.person) as other
+                  from unnest(places, owners) as o (place, person) group by 1) g;
+    end if;
     if not complete or cardinality(owners) < cardinality(buyers) then
         return null;
     end if;
@@ -261,93 +261,6 @@ begin
         end if;
     end loop;
     return owner;
-end $$;
-
--- Who stood above some buyers when each paid, by subject: {subject: [[level, person, roles, renews, boost_bps, frozen],
--- …]}; level 0 is the buyer. What intake_standing says, as the claim needs it.
-create or replace function intake_above(subjects text[], buyers bigint[], ats timestamptz[]) returns json language plpgsql as $$
-declare
-    standings json;
-begin
-    select json_agg(to_json(s)) into standings
-      from (select w.subject, u.people,
-                   array(select json_build_array(g.person_id, g.role) from role_grant g
-                          where g.person_id = any (u.people) and g.granted_at <= w.at
-                            and (g.revoked_at is null or g.revoked_at > w.at)) as granted,
-                   array(select json_build_array(b.person_id, b.bps) from commission_boost b
-                          where b.person_id = any (u.people) and b.starts_at <= w.at and b.ends_at > w.at) as boosts,
-                   array(select h.person_id from account_hold h
-                          where h.person_id = any (u.people) and h.lifted_at is null) as frozen,
-                   exists (select from referral r where r.referee_id = w.buyer and r.ended_at is null
-                              and r.first_until is not null and r.bound_at <= w.at) as renews
-              from unnest(subjects, buyers, ats) as w (subject, buyer, at)
-              left join lateral (
-                select r.referrer_id as id from referral r
-                 where r.referee_id = w.buyer and r.bound_at <= w.at
-                   and (r.valid_until is null or r.valid_until > w.at) and (r.ended_at is null or r.ended_at > w.at)
-                 order by r.bound_at, r.id limit 1) a on true
-              left join lateral (
-                select r.referrer_id as id from referral r
-                 where r.referee_id = a.id and r.bound_at <= w.at
-                   and (r.valid_until is null or r.valid_until > w.at) and (r.ended_at is null or r.ended_at > w.at)
-                 order by r.bound_at, r.id limit 1) b on b.id <> w.buyer
-              left join lateral (
-                select r.referrer_id as id from referral r
-                 where r.referee_id = b.id and r.bound_at <= w.at
-                   and (r.valid_until is null or r.valid_until > w.at) and (r.ended_at is null or r.ended_at > w.at)
-                 order by r.bound_at, r.id limit 1) c on c.id <> w.buyer and c.id <> a.id
-             cross join lateral (select array_remove(array[w.buyer, a.id, b.id, c.id], null) as people) u) s;
-    return standings;
-end $$;
-
--- As intake_above, of one order. A loop has one small plan for all levels; what many are told by would cost more to prepare.
-create or replace function intake_above_one(the_subject text, buyer bigint, at timestamptz) returns json language plpgsql as $$
-declare
-    the_people bigint[] := array[buyer];
-    next_up bigint := buyer;
-    standing json;
-begin
-    for level in 1 .. 3 loop
-        select r.referrer_id into next_up from referral r
-         where r.referee_id = next_up and r.bound_at <= at
-           and (r.valid_until is null or r.valid_until > at) and (r.ended_at is null or r.ended_at > at)
-         order by r.bound_at, r.id limit 1;
-        exit when next_up is null or next_up = any (the_people);
-        the_people := the_people || next_up;
-    end loop;
-    select to_json(s) into standing
-      from (select the_subject as subject, the_people as people,
-                   array(select json_build_array(g.person_id, g.role) from role_grant g
-                          where g.person_id = any (the_people) and g.granted_at <= at
-                            and (g.revoked_at is null or g.revoked_at > at)) as granted,
-                   array(select json_build_array(b.person_id, b.bps) from commission_boost b
-                          where b.person_id = any (the_people) and b.starts_at <= at and b.ends_at > at) as boosts,
-                   array(select h.person_id from account_hold h
-                          where h.person_id = any (the_people) and h.lifted_at is null) as frozen,
-                   exists (select from referral r where r.referee_id = buyer and r.ended_at is null
-                              and r.first_until is not null and r.bound_at <= at) as renews) s;
-    return standing;
-end $$;
-
--- Who stood above some buyers when each paid, nearest first (level 0: the buyer), with the roles and the boost that
--- they held at that time; ``renews``: the buyer's own binding had begun and ends one day, so this purchase may make it
--- last longer.
-create or replace function intake_standing(ids bigint[], ats timestamptz[], levels bigint)
-returns table (place bigint, level bigint, person_id bigint, roles text[], renews boolean, boost_bps bigint)
-language plpgsql stable set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
-#variable_conflict use_column
-begin
-    return query
-        select u.place, u.level, u.person_id,
-               array(select g.role from role_grant g
-                      where g.person_id = u.person_id and g.granted_at <= u.at
-                        and (g.revoked_at is null or g.revoked_at > u.at)),
-               u.level = 0 and exists (
-                   select from referral r where r.referee_id = u.person_id and r.ended_at is null
-                      and r.first_until is not null and r.bound_at <= u.at),
-               coalesce((select max(b.bps) from commission_boost b
-                          where b.person_id = u.person_id and b.starts_at <= u.at and b.ends_at > u.at), 10000)
-          from referral_uplines(ids, ats, levels) u order by u.place, u.level;
 end $$;
 
 -- Everything that a batch of facts changes, in one call: orders, deals, money, verdicts, and the facts for others (what was
