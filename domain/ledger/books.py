@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from domain.ledger.invariants import FEW, INVARIANTS, Fault, Invariant, Scope, Subject, faults
+from domain.ledger.invariants import FEW, INVARIANTS, Fault, Invariant, Scope, Subject, faults, faults_of
 
 JOURNALS_AT_ONCE = 3_000
 STALE = timedelta(minutes=30)
@@ -114,8 +114,7 @@ def look_at_recent(session: Session) -> Piece:
     ids: defaultdict[str, list[int]] = defaultdict(list)
     for subject, one in session.execute(_WINDOW, {"after": place, "upto": upto}):
         ids[subject].append(one)
-    found = [fault for one in INVARIANTS if ids[one.subject]
-             for fault in faults(session, one, Scope(ids=ids[one.subject]))]
+    found = faults_of(session, [(one, Scope(ids=ids[one.subject])) for one in INVARIANTS] if any(ids.values()) else [])
     more = upto < target
     if not more:
         found += _look_again(session)
@@ -130,15 +129,16 @@ def look_at_all(session: Session) -> Piece:
     if row is None:
         return Piece(False)
     lasts = session.execute(_LAST).one()
-    found: list[Fault] = []
+    asked: list[tuple[Invariant, Scope]] = []
     step, place, looked = row.step, row.place, 0
     while step < len(INVARIANTS) and looked < 100:
         one = INVARIANTS[step]
         last, high = getattr(lasts, one.subject), place + CHUNK[one.subject]
-        found += faults(session, one, Scope(low=place + 1, high=high))
+        asked.append((one, Scope(low=place + 1, high=high)))
         looked += 100 * (min(high, last) - place) // CHUNK[one.subject]
         step, place = (step, high) if high < last else (step + 1, 0)
     more = step < len(INVARIANTS)
+    found = faults_of(session, asked)
     _note(session, found)
     _go_on(session, "full", step if more else 0, place, 0, 0, ended=not more)
     return Piece(more, tuple(found))
