@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from bot.runtime import embedded
+from bot.kit.pay import BillView
 from domain.audit import service as audit
 from domain.audit.rules import Actor
 from domain.ledger import queries as ledger
@@ -22,7 +22,7 @@ from domain.shared.clock import FixedClock
 from domain.vault import service as vault
 from domain.vault.seal import Vault
 from domain.workflows import withdrawing
-from tests.fakes.frozen import Frozen, frozen
+from tests.fakes.frozen import Frozen
 from tests.fakes.shop import Shop as Talking
 
 PEPPER = b"a pepper of at least sixteen bytes"
@@ -108,6 +108,11 @@ class Till:
     def received(self, name: str) -> int:
         return int(self.pay.paid_to(f"o-{name}"))
 
+    def told(self, view: BillView, source: str = "notification") -> service.Change:
+        """The provider says so."""
+        change: service.Change = self.do(service.bill_changed, view, source)
+        return change
+
     def confirm_all(self) -> None:
         for number in self.pay.waiting():
             self.pay.confirms(number)
@@ -130,17 +135,10 @@ class Till:
             assert session.execute(text("select count(*) from balance where amount < 0")).scalar_one() == 0
 
 
-@pytest.fixture(scope="package")
-def unworked_shop(postgres: embedded.Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Frozen]:
-    """A shop that has just been opened; every chore is due."""
-    with frozen(postgres, tmp_path_factory.mktemp("unworked"), lambda shop: None) as shop:
-        yield shop
-
-
 @pytest.fixture
-def till(tmp_path: Path, unworked_shop: Frozen, clock: FixedClock) -> Iterator[Till]:
+def till(tmp_path: Path, new_shop: Frozen, clock: FixedClock) -> Iterator[Till]:
     """Whatever a test does, the books balance afterwards: held money is what open requests hold, and so on."""
-    with unworked_shop.shop(tmp_path, clock) as shop:
+    with new_shop.shop(tmp_path, clock) as shop:
         till = Till(shop)
         yield till
         till.check()
