@@ -8,9 +8,10 @@ import fcntl
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import IO
 
 from sqlalchemy import create_engine
 
@@ -19,22 +20,32 @@ from domain import migrations
 from tests import scratch
 
 
-@contextmanager
-def shared() -> Iterator[Path]:
+def shared() -> AbstractContextManager[Path]:
     """The home of this run, stopped; gone when the last process of the run has left it."""
     run = os.environ.get("PYTEST_XDIST_TESTRUNUID", f"alone-{os.getpid()}")
-    home = scratch.base() / f"huitou-prepared-{run}"
-    home.mkdir(mode=0o755, exist_ok=True)
+    return at(scratch.base() / f"huitou-prepared-{run}", _prepare)
+
+
+@contextmanager
+def at(home: Path, prepare: Callable[[Path], None]) -> Iterator[Path]:
+    """``home``, which the first process that comes prepares and the last one that leaves removes. Where preparing
+    fails, nothing is left of it, and the next process tries for itself."""
     with _locked(home):
         if not (home / "users").is_dir():
-            _prepare(home)
+            try:
+                prepare(home)
+            except BaseException:
+                shutil.rmtree(home, ignore_errors=True)
+                raise
             (home / "users").mkdir()
         (home / "users" / str(os.getpid())).touch()
-    yield home
-    with _locked(home):
-        (home / "users" / str(os.getpid())).unlink()
-        if not any((home / "users").iterdir()):
-            shutil.rmtree(home, ignore_errors=True)
+    try:
+        yield home
+    finally:
+        with _locked(home):
+            (home / "users" / str(os.getpid())).unlink()
+            if not any((home / "users").iterdir()):
+                shutil.rmtree(home, ignore_errors=True)
 
 
 def copy(prepared: Path, home: Path) -> None:
@@ -50,10 +61,26 @@ def share_pictures(prepared: Path, home: Path) -> None:
 
 @contextmanager
 def _locked(home: Path) -> Iterator[None]:
-    """Alone among the processes of this run."""
-    with (home / "lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+    """Alone among the processes of this run. A home that was removed while we waited for it is made anew."""
+    while True:
+        home.mkdir(mode=0o755, exist_ok=True)
+        try:
+            lock = (home / "lock").open("a")
+        except FileNotFoundError:
+            continue
+        with lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if _is_there(lock, home / "lock"):
+                yield
+                return
+
+
+def _is_there(file: IO[str], path: Path) -> bool:
+    """Whether ``path`` still leads to the open file."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _prepare(home: Path) -> None:
