@@ -11,7 +11,8 @@ from datetime import datetime, timedelta
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from domain.ledger.invariants import FEW, INVARIANTS, Fault, Invariant, Scope, Subject, faults, faults_of
+from domain.ledger.asking import FEW, Fault, Invariant, Scope, Subject, faults, faults_of
+from domain.ledger.invariants import INVARIANTS
 
 JOURNALS_AT_ONCE = 3_000
 STALE = timedelta(minutes=30)

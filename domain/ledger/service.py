@@ -10,8 +10,9 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from domain.ledger import invariants
-from domain.ledger.invariants import EVERYTHING, INVARIANTS
+from domain.ledger import asking
+from domain.ledger.asking import EVERYTHING
+from domain.ledger.invariants import INVARIANTS
 from domain.ledger.rules import Entry, Move, Purse, Side, owing, purses, written
 from domain.shared import outbox
 from domain.shared.errors import Conflict, DomainError
@@ -154,7 +155,7 @@ def check(session: Session) -> CheckReport:
     Pairs balance by construction; this finds what was changed behind the functions' back.
     ``checked_at`` is the database's own time.
     """
-    faults = tuple(fault.sentence for one in INVARIANTS for fault in invariants.faults(session, one, EVERYTHING))
+    faults = tuple(fault.sentence for one in INVARIANTS for fault in asking.faults(session, one, EVERYTHING))
     accounts, entries, at = session.execute(
         text("select (select count(*) from account), (select count(*) from posting), clock_timestamp()")
     ).one()

@@ -13,9 +13,10 @@ from domain.audit.rules import Actor, Role
 from domain.commissions import service as commissions
 from domain.draws import service as draws
 from domain.fulfilment import service as fulfilment
-from domain.ledger import invariants
+from domain.ledger import asking
 from domain.ledger import service as ledger
-from domain.ledger.invariants import KEPT, Scope
+from domain.ledger.asking import Scope
+from domain.ledger.invariants import KEPT
 from domain.mall import service as mall
 from domain.memberships import service as memberships
 from domain.orders import service as orders
@@ -57,8 +58,8 @@ class Gathered:
 
 
 def left_behind(session: Session, after: int = 0) -> list[Gathered]:
-    """Who was merged and has something still: the next ones above the id ``after``, at most ``invariants.FEW``."""
-    found = invariants.faults(session, KEPT, Scope(low=after + 1, high=BEYOND))
+    """Who was merged and has something still: the next ones above the id ``after``, at most ``asking.FEW``."""
+    found = asking.faults(session, KEPT, Scope(low=after + 1, high=BEYOND))
     return [Gathered(fault.id, fault.sentence) for fault in found]
 
 
@@ -72,7 +73,7 @@ def gather(session: Session, person_id: int, actor: Actor, now: datetime) -> Gat
         raise DomainError("not_permitted", act="people.gather")
     session.execute(text("select 1 from person where id = :id or id = (select merged_into from person where id = :id)"
                          " order by id for update"), {"id": person_id})
-    found = invariants.faults(session, KEPT, Scope(ids=[person_id]))
+    found = asking.faults(session, KEPT, Scope(ids=[person_id]))
     if not found:
         return None
     kept = session.execute(text("select merged_into from person where id = :id"), {"id": person_id}).scalar_one()

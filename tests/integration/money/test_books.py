@@ -14,7 +14,8 @@ from bot.runtime import metrics
 from bot.runtime.chores import ChoreRunner
 from domain.audit.rules import SealKey
 from domain.ledger import books
-from domain.ledger.invariants import EVERYTHING, INVARIANTS, Scope, faults
+from domain.ledger.asking import EVERYTHING, Scope, faults
+from domain.ledger.invariants import INVARIANTS
 from handlers.jobs import books as jobs
 from tests.integration.money.world import Shop
 

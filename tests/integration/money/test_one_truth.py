@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from domain.audit.rules import TWO_PERSON_ACTS
-from domain.ledger import invariants
+from domain.ledger import asking, invariants
 from domain.shared.clock import FixedClock
 from domain.workflows.acts import ACTS, DECLINED
 from tests.dialogs.test_grants import granted, person_id
@@ -24,7 +24,7 @@ def house(tmp_path: Path, new_shop: Frozen, clock: FixedClock) -> Iterator[Shop]
 def broken(shop: Shop) -> list[str]:
     with shop.runtime.sessions() as session:
         return [fault.invariant for one in invariants.INVARIANTS
-                for fault in invariants.faults(session, one, invariants.EVERYTHING)]
+                for fault in asking.faults(session, one, asking.EVERYTHING)]
 
 
 def tamper(shop: Shop, statement: str) -> None:
