@@ -1,12 +1,15 @@
 """What somebody's points are, for chat, pages and the API; and whether lots and ledger agree."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from domain.ledger import invariants
+from domain.shared import trips, wire
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,32 +35,53 @@ class Change:
     cause: str
 
 
+_NOW = """
+    select one.id as person, coalesce(lots.active, 0) as active, coalesce(lots.coming, 0) as coming, lots.coming_at,
+           coalesce(owed.debt, 0) as debt, coalesce(soon.points, 0) as expiring, soon.at as expires_at
+      from unnest(%(people)s::bigint[]) as one (id)
+      left join lateral (
+            select sum(remaining) filter (where state = 'active' and expires_at > %(now)s)::bigint as active,
+                   sum(amount - reversed) filter (where state = 'pending')::bigint as coming,
+                   min(active_at) filter (where state = 'pending') as coming_at
+              from point_lot where person_id = one.id and state <> 'closed') lots on true
+      left join lateral (
+            select min(expires_at) as at, sum(remaining)::bigint as points from point_lot
+             where person_id = one.id and state <> 'closed' and state = 'active' and expires_at > %(now)s
+             group by (expires_at at time zone 'Asia/Shanghai')::date order by min(expires_at) limit 1) soon on true
+      left join lateral (
+            select b.amount as debt from account a join balance b on b.account_id = a.id
+             where a.owner_id = one.id and a.kind = 'points_debt') owed on true"""
+_HISTORY = """
+    select one.id as person, h.at, h.points, h.kind, h.cause
+      from unnest(%(people)s::bigint[]) as one (id)
+      cross join lateral (
+            select m.id, m.at, m.delta as points, m.kind, coalesce(s.what, l.cause) as cause
+              from point_lot l join point_move m on m.lot_id = l.id
+              left join point_spending s on m.kind = 'spend' and s.idem = m.idem
+             where l.person_id = one.id order by m.id desc limit %(limit)s) h
+     order by one.id, h.id desc"""
+
+
 def of(session: Session, person_id: int, now: datetime) -> Points:
     """Everything in one statement; all zeros for somebody who never had any."""
-    row = session.execute(text("""
-        with lots as (select * from point_lot where person_id = :person and state <> 'closed'),
-             soon as (select (expires_at at time zone 'Asia/Shanghai')::date as day, min(expires_at) as at,
-                             sum(remaining) as points
-                        from lots where state = 'active' and expires_at > :now group by 1 order by 1 limit 1)
-        select coalesce((select sum(remaining) from lots where state = 'active' and expires_at > :now), 0)::bigint
-                   as active,
-               coalesce((select sum(amount - reversed) from lots where state = 'pending'), 0)::bigint as coming,
-               (select min(active_at) from lots where state = 'pending') as coming_at,
-               coalesce((select b.amount from account a join balance b on b.account_id = a.id
-                          where a.owner_id = :person and a.kind = 'points_debt'), 0)::bigint as debt,
-               coalesce((select points from soon), 0)::bigint as expiring, (select at from soon) as expires_at"""),
-        {"person": person_id, "now": now}).one()
-    return Points(**row._mapping)
+    found, = trips.rows(session, _NOW, {"people": [person_id], "now": now})
+    return _points(found)
 
 
-def history(session: Session, person_id: int, limit: int) -> list[Change]:
-    """The newest changes first; what came and waits is not a change yet."""
-    rows = session.execute(text("""
-        select m.at, m.delta as points, m.kind, coalesce(s.what, l.cause) as cause
-          from point_lot l join point_move m on m.lot_id = l.id
-          left join point_spending s on m.kind = 'spend' and s.idem = m.idem
-         where l.person_id = :person order by m.id desc limit :limit"""), {"person": person_id, "limit": limit})
-    return [Change(**row._mapping) for row in rows]
+def shown(session: Session, person_id: int, now: datetime, limit: int) -> tuple[Points, list[Change]]:
+    """What somebody's points are, and how they came to be: the newest ``limit`` changes first. What came and waits is
+    no change yet. In one round trip."""
+    (found,), changes = trips.together(session, *questions([person_id], now, limit))
+    return _points(found), [Change(row.at, row.points, row.kind, row.cause) for row in changes]
+
+
+def questions(people: Sequence[int], now: datetime, limit: int) -> tuple[wire.Question, wire.Question]:
+    """What ``shown`` asks, of several people, for whoever asks it ahead."""
+    return (_NOW, {"people": people, "now": now}), (_HISTORY, {"people": people, "limit": limit})
+
+
+def _points(row: Any) -> Points:
+    return Points(row.active, row.coming, row.coming_at, row.debt, row.expiring, row.expires_at)
 
 
 @dataclass(frozen=True, slots=True)

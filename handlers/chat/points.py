@@ -1,5 +1,9 @@
 """积分 and 签到: what somebody's points are, and the day's check-in."""
 
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
 from bot.kit.context import Context
 from bot.kit.conversation import Answer
 from bot.kit.filters import Intent
@@ -14,10 +18,13 @@ LINES = 5
 """Changes that fit below the balance."""
 
 
-@router.on(Intent("points.show"))
+def _points(people: Sequence[int], now: datetime) -> Sequence[tuple[str, Any]]:
+    return queries.questions(people, now, LINES)
+
+
+@router.on(Intent("points.show"), asks=_points)
 def show_points(ctx: Context) -> Answer:
-    points = queries.of(ctx.session, ctx.speaker.id, ctx.now)
-    lines = queries.history(ctx.session, ctx.speaker.id, LINES)
+    points, lines = queries.shown(ctx.session, ctx.speaker.id, ctx.now, LINES)
     return ctx.say("points.show", points=points, lines=lines, names={line: _name(ctx, line) for line in lines},
                    grace=ctx.tool(Leaving).grace_days)
 

@@ -3,19 +3,23 @@
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from bot.kit.messages import Incoming, Reply
+from domain.points import service as points
+from domain.points.rules import Life
+from domain.points.service import Earning
 from domain.risk import service as risk
 from domain.shared.late import Transactions
 from tests.fakes.shop import Person, Shop
 from tests.integration.dispatch.test_reading import at_once
 
 Message = Callable[..., Incoming]
-WORDS = ("佣金", "帮助", "你好", "在吗", "谢谢", "再见")
+WORDS = ("佣金", "积分", "帮助", "你好", "在吗", "谢谢", "再见")
 
 
 def number(shop: Shop, person: Person) -> int:
@@ -40,6 +44,12 @@ def people(shop: Shop) -> dict[str, Person]:
     shop.paid("B1", made["buyer"], 33_300)
     for person in made.values():
         person.says("帮助")
+    for name in ("seller", "frozen", "merged", "again", "left", "dialogue"):
+        made[name].says("签到")
+    shop.wait(days=1)
+    for name in ("seller", "again"):
+        made[name].says("签到")
+    _points(shop, made)
     made["ticket"].says("人工 发错货了").says("在吗")
     made["dialogue"].says("提现")
     made["unsure"].says("明细")
@@ -49,6 +59,21 @@ def people(shop: Shop) -> dict[str, Person]:
     with shop.runtime.sessions.begin() as session:
         risk.freeze(session, number(shop, made["frozen"]), "zhou", "looks odd", shop.clock.now())
     return made
+
+
+def _points(shop: Shop, made: dict[str, Person]) -> None:
+    """Some wait, some expire sooner than others, some were spent and then asked back."""
+    now, life = shop.clock.now(), Life()
+    who = {name: number(shop, made[name]) for name in ("top", "buyer", "poor", "seller")}
+    with shop.runtime.sessions.begin() as session:
+        points.earn(session, [Earning(who["buyer"], 30, "order:1", now + timedelta(days=3)),
+                              Earning(who["top"], 40, "order:2", now), Earning(who["poor"], 9, "order:3", now),
+                              Earning(who["seller"], 70, "order:4", now)], life, now)
+        points.activate(session, now)
+        points.spend(session, who["top"], 25, "goods", "bought:1", now)
+        points.spend(session, who["poor"], 9, "goods", "bought:2", now)
+        points.reverse(session, "order:3", 9, "refund:1", now)
+        points.reverse(session, "order:2", 5, "refund:2", now)
 
 
 @dataclass
@@ -89,3 +114,4 @@ def test_who_travels_together_hears_what_they_hear_alone(
             if pair[0] != pair[1]} == {}
     assert 0 < locks.begun < len(WORDS) * len(people) / 2, "most travel, some cannot"
     assert len({pair[0].text for pair in heard["佣金"].values()}) > 5, "the population is varied"
+    assert len({pair[0].text for pair in heard["积分"].values()}) > 5, "here as well"

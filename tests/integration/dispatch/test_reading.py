@@ -122,7 +122,7 @@ def test_a_greeting_to_a_human_who_was_asked_for_reaches_them(shop: Shop, messag
     assert second.kind == "nothing", "the bot is silent while a human is waited for"
 
 
-@pytest.mark.parametrize("words", ["佣金", "帮助", "你好", "在吗", "谢谢", "再见"])
+@pytest.mark.parametrize("words", ["佣金", "积分", "帮助", "你好", "在吗", "谢谢", "再见"])
 def test_what_needs_no_lock_is_answered_as_under_it(shop: Shop, message: Message, li: None, words: str) -> None:
     locked = replace(shop.runtime.dispatcher, reading=None).handle(message(words))
     assert without_transactions(shop.runtime.dispatcher).handle(message(words)) == locked
