@@ -35,6 +35,9 @@ _TRIES = 10
 _NICKNAME_LENGTH = 64
 _DIRECTION_MARKS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
+_BLANKS = frozenset("\u115f\u1160\u3164\uffa0\u2800")
+"""Letters and a symbol that nobody sees: what WeChat's names of nothing are made of, beside joiners and marks."""
+
 
 @dataclass(frozen=True, slots=True)
 class Merge:
@@ -319,7 +322,7 @@ def set_profile(
 ) -> None:
     """Store what a channel told about somebody; None leaves a field alone. Raises NotFound.
 
-    Nicknames lose control and text-direction characters and end at 64 characters.
+    Nicknames lose control and text-direction characters and end at 64 characters; one that nobody could see is none.
     """
     known = select(func.coalesce(Person.merged_into, Person.id)).where(Person.id == person_id).scalar_subquery()
     person = session.scalars(select(Person).where(Person.id == known).with_for_update(key_share=True),
@@ -339,4 +342,5 @@ def set_profile(
 
 def _printable(nickname: str) -> str:
     kept = (c for c in nickname if unicodedata.category(c) != "Cc" and c not in _DIRECTION_MARKS)
-    return "".join(kept).strip()[:_NICKNAME_LENGTH]
+    name = "".join(kept).strip()[:_NICKNAME_LENGTH]
+    return name if any(unicodedata.category(c)[0] not in "ZCM" and c not in _BLANKS for c in name) else ""

@@ -83,3 +83,13 @@ def test_profiles(session: Session) -> None:
     with pytest.raises(NotFound):
         service.set_profile(session, 99_999, nickname="x")
     assert queries.person(session, 99_999) is None
+
+
+def test_a_name_that_nobody_could_see_is_none(session: Session) -> None:
+    """Texts then say 好友 and leave no empty place."""
+    person = service.resolve(session, [openid("o1")], day(0), pepper=PEPPER)
+    for blank in ("\u3164", "\u200b\u200d", "\u2800 \u2800", "\u2060\ufe0f", "\u0301", "\ufeff", "\U000e0020"):
+        service.set_profile(session, person, nickname="李姐")
+        service.set_profile(session, person, nickname=blank)
+        view = queries.person(session, person)
+        assert view is not None and view.nickname == "", ascii(blank)
