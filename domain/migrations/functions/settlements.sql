@@ -77,6 +77,15 @@ begin
     return people;
 end $$;
 
+-- Who was counted is paid, or was merged into somebody who is.
+create or replace function refuse_uncounted() returns trigger language plpgsql as $$
+begin
+    if exists (select from person where id = old.person_id and merged_into is null) then
+        raise exception 'delete on month_volume is refused: person % was counted', old.person_id using errcode = 'HT403';
+    end if;
+    return null;
+end $$;
+
 -- Settles the next ``most`` people of a month that was counted: amounts and bookings. Returns how many people were
 -- looked at; 0: there is nobody left. Several at once wait for each other. Keys are put together without format(),
 -- which costs as much as the rest of a row.
