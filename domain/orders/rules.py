@@ -66,7 +66,7 @@ class Return(msgspec.Struct, frozen=True):
     pieces: dict[int, int]
 
 
-class OrderState(msgspec.Struct):
+class OrderState(msgspec.Struct, gc=False):
     """An order while a batch works on it. Times are aware; ``id`` is 0 and ``buyer_id`` is 0 until they are known.
 
     ``seller_id`` and ``leader_id`` are set when a new order is struck, and not read back.
@@ -110,7 +110,7 @@ class OrderState(msgspec.Struct):
                 if line.category != CARD and (not line.paid_fen or line.refunded_fen < line.paid_fen)]
 
 
-class Folded(msgspec.Struct):
+class Folded(msgspec.Struct, gc=False):
     """The order after its facts (None: still unknown), what each fact became, and what is new."""
 
     order: OrderState | None

@@ -43,11 +43,11 @@ class Shape:
         given = list(rows)
         if not given:
             return None
-        written = _lines(given).decode()[1:-2]  # no value holds the end of a line: JSON has a name for it
-        if "\\" in written:
-            marked = ')","('.join([_marked(row) for row in written.split("]\n[")])
+        written = _lines(given)[1:-2]  # no value holds the end of a line: JSON has a name for it
+        if b"\\" in written:
+            marked = ')","('.join([_marked(row) for row in written.decode().split("]\n[")])
         else:  # nearly always
-            marked = written.replace('"', '\\"').replace("]\n[", ')","(')
+            marked = written.replace(b'"', b'\\"').replace(b"]\n[", b')","(').decode()
         return f'{{"({marked})"}}'
 
 

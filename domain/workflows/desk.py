@@ -47,7 +47,7 @@ class Deal(DealLine, gc=False, kw_only=True):
         return self.amount_fen - self.clawed_fen
 
 
-class Work(msgspec.Struct):
+class Work(msgspec.Struct, gc=False):
     """One order of the batch: what the facts made of it, its deals, and how it stood before."""
 
     folded: Folded

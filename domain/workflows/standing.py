@@ -16,7 +16,7 @@ _STANDING = """
 """
 
 
-class Standing(msgspec.Struct):
+class Standing(msgspec.Struct, gc=False):
     """A buyer and the people above them at the time of payment (``people``: the buyer, then nearest first), which roles
     those had been granted then, and what multiplied their rates (x bps).
 
