@@ -99,8 +99,9 @@ def book(
     out = Ledgered()
     for work in fresh:
         accrue(work, out)
-    purses = _lock(session, sorted(_clawed_people(works)))
-    for work in works:
+    back = [work for work in works if work.folded.returns or work.folded.closed_now]
+    purses = _lock(session, sorted(_clawed_people(works, back)))
+    for work in back:
         claw_back(work, purses, out)
     notes.say_what_is_under_way(session, out.facts)
     closing = store(works, verdicts, out, now, listens)
@@ -217,18 +218,16 @@ def _lock(session: Session, owners: Sequence[int]) -> dict[int, Purse]:
     return purses
 
 
-def _clawed_people(works: Sequence[Work]) -> set[int]:
-    """Everybody whose balances must be locked first, because some released money may have to come back."""
-    if not any(deal.released_at for work in works for deal in work.deals
-               if work.folded.returns or work.folded.closed_now):
+def _clawed_people(works: Sequence[Work], back: Sequence[Work]) -> set[int]:
+    """Everybody of the batch, if released money of an order in ``back`` may have to come back: balances are locked
+    first then, and all of them at once, since the rest would be locked out of order."""
+    if not any(deal.released_at for work in back for deal in work.deals):
         return set()
     return {deal.beneficiary_id for work in works for deal in work.deals}
 
 
 def claw_back(work: Work, purses: dict[int, Purse], out: Ledgered) -> None:
     """One journal for each refund, and one for closing: what they take of every deal, by cumulative target."""
-    if not work.folded.returns and not work.folded.closed_now:
-        return
     order = work.order
     back = {line.n: line.refunded_fen for line in order.lines}
     for refund in work.folded.returns:
