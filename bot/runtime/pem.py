@@ -65,9 +65,19 @@ def _rsa_problem(bits: int) -> str:
 
 
 @lru_cache(maxsize=16)
+def private_key(text: str) -> rsa.RSAPrivateKey:
+    """The key of a text without a ``private_key_problem``. Raises ValueError naming the problem, never the key."""
+    if problem := private_key_problem(text):
+        raise ValueError(f"the private key {problem}")
+    key = load_pem_private_key(text.encode(), password=None, unsafe_skip_rsa_key_validation=True)
+    assert isinstance(key, rsa.RSAPrivateKey)
+    return key
+
+
+@lru_cache(maxsize=16)
 def public_pem(private: str) -> str:
     """The public half of a private key without a ``private_key_problem``, PEM."""
-    key = load_pem_private_key(private.encode(), password=None, unsafe_skip_rsa_key_validation=True)
+    key = private_key(private)
     return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
 

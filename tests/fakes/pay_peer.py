@@ -38,9 +38,15 @@ def padded(text: bytes, size: int) -> int:
 
 
 def sign(key: RSAPrivateKey, text: bytes) -> str:
+    size = (key.key_size + 7) // 8
+    return base64.b64encode(_private(key, padded(text, size)).to_bytes(size)).decode()
+
+
+def _private(key: RSAPrivateKey, number: int) -> int:
+    """RSADP (RFC 8017 §5.1.2) by the two primes, which takes a quarter of the time."""
     numbers = key.private_numbers()
-    n, size = numbers.public_numbers.n, (key.key_size + 7) // 8
-    return base64.b64encode(pow(padded(text, size), numbers.d, n).to_bytes(size)).decode()
+    first, second = pow(number, numbers.dmp1, numbers.p), pow(number, numbers.dmq1, numbers.q)
+    return second + numbers.q * ((first - second) * numbers.iqmp % numbers.p)
 
 
 def is_signed(key: RSAPublicKey, text: bytes, signature: str) -> bool:
@@ -53,8 +59,8 @@ def is_signed(key: RSAPublicKey, text: bytes, signature: str) -> bool:
 
 def unsealed(key: RSAPrivateKey, sealed: str) -> str:
     """RSA-OAEP with SHA-1 (RFC 8017 §7.1.2), by hand."""
-    numbers, size = key.private_numbers(), (key.key_size + 7) // 8
-    block = pow(int.from_bytes(base64.b64decode(sealed)), numbers.d, numbers.public_numbers.n).to_bytes(size)
+    size = (key.key_size + 7) // 8
+    block = _private(key, int.from_bytes(base64.b64decode(sealed))).to_bytes(size)
     seed = _xor(block[1:21], _mask(block[21:], 20))
     data = _xor(block[21:], _mask(seed, size - 21))
     assert block[0] == 0 and data[:20] == hashlib.sha1(b"").digest()

@@ -22,6 +22,8 @@ from wechatpayv3.core import Core
 from wechatpayv3.type import RequestType, WeChatPayType
 from wechatpayv3.utils import build_authorization, rsa_encrypt, rsa_verify
 
+from bot.runtime import pem
+
 FRESH_SECONDS = 300
 """How far the time of an answer or a notification may be from ours: what WeChat Pay's own guide asks."""
 MAX_ANSWER = 256 * 1024
@@ -108,7 +110,8 @@ class PayCore(Core):  # type: ignore[misc]
 
     def __init__(self, merchant: Merchant, keys: Callable[[], tuple[PlatformKey, ...]], patience: Patience,
                  real_now: Callable[[], datetime]) -> None:
-        super().__init__(merchant.mch_id, merchant.serial_no, merchant.private_key, merchant.api_v3_key)
+        super().__init__(merchant.mch_id, merchant.serial_no, "", merchant.api_v3_key)
+        self._private_key = pem.private_key(merchant.private_key)  # the library proves its primes, at every start
         self._merchant, self._keys, self._patience, self._real_now = merchant, keys, patience, real_now
         self._sealing = threading.local()
 

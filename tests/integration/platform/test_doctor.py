@@ -61,7 +61,7 @@ def quiet() -> Iterator[None]:
 @pytest.fixture
 def public() -> Iterator[str]:
     with HTTPServer(("127.0.0.1", 0), _Callback) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()

@@ -89,7 +89,7 @@ def test_codes_contacts_tags_and_employees(corp: Corp, tmp_path: Path, database_
 
 def test_the_doctor_names_what_keeps_wecom_from_working(corp: Corp) -> None:
     server = make_server("127.0.0.1", 0, corp.shop.client.application, threaded=True)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     config = replace(corp.shop.runtime.settings, public_url=f"http://127.0.0.1:{server.server_port}")
     app = corp.shop.runtime.context.tool(WeComs).by_account["main"]
 

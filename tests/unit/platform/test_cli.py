@@ -138,7 +138,7 @@ class _Mall(BaseHTTPRequestHandler):
 def mall() -> Iterator[HTTPServer]:
     _Mall.taken = []
     with HTTPServer(("127.0.0.1", 0), _Mall) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
         yield server
         server.shutdown()
