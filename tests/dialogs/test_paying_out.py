@@ -25,6 +25,7 @@ from domain.shared.errors import DomainError
 from domain.workflows import acts
 from tests.dialogs.test_grants import granted
 from tests.dialogs.test_withdrawals import held
+from tests.fakes.frozen import Frozen
 from tests.fakes.shop import Person, Shop
 
 NAME = "阿珍"
@@ -88,11 +89,15 @@ def until(check: Callable[[], bool]) -> None:
 
 
 @pytest.fixture
-def street(tmp_path: Path, database_url: str, clock: FixedClock) -> Iterator[Street]:
+def street(tmp_path: Path, new_shop: Frozen, clock: FixedClock) -> Iterator[Street]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    shop = Shop.open(tmp_path, database_url, clock, pay_port=port)
+    with new_shop.shop(tmp_path, clock, pay_port=port) as shop:
+        yield from opened(shop, port)
+
+
+def opened(shop: Shop, port: int) -> Iterator[Street]:
     server = make_server("127.0.0.1", port, shop.client.application, threaded=True)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
@@ -109,7 +114,6 @@ def street(tmp_path: Path, database_url: str, clock: FixedClock) -> Iterator[Str
     server.shutdown()
     thread.join()
     server.server_close()
-    shop.close()
 
 
 def test_from_the_first_word_to_the_fund_bill(street: Street) -> None:

@@ -27,6 +27,7 @@ from domain.shared.wording import Wording
 from domain.stafftasks.rules import StaffWay
 from domain.workflows import noticing
 from domain.workflows.forgetting import Leaver, forget
+from tests.fakes.frozen import Frozen
 from tests.fakes.shop import Person, Shop
 
 PLENTY = {"said": "周三到货，新米开仓"}
@@ -126,19 +127,18 @@ class Street:
 
 
 @pytest.fixture
-def street(tmp_path: Path, database_url: str, clock: FixedClock) -> Iterator[Street]:
+def street(tmp_path: Path, new_shop: Frozen, clock: FixedClock) -> Iterator[Street]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    shop = Shop.open(tmp_path, database_url, clock, port=port)
-    server = make_server("127.0.0.1", port, shop.client.application, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    yield Street(shop)
-    server.shutdown()
-    thread.join()
-    server.server_close()
-    shop.close()
+    with new_shop.shop(tmp_path, clock, port=port) as shop:
+        server = make_server("127.0.0.1", port, shop.client.application, threaded=True)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        thread.start()
+        yield Street(shop)
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 def test_everybody_with_the_same_words_is_one_tap_and_who_left_is_told_apart(street: Street) -> None:

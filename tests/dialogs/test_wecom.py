@@ -24,7 +24,7 @@ WELCOME, MARK, GET = ("externalcontact/" + name for name in ("send_welcome_msg",
 @pytest.fixture
 def corp(tmp_path: Path, new_shop: Frozen, clock: FixedClock) -> Iterator[Corp]:
     with WeComApi("wwde300000000000d1", "", ["seller01", "seller02"]) as api, \
-            new_shop.shop(tmp_path, clock, api.base) as shop:
+            new_shop.shop(tmp_path, clock, wecom=api.base) as shop:
         api.secret = shop.runtime.settings.wecom["main"].secret.reveal()
         yield Corp(shop, api)
 

@@ -36,11 +36,11 @@ class Frozen:
     now: datetime
     memory: tuple[dict[str, Any], dict[str, Any], dict[str, Any], int]
 
-    def thaw(self, home: Path, database_url: str, clock: FixedClock, wecom: str = "", drawn: bool = False) -> Shop:
+    def thaw(self, home: Path, database_url: str, clock: FixedClock, **opened: Any) -> Shop:
         """The shop again, on a copy of its database and with a home of its own. The rest: as in ``Shop.open``."""
         shutil.copytree(self.home, home, dirs_exist_ok=True)
         clock.advance((self.now - clock.now()).total_seconds())
-        shop = Shop.open(home, database_url, clock, seeded=True, wecom=wecom, drawn=drawn)
+        shop = Shop.open(home, database_url, clock, seeded=True, **opened)
         gateway, pay, people, number = deepcopy(self.memory)
         vars(shop.gateway).update(gateway)
         vars(shop.pay).update(pay)
@@ -49,10 +49,10 @@ class Frozen:
         return shop
 
     @contextmanager
-    def shop(self, home: Path, clock: FixedClock, wecom: str = "", drawn: bool = False) -> Iterator[Shop]:
+    def shop(self, home: Path, clock: FixedClock, **opened: Any) -> Iterator[Shop]:
         """``thaw`` on a database of its own."""
         with standing.lent(self.postgres, self.database) as url:
-            shop = self.thaw(home, url, clock, wecom, drawn)
+            shop = self.thaw(home, url, clock, **opened)
             yield shop
             shop.close()
 

@@ -4,6 +4,7 @@ Everything goes through the real doors (encrypted callbacks, signed events) of t
 database. Only the way out is a fake gateway, the bell is silent, and the clock stands still until moved.
 """
 
+import atexit
 import base64
 import hashlib
 import hmac
@@ -11,6 +12,8 @@ import io
 import itertools
 import json
 import secrets
+import shutil
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -57,6 +60,15 @@ def voice() -> Voice:
     return Voice(bootstrap.ASSETS / "copy")
 
 
+@cache
+def demo_pairs() -> Path:
+    """A home with nothing but the keys of a demo, made once a test run: RSA takes its time to find primes."""
+    home = Path(tempfile.mkdtemp(prefix="huitou-pairs-"))
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
+    make_demo_pairs(home)
+    return home
+
+
 def without_templates(config: settings.Settings) -> settings.Settings:
     """The same shop before it has added templates on the platform: every notice needs a window."""
     wechat = {name: replace(one, templates={}, subscriptions={}) for name, one in config.accounts.wechat.items()}
@@ -96,7 +108,7 @@ class Shop:
         if pay_port or port:
             given["PORT"] = str(pay_port or port)
         if pay_port:
-            make_demo_pairs(home)
+            shutil.copytree(demo_pairs(), home, dirs_exist_ok=True)
         config = settings.load(given, home)
         if not cards:
             config = without_templates(config)
