@@ -145,16 +145,16 @@ def test_facts_do_not_starve_while_news_keep_coming(shop: Shop, li: Person) -> N
     assert (news(shop), rows(shop, taken)) == ([180] * 3, [(1,)])
 
 
-def refusing(shop: Shop, order: str) -> Callable[[], None]:
-    """The database refuses the notice of one order; how to mend it."""
+def refusing(shop: Shop, order: str, what: str = "new.payload -> 'facts'") -> Callable[[], None]:
+    """The database refuses the notice of one order, or its fact; how to mend it."""
     with shop.runtime.sessions.begin() as session:
         session.execute(text("""
             create function bad_luck() returns trigger language plpgsql as $$ begin
                 raise exception 'cursed' using errcode = 'HT499';
             end $$"""))
         session.execute(text(
-            "create trigger bad_luck before insert on outbox for each row when (new.queue = 'notice'"
-            f" and new.payload -> 'facts' ->> 'order_no' = '{order}') execute function bad_luck()"))
+            "create trigger bad_luck before insert on outbox for each row"
+            f" when ({what} ->> 'order_no' = '{order}') execute function bad_luck()"))
 
     def mend() -> None:
         with shop.runtime.sessions.begin() as session:
@@ -188,6 +188,22 @@ def test_what_stays_broken_is_given_up_and_shown(shop: Shop, li: Person) -> None
     for _ in range(6):
         shop.wait(minutes=2)
     assert [state for *_, state in rows(shop, FACTS)] == ["dead"] and "1 effects" in findings(shop)["dead letters"]
+
+
+def test_news_that_cannot_even_become_facts_hold_up_none_that_were_there_before(shop: Shop, li: Person) -> None:
+    """Nothing of them is lost; what came before them, and all other work, goes on."""
+    booked(shop, pays(shop, "A0"), refunds(shop, "A0", 5_000))
+    shop.runtime.outbox.run("fact")
+    with shop.runtime.sessions.begin() as session:
+        put(session, [Effect("fact", "tag.added", "before", person_id(shop, li), {"tag": "x"})], shop.clock.now())
+    mend = refusing(shop, "A1", "coalesce(new.payload -> 'facts', new.payload)")
+    booked(shop, pays(shop, "A1"))
+    shop.work()
+    assert rows(shop, "select state from outbox where key = 'before'") == [("done",)]
+    assert (news(shop), told(li, TOLD)) == ([1], 1)
+    mend()
+    shop.wait(minutes=1)
+    assert (news(shop), told(li, TOLD)) == ([], 2)
 
 
 def test_news_that_lie_about_are_seen(shop: Shop, li: Person) -> None:
