@@ -74,6 +74,17 @@ def test_data_survives_a_restart_in_a_closed_directory(home: Path) -> None:
     postgres.stop()
 
 
+def test_the_log_of_the_server_quotes_no_row(postgres: embedded.Server) -> None:
+    """PostgreSQL would write the whole row that it refuses beside its refusal."""
+    with psycopg.connect(postgres.url.replace("+psycopg", "")) as db:
+        db.execute("create temporary table guest (name text, check (name = ''))")
+        with pytest.raises(psycopg.errors.CheckViolation) as refusal:
+            db.execute("insert into guest values (%s)", ["秘密的李姐"])
+    assert "秘密的李姐" in str(refusal.value), "whoever sent it is told"
+    written = postgres.log.read_text("utf-8", "replace")
+    assert "guest_name_check" in written and "秘密的李姐" not in written
+
+
 def test_orphans_of_an_earlier_life_make_room(home: Path) -> None:
     code, orphans = start_elsewhere(home)
     assert code == -signal.SIGKILL and all(map(is_alive, orphans))
