@@ -1,7 +1,7 @@
 """In which order files are begun: what takes longest first, so that at the end no core waits for one long file.
 
 pytest-xdist begins with the files that hold the most tests, which are the quickest, and ended with one process that
-killed houses alone for two minutes. What mostly waits and what mostly reckons take turns.
+killed houses alone for two minutes.
 """
 
 from collections.abc import Iterable
@@ -10,21 +10,29 @@ from pathlib import Path
 import pytest
 
 LONGEST = (
-    "e2e/test_kills.py", "dialogs/test_stages.py", "dialogs/test_roles.py", "e2e/test_payout_kills.py",
-    "integration/payouts/test_once.py", "integration/payouts/test_money.py", "dialogs/test_paying_out.py",
-    "integration/platform/test_deployment.py", "dialogs/test_shipped_journeys.py", "dialogs/test_leaving.py",
-    "e2e/test_token.py", "dialogs/test_why.py", "dialogs/test_journey_edges.py", "web/test_story_browser.py",
-    "dialogs/test_membership.py", "integration/payouts/test_recall.py", "e2e/test_story_http.py",
-    "dialogs/test_progress.py", "dialogs/test_nasty_journeys.py", "integration/people/test_graph_races.py",
-    "dialogs/test_experiments.py", "integration/platform/test_up.py", "dialogs/test_identities.py",
-    "integration/money/test_machine.py", "unit/pictures/test_poster.py", "integration/journeys/test_trials.py",
-    "dialogs/test_journeys.py", "integration/dispatch/test_delivery.py", "integration/money/test_month_properties.py",
-    "integration/journeys/test_rehearsal.py", "unit/pictures/test_shelf.py", "integration/payouts/test_packets.py",
-    "dialogs/test_wecom.py", "integration/money/test_one_truth.py", "dialogs/test_appeal.py",
-    "integration/platform/test_nursery.py", "integration/test_migrations.py", "web/test_simulator_page.py",
-    "integration/money/test_reconcile.py",
+    "e2e/test_kills.py", "integration/payouts/test_once.py", "integration/payouts/test_money.py",
+    "dialogs/test_held_pictures.py", "dialogs/test_roles.py",
+    "dialogs/test_shipped_journeys.py", "e2e/test_token.py", "dialogs/test_staff_way.py", "dialogs/test_stages.py",
+    "dialogs/test_withdrawals.py", "integration/money/test_merged_bookings.py", "unit/pictures/test_poster.py",
+    "dialogs/test_paying_out.py", "integration/platform/test_deployment.py", "dialogs/test_wecom.py",
+    "dialogs/test_cards.py", "dialogs/test_shots_otherwise.py", "dialogs/test_journeys.py", "web/test_story_browser.py",
+    "dialogs/test_leaving.py", "dialogs/test_shots.py", "dialogs/test_topics.py", "dialogs/test_journey_edges.py",
+    "e2e/test_payout_kills.py", "e2e/test_story_http.py", "dialogs/test_packets.py",
+    "integration/journeys/test_trials.py", "dialogs/test_membership.py", "web/test_simulator_page.py",
+    "integration/gateways/test_tokens.py", "unit/pictures/test_shelf.py", "dialogs/test_nasty_journeys.py",
+    "integration/journeys/test_rehearsal.py", "integration/gateways/test_wechat_pay.py",
+    "integration/dispatch/test_delivery.py", "integration/platform/test_up.py", "integration/money/test_reconcile.py",
+    "web/test_ops.py", "integration/simulator/test_pay.py", "integration/payouts/test_recall.py",
+    "dialogs/test_story.py", "dialogs/test_progress.py", "integration/platform/test_doctor.py",
+    "dialogs/test_experiments.py", "integration/people/test_graph_races.py", "integration/payouts/test_packets.py",
+    "dialogs/test_manners.py", "integration/payouts/test_watch.py", "dialogs/test_words.py",
+    "integration/money/test_books.py", "dialogs/test_spoken.py", "integration/simulator/test_api.py",
+    "integration/money/test_machine.py", "integration/money/test_month_properties.py",
+    "dialogs/test_statement_sources.py", "integration/test_migrations.py", "integration/money/test_nasty.py",
+    "dialogs/test_called_back.py", "integration/simulator/test_held_picture.py", "integration/risk/test_holds.py",
+    "dialogs/test_draw_and_mall.py", "integration/money/test_one_truth.py",
 )
-"""Measured; all others take a few seconds each and come as they come."""
+"""By the CPU that they and their servers take, down to four seconds; all others come as they come."""
 
 _PLACES = {f"tests/{name}": place for place, name in enumerate(LONGEST)}
 
