@@ -101,6 +101,8 @@ def _take_all(taken: int) -> None:
 def _be_a_child(session: pytest.Session, files: Files, taken: int, told: Connection) -> NoReturn:
     code = 1
     try:
+        # Old temporary directories are the parent's to remove.
+        atexit.unregister(session.config._tmp_path_factory._exit_stack.close)  # type: ignore[attr-defined]
         plugins = session.config.pluginmanager
         plugins.unregister(name="terminalreporter")
         plugins.register(_Teller(session.config, told))
