@@ -242,16 +242,20 @@ class Result:
     team_fen: int
 
 
+# Bound to one month first: the key of settlements begins with the person, and is read from whom was told last on.
 _UNTOLD = text("""
-    select c.month, s.person_id, c.plan_version,
-           coalesce(max(s.volume_fen) filter (where s.kind = 'ladder'), 0) as direct_fen,
-           coalesce(max(s.volume_fen) filter (where s.kind = 'team'), 0) as team_volume_fen,
-           coalesce(sum(s.change_fen) filter (where s.kind = 'ladder'), 0)::bigint as ladder_fen,
-           coalesce(sum(s.change_fen) filter (where s.kind = 'team'), 0)::bigint as team_fen
+    select c.month, s.person_id, c.plan_version, s.direct_fen, s.team_volume_fen, s.ladder_fen, s.team_fen
       from (select month, plan_version, told_upto from month_close
              where closed_at is not null and told_upto < 9223372036854775807 order by month limit 1 for update) c
-      join settlement s on s.month = c.month and s.person_id > c.told_upto and s.cause = 'close'
-     group by c.month, c.plan_version, s.person_id order by s.person_id limit :limit
+     cross join lateral (
+        select b.person_id, coalesce(max(b.volume_fen) filter (where b.kind = 'ladder'), 0) as direct_fen,
+               coalesce(max(b.volume_fen) filter (where b.kind = 'team'), 0) as team_volume_fen,
+               coalesce(sum(b.change_fen) filter (where b.kind = 'ladder'), 0)::bigint as ladder_fen,
+               coalesce(sum(b.change_fen) filter (where b.kind = 'team'), 0)::bigint as team_fen
+          from settlement b
+         where b.month = c.month and b.person_id > c.told_upto and b.cause = 'close'
+         group by b.person_id order by b.person_id limit :limit) s
+     order by s.person_id
 """)
 
 
