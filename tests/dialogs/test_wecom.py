@@ -1,6 +1,7 @@
 """L3: a customer adds an employee. They are welcomed at once, tagged in WeCom itself, and nurtured; whatever is told
 twice, late or in the wrong order ends the same."""
 
+import time
 from datetime import UTC, datetime
 
 from bot.kit.gateway import Outcome, SendResult
@@ -102,6 +103,15 @@ def test_parting_and_coming_back(corp: Corp) -> None:
     corp.adds("老客", corp.way(sharer="李姐"))  # told after an edit that came later
     assert "来自@李姐的推荐" in corp.welcome("老客")[0]
     assert (corp.api.count(WELCOME), corp.contact("老客").stint) == (3, 1)
+
+
+def test_a_date_that_never_comes_keeps_nobody(corp: Corp) -> None:
+    today = corp.second
+    corp.second = 4_102_444_799  # the last second of 2099
+    corp.adds("甲")
+    corp.second = max(today, int(time.time())) + 1
+    corp.leaves("甲")
+    assert corp.contact("甲").ended_at is not None
 
 
 def test_half_a_friend_is_welcomed_at_once_and_tagged_when_whole(corp: Corp) -> None:

@@ -5,7 +5,8 @@ covers the ciphertext. The receive id is the corp id. Everything that the two pl
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 
 from bot.kit.messages import Incoming, Reply
 from bot.kit.records import record
@@ -41,6 +42,10 @@ __all__ = [
 
 MAX_ECHO = 512
 """Characters of an encrypted echo; real ones have about 90."""
+
+AHEAD = timedelta(days=1)
+"""A message dated later than this is dated now: by the date of their adding an end of a contact counts, or does not, so
+a date that never comes would keep them friends for ever."""
 
 
 def inbox_of(account: str) -> str:
@@ -136,4 +141,7 @@ def open_callback(keys: AppKeys, query: Mapping[str, str], body: bytes, now_ts: 
         incoming = to_incoming(keys.inbox, message, strict_xml.parse(message))
     except Unusable as fault:
         raise Malformed(str(fault), message) from None
+    now = datetime.fromtimestamp(now_ts, UTC)
+    if incoming.sent_at > now + AHEAD:
+        incoming = replace(incoming, sent_at=now)
     return Opened(incoming, incoming.sender if incoming.kind != "event" else "", keys, envelope, now_ts)
