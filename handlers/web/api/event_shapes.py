@@ -135,7 +135,8 @@ class CustomerData(Struct, omit_defaults=True):
 
 
 class Envelope(Struct, tag_field="type"):
-    """``id`` is yours and unique for your system; sending it again with the same content changes nothing."""
+    """``id`` is yours and unique for your system; sending it again with the same content changes nothing.
+    No time in an event may lie more than 31 days ahead."""
 
     id: Key
     occurred_at: datetime
