@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
 
-from domain.orders.events import MAX_FEN, MAX_LINES, MAX_SIGNAL
+from domain.orders.events import AHEAD, MAX_FEN, MAX_LINES, MAX_SIGNAL
 from domain.shared.addresses import LONGEST
 from handlers.web.api.event_door import MAX_EVENTS
 
@@ -135,11 +135,10 @@ class CustomerData(Struct, omit_defaults=True):
 
 
 class Envelope(Struct, tag_field="type"):
-    """``id`` is yours and unique for your system; sending it again with the same content changes nothing.
-    No time in an event may lie more than 31 days ahead."""
+    """``id`` is yours and unique for your system; sending it again with the same content changes nothing."""
 
     id: Key
-    occurred_at: datetime
+    occurred_at: Annotated[datetime, Meta(description=f"No time of an event lies more than {AHEAD.days} days ahead.")]
 
 
 class OrderPaid(Envelope, tag="order.paid"):
