@@ -14,13 +14,16 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from domain.orders.events import CommerceEvent, iso
-from domain.orders.models import CommerceEventRow, OpenEvent
+from domain.orders.models import OpenEvent
 from domain.orders.quick import Row
 from domain.shared import trips
 from domain.shared.errors import NotFound
 
 TAKE_IN = "select events_take_in(%(source)s, %(now)s, %(events)s)"
 KNOWN_OTHERWISE = "HT409"
+_DISMISSED = text("""
+    update commerce_event set payload = (payload #- '{buyer,phone}') #- '{identities,phone}', reason = :reason
+     where id = :id""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,8 @@ def receive_rows(
 def dismiss(session: Session, event_row_id: int, note: str, now: datetime) -> None:
     """A human has looked at a parked, conflicting or dead event and decided that nothing is to be booked.
 
-    Ends the hold that an open refund puts on the release. Raises NotFound if no such event is open.
+    Ends the hold that an open refund puts on the release; like every settled event it keeps no phone. Raises NotFound
+    if no such event is open.
     """
     done = session.execute(
         delete(OpenEvent).where(OpenEvent.id == event_row_id, OpenEvent.state.in_(("parked", "conflict", "dead")))
@@ -74,8 +78,7 @@ def dismiss(session: Session, event_row_id: int, note: str, now: datetime) -> No
     ).first()
     if done is None:
         raise NotFound("commerce_event.unknown")
-    session.execute(
-        update(CommerceEventRow).where(CommerceEventRow.id == event_row_id).values(reason=f"dismissed: {note}"))
+    session.execute(_DISMISSED, {"id": event_row_id, "reason": f"dismissed: {note}"})
 
 
 def retry(session: Session, event_row_id: int, now: datetime) -> None:

@@ -13,6 +13,7 @@ from domain.commissions import plans, queries
 from domain.commissions import service as commissions
 from domain.ledger import service
 from domain.ledger.rules import Entry, Move, person, platform
+from domain.orders import service as orders
 from domain.rewards import cash
 from domain.roles import rulebooks
 from domain.roles.rulebook import load
@@ -239,3 +240,23 @@ def test_L26_a_red_packet_opened_by_many_at_once_is_given_once(shop: Shop) -> No
         thread.join()
     assert sorted(given) == [False] * 9 + [True] * 11
     assert shop.money("李姐") == (0, 1_000 + sum(shares), 0)
+
+
+def test_an_event_that_was_dismissed_keeps_no_phone(shop: Shop) -> None:
+    """Nobody would find it again: an erasure knows who is gone by other names than the phone."""
+    buyer = {"mall_user_id": "小王", "phone": "13800138000"}
+    shop.tell(shop.pay("A1", by="小王", buyer=buyer), apply=False)
+    shop.tell(shop.event("customer.upserted", identities={"phone": "13800138000"}, nickname="小花"), apply=False)
+    with shop.sessions.begin() as session:
+        session.execute(text("update commerce_event set payload = payload - 'lines' || '{\"birthday\": \"never\"}'"))
+    for _ in range(6):
+        shop.clock.advance(3_600)
+        shop.work()
+    dead = shop.rows("select id, payload::text like '%13800138000%' from commerce_event_now join commerce_event"
+                     " using (id) where state = 'dead' order by id")
+    assert [phone for _, phone in dead] == [True, True], "whoever tries it again needs it"
+    with shop.sessions.begin() as session:
+        for number, _ in dead:
+            orders.dismiss(session, number, "nobody knows", shop.clock.now())
+    assert shop.rows("select count(*) from commerce_event where payload::text like '%138%'") == [(0,)]
+    assert set(shop.states().values()) == {("done", "dismissed: nobody knows")}
