@@ -34,7 +34,11 @@ End = Literal["", "taken", "returned", "received", "spent"]
 _BEGIN = text("insert into gift_taking (approval_id, journal_id, fen, owe, at)"
               " values (:approval, :gift, :fen, :owe, :now)")
 _CALLING = text("select journal_id, owe from gift_taking where approval_id = :id and state = 'calling' for update")
-_WAITING = text("select approval_id, journal_id from gift_taking where state = 'calling' order by approval_id")
+_WAITING = text("""
+    select t.approval_id, t.journal_id from gift_taking t
+     where t.state = 'calling' and exists (
+           select from posting p join account a on a.id = p.credit join person m on m.id = a.owner_id
+            where p.journal_id = t.journal_id and coalesce(m.merged_into, m.id) = :person) order by t.approval_id""")
 _END = text("update gift_taking set state = case when :end = 'taken' then 'taken' else 'left' end,"
             " why = case when :end = 'taken' then '' else :end end, owed_fen = :owed, ended_at = :now"
             " where approval_id = :id")
@@ -112,13 +116,10 @@ def _refuse(gift: Gift, owe: bool) -> None:
 
 def go_on(session: Session, person_id: int, now: datetime) -> None:
     """News of somebody's packets: what was called back for the sake of a gift is taken, or left to them."""
-    for row in session.execute(_WAITING).all():
-        gift = gifts.one(session, row.journal_id)
-        if gift.person_id != person_id:
-            continue
+    for row in session.execute(_WAITING, {"person": person_id}).all():
         end = _go(session, row.approval_id, SYSTEM, now)
         if end:
-            audit.record(session, SYSTEM, f"{GIFT}.end", f"gift:{gift.id}", {"end": end}, now)
+            audit.record(session, SYSTEM, f"{GIFT}.end", f"gift:{row.journal_id}", {"end": end}, now)
 
 
 def was_for(session: Session, withdrawal_id: int) -> bool:
