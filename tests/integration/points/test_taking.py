@@ -248,5 +248,5 @@ def test_at_the_terminal(session, database_url: str, valkey_url: str, tmp_path) 
     assert f"person {li}: 6 to spend, 0 to come, 0 owed" in (shown := run("points", "list", str(li)))
     assert "left 6, back 4, expired 0  gift:1" in shown
     assert "waits for a second person" in run("points", "take-back", str(lot), "--reason", "x", "--as", "wu")
-    assert "没有编号为 99 的一笔积分" in run("points", "take-back", "99", "--reason", "x", "--as", "wu", expect=1)
+    assert "没有编号为 99 的积分记录" in run("points", "take-back", "99", "--reason", "x", "--as", "wu", expect=1)
     run("points", "list", "999999", expect=1)
