@@ -21,7 +21,7 @@ begin
      where l.id = c.lot_id;
 end $$;
 
--- What operators took back of a lot is a part of what is taken back of it, and each part was approved.
+-- What operators took back of a lot is a part of what is taken back of it, and each part was approved, as many points of it.
 create or replace function point_taking_allowed() returns trigger language plpgsql as $$
 declare
     back bigint;
@@ -31,13 +31,13 @@ begin
         raise exception 'lot %: more taken by hand than is taken back of it', new.lot_id using errcode = 'HT409';
     end if;
     if not exists (select from approval where id = new.approval_id and act = 'points.take_back' and state = 'approved'
-                      and subject = 'point_lot:' || new.lot_id) then
+                      and subject = 'point_lot:' || new.lot_id and (payload ->> 'points')::bigint >= new.points) then
         raise exception 'lot %: nobody approved that it is taken back', new.lot_id using errcode = 'HT409';
     end if;
     return new;
 end $$;
 
--- A gift is taken back whole, by an approval, and what is said to be taken has its journal.
+-- A gift is taken back whole, by an approval, which says whether it may be owed; what is said to be taken has its journal.
 create or replace function gift_taking_allowed() returns trigger language plpgsql as $$
 begin
     if tg_op = 'INSERT' then
@@ -47,7 +47,7 @@ begin
             raise exception 'gift %: % fen are not what was given', new.journal_id, new.fen using errcode = 'HT409';
         end if;
         if not exists (select from approval where id = new.approval_id and act = 'gift.take_back' and state = 'approved'
-                          and subject = 'gift:' || new.journal_id) then
+                          and subject = 'gift:' || new.journal_id and (payload ->> 'owe')::boolean = new.owe) then
             raise exception 'gift %: nobody approved that it is taken back', new.journal_id using errcode = 'HT409';
         end if;
         return new;

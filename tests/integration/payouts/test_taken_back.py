@@ -26,6 +26,7 @@ from tests.integration.payouts.test_packets import customer
 from tests.integration.platform.test_rewards_cli import quiet
 
 __all__ = ["quiet"]
+AGREED = "update approval set state = 'approved', decided_by = 'qian', decided_at = asked_at where id = {open}; "
 STEPS = 400 if os.environ.get("HUITOU_TORTURE") else 40
 
 
@@ -166,6 +167,8 @@ def test_two_people_who_become_one_meanwhile(till: Till, team: tuple[Actor, Acto
     " from gift_taking limit 1",
     "insert into gift_taking (approval_id, journal_id, fen, owe, state, ended_at, at)"
     " select {open}, {third}, 200, false, 'taken', at, at from gift_taking limit 1",
+    AGREED + "insert into gift_taking (approval_id, journal_id, fen, owe, at) select {open}, {third}, 200, true, at"
+    " from gift_taking limit 1",
     "update gift_taking set state = 'calling', ended_at = null where journal_id = {gift}",
     "update gift_taking set owed_fen = 1 where journal_id = {gift}",
     "update gift_taking set state = 'taken', ended_at = at where journal_id = {other}",
@@ -178,7 +181,8 @@ def test_two_people_who_become_one_meanwhile(till: Till, team: tuple[Actor, Acto
     " where reverses = {gift}",
 ])
 def test_the_database_refuses(till: Till, change: FakePay, team: tuple[Actor, Actor], attack: str) -> None:
-    """Another sum, no approval or an open one, twice, an end without its journal, and any change of what ended."""
+    """Another sum, no approval or an open one, a debt that nobody agreed to, twice, an end without its journal, and any
+    change of what ended."""
     who = customer(till, "li")
     gift = gives(till, who, 500, "x")
     approves(till, team, asks(till, team, gift))

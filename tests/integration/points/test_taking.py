@@ -3,6 +3,7 @@
 import json
 import os
 import random
+from contextlib import nullcontext
 from functools import partial
 
 import pytest
@@ -186,6 +187,19 @@ def test_the_database_refuses(session, attack: str) -> None:
     session.commit()
     with pytest.raises(DBAPIError):
         session.execute(text(attack), {"free": free, "other": other} if ":" in attack else {})
+
+
+@pytest.mark.parametrize(("points", "allowed"), [(4, True), (5, False)])
+def test_no_row_says_more_points_than_two_people_agreed_to(session, points: int, allowed: bool) -> None:
+    (li,) = crowd(session, 1)
+    lot = earned(session, li, 10, "order:1")
+    agreed = asked(session, lot, 4)
+    service.reverse(session, "order:1", 10, "refund:1", day(1))
+    session.execute(text("update approval set state = 'approved', decided_by = 'zhou', decided_at = asked_at"))
+    session.commit()
+    row = text("insert into point_taking select :id, :lot, :points, 0, asked_at from approval")
+    with nullcontext() if allowed else pytest.raises(DBAPIError, match="nobody approved"):
+        session.execute(row, {"id": agreed, "lot": lot, "points": points})
 
 
 @pytest.mark.parametrize("seed", SEEDS)
