@@ -91,3 +91,17 @@ def test_events_of_every_state_come_through(old: Engine, clock: FixedClock) -> N
     assert shop.rows("select count(*) from commerce_open") == [(0,)]
     assert shop.money("李姐") == (792 * 4, 0, 0)
     shop.check()
+
+
+def test_what_was_dismissed_loses_its_phone(old: Engine, clock: FixedClock) -> None:
+    """An event that may be tried again keeps it: a payment finds its buyer by it."""
+    told = Shop(old, clock, plan="")
+    buyer = {"mall_user_id": "小王", "phone": "13800138000"}
+    lay(old, clock, told.pay("A1", by="", buyer=buyer, event_id="gone"), "done", "dismissed: typing error",
+        ended_at=clock.now())
+    lay(old, clock, told.event("customer.upserted", id="nobody", identities={"phone": "13800138000"}), "done",
+        "dismissed: who is it?", ended_at=clock.now())
+    lay(old, clock, told.pay("A2", by="", buyer=buyer, event_id="dead"), "dead", "KeyError: 'y'", attempts=5)
+    migrations.upgrade(old)
+    phones = Shop(old, clock).rows("select event_id, payload::text like '%138%' from commerce_event order by 1")
+    assert phones == [("dead", True), ("gone", False), ("nobody", False)]
