@@ -260,7 +260,7 @@ def test_of_a_frozen_account_it_is_said_that_it_is_held(shop: Shop, li: Person) 
 
 
 def test_a_fact_that_waited_while_the_shop_was_upgraded_is_told_and_once(shop: Shop, li: Person) -> None:
-    """A worker of the old kind writes both for a moment: the fact, and the news."""
+    """Whoever put a fact before there were news has it told; where fact and news tell of one order, it is told once."""
     booked(shop, pays(shop, "A1"))
     (order, buyer), = rows(shop, "select id, buyer_id from customer_order")
     with shop.runtime.sessions.begin() as session:

@@ -22,7 +22,6 @@ ANYBODY: frozenset[Role] = frozenset(ROLES)
 OWNER: frozenset[Role] = frozenset({"owner"})
 MONEY: frozenset[Role] = frozenset({"owner", "finance"})
 OPERATOR: frozenset[Role] = frozenset({"owner", "operator"})
-REVIEW: frozenset[Role] = frozenset({"owner", "reviewer"})
 
 BIGGEST_ID = 2**63 - 1
 NO_SUCH = (404, "There is no such thing.")
