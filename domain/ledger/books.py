@@ -37,6 +37,8 @@ _TAKE = text("select step, place, target, previous from books_check where kind =
 _WINDOW = text("""
     select 'journal' as subject, j.id from journal j where j.id > :after and j.id <= :upto
     union
+    select 'journal', j.reverses from journal j where j.id > :after and j.id <= :upto and j.reverses is not null
+    union
     select 'account', s.id from posting p cross join lateral (values (p.debit), (p.credit)) s (id)
      where p.journal_id > :after and p.journal_id <= :upto and s.id >= 1000
     union

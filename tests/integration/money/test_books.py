@@ -27,6 +27,10 @@ WITHDRAWAL = ("insert into withdrawal (no, person_id, account, app_id, openid, r
 BILL = ("insert into transfer_bill (withdrawal_id, n, out_bill_no, amount_fen, share_fen, with_name, made_at, state_at,"
         " state, paid_at, gross_fen) select max(id), {id}, 'B{id}', {share}, {share}, false, now(), now(), {bill}"
         " from withdrawal")
+TAKEN_BACK = (
+    "with j as (insert into journal (idem, digest, kind, effective_at, posted_at, source_type, source_id, reverses)"
+    " select 't1', 'x', 'gift.taken_back', now(), now(), 'test', 1, min(id) from journal returning id)"
+    " insert into posting select id, 1, 9, 20, 'CNY', 100 from j")
 
 BREAKS = {
     "kept": "update person set merged_into = 1 where id = 2",
@@ -53,6 +57,7 @@ BREAKS = {
     "leaks": "with j as (insert into journal (idem, digest, kind, effective_at, posted_at, source_type, source_id)"
              " values ('bill' || ':' || '1:' || 'paid', 'x', 'withdrawal.paid', now(), now(), 'withdrawal', 1)"
              " returning id) insert into posting select id, 1, 7, 20, 'CNY', 100 from j",
+    "taken": TAKEN_BACK,
     "milestones": "insert into milestone (person_id, key, n, amount_fen, plan_version, reached_at, check_at)"
                   " values (1, 'first_sale', 0, 5000, 1, now(), now())",
     "service": "with j as (insert into journal (idem, digest, kind, effective_at, posted_at, source_type, source_id)"
@@ -135,6 +140,15 @@ def test_what_breaks_is_found_by_every_way_of_looking(booked: Shop) -> None:
             _found_alike(session, name)
             session.rollback()
     assert look(booked) == look_at_all(booked) == []
+
+
+def test_what_takes_back_an_old_gift_is_looked_at_at_once(booked: Shop) -> None:
+    """Nobody decided it; the gift itself lies before all that has moved lately."""
+    for _ in range(3):
+        assert look(booked) == []
+    with superuser(booked) as session:
+        assert session.execute(text(TAKEN_BACK)).rowcount
+    assert look(booked) == ["taken"]
 
 
 def test_lines_of_an_order_that_is_gone_are_found(booked: Shop) -> None:
