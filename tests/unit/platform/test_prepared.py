@@ -1,6 +1,10 @@
 """What the tests' own run stands on: the home that its processes share, and the order in which files are begun."""
 
+import fcntl
 import os
+import shutil
+import threading
+import time
 from multiprocessing import get_context
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
@@ -51,6 +55,30 @@ def test_processes_that_come_together_share_it_and_the_last_one_removes_it(tmp_p
         one.join(60)
     assert [one.exitcode for one in visitors] == [0, 0, 0]
     assert not (tmp_path / "home").exists()
+
+
+def test_a_home_that_was_removed_while_somebody_waited_for_it_is_made_anew(tmp_path: Path) -> None:
+    home, found = tmp_path / "home", []
+
+    def enter() -> None:
+        with prepared.at(home, once):
+            found.append(sorted(os.listdir(home)))
+
+    home.mkdir()
+    with (home / "lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        waiting = threading.Thread(target=enter)
+        waiting.start()
+        place = f":{os.fstat(lock.fileno()).st_ino} "
+        for _ in range(3_000):
+            if any("->" in line and place in line for line in Path("/proc/locks").read_text().splitlines()):
+                break
+            time.sleep(0.01)
+        else:
+            raise AssertionError("nobody waited")
+        shutil.rmtree(home)
+    waiting.join(60)
+    assert found == [["lock", "postgres", "users"]] and not home.exists()
 
 
 def test_a_file_that_was_renamed_is_missed_in_the_order() -> None:
