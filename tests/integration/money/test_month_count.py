@@ -28,8 +28,8 @@ from domain.shared.clock import FixedClock
 from domain.workflows import MOVERS
 from tests.integration.risk.world import Watched
 
-STORIES = min(max(12, int(os.environ.get("HUITOU_EXAMPLES", "12"))), 800)
-"""Each lives in a month of its own, and centuries end; twelve reach all of WANTED."""
+STORIES = min(max(17, int(os.environ.get("HUITOU_EXAMPLES", "17"))), 800)
+"""Each lives in a month of its own, and centuries end; seventeen reach all of WANTED."""
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 INSTANT = timedelta(microseconds=1)
 FIRST = Month.parse("2026-11")
@@ -48,7 +48,8 @@ REACHED: Counter[str] = Counter()
 WANTED = {f"{what} {when}" for when in ("before", "between", "after") for what in (
     "return", "closed", "merged", "held", "released", "confiscated")} | {
     "late order between", "late order after", "last instant", "first instant", "of the next month", "cards",
-    "partner for the last instant", "partner from midnight on", "taken off the count"}
+    "partner for the last instant", "partner from midnight on", "taken off the count",
+    "one of somebody's orders taken off"}
 
 
 def half_up(value: Fraction) -> int:
@@ -164,6 +165,7 @@ class Story:
                                            " where held_at is not null or confiscated_at is not null"):
             doubt[order].add(whose)
         sums: dict[int, list[int]] = defaultdict(lambda: [0, 0, 0])
+        lacking = set()
         for one in self.shop.rows("select * from customer_order where closed_at is null and seller_id is not null"):
             goods = one.paid_fen - one.refunded_fen - cards[one.id]
             day = one.paid_at.astimezone(SHANGHAI)
@@ -172,9 +174,13 @@ class Story:
             if one.seller_id not in doubt[one.id]:
                 sums[one.seller_id][0] += goods
                 sums[one.seller_id][1] += 1
+            else:
+                lacking.add(one.seller_id)
             if one.leader_id and not doubt[one.id] & {one.seller_id, one.leader_id}:
                 sums[one.leader_id][2] += goods
             REACHED["taken off the count"] += bool(doubt[one.id]) and self.when == "before"
+        mixed = any(sums[one][1] for one in lacking & set(sums))
+        REACHED["one of somebody's orders taken off"] += mixed and self.when == "before"
         return {person: (own, orders, team) for person, (own, orders, team) in sums.items()}
 
     def counted(self) -> dict[int, tuple[int, int, int]]:
