@@ -94,6 +94,18 @@ def test_what_waited_for_a_poisoned_payment_waits_on_and_comes_along_with_a_good
     assert shop.rows("select completed_at is not null from customer_order") == [(True,)]
 
 
+def test_what_waited_and_is_poisoned_itself_waits_on_and_holds_up_nobody(shop: Shop) -> None:
+    shop.tell(shop.receive("A1"))
+    with shop.sessions.begin() as session:
+        session.execute(text("update commerce_event set payload = payload - 'received_at'"))
+    standing = "select state, attempts, reason from commerce_event_now where event_id = 'e1'"
+    waiting = shop.rows(standing)
+    assert waiting[0].state == "parked"
+    shop.tell(shop.pay("A1", by="小王"))
+    assert shop.rows(standing) == waiting
+    assert (shop.rows("select order_no from customer_order"), shop.money("李姐")) == ([("A1",)], (792, 0, 0))
+
+
 def test_deadlocks_while_events_are_done_one_by_one_count_against_no_event(shop: Shop) -> None:
     shop.tell(shop.pay("GOOD", by="小王"), shop.pay("BAD", by="小王", event_id="bad"), apply=False)
     with shop.sessions.begin() as session:
