@@ -1,10 +1,15 @@
 """Cases through the operator API: seen, asked about by one, decided by another, logged."""
 
+import threading
+from typing import Any
+
 import pytest
 from sqlalchemy import text
 
+from domain.orders import service as orders
 from domain.risk import watch
 from domain.shared.seal import Seal
+from tests.e2e.waiting import until
 from tests.integration.money.world import PEPPER, Shop
 from tests.integration.risk.world import RULES, of_one_level
 from tests.web.operators import Office
@@ -70,6 +75,29 @@ def test_somebody_is_frozen_once(shop, office) -> None:
     office.get("finance", "/risk/cases/999", expect=404)
     assert [case["rule"] for case in office.get("owner", f"/risk/cases?person_id={person}")["cases"]] == ["freeze"]
     assert office.rings
+
+
+def test_a_freeze_that_meets_a_worker_on_its_way_is_done_again(shop, office) -> None:
+    """A worker has the order and then wants the person, a freeze has the person and then wants the order: the server
+    ends one of the two, and here that is the freeze, which has waited longer."""
+    shop.tell(shop.pay("A1", by="小王"))
+    person = shop.people["李姐"]
+    asked = office.post("operator", f"/risk/people/{person}/freeze", {"reason": "举报"}, expect=201)
+    answers: list[Any] = []
+    path = f"/approvals/{asked['id']}/approve"
+    freezing = threading.Thread(target=lambda: answers.append(office.post("reviewer", path)))
+    waits = text("select count(*) from pg_stat_activity where datname = current_database() and wait_event = 'advisory'")
+    with shop.sessions.begin() as worker:
+        order_id = worker.execute(text("select id from customer_order")).scalar_one()
+        orders.lease(worker, [order_id])
+        freezing.start()
+        with office.engine.connect() as watching:
+            until(lambda: watching.execute(waits).scalar_one(), "the freeze waits for the order")
+        worker.execute(text("select from person where id = :id for update"), {"id": person})
+    freezing.join(30)
+    assert [answer["state"] for answer in answers] == ["approved"]
+    held = shop.rows("select held_at is not null from commission_line where beneficiary_id = :id", id=person)
+    assert held == [(True,)]
 
 
 def test_lists_of_decided_cases_turn_their_pages(shop, office) -> None:

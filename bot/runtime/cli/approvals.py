@@ -9,6 +9,8 @@ import click
 from bot.runtime.cli.common import acting, as_option, json_option, print_json, shop, stamp
 
 if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
     from domain.audit.queries import ApprovalView
 
 STATES = ("open", "approved", "rejected", "expired", "all")
@@ -97,14 +99,17 @@ def reject(approval_id: int, note: str, as_name: str, as_json: bool) -> None:
 
 def _decide(approval_id: int, approve: bool, note: str, as_name: str, as_json: bool) -> None:
     from domain.audit import queries
+    from domain.ledger.service import retrying
     from domain.shared import outbox
     from domain.workflows import acts
 
     with shop() as runtime:
-        with runtime.sessions.begin() as session:
+        def decide(session: "Session") -> "tuple[ApprovalView, Session]":
             now = runtime.clock.now()
             decided = acts.decide(session, approval_id, approve, acting(session, as_name), now, note)
-            view = queries.approval_view(decided, now)
+            return queries.approval_view(decided, now), session
+
+        view, session = retrying(runtime.sessions, decide)  # an act may meet the workers' locks in another order
         if bells := outbox.rung(session):
             runtime.bell.ring(bells)
     if as_json:

@@ -8,10 +8,12 @@ from typing import Any
 import structlog
 from flask import Blueprint, Response, request
 from sqlalchemy.exc import DataError, DBAPIError
+from sqlalchemy.orm import Session
 from werkzeug.datastructures import MultiDict
 
 from domain.audit import service as audit
 from domain.audit.rules import Actor
+from domain.ledger.service import retrying
 from domain.shared import outbox
 from domain.shared.errors import Conflict, DomainError, NotFound
 from handlers.web.api import bodies
@@ -73,9 +75,12 @@ def _view(operation: OpsOperation, context: OpsContext) -> Callable[..., Respons
             body = operation.read_body(bodies.json_object(raw or b"{}"))
         elif operation.method == "POST" and bodies.json_object(bodies.read(request, bodies.MAX_SMALL_BODY) or b"{}"):
             raise invalid([Fault("", "this path takes no body: nothing of it would count")])
+
+        def work(session: Session) -> tuple[Any, Session]:
+            return call(Asked(session, context.now(), actor, path, request.args, body, context)), session
+
         try:
-            with context.sessions.begin() as session:
-                done = call(Asked(session, context.now(), actor, path, request.args, body, context))
+            done, session = retrying(context.sessions, work)  # an act may meet the workers' locks in another order
         except DomainError as refusal:
             raise _refused(context, refusal) from None
         except DBAPIError as fault:
