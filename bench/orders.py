@@ -5,6 +5,7 @@ struck, order, lines, commissions, journal, postings, balances and facts stored,
 does: one prepared one-row INSERT, committed. The peer is django-hordak booking the same two commissions on the same
 server (it knows no order, no key and no guarded balance): in B5 leg by leg as its documentation does, in B6 by
 ``bulk_create``, of the legs of one order a transaction and, in a row of its own, of a hundred orders a transaction.
+What the rows of an order cost by themselves: bench.rows_alone.
 Clients are processes, ours, the floor's and the peer's alike. Rounds alternate; figures are medians with the lowest and
 the highest.
 """
@@ -22,7 +23,7 @@ import psycopg
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.orm import Session, sessionmaker
 
-from bench import servers
+from bench import rows_alone, servers
 from bench.client import Work
 from bench.clients import Clients, waiting
 from bench.figures import Round, row, taking_turns
@@ -103,10 +104,12 @@ class Bench:
 
 
 def client(url: str) -> dict[str, Work]:
-    """The ways of one client: ``floor``, ``booked`` (the inbox is filled by somebody else) and ``posted``."""
+    """The ways of one client: ``floor``, ``booked`` (the inbox is filled by somebody else), ``posted``, and
+    those of ``rows_alone``."""
     engine = create_engine(url, pool_size=1)
     sessions = sessionmaker(engine)
-    return {"floor": floor(url), "booked": booked(sessions), "posted": posted(sessions)}
+    return {"floor": floor(url), "booked": booked(sessions), "posted": posted(sessions),
+            **{name: rows_alone.work_of(url, name) for name in (rows_alone.GUARDED, rows_alone.BARE)}}
 
 
 def floor(url: str) -> Work:
@@ -187,9 +190,12 @@ class Kind:
 
 
 PAYMENTS, MANY_PAYMENTS = (1_200, 1_800, 2_500), (6_000, 8_000, 9_000)
+ROWS = (4_000, 6_000, 7_000)
 KINDS = (
     Kind("B5", 1, "booked", "documented", PAYMENTS),
     Kind("B5 ledger alone", 1, "posted", "documented"),
+    Kind("B5 rows alone, guarded", 1, rows_alone.GUARDED, "documented", ROWS),
+    Kind("B5 rows alone, unguarded", 1, rows_alone.BARE, "documented", ROWS),
     Kind("B6", 100, "booked", "bulk", MANY_PAYMENTS),
     Kind("B6 against many a transaction", 100, "booked", "many", MANY_PAYMENTS),
     Kind("B6 ledger alone", 100, "posted", "bulk"),
@@ -206,8 +212,14 @@ def _measure(
 ) -> dict[str, Any]:
     def own() -> Round:
         bench.fill(kind.stock[CLIENTS.index(clients)])
+        alone = kind.way in (rows_alone.GUARDED, rows_alone.BARE)
+        if alone:
+            rows_alone.fill(bench.engine)
         done = ours.per_second(clients, kind.way, kind.batch, SECONDS)
-        bench.empty()
+        if alone:
+            rows_alone.empty(bench.engine)
+        else:
+            bench.empty()
         return {"value": done}
 
     sides: dict[str, Callable[[], Round]] = {
@@ -232,6 +244,9 @@ def run(rounds: int = 5) -> list[dict[str, Any]]:
         try:
             migrations.upgrade(engine)
             bench = Bench(engine)
+            bench.fill(PEOPLE)
+            bench.empty()
+            rows_alone.prepare(engine)
             with waiting(max(CLIENTS), "bench.orders", server.url) as ours, hordak(engine) as peer:
                 return measure(bench, ours, peer, rounds)
         finally:

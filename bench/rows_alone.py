@@ -1,0 +1,131 @@
+"""The rows of one order by the barest means: how much of B5 is writing them, and how much is what we do to be right.
+
+One prepared call of a database function with a plain statement for each row, everything known beforehand: no plan is
+read, no rule asked, no Python but the call. Once into the real tables, with all that they refuse (checks, foreign keys,
+triggers), and once into copies with the same columns and indexes that refuse nothing. Nobody could sell either; a goal
+above the second is above what the rows themselves allow.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+from sqlalchemy import Connection, Engine, text
+
+from bench.client import Work
+
+GUARDED, BARE = "guarded", "bare"
+
+_TABLES = ("commerce_event", "commerce_open", "customer_order", "order_line", "commission_line", "journal", "posting",
+           "balance", "order_news", "earned_news", "account", "referral", "identity")
+_INBOX = "commerce_event", "commerce_open"
+
+_BOOK = """
+create function bare.book_{name}() returns void language plpgsql set search_path = {tables} as $$
+declare
+    event record;
+    buyer bigint;
+    direct bigint;
+    leader bigint;
+    the_order bigint := nextval('public.customer_order_id_seq');
+    the_journal bigint;
+    direct_account bigint;
+    leader_account bigint;
+begin
+    delete from commerce_open where id = (
+        select id from commerce_open where state = 'new' order by due_at, id limit 1 for update skip locked)
+        returning id into event;
+    select e.payload into event from commerce_event e where e.id = event.id;
+    select i.person_id into buyer from identity i
+     where i.kind = 'mall_user_id' and i.value = event.payload -> 'buyer' ->> 'mall_user_id' and i.scope = '';
+    select r.referrer_id into direct from referral r where r.referee_id = buyer and r.ended_at is null;
+    select r.referrer_id into leader from referral r where r.referee_id = direct and r.ended_at is null;
+    insert into customer_order (id, channel, order_no, source, buyer_id, currency, paid_fen, shipping_fen, refunded_fen,
+                                region, share_code, digest, paid_at, carrier, tracking_no, receive_due_at, booked_at,
+                                seller_id, leader_id, signals)
+    values (the_order, 'mall', event.payload ->> 'order_id', 'bench', buyer, 'CNY', 9900, 0, 0, '', '', repeat('0', 64),
+            now(), '', '', now(), now(), direct, leader, '{{}}');
+    insert into order_line (order_id, n, line_id, sku, title, category, quantity, paid_fen, refunded_fen,
+                            refunded_quantity)
+    values (the_order, 1, '1', 'RICE-5KG', '有机大米 5kg', 'fmcg', 2, 9900, 0, 0);
+    insert into commission_line (order_id, n, beneficiary_id, level, kind, base_fen, rate_bps, rule, plan_version,
+                                 uncut_fen, amount_fen, clawed_fen, accrued_at, rule_bps, phase, phase_bps, boost_bps)
+    values (the_order, 1, direct, 1, 'direct', 9900, 800, 'base', 1, 792, 792, 0, now(), 800, '', 0, 10000),
+           (the_order, 1, leader, 2, 'level2', 9900, 200, 'base', 1, 198, 198, 0, now(), 200, '', 0, 10000);
+    insert into earned_news (order_ids, at) values (array[the_order], now());
+    {news}
+    insert into journal (idem, digest, kind, effective_at, posted_at, source_type, source_id, label)
+    values ('bare:' || the_order, repeat('0', 64), 'commission.accrued', now(), now(), 'order', the_order, 'rice')
+    returning id into the_journal;
+    select id into direct_account from account where owner_id = direct and kind = 'pending' and currency = 'CNY';
+    select id into leader_account from account where owner_id = leader and kind = 'pending' and currency = 'CNY';
+    insert into posting (journal_id, n, debit, credit, currency, amount)
+    values (the_journal, 1, {expense}, direct_account, 'CNY', 792),
+           (the_journal, 2, {expense}, leader_account, 'CNY', 198);
+    update balance set amount = amount + case account_id when direct_account then 792 else 198 end, seq = seq + 1
+     where account_id = least(direct_account, leader_account);
+    update balance set amount = amount + case account_id when direct_account then 792 else 198 end, seq = seq + 1
+     where account_id = greatest(direct_account, leader_account);
+end $$
+"""
+_NEWS = "insert into order_news (order_ids) values (array[the_order]);"
+
+
+def prepare(engine: Engine) -> None:
+    """The copies and the two functions, in a schema of their own. Everybody whom the payments name has earned before,
+    and has an account."""
+    with engine.begin() as db:
+        db.execute(text("create schema bare"))
+        for table in _TABLES:
+            db.execute(text(f"create table bare.{table} (like public.{table} including indexes including identity"
+                            " including defaults including generated)"))
+            _copy(db, table, "true")
+        expense = db.execute(text(
+            "select min(id) from account where owner_id is null and kind = 'expense.direct'")).scalar_one()
+        for name, tables, news in ((GUARDED, "public", ""), (BARE, "bare, public", _NEWS)):
+            db.exec_driver_sql(_BOOK.format(name=name, tables=tables, news=news, expense=expense))
+
+
+def fill(engine: Engine) -> None:
+    """The copies have the payments to book that the real inbox has now."""
+    with engine.begin() as db:
+        for table in _INBOX:
+            _copy(db, table, f"id in (select id from public.commerce_open) and id not in (select id from bare.{table})")
+
+
+def empty(engine: Engine) -> None:
+    """What is left over is not booked: no other row of this table is about it."""
+    with engine.begin() as db:
+        db.execute(text("truncate public.commerce_open, bare.commerce_open"))
+
+
+def _copy(db: Connection, table: str, wanted: str) -> None:
+    columns = ", ".join(db.execute(text(
+        "select column_name from information_schema.columns where table_schema = 'public' and table_name = :table"
+        " and is_generated = 'NEVER' order by ordinal_position"), {"table": table}).scalars())
+    db.execute(text(f"insert into bare.{table} ({columns}) overriding system value"
+                    f" select {columns} from public.{table} where {wanted}"))
+    counted = db.execute(text(
+        "select pg_get_serial_sequence(format('bare.%I', table_name), 'id') from information_schema.columns where"
+        " table_schema = 'bare' and table_name = :table and column_name = 'id' and is_identity = 'YES'"),
+        {"table": table})
+    if sequence := counted.scalar():
+        db.execute(text(f"select setval('{sequence}', (select coalesce(max(id), 0) + 1 from bare.{table}))"))
+
+
+def work_of(url: str, name: str) -> Work:
+    """Books payments one a transaction by ``bare.book_<name>()``; ``fill`` has put enough of them there."""
+    plain = url.replace("postgresql+psycopg://", "postgresql://")
+    held: list[psycopg.Connection[Any]] = []
+
+    def work(_batch: int, _first: int, more: Callable[[], bool]) -> int:
+        if not held:
+            held.append(psycopg.connect(plain, autocommit=True, prepare_threshold=0))
+            held[0].execute("set plan_cache_mode = force_generic_plan")
+        count = 0
+        while more():
+            held[0].execute(f"select bare.book_{name}()", prepare=True)
+            count += 1
+        return count
+
+    return work
