@@ -57,15 +57,26 @@ def _key(part: Part) -> str:
 
 
 def _rule(ctx: Context, rule: str) -> str:
-    """A plan rule's key (``default``, ``category:fmcg``, ``role:gold``, ``product+role:…``) in plain words."""
+    """A plan rule's key (``default``, ``category:fmcg``, ``role:gold``, ``product+role:SKU+gold``) in plain words."""
     kind, _, value = rule.partition(":")
+    goods, _, role = value.rpartition("+") if kind.endswith("+role") else (value, "", value)
     match kind:
         case "default" | "product":
             return ctx.copy.render(f"rule.{kind}")
         case "category":
-            key = f"category.{value}"
-            return ctx.copy.render("rule.category", category=ctx.copy.render(key) if ctx.copy.has(key) else value)
+            return ctx.copy.render("rule.category", category=_category(ctx, goods))
         case "role":
-            return ctx.copy.render("rule.role", title=ctx.tool(Titles).by_role.get(value, value))
+            return ctx.copy.render("rule.role", title=_title(ctx, role))
+        case "category+role":
+            return ctx.copy.render("rule.category_role", category=_category(ctx, goods), title=_title(ctx, role))
         case _:
-            return ctx.copy.render("rule.mixed", rule=rule)
+            return ctx.copy.render("rule.product_role", title=_title(ctx, role))
+
+
+def _category(ctx: Context, category: str) -> str:
+    key = f"category.{category}"
+    return ctx.copy.render(key) if ctx.copy.has(key) else category
+
+
+def _title(ctx: Context, role: str) -> str:
+    return ctx.tool(Titles).by_role.get(role, role)

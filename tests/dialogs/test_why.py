@@ -98,6 +98,21 @@ def test_service_pay_and_a_withdrawal(shop: Shop) -> None:
     li.says("为什么 120").sees("提现 ", "申请 ¥120.00", "¥120.00 − 个税 ¥0.00 = ¥120.00", "单号 TK-2", "起可提现")
 
 
+def test_a_rate_for_some_goods_and_a_role_is_said_in_words(shop: Shop) -> None:
+    li, xin = shop.person("李姐"), shop.person("新客", invited_by="李姐")
+    promote(shop, li, "gold")
+    shop.paid("A1", by=xin, fen=10_000)
+    li.says("为什么 A1").sees("¥100.00 × 25% = ¥25.00", "依据：日用食品类金牌推荐官专属比例（方案第 1 版")
+    with shop.runtime.sessions.begin() as session:
+        now = shop.clock.now()
+        plan = commissions.live_plan(session, now).document()
+        rule = {"level": 1, "rate_bps": 3_000, "sku": "RICE-5KG", "role": "gold"}
+        commissions.ensure_plan(session, plans.parse(plan | {"name": "rice", "rules": [*plan["rules"], rule]}), now)
+    shop.wait(minutes=1)
+    shop.paid("A2", by=xin, fen=10_000)
+    li.says("为什么 A2").sees("¥100.00 × 30% = ¥30.00", "依据：这件商品的金牌推荐官专属比例（方案第 2 版")
+
+
 def test_what_a_case_holds_and_takes_says_so(shop: Shop) -> None:
     """Five orders of one buyer in a day go to a reviewer, of their own accord and with a reason."""
     li, xin = shop.person("李姐"), shop.person("新客", invited_by="李姐")
