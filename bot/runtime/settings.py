@@ -221,9 +221,23 @@ VARIABLES = (
 )
 
 
-def from_environment() -> Settings:
-    """The settings of this process: its environment over ``.env`` in the working directory. Raises SettingsError."""
-    return load({**read_env_file(Path.cwd() / ".env"), **os.environ}, Path.cwd())
+def from_environment(*, beside: bool = False) -> Settings:
+    """The settings of this process: its environment over ``.env`` in the working directory. Raises SettingsError.
+
+    ``beside``: of a command beside a service that runs already; without PORT it means the one that ``up`` last took.
+    """
+    env, cwd = {**read_env_file(Path.cwd() / ".env"), **os.environ}, Path.cwd()
+    if beside and not env.get("PORT", "").strip():
+        env["PORT"] = _last_port(cwd / (env.get("HUITOU_HOME", "").strip() or "var"))
+    return load(env, cwd)
+
+
+def _last_port(home: Path) -> str:
+    """The web port of the last start of ``up`` in this home; "" when there was none."""
+    try:
+        return str(int((home / LAST_PORT).read_text()))
+    except (OSError, ValueError):
+        return ""
 
 
 def read_env_file(path: Path) -> dict[str, str]:

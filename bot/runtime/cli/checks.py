@@ -25,7 +25,7 @@ def doctor(as_json: bool) -> None:
     from bot.runtime import logs
 
     try:
-        settings = settings_module.from_environment()
+        settings = settings_module.from_environment(beside=True)
         # What a probe is refused is a finding; said by the gateway as well, it would stand in the middle of them.
         logs.configure(settings if settings.log_level == "debug" else replace(settings, log_level="error"))
         findings = doctor_module.examine(settings)

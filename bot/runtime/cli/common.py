@@ -28,10 +28,13 @@ await_go_option = click.option("--await-go", is_flag=True, hidden=True,
                                help="Load, then wait for a line on standard input before starting.")
 
 
-def load_settings() -> Settings:
-    """The settings of this process; on faults prints all of them and ends with status 2."""
+def load_settings(*, beside: bool = False) -> Settings:
+    """The settings of this process; on faults prints all of them and ends with status 2.
+
+    ``beside`` a service that runs already: see settings.from_environment.
+    """
     try:
-        return settings_module.from_environment()
+        return settings_module.from_environment(beside=beside)
     except SettingsError as error:
         click.echo(str(error), err=True)
         sys.exit(2)
@@ -69,7 +72,7 @@ as_option = click.option("--as", "as_name", required=True, metavar="NAME",
 @contextmanager
 def shop() -> Iterator["Runtime"]:
     """The shop of the settings. A database that is away and what a rule refuses become a sentence and status 1."""
-    settings = load_settings()
+    settings = load_settings(beside=True)
     from sqlalchemy.exc import OperationalError, ProgrammingError
 
     from bot.runtime import bootstrap, logs

@@ -25,7 +25,7 @@ def push(only: str, dry_run: bool, as_json: bool) -> None:
     \b
     Example:  python -m bot menu push --dry-run
     """
-    settings = load_settings()
+    settings = load_settings(beside=True)
     names = [name for name in settings.wechat if only in ("", name)]
     if not names:
         complain(f"there is no account {only!r} in the accounts file ([wechat.…])", 2)

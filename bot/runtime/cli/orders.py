@@ -51,7 +51,7 @@ def send(as_json: bool, dup: int, shuffle: bool, source: str, url: str, **order:
       python -m bot order send --buyer-openid oNewcomer --sku RICE-5KG --fen 9900 --share-code k7Qm2x
       python -m bot order send --buyer-openid oNewcomer --refund 3300 --receive --dup 3 --shuffle
     """
-    settings = load_settings()
+    settings = load_settings(beside=True)
     source = source or next(iter(settings.api), "")
     if source not in settings.api:
         complain(f"there is no shop system {source!r} in the accounts file ([api.…])", 2)

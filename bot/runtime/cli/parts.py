@@ -192,7 +192,7 @@ def demo(keys: bool, as_json: bool, await_go: bool) -> None:
     if as_json and not keys:
         complain("--json goes with --keys: filling the demo prints one sentence", 2)
     if keys:
-        print_keys(load_settings(), as_json)
+        print_keys(load_settings(beside=True), as_json)
         return
     settings = load_settings()
     if not settings.demo:

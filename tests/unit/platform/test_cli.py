@@ -83,6 +83,18 @@ def test_the_keys_of_the_demo_are_printed_for_whoever_tries_the_api(tmp_path: Pa
     assert given["example"] == f'curl -H "Authorization: Bearer {api_key}" http://127.0.0.1:8123/api/v1/ledger/check'
 
 
+def test_a_command_beside_the_service_looks_for_it_where_it_was_last_started(tmp_path: Path) -> None:
+    def keys(**env: str) -> str:
+        return str(json.loads(run(tmp_path, "demo", "--keys", "--json", **env).stdout)["events_url"])
+
+    for written, found in (("", 8000), ("no number", 8000), ("9\n", 9)):
+        (tmp_path / "port").write_text(written)
+        assert keys() == f"http://127.0.0.1:{found}/api/v1/events/mall"
+    assert keys(PORT="8124") == "http://127.0.0.1:8124/api/v1/events/mall"
+    sent = run(tmp_path, "order", "send", "--buyer-openid", "oNobody")
+    assert sent.exit_code == 1 and "no answer from http://127.0.0.1:9/" in sent.output
+
+
 @pytest.mark.parametrize(("demo", "sentence"), [("0", "this is not a demo"), ("1", "names an accounts file")])
 def test_keys_of_a_real_shop_are_never_printed(demo: str, sentence: str, tmp_path: Path) -> None:
     accounts = tmp_path / "accounts.toml"
