@@ -1,6 +1,6 @@
 """Use case: somebody arrives by a poster, follows, comes back, or leaves."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -20,11 +20,12 @@ from domain.referrals.rules import BindingPolicy, Touch
 from domain.rewards import service as rewards
 from domain.rewards.queries import CouponView
 from domain.rewards.rules import FIRST_ORDER_SHARE, NEWCOMER, Offers
+from domain.shared.records import record
 
 Kind = Literal["newcomer", "returned", "erased", "scan", "own"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Arrival:
     """What the greeting needs. ``by_poster``: a living poster brought them; ``sharer`` is the nickname of who shared
     it ('' when nobody told us one), ``sku`` what it showed.

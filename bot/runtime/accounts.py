@@ -11,7 +11,7 @@ import ipaddress
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_type_hints
 from urllib.parse import urlsplit
@@ -20,6 +20,7 @@ from zoneinfo import ZoneInfo
 from bot.runtime import pem_files
 from bot.runtime.faulty import Fault, Faulty
 from bot.runtime.secret import Secret
+from domain.shared.records import record
 from domain.subscriptions.rules import TEMPLATE_ID
 
 ACCOUNT_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
@@ -142,17 +143,17 @@ _report_text = _pattern(r"\S(.{0,30}\S)?", "write 1 to 32 characters as approved
 _ApiKey = Annotated[Secret, _secret(r"[!-~]{4,256}", "write 32 or more random characters")]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Shop:
     """The shop itself."""
 
     name: _Text
-    timezone: Annotated[ZoneInfo, _zone] = ZoneInfo("Asia/Shanghai")  # noqa: RUF009 - a constant
+    timezone: Annotated[ZoneInfo, _zone] = ZoneInfo("Asia/Shanghai")
     helpdesk: Annotated[str, _one_of("queue", "wechat")] = "queue"
     """Who answers 人工: the shop's operators here, or WeChat's own customer service."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class WeChatAccount:
     """An Official Account; its webhook is ``/wechat/<account>``. ``encoding_aes_key`` is None in plain mode only."""
 
@@ -170,7 +171,7 @@ class WeChatAccount:
     subscriptions: Annotated[Mapping[str, str], _template_ids] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class WeComAccount:
     """A WeCom application; its webhook is ``/wecom/<account>``. ``staff_messages``: how many messages a month a
     customer may get through an employee who confirms them (群发助手); 0: none."""
@@ -186,7 +187,7 @@ class WeComAccount:
     staff_messages: Annotated[int, _whole(0, 31, "write how many a month, 4 is one a week; 0: none")] = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PayAccount:
     """A WeChat Pay merchant; its callback is ``/pay/<account>/notify``. Keys are PEM text.
 
@@ -210,7 +211,7 @@ class PayAccount:
     api_base: _BaseUrl = "https://api.mch.weixin.qq.com"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ApiSource:
     """A system of the shop: signs its events with any of ``webhook_secrets``, reads with ``api_key``."""
 
@@ -219,7 +220,7 @@ class ApiSource:
     api_key: _ApiKey
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Accounts:
     """Everything in the accounts file, each kind by its account name."""
 

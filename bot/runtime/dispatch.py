@@ -5,7 +5,7 @@ sweeper, and tells the person that it will be looked after.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any
 
@@ -27,6 +27,7 @@ from domain.ledger.service import retrying
 from domain.notices import service as notices
 from domain.shared import outbox, trips
 from domain.shared.late import Transactions
+from domain.shared.records import record
 
 log = structlog.get_logger(__name__)
 
@@ -39,7 +40,7 @@ NOT_SAID = Understanding("", "", "none", (), False, "")
 """What a picture or an event means: nothing that was typed."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Account:
     """What dispatch needs to know of the account a message came to. ``desk``: who is met there and how; ``router``:
     who answers, None for the dispatcher's own tree."""
@@ -51,7 +52,7 @@ class Account:
     router: Router | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Dispatcher:
     """Feeds messages to the router. ``taps`` maps menu keys to intents; ``accounts`` are the
     accounts of all channels by their name in the inbox; ``tools`` are the process's instances by class."""

@@ -1,9 +1,9 @@
 """How a fault of the settings is told: where, what, and how to mend it."""
 
-from dataclasses import dataclass
+from domain.shared.records import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Fault:
     """One thing that is wrong in the settings: where, what, and how to mend it. Never quotes a secret."""
 

@@ -1,8 +1,9 @@
 """What a check of the doctor says, and what an error code of the platform asks a person to do."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal
+
+from domain.shared.records import record
 
 State = Literal["green", "yellow", "red", "skipped"]
 
@@ -18,7 +19,7 @@ def always_there(_what: str, _url: str) -> bool:
     return False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Finding:
     """``cause`` says what was found; ``remedy`` is empty when there is nothing to do."""
 

@@ -2,15 +2,16 @@
 
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from domain.shared.records import record
 
 TOP, SUB = 3, 5
 TOP_BYTES, SUB_BYTES, KEY_BYTES = 16, 60, 128
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Menu:
     """``intents``: what a tap on each key means. ``platform``: the body of menu/create."""
 

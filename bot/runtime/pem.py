@@ -2,7 +2,7 @@
 
 import os
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
@@ -19,6 +19,8 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 from cryptography.x509.oid import NameOID
+
+from domain.shared.records import record
 
 RSA_BITS = 2048
 """What WeChat Pay asks of every key (WECHATPAY2-SHA256-RSA2048)."""
@@ -95,7 +97,7 @@ def certificate_ends(text: str) -> datetime:
     return x509.load_pem_x509_certificate(text.encode()).not_valid_after_utc
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Pair:
     """A private key and its certificate, both PEM; ``serial`` in upper-case hex as WeChat Pay prints it."""
 

@@ -4,13 +4,13 @@ Most questions find nothing. Asking eight times in transactions of their own cos
 question that travels alone half a millisecond.
 """
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from domain import workflows
+from domain.shared.records import record
 
 _DUE = text(
     f"""
@@ -27,7 +27,7 @@ _DUE = text(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Pulse:
     """What somebody would find to do: failed messages, events and money, facts, journeys, notices, pictures."""
 

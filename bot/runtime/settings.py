@@ -6,7 +6,7 @@ import shlex
 import textwrap
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -27,6 +27,7 @@ from bot.runtime.accounts import (
 from bot.runtime.faulty import Fault, Faulty
 from bot.runtime.pem import demo_pairs
 from bot.runtime.secret import MIN_KEY_LENGTH, Secret, derive, kept_key
+from domain.shared.records import record
 
 DEMO_ACCOUNTS = Path(__file__).parents[2] / "assets" / "demo" / "accounts.toml"
 
@@ -51,7 +52,7 @@ class RulesRefused(Exception):
     """A rule file of the shop cannot be used. The message says why, in the shop's language."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Variable:
     """One environment variable: how it is read, and what .env.example says of it."""
 
@@ -63,7 +64,7 @@ class Variable:
     """Secrets may also come from a file: ``<name>_FILE``."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Settings:
     """What an instance is. ``repr`` shows no secret; ``home`` is absolute."""
 

@@ -18,6 +18,7 @@ from types import FrameType
 from typing import IO, TextIO
 
 from bot.runtime import embedded, nursery, undertaker
+from domain.shared.records import record
 
 APPS_SECONDS = 25.0
 """How long web, workers and clock may take to finish what they are doing."""
@@ -41,7 +42,7 @@ class Abandoned(Exception):
     """The start failed; the message is for the person at the terminal."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Child:
     """A program to keep running. An ``early`` one starts with the servers, loads, and waits for GO on its input.
 
@@ -54,7 +55,7 @@ class Child:
     body: Callable[[], object] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class House:
     """What to run. ``servers`` by name, in the order in which they start; they stop in reverse.
 

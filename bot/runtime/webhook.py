@@ -6,7 +6,6 @@
 import hashlib
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
@@ -78,7 +77,7 @@ FAULT = "huitou.fault"
 """Where a request's environment holds what went wrong before Flask saw it."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Door:
     """Who may speak to which account, and what they are answered. ``keys``: the accounts; others are 404. ``after`` is
     called when a message was handled: what it set off may be in a hurry."""

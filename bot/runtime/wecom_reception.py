@@ -1,7 +1,6 @@
 """Who is met at a WeCom application: customers whom something happened to, and employees, who are not the shop's
 customers and have no person."""
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import text
@@ -14,6 +13,7 @@ from bot.runtime.channels.wecom_incoming import CONTACT_CHANGES
 from bot.runtime.reception import Guest, Heard, Probable
 from domain.people import service as people
 from domain.people.rules import IdentityRef
+from domain.shared.records import record
 from domain.workflows.merging import MOVERS
 
 NOBODY = Speaker(0, "", "")
@@ -24,7 +24,7 @@ _KNOWN = text("select reply from inbox_message where account = :account and dedu
 _LOCK = text("select nickname, referral_code from person where id = :person for no key update")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class WeComDesk:
     """Implements ``reception.Desk``. ``only_corp``: there is no other corp here, so a customer is also who the shop's
     systems mean when they name an external_userid without a corp."""

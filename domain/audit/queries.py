@@ -1,7 +1,6 @@
 """Reading the log: operators, approvals and acts, newest first, for lists and pages."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -9,12 +8,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from domain.audit.models import Approval, AuditEvent, Operator
+from domain.shared.records import record
 
 BEYOND = 2**62
 """Above every id."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class OperatorView:
     """``has_key``: an API key was made and still opens."""
 
@@ -25,7 +25,7 @@ class OperatorView:
     disabled_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ApprovalView:
     """An approval as asked, and what became of it. ``state``: open, approved, rejected or expired."""
 
@@ -43,7 +43,7 @@ class ApprovalView:
     note: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class EventView:
     """One act of the log. ``at`` is business time, ``written_at`` the database's own."""
 

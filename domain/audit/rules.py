@@ -4,11 +4,12 @@ import hashlib
 import hmac
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import timedelta
 from typing import Literal, get_args
 
 from domain.shared.errors import DomainError
+from domain.shared.records import record
 
 Role = Literal["owner", "finance", "reviewer", "operator"]
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -20,7 +21,7 @@ GENESIS = bytes(32)
 """What the first row is chained to."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Actor:
     """Who does something. ``role``: one of ROLES, or ``system`` for what the service does by itself."""
 
@@ -60,7 +61,7 @@ def _may_be_in_a_name(letter: str) -> bool:
 SYSTEM = Actor("huitou", "system")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Rights:
     """Who may ask for an act and who may decide it; always two different people, owners always."""
 
@@ -93,7 +94,7 @@ def link(previous: bytes, row: str) -> bytes:
     return hashlib.sha256(previous + row.encode()).digest()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SealKey:
     """The key of the seals. The database does not hold it: who can write there still cannot forge the chain."""
 

@@ -7,7 +7,6 @@ elsewhere (it is logged at every sealing) or an approval still speaks of them.
 
 import hmac
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +15,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from domain.audit.rules import GENESIS, SealKey, link
+from domain.shared.records import record
 
 SEALED_AT_ONCE = 1_000
 REPORTED = 100
@@ -49,7 +49,7 @@ _OUTSIDE = text("select count(*), min(written_at) from audit_event"
                 " where id > (select coalesce(max(event_id), 0) from audit_seal)")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Head:
     """The newest seal: note it elsewhere, and whoever deletes the end of the log is found."""
 
@@ -57,7 +57,7 @@ class Head:
     digest: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Fault:
     """What is wrong with one row of the log. ``event_id`` is that row's, 0 where there is no row to name."""
 
@@ -65,7 +65,7 @@ class Fault:
     what: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SealReport:
     """``faults``: the first broken row first, at most REPORTED. ``open_since``: the oldest row that has no seal yet."""
 

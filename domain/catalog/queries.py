@@ -1,15 +1,15 @@
 """Reading the catalog: for posters, chat and pages."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from sqlalchemy import Select, func, or_, select, text
 from sqlalchemy.orm import Session
 
 from domain.catalog.models import Product
+from domain.shared.records import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ProductView:
     """A product as people see it. ``no`` is the number they type; money in fen; ``url``: where it is bought, ''."""
 

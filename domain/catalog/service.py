@@ -1,7 +1,6 @@
 """Keeping the catalog as the shop's systems tell it. Never commits."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -9,9 +8,10 @@ from sqlalchemy import func, insert, select, text
 from sqlalchemy.orm import Session
 
 from domain.catalog.models import Product
+from domain.shared.records import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Told:
     """One word about a product: when, by which event (settles ties), and the clean payload."""
 

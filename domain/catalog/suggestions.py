@@ -7,12 +7,13 @@ to like (orders.rules.CARD).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
+
+from domain.shared.records import record
 
 Why = Literal["again", "similar", "popular"]
 
@@ -59,7 +60,7 @@ SUGGESTED = f"""
 """  # noqa: S608 - only constants
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Suggestion:
     """A product and why: ``again`` (their own, due), ``similar`` (bought with ``because``, one of theirs), ``popular``.
     Both are skus."""

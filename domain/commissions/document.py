@@ -6,7 +6,7 @@ may be left out: then it is off, or says what a shop would expect.
 """
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date, timedelta
 from hashlib import sha256
 from typing import Any, Literal
@@ -15,6 +15,7 @@ import msgspec
 
 from domain.referrals.rules import BindingPolicy
 from domain.shared.money import BPS
+from domain.shared.records import record
 
 MAX_LEVELS = 3
 """The hard limit of the house; the database has it too."""
@@ -23,7 +24,7 @@ EARNERS = ("promoter", "gold", "partner")
 """Roles that earn when ``earners`` is "promoters"."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Rule:
     """A rate for one level, for a product (``sku``), a category, a role, or all of them when none is named."""
 
@@ -42,7 +43,7 @@ class Rule:
         return f"{names}:{values}" if parts else "default"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Release:
     """When pending money becomes available, and when an unconfirmed order counts as received."""
 
@@ -55,7 +56,7 @@ class Release:
         return timedelta(days=self.hold_days)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Step:
     """From ``from_fen`` of the month's own direct, net volume on (inclusive), ``rate_bps``."""
 
@@ -63,7 +64,7 @@ class Step:
     rate_bps: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Ladder:
     """What own direct sales of a month bring on top. Steps ascend; the first usually starts at 0.
 
@@ -78,7 +79,7 @@ class Ladder:
         return max((step.rate_bps for step in self.steps), default=0)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Team:
     """A share of the direct downline's net volume of the month, for people with one of ``roles``."""
 
@@ -86,7 +87,7 @@ class Team:
     roles: tuple[str, ...] = ("partner",)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Phase:
     """Part of a campaign: from the business day ``starts_on`` until before ``ends_before``, for good when that is
     None. Base commissions of orders paid in it are multiplied by ``factor_bps``."""
@@ -100,7 +101,7 @@ class Phase:
         return self.starts_on <= day and (self.ends_before is None or day < self.ends_before)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Boosts:
     """Limits of what multiplies a rate. ``max_bps``: the most a personal boost may be (12 000 = x1.2, 10 000 = none).
 
@@ -112,7 +113,7 @@ class Boosts:
     top_rate_bps: int = BPS
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Milestones:
     """Fixed sums for sales, 0 = off: a promoter's first sale; selling on ``streak_days`` days running; having
     ``team_size`` direct referees with a paid, unreturned order. Never for heads."""
@@ -124,7 +125,7 @@ class Milestones:
     team_fen: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ServiceItem:
     """Service worth paying a leader for: ``fen`` each time, at most ``per_month`` times a month and person."""
 
@@ -134,7 +135,7 @@ class ServiceItem:
     per_month: int = 1
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Withdrawal:
     """Taking money out. A sum above ``id_number_above_fen`` needs an ID number, above ``second_person_above_fen`` the
     consent of a second person. Bills of WeChat Pay: smallest, largest, per person and day; ``name_from_fen``: a bill
@@ -150,7 +151,7 @@ class Withdrawal:
     confirm_hours: int = 24
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Tax:
     """How income tax is withheld: ``per_month`` (ordinary payer), ``cumulative`` (platform enterprise) or ``none``
     (a licensed provider withholds it)."""
@@ -158,7 +159,7 @@ class Tax:
     method: Literal["per_month", "cumulative", "none"] = "per_month"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Plan:
     """One document. ``version`` is 0 until the plan is stored."""
 

@@ -2,18 +2,20 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from dataclasses import MISSING, field, fields, is_dataclass
 from types import NoneType, UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
+
+from domain.shared.records import record
 
 Severity = Literal["error", "warning"]
 
 _WANTED = re.compile(r"Expected `([^`]+)`(?:, got `([^`]+)`)?")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Finding:
     """One thing about a plan. ``code`` names a sentence (``plan.finding.<code>``) that ``facts`` fill; ``where`` is the
     place in the document, as in ``rules[2].rate_bps``. An error keeps the plan from being published."""

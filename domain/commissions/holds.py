@@ -4,12 +4,13 @@ Call these with the orders leased (``orders.service.lease``): booking works on w
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
+
+from domain.shared.records import record
 
 _GIVEN = "returning c.id, c.order_id, c.beneficiary_id, c.level, c.amount_fen - c.clawed_fen as fen, c.hold_no"
 
@@ -49,7 +50,7 @@ _MARK = """
 """
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Line:
     """A line and what is left of it, in fen. ``hold_no``: how often it was held. ``held`` and ``released`` say where
     its money was before."""

@@ -4,7 +4,6 @@ The law behind it (禁止传销条例 art. 7) knows no safe number of levels, so
 who took it and why; the database refuses plans beyond it.
 """
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import select, text
@@ -13,9 +12,10 @@ from sqlalchemy.orm import Session
 from domain.commissions.models import CommissionPlan, PlanLimit
 from domain.commissions.plans import MAX_LEVELS, Plan
 from domain.shared.errors import DomainError
+from domain.shared.records import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Limits:
     """``team_pay``: whether a plan may pay a leader on the sales of a team."""
 

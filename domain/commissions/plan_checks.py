@@ -2,13 +2,14 @@
 its cap."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 
 from domain.commissions.document import EARNERS, MAX_LEVELS, Plan
 from domain.commissions.findings import Finding, error
 from domain.commissions.rules import rule_for
 from domain.shared.money import BPS
+from domain.shared.records import record
 
 MOST_FEN = 100_000_000
 """No single sum of a plan is above a million yuan: whoever writes more has mistaken yuan for fen."""
@@ -145,7 +146,7 @@ def _worst(plan: Plan) -> Iterator[Finding]:
                     team_bps=worst.team_bps, total_bps=worst.total_bps, cap_bps=plan.cap_bps)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class WorstCase:
     """The most that one yuan of sales could cost, in bps, and for which goods: a sku, a category, or ""."""
 

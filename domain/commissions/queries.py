@@ -2,7 +2,6 @@
 
 import re
 import unicodedata
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Literal
 
@@ -10,6 +9,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
 from domain.shared.clock import business_date
+from domain.shared.records import record
 
 State = Literal["pending", "held", "available", "clawed_back", "confiscated"]
 
@@ -74,7 +74,7 @@ _TEAM = text("""
 """)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LineView:
     """One commission, explained: ``base_fen`` x ``rate_bps`` by ``rule`` = ``uncut_fen``, cut to ``amount_fen``.
 
@@ -109,7 +109,7 @@ class LineView:
     releases_on: date | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class MemberView:
     """A direct member as the inviter may see them: the name masked, money in fen."""
 
@@ -122,7 +122,7 @@ class MemberView:
     active_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TeamView:
     """Direct members, the best first, and the sums over all of them. ``buyers`` have at least one unreturned order."""
 

@@ -1,7 +1,6 @@
 """Reading published plans and drafts: lists and single ones, for the terminal, the operator API and pages."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Literal
 
@@ -11,6 +10,7 @@ from sqlalchemy.orm import Session
 from domain.commissions import plans
 from domain.commissions.models import CommissionPlan, PlanDraft
 from domain.shared.errors import NotFound
+from domain.shared.records import record
 
 VersionState = Literal["live", "scheduled", "ended", "superseded"]
 DraftState = Literal["draft", "submitted", "published", "withdrawn"]
@@ -19,7 +19,7 @@ DRAFT_STATES: tuple[DraftState, ...] = ("draft", "submitted", "published", "with
 MOST_SHOWN = 200
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class VersionView:
     """One published version. ``superseded``: a later version took its place before it ever went live."""
 
@@ -33,7 +33,7 @@ class VersionView:
     reverts: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DraftView:
     """A draft without its document; see PlanDraft."""
 

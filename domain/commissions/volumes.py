@@ -1,12 +1,12 @@
 """What was sold in a time: the net volumes that ladder, team bonus and ranking count. From orders as they stand now."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy.orm import Session
 
 from domain.shared import trips
+from domain.shared.records import record
 
 # Whether a sale is in question for somebody: null no, false it waits for a reviewer, true it was confiscated.
 _DOUBT = """
@@ -43,7 +43,7 @@ SOLD = f"""
 """Takes people, since, until, in the driver's style."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Volume:
     """Net of refunds, without closed orders, goods only: ``own_fen`` sold directly (``orders`` of them unreturned),
     ``team_fen`` sold by the people they had brought. Sales whose commission was confiscated are not in it; those that

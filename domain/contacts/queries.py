@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from domain.contacts.models import Contact, ContactTag, ContactWay, StaffMember
 from domain.people.models import Person
 from domain.shared.errors import NotFound
+from domain.shared.records import record
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ class TagView:
     changed_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ListedContact:
     """A contact with the customer's name, for lists."""
 
@@ -77,7 +78,7 @@ class ListedContact:
     nickname: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ListedWay:
     """A code with its sharer's name and how many came by it and are still there."""
 
@@ -86,7 +87,7 @@ class ListedWay:
     contacts: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class StaffView:
     """An employee and how many customers they have."""
 

@@ -4,14 +4,15 @@ The platform dates events to the second and promises no order. An end stands aga
 later; an adding that is dated later begins a new stint.
 """
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
+
+from domain.shared.records import record
 
 EndedBy = Literal["staff", "customer", "transfer"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Known:
     """A relation as it is known: dates are the platform's; ``added_at`` None when its beginning was not told."""
 
@@ -26,7 +27,7 @@ class Known:
         return self.ended_at is None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Change:
     """What becomes of it. ``fresh``: they became friends just now, for the first time or anew. ``completed``: a half
     friend became a full one."""

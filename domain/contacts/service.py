@@ -5,7 +5,6 @@ after the other.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
@@ -19,12 +18,13 @@ from domain.contacts.queries import ContactView, WayView, view, way_by_token, wa
 from domain.contacts.rules import Change, EndedBy, Known
 from domain.shared.errors import DomainError, NotFound
 from domain.shared.ids import short_code
+from domain.shared.records import record
 
 TOKEN_LETTERS = 16
 TagKind = Literal["sharer", "interest", "insight"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Pair:
     """Employee and customer of an event. ``account``: our name of the application that was told."""
 
@@ -34,7 +34,7 @@ class Pair:
     external_userid: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Wish:
     """A tag that somebody should carry, or (``on`` False) should not. ``value`` as in ``contact_tag``."""
 

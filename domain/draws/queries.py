@@ -1,7 +1,6 @@
 """Draws as people, operators and whoever checks them see them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 
 from sqlalchemy import text
@@ -9,11 +8,12 @@ from sqlalchemy.orm import Session
 
 from domain.draws.rules import Allowance, Campaigns
 from domain.shared.clock import business_date
+from domain.shared.records import record
 
 BPS = 10_000
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PrizeView:
     """A prize on the line 0 … 9999: ``first`` to ``last`` win it. ``left`` None: as many as are drawn."""
 
@@ -38,7 +38,7 @@ class PrizeView:
         return None if self.stock is None else self.stock - self.given
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CampaignView:
     """A campaign as published. ``state``: coming, open, over, stopped."""
 
@@ -63,7 +63,7 @@ class CampaignView:
         return BPS - sum(prize.odds_bps for prize in self.prizes)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Promise:
     """A day's promise; ``seed`` is '' until it is shown."""
 
@@ -74,7 +74,7 @@ class Promise:
     draws: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DrawView:
     """One draw. ``prize`` '' for nothing. ``code`` and ``number`` are what its roll hangs on."""
 

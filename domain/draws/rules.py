@@ -9,7 +9,7 @@ import hashlib
 import hmac
 import tomllib
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date, datetime
 from itertools import pairwise
 from typing import Literal, Protocol
@@ -19,6 +19,7 @@ from msgspec import Struct
 
 from domain.shared.errors import DomainError
 from domain.shared.money import BPS
+from domain.shared.records import record
 
 PrizeKind = Literal["coupon", "points", "red_packet", "product"]
 
@@ -70,7 +71,7 @@ class Campaigns(Struct, frozen=True, forbid_unknown_fields=True):
     campaign: tuple[Campaign, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Seeds:
     """Makes the seed of every day out of one secret, so that no seed is stored before it is shown."""
 
@@ -108,7 +109,7 @@ def won(prizes: Sequence[Placed], rolled: int) -> int | None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Allowance:
     """What somebody may still do today: draws left, how the next one is paid (None: not at all)."""
 

@@ -1,7 +1,6 @@
 """Readings: what each arm's people did within the window after their exposure, and what may be said about it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -27,6 +26,7 @@ from domain.experiments.rules import (
 )
 from domain.shared.errors import NotFound
 from domain.shared.money import BPS
+from domain.shared.records import record
 
 _KEPT = "o.buyer_id = x.person_id and o.paid_at >= x.exposed_at and o.paid_at < x.exposed_at + x.span" \
         " and o.closed_at is null and o.refunded_fen < o.paid_fen"
@@ -73,14 +73,14 @@ _BY_DAY = """
 Verdict = Literal["draft", "too_early", "mismatch", "harmful", "winner", "worse", "open", "stopped", "adopted"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class GuardReading:
     guard: Guard
     comparison: Comparison
     broken: bool
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ArmReading:
     """One arm. ``comparison`` and ``guards`` are against the control; None and () for the control itself."""
 
@@ -91,7 +91,7 @@ class ArmReading:
     guards: tuple[GuardReading, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Reading:
     """What an experiment shows now. ``best`` names the winner of verdict ``winner``, the arm that does harm of
     ``harmful``; '' otherwise. ``srm_p`` below 0.001: the counts do not fit the weights, trust nothing."""

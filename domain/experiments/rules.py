@@ -9,7 +9,7 @@ import math
 import random
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from hashlib import blake2b
 from typing import Any, Literal
 
@@ -17,6 +17,7 @@ import msgspec
 
 from domain.shared.errors import DomainError
 from domain.shared.money import BPS
+from domain.shared.records import record
 
 Kind = Literal["ab", "bandit"]
 Surface = Literal["copy", "hour", "picture", "reward", "journey"]
@@ -39,13 +40,13 @@ BANDIT_UNIFORM_BPS = 1_000
 """A tenth of the people are served without the bandit's preference: only from them is its gain estimated."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Arm:
     name: str
     weight: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Goal:
     """What is counted, for each person exposed, within so many days of the exposure."""
 
@@ -53,7 +54,7 @@ class Goal:
     within_days: int = 7
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Guard:
     """``worse_by``: how much worse than the control an arm may be before it is stopped; a share in bps for what either
     happens or not, fen for margin, a thousandth of a message for notices."""
@@ -63,7 +64,7 @@ class Guard:
     within_days: int = 7
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Experiment:
     """One document. The first arm is the control. Experiments of one ``namespace`` share people by their ranges."""
 
@@ -179,7 +180,7 @@ def arm_of(key: str, weights: Mapping[str, int], unit: int) -> str:
 
 # Readings
 
-@dataclass(frozen=True, slots=True)
+@record
 class Sample:
     """What was measured in one arm: people, the sum of their values and of the squares."""
 
@@ -210,7 +211,7 @@ def tuning(one: Experiment, samples: Sequence[Sample]) -> float:
     return max(abs(mean) * one.smallest_effect_bps / BPS, math.sqrt(2 * variance / one.min_people), 1e-9)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Comparison:
     """An arm against the control: the difference of means, an interval that holds at all times at once, and p."""
 
@@ -282,7 +283,7 @@ def chi_square_tail(x: float, freedom: int) -> float:
     return min(1.0, total)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Day:
     """What became of those who were shown an arm so many days ago."""
 

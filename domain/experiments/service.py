@@ -2,7 +2,6 @@
 
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 
@@ -17,6 +16,7 @@ from domain.experiments.models import ExperimentRow, Period
 from domain.experiments.rules import BANDIT_UNIFORM_BPS, SPACE, Experiment, arm_of, bucket, parse, takes_part, thompson
 from domain.shared.errors import Conflict, DomainError, NotFound
 from domain.shared.money import BPS
+from domain.shared.records import record
 
 _EXPOSE = text("""
     insert into exposure (experiment, person_id, arm, period, uniform, exposed_at)
@@ -28,7 +28,7 @@ _EXPOSE = text("""
 _SHOWN = text("select person_id, arm from exposure where experiment = :experiment and person_id = any(:people)")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Running:
     """An experiment as it stands. ``weights`` and ``period`` are those of now."""
 

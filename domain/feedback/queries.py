@@ -1,6 +1,5 @@
 """Reading feedback: one, or the shop's list."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -8,11 +7,12 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from domain.shared.errors import NotFound
+from domain.shared.records import record
 
 STATES = ("new", "read", "adopted")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class FeedbackView:
     """One feedback. ``photos``: [{media_id, pic_url}]; ``answers``: how many were sent, ``answer`` the latest."""
 

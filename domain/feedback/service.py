@@ -6,7 +6,6 @@ journeys.
 """
 
 import json
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
@@ -20,6 +19,7 @@ from domain.feedback.rules import FeedbackRules
 from domain.notices import service as notices
 from domain.shared.errors import Conflict, DomainError
 from domain.shared.outbox import Effect, put
+from domain.shared.records import record
 
 ANSWER_LIFE = timedelta(days=30)
 """How long an answer waits for its person to write again."""
@@ -29,7 +29,7 @@ SHOWN = 24
 """Characters of the feedback by which its author recognises it."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Filed:
     """``what``: filed, again (the very same within a day, under its first number) or too_many."""
 

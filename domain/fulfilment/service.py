@@ -3,7 +3,6 @@
 Facts for subscribers (queue ``fact``): ``fulfilment.sent`` {title, note}.
 """
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import text
@@ -13,9 +12,10 @@ from domain.audit import service as audit
 from domain.audit.rules import Actor
 from domain.shared.errors import DomainError, NotFound
 from domain.shared.outbox import Effect, put
+from domain.shared.records import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class FulfilmentView:
     """``last_order``: channel/order_no of the person's newest order: where the shop knows their address from."""
 

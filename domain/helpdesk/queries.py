@@ -1,7 +1,6 @@
 """Reading the helpdesk: the queue, one ticket, and what was said around it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -10,13 +9,14 @@ from sqlalchemy.orm import Session
 
 from domain.shared import trips, wire
 from domain.shared.errors import NotFound
+from domain.shared.records import record
 
 BEFORE = timedelta(days=1)
 """So much of what was said before a ticket was opened is shown with it."""
 MOST_LINES = 60
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TicketView:
     """One ticket as the queue shows it."""
 
@@ -35,7 +35,7 @@ class TicketView:
     closed_by: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ChatLine:
     """Something that was said. ``by``: person, bot or shop (then ``actor``). ``kind``: text, image, menu …; private
     text is kept nowhere. ``delivery`` of the shop's words: sent, waits, refused, and ``why``."""

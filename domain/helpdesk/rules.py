@@ -1,7 +1,6 @@
 """When the shop's people answer: one typed document, assets/helpdesk.toml. Pure."""
 
 import tomllib
-from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 
 import msgspec
@@ -9,6 +8,7 @@ from msgspec import Struct
 
 from domain.shared.clock import SHANGHAI
 from domain.shared.errors import DomainError
+from domain.shared.records import record
 
 
 class HelpdeskRules(Struct, frozen=True, forbid_unknown_fields=True):
@@ -23,7 +23,7 @@ class HelpdeskRules(Struct, frozen=True, forbid_unknown_fields=True):
     by_wechat: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Attendance:
     """Whether somebody is there, and from when on otherwise. ``opens``, ``closes`` as 09:00; ``daily``: every day."""
 

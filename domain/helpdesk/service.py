@@ -4,7 +4,6 @@ Whoever asked waits for the answer, so it leaves as purpose ``answer``: at any h
 gives; without one it waits until the person writes, and comes then.
 """
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import text
@@ -17,6 +16,7 @@ from domain.helpdesk.queries import TicketView
 from domain.helpdesk.rules import HelpdeskRules
 from domain.notices import service as notices
 from domain.shared.errors import DomainError
+from domain.shared.records import record
 
 LONGEST_QUESTION = 500
 MOST_WORDS = 600
@@ -26,7 +26,7 @@ TALKING = timedelta(minutes=30)
 """While somebody of the shop wrote or we confirmed so lately, what a person adds is taken in without a word."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Opened:
     """``fresh``: opened by this; else one was open already, and this was added to it."""
 

@@ -6,7 +6,6 @@ finds the stored reply; the unique key is the last guard.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -23,7 +22,7 @@ DIALOGUE_MINUTES = 30
 NONCE_MINUTES = 10
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Failed:
     """A failed message that is due for another try, locked for us."""
 

@@ -1,15 +1,15 @@
 """Tags and segments for pages, the API and whoever chooses people by them."""
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from domain.insight.models import PersonInsight, PersonTag, Rebuild
+from domain.shared.records import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Standing:
     """Somebody's tags and segment; segment '' and scores 0 for somebody who was not judged yet."""
 
@@ -20,14 +20,14 @@ class Standing:
     m: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SegmentSize:
     key: str
     people: int
     spent_fen: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Health:
     """How current everything is: people waiting to be judged, since when, and what judging took last (real time)."""
 

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from domain.shared.errors import DomainError
+from domain.shared.records import record
 
 FACTS = ("orders", "orders_30d", "orders_month", "repurchases", "days_since", "spent_fen", "average_fen",
          "referred_buyers", "r", "f", "m")
@@ -33,7 +34,7 @@ class Facts:
     window_fen: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Bound:
     """Inclusive limits; None is no limit."""
 
@@ -46,7 +47,7 @@ class Bound:
         return (self.min is None or value >= self.min) and (self.max is None or value <= self.max)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Named:
     """A tag or a segment: who is meant (``when``), how it is called, and what it is good for."""
 
@@ -59,7 +60,7 @@ class Named:
         return all(bound.holds(facts[name]) for name, bound in self.when.items())
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Rfm:
     """Four ascending limits of each score."""
 
@@ -69,7 +70,7 @@ class Rfm:
     money_fen: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Segmentation:
     """The whole document."""
 
@@ -82,7 +83,7 @@ class Segmentation:
         return {one.key: one.title for one in (*self.tags, *self.segments)}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Judged:
     """What the rules make of somebody. ``segment`` is '' when none fits."""
 

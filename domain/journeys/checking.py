@@ -1,7 +1,7 @@
 """Is a journey fit to be used? Checks what it says about ways, events, facts and texts; every fault at once. Pure."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from domain.journeys.conditions import ORDERED, Comparison, Condition, Value, tests
 from domain.journeys.document import (
@@ -21,12 +21,13 @@ from domain.journeys.document import (
 )
 from domain.journeys.events import EVENTS, EventKind
 from domain.journeys.facts import FACTS
+from domain.shared.records import record
 
 NOTHING = EventKind("", "", {})
 """Stands for an event that nobody knows, so that the rest can be checked."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Vocabulary:
     """What the house can do. None: do not check that part.
 

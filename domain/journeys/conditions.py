@@ -7,8 +7,9 @@ combine. A fact that nobody knows (None) passes no test, so ``not known`` is ask
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from domain.shared.records import record
 
 Value = bool | int | str | None
 Look = Callable[[str], Value]
@@ -21,7 +22,7 @@ _TEXT = re.compile(r"'([^']*)'")
 ORDERED = frozenset({"<", "<=", ">", ">="})
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Comparison:
     """One fact compared with a fixed value. ``op``: = != < <= > >= in, or ``known``."""
 
@@ -30,17 +31,17 @@ class Comparison:
     value: Value | tuple[Value, ...] = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class All:
     parts: "tuple[Condition, ...]"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AnyOf:
     parts: "tuple[Condition, ...]"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Not:
     part: "Condition"
 

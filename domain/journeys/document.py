@@ -6,10 +6,10 @@ them.
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from domain.journeys.conditions import ALWAYS, Condition, Value
+from domain.shared.records import record
 
 END = "end"
 """Where a step leads that ends the journey; no step may be called so."""
@@ -19,14 +19,14 @@ DAY = 86_400
 _HOLE = re.compile(r"\{([a-z_.]+)\}")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Pause:
     """A length of time from the moment the step is reached."""
 
     seconds: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class OnDay:
     """A calendar day: ``days`` after the day on which the step is reached, at ``minute`` of the person's day."""
 
@@ -34,7 +34,7 @@ class OnDay:
     minute: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class UntilAnchor:
     """A moment reckoned from the anchor (when the run was entered or restarted): ``anchor + plus days + offset``.
 
@@ -50,7 +50,7 @@ class UntilAnchor:
 Span = Pause | OnDay | UntilAnchor
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Wait:
     """Do nothing until then. ``otherwise``: where to go when the moment cannot be told (the fact is not known)."""
 
@@ -60,7 +60,7 @@ class Wait:
     otherwise: str = END
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class WaitFor:
     """Wait for an event of the same person; ``match`` names fields that must equal those of the entering event."""
 
@@ -73,7 +73,7 @@ class WaitFor:
     otherwise: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Branch:
     """Two ways, by a condition over facts."""
 
@@ -83,7 +83,7 @@ class Branch:
     next: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Split:
     """Ways by the arm of an experiment. ``arms``: arm → step; ``weights`` in parts, used while no experiment assigns.
     """
@@ -94,7 +94,7 @@ class Split:
     weights: Mapping[str, int]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Say:
     """Tell the person a text of assets/copy. ``facts``: placeholder → literal or ``{name}`` of a fact.
 
@@ -111,7 +111,7 @@ class Say:
     next: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Grant:
     """Give something: ``what`` as ``coupon:restock``, ``amount`` >= 1. ``once`` makes it once a person and value, ever.
 
@@ -127,7 +127,7 @@ class Grant:
     next: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Tag:
     """Put a tag on the person, or take it off."""
 
@@ -137,7 +137,7 @@ class Tag:
     next: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Emit:
     """Let an event happen to the person that other journeys may listen to."""
 
@@ -147,7 +147,7 @@ class Emit:
     next: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Repeat:
     """Go back to ``to``, at most ``most`` times in a run and only while ``when`` holds; then on."""
 
@@ -161,7 +161,7 @@ class Repeat:
 Step = Wait | WaitFor | Branch | Split | Say | Grant | Tag | Emit | Repeat
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Exit:
     """What ends a run early. With ``on``: such an event; without: the condition alone, asked at every claim and at send
     time.
@@ -177,7 +177,7 @@ class Exit:
     lasting: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Goal:
     """What the journey is for: an event within ``within`` seconds of entering. It ends the run and counts as converted.
     """
@@ -188,7 +188,7 @@ class Goal:
     within: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Journey:
     """A whole journey. Times in seconds; ``holdout_bps`` of the people are never treated and show what would have been.
     """

@@ -6,17 +6,17 @@ reach journeys by themselves, with the fields below taken from the payload; othe
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
 from domain.shared.clock import SHANGHAI
+from domain.shared.records import record
 
 FieldType = Literal["int", "text", "bool"]
 TYPES: dict[FieldType, type] = {"int": int, "text": str, "bool": bool}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class EventKind:
     """One kind of event. ``fact``: it comes by the outbox, under this kind."""
 

@@ -8,7 +8,6 @@ simulations ask for the past.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
@@ -17,13 +16,14 @@ from sqlalchemy.orm import Session
 
 from domain.catalog.suggestions import SUGGESTED
 from domain.journeys.conditions import Value
+from domain.shared.records import record
 
 FactType = Literal["int", "text", "bool"]
 Subject = tuple[int, str]
 """Whom a fact is about: the person's id and the subject, '' for facts of the person alone."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Fact:
     """One named fact. ``subject``: the field of the entering event that it is about, e.g. sku."""
 
@@ -37,7 +37,7 @@ class Fact:
         return self.name.replace(".", "_")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Source:
     """Facts that one statement loads together. All of them have the same subject."""
 

@@ -20,6 +20,7 @@ from domain.journeys.library import Library, Placed, Shelf
 from domain.journeys.rules import entered, entry, hear, key_of, looking, restarted
 from domain.journeys.runs import Event, Run, Visit, Walk
 from domain.shared import trips
+from domain.shared.records import record
 
 ATTEMPTS = 5
 BACKOFF = timedelta(seconds=20)
@@ -42,7 +43,7 @@ _FAIL = text("""
 """)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Heard:
     """An event with its row."""
 

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from domain.journeys.document import Journey
 from domain.journeys.reading import read
 from domain.journeys.runs import Edition
+from domain.shared.records import record
 
 _SHELF = text("""
     select j.id, j.key, j.state, j.version, j.listens,
@@ -20,7 +21,7 @@ _SHELF = text("""
 _DOC = text("select doc from journey_version where journey_id = :journey and n = :n")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Placed:
     """A journey as it stands: ``version`` is what new runs take."""
 
@@ -31,7 +32,7 @@ class Placed:
     listens: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Shelf:
     """All journeys that are neither drafts nor archived, at one moment."""
 

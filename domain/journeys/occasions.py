@@ -1,7 +1,6 @@
 """Occasions: what the calendar brings somebody, told to the journeys once. Callers know what counts."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -10,9 +9,10 @@ from sqlalchemy.orm import Session
 
 from domain.journeys.runs import Event
 from domain.journeys.service import happened
+from domain.shared.records import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Occasion:
     """``key`` makes it once for the person, e.g. the year; ``data``: the fields of the event."""
 

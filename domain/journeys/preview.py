@@ -6,7 +6,7 @@ Time is jumped over, facts stay as they are today (or as the asker assumes): the
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -22,13 +22,14 @@ from domain.journeys.rules import advance, called_off, entered, entry, is_held, 
 from domain.journeys.runs import Edition, Event, Run, Visit, Walk
 from domain.notices import rules as manners
 from domain.shared.clock import SHANGHAI
+from domain.shared.records import record
 
 EVENT_FIELD = re.compile(r"\{event\.(\w+)\}")
 MOST = 200
 """Lines of a preview; a journey that is longer than this repeats itself."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Line:
     """One thing that would happen at ``at``: the step's outcome and the reason for it. ``text`` and ``facts``: what
     would be said; ``verdict``: what the notice policy would say at that time (rights to write are not foreseen).
@@ -45,7 +46,7 @@ class Line:
     made_up: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Preview:
     """``enters`` with its reason; ``holdout``: this person would in truth only be watched."""
 

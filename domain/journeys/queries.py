@@ -1,7 +1,6 @@
 """Reading journeys: how they stand, who is parked, and what became of everybody, step by step."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import sqrt
 from typing import Any
@@ -13,12 +12,13 @@ from domain.journeys.document import Journey
 from domain.journeys.library import journey_of
 from domain.journeys.reading import read
 from domain.shared.errors import NotFound
+from domain.shared.records import record
 
 STUCK = timedelta(minutes=15)
 """Due for longer than this, and nobody came: workers or clock do not run, or something is wrong."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class JourneyView:
     """A journey and how many people are where. ``version`` None: a draft that was never published."""
 
@@ -34,7 +34,7 @@ class JourneyView:
     changed_by: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Parked:
     """A run that failed too often."""
 
@@ -47,7 +47,7 @@ class Parked:
     due_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Stuck:
     """People of a journey whose time came long ago."""
 
@@ -56,7 +56,7 @@ class Stuck:
     oldest: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class StepFigures:
     """One step of one edition. ``outcomes``: visits by outcome, with the reason where there is one
     (``skipped:expired``).
@@ -76,7 +76,7 @@ class StepFigures:
     lag_p95: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Uplift:
     """Treated against held out: converted of all, and the difference with its 95 % interval, in basis points.
 
@@ -92,7 +92,7 @@ class Uplift:
     high_bps: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Stats:
     """The funnel of a journey since a time."""
 

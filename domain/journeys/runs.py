@@ -10,6 +10,7 @@ import msgspec
 
 from domain.journeys.conditions import Value
 from domain.journeys.document import Emit, Grant, Journey, Say, Step, Tag
+from domain.shared.records import record
 
 State = Literal["open", "held", "parked", "ended"]
 INSIDE = ("open", "held", "parked")
@@ -29,7 +30,7 @@ class Facts(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Event:
     """Something that happened to a person. ``key`` makes it once ever; ``at`` is when it happened, not when it was
     heard.
@@ -45,7 +46,7 @@ class Event:
     depth: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Edition:
     """One published version of a journey, ready to be walked."""
 

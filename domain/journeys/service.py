@@ -4,7 +4,7 @@ The caller commits. Every act of an operator takes the name of who did it.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -21,6 +21,7 @@ from domain.journeys.reading import JourneyFaults
 from domain.journeys.runs import Event
 from domain.shared import outbox
 from domain.shared.errors import Conflict, DomainError, NotFound
+from domain.shared.records import record
 
 STAY = "stay"
 """In a map of steps: whoever is at this step finishes on the edition they are on."""
@@ -65,7 +66,7 @@ def fact_event(kind: str, key: str, person_id: int, payload: Mapping[str, Any], 
     return Event(kind, f"fact:{key}", person_id, at, payload)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Published:
     """``changed`` is False when this very document was the current edition already; ``moving``: people who change to
     it.
@@ -77,7 +78,7 @@ class Published:
     moving: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Inside:
     """How many people are at a step of an edition."""
 

@@ -25,6 +25,7 @@ from domain.journeys.runs import INSIDE, Deed, Edition, Event, Run, Walk
 from domain.journeys.ways import Platform, Ways
 from domain.notices import rules as manners
 from domain.shared.clock import SHANGHAI, business_date
+from domain.shared.records import record
 
 BUCKET = timedelta(hours=1)
 
@@ -69,7 +70,7 @@ class Report:
             "visits": visits, "sent": sent, "unreached": list(self.unreached)}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Message:
     """A planned message on its way through the policy."""
 

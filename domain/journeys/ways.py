@@ -8,7 +8,7 @@ way waits for the person's next word, as a real one does; one for marketing does
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date, datetime, timedelta
 
 from sqlalchemy import text
@@ -20,6 +20,7 @@ from domain.platform.budgets import Budgets
 from domain.platform.service import MESSAGE_RIGHTS, MESSAGE_WINDOW
 from domain.shared.clock import business_date, day_starts
 from domain.shared.money import BPS
+from domain.shared.records import record
 from domain.subscriptions.rules import Catalogue, Channel
 
 KEPT_BACK = 1
@@ -30,7 +31,7 @@ NO_RIGHT, OVER_BUDGET = "no_right", "budget"
 ONLY_WINDOWS: tuple[Channel, ...] = ("custom",)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Platform:
     """What the shop has outside: cards, limits by interface, and its Official Accounts (name → app id)."""
 
@@ -39,7 +40,7 @@ class Platform:
     app_ids: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Answer:
     """``way``: left by it. Otherwise ``reason``, and ``again``: when it may be tried again (None: no use)."""
 

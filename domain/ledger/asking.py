@@ -4,13 +4,15 @@ What they say stands in ``domain.ledger.invariants``.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import lru_cache
 from operator import itemgetter
 from typing import Any, Literal
 
 from sqlalchemy import TextClause, text
 from sqlalchemy.orm import Session
+
+from domain.shared.records import record
 
 Subject = Literal[
     "account", "journal", "order", "person", "settlement", "milestone", "service", "withdrawal", "reward", "grant",
@@ -22,7 +24,7 @@ FEW = 100
 """Faults that one statement reports: enough to see what happened."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Scope:
     """Which subjects: all, ids from ``low`` to ``high``, or ``ids``. ``mark`` tells the parameters of one scope from
     those of another in the same statement."""
@@ -46,7 +48,7 @@ class Scope:
 EVERYTHING = Scope()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Invariant:
     """``sql`` gives the statement of a scope: rows (id, sentence) of what breaks it."""
 
@@ -55,7 +57,7 @@ class Invariant:
     sql: Callable[[Scope], str]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Fault:
     """Something that breaks ``invariant``; ``id`` is that of its subject."""
 

@@ -5,7 +5,6 @@ A fault stays open until a later look finds it mended. Never commits; one piece 
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import text
@@ -13,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from domain.ledger.asking import FEW, Fault, Invariant, Scope, Subject, faults, faults_of
 from domain.ledger.invariants import INVARIANTS
+from domain.shared.records import record
 
 JOURNALS_AT_ONCE = 3_000
 STALE = timedelta(minutes=30)
@@ -66,7 +66,7 @@ _CLEAR = text("update books_fault set cleared_at = clock_timestamp() where clear
               " and invariant = :name and subject_id = any(:ids)")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Piece:
     """What one piece of work found, and whether more is left of this run."""
 
@@ -74,7 +74,7 @@ class Piece:
     faults: tuple[Fault, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class OpenFault:
     """A fault that is not mended yet. ``subject_id`` is an id of what the invariant speaks about."""
 
@@ -85,7 +85,7 @@ class OpenFault:
     seen_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class BooksState:
     """How the last checks ended, in the database's own time; None for never. ``now`` is that time as well."""
 

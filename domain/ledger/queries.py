@@ -1,7 +1,6 @@
 """Reading the ledger: a person's wallet and statement."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
@@ -100,7 +99,7 @@ class Wallet:
     next_release: tuple[date, int] | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class StatementLine:
     """One movement of a person's money: from account ``source`` to ``target``, in fen (points for PTS).
 
@@ -128,7 +127,7 @@ class StatementLine:
     """The closed month (``2026-11``) of what was booked at its close, and is dated on its last moment."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class StatementPage:
     """Lines, newest first; ``next_cursor`` asks for the rest, None at the end."""
 

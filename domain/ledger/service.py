@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
@@ -18,6 +17,7 @@ from domain.shared import outbox
 from domain.shared.errors import Conflict, DomainError
 from domain.shared.late import Transactions
 from domain.shared.outbox import Effect
+from domain.shared.records import record
 
 T = TypeVar("T")
 
@@ -138,7 +138,7 @@ def retrying(factory: Transactions, work: Callable[[Session], T], attempts: int 
     raise AssertionError("unreachable")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CheckReport:
     """What a full check found. ``entries`` counts postings; ``faults`` are sentences for the operator."""
 

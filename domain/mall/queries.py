@@ -1,13 +1,14 @@
 """The points mall as customers and operators see it."""
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from domain.shared.records import record
 
-@dataclass(frozen=True, slots=True)
+
+@record
 class ItemView:
     """``no``: what people type. ``left`` None: no end. ``mine``: how many the person has had; ``most`` None: no limit.
     """
@@ -32,7 +33,7 @@ class ItemView:
         return "had" if self.most is not None and self.mine >= self.most else ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ExchangeView:
     """``state``: done, waiting (goods that were not sent yet), sent, cancelled; ``note`` says how, or why."""
 

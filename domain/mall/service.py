@@ -1,7 +1,6 @@
 """Stock and exchanges of the points mall. Never commits; what is given and taken in points, coupons and goods is
 domain/workflows/exchanging.py."""
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import text
@@ -9,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from domain.mall.rules import Mall
 from domain.shared.errors import DomainError, NotFound
+from domain.shared.records import record
 
 _OFFER = text("""
     insert into mall_item (key, n, title, points, kind, detail, amount, worth_fen, stock, most)
@@ -31,7 +31,7 @@ _KEEP = text("""
     values (:person, :item, :key, :title, :kind, :points, :now) returning id""")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Taken:
     """An exchange with what it gives. ``fresh`` False: the request made it before."""
 

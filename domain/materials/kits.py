@@ -2,7 +2,6 @@
 
 import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from string import Formatter
 from typing import Annotated, Any, Self
 
@@ -10,6 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from domain.shared.addresses import LONGEST, fault_of
+from domain.shared.records import record
 
 Lines = Annotated[tuple[Annotated[str, Meta(min_length=4, max_length=80)], ...], Meta(min_length=1, max_length=3)]
 
@@ -24,7 +24,7 @@ class Kit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     video: Annotated[str, Meta(max_length=LONGEST)] = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Kits:
     """All kits; exactly one is for everything else."""
 

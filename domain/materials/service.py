@@ -1,7 +1,6 @@
 """Scene codes and poster orders: which poster is wanted, whether it is being made already, which QR it carries."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import select, text
@@ -10,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from domain.materials.models import PosterChoice, Scene
 from domain.shared import ids, outbox
+from domain.shared.records import record
 
 SCENE_DAYS = 30
 """The platform's longest life of a temporary QR."""
@@ -22,7 +22,7 @@ MISSED = "poster.missed"
 GIVEN = timedelta(days=7)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Ordered:
     """What became of asking for a poster. ``new``: it is made from now on; else it was being made already. ``put_off``:
     it could not be sent so far. ``media_id``: it lies ready at the platform and is theirs by this answer: nobody else
@@ -34,7 +34,7 @@ class Ordered:
     missed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SceneView:
     token: str
     account: str

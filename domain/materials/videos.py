@@ -3,7 +3,6 @@
 Of several videos the one for just this product wins: the operator's, the catalog's, the kit's own; then the shop's.
 """
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import text
@@ -13,11 +12,12 @@ from domain.audit import service as audit
 from domain.audit.rules import Actor, Role
 from domain.shared import addresses
 from domain.shared.errors import DomainError, NotFound
+from domain.shared.records import record
 
 ROLES: frozenset[Role] = frozenset({"owner", "operator"})
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class VideoView:
     """``sku`` '': for every product without a video of its own."""
 

@@ -1,15 +1,15 @@
 """Paid membership as people see it: until when, what it gives, what it has saved; and who has one, for operators."""
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from domain.memberships.rules import Cards, price_bps, saved
+from domain.shared.records import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CardView:
     """The membership of somebody now. ``until`` is the end of the last card in a row; ``number`` is what the card
     shows; ``days_left`` counts calendar days in Shanghai."""
@@ -24,7 +24,7 @@ class CardView:
     days_left: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Saved:
     """What membership has saved so far, fen: ``goods`` by the member's price, ``shipping`` by free shipping, over
     ``orders`` that were kept. Estimated from list prices of today, never more than what was really less."""
@@ -38,7 +38,7 @@ class Saved:
         return self.goods_fen + self.shipping_fen
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CardRow:
     """One card for operators; ``state``: running, coming, over, taken."""
 

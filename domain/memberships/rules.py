@@ -2,7 +2,6 @@
 
 import tomllib
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import msgspec
@@ -10,6 +9,7 @@ from msgspec import Struct
 
 from domain.shared.errors import DomainError
 from domain.shared.money import BPS, share
+from domain.shared.records import record
 
 DISCOUNT = "discount:"
 MOST_DAYS = 3_660
@@ -78,7 +78,7 @@ def _faults(found: Cards, benefits: Collection[str]) -> Iterator[str]:
                 yield f"card {one.key}: benefit {code!r} is not known"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Piece:
     """A card of somebody as bought: ``order`` is where it stands among those bought in the same moment."""
 
@@ -89,7 +89,7 @@ class Piece:
     cut_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Span:
     """From ``starts_at`` until ``ends_at``; both the same when nothing is left."""
 

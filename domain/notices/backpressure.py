@@ -1,16 +1,17 @@
 """How late the messages are that people wait for; while they are, others are not even looked at."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from domain.shared.records import record
+
 MARKETING_STOPS = timedelta(minutes=5)
 ALL_BUT_MONEY = timedelta(minutes=30)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Late:
     """The age of the oldest that is due and not done: of answers, money and service, and of answers and money alone."""
 

@@ -5,7 +5,6 @@ judged for each of them when it does. So a day that is used up, a killed worker 
 nothing: the pieces that were put wait, and the next piece begins after the last person of the one before.
 """
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,6 +17,7 @@ from domain.audit.rules import Actor, Role
 from domain.notices import service as notices
 from domain.shared import outbox
 from domain.shared.errors import DomainError, NotFound
+from domain.shared.records import record
 from domain.shared.wording import Wording
 
 TEXT = "notices.broadcast"
@@ -32,7 +32,7 @@ ASK_AGAIN = timedelta(minutes=15)
 """How long a message of a paused broadcast waits before it is asked again."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Broadcast:
     """How far it is: ``people`` have a row, of which ``sent``, ``waiting`` and ``refused`` (by reason)."""
 

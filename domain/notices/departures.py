@@ -2,7 +2,6 @@
 many they are. Who is judged together is of different people: nobody's second notice is counted without the first."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -13,9 +12,10 @@ from sqlalchemy.orm import Session
 from domain.notices.rules import LATE, Facts, Policy, Purpose, place_of
 from domain.shared import trips
 from domain.shared.clock import SHANGHAI
+from domain.shared.records import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Leaving:
     """A notice that is about to leave. ``reachable``: the person follows an account that we can write through.
     ``planned``: a journey planned it; whatever its purpose, it is not said twice in a day. ``asked_at``: of an answer.

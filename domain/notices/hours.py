@@ -6,11 +6,11 @@ what it is for: nobody who says "not after 8" means the morning. The answer says
 
 import re
 import unicodedata
-from dataclasses import dataclass
 from datetime import time
 from typing import Literal
 
 from domain.shared.numerals import number
+from domain.shared.records import record
 
 LONGEST = 30
 """A longer message tells a story; it is no command."""
@@ -20,7 +20,7 @@ OPEN_MINUTES = 120
 Hours = tuple[time, time]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Wish:
     """Quiet from and until, local; None: as before. Both None never happens."""
 
@@ -28,14 +28,14 @@ class Wish:
     end: time | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Impossible:
     """A wish about an hour that no day has, as it was written: ``晚上25点``."""
 
     said: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Unclear:
     """From an hour until the same one, ``9点到9点``, and nothing says which of the two is in the evening."""
 
@@ -44,7 +44,7 @@ class Unclear:
     morning: time
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Said:
     """A time of day as written. ``part``: '' or the part of the day; ``hour`` 0..24. ``impossible``: no such time."""
 

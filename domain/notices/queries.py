@@ -1,15 +1,16 @@
 """What became of a person's notices, and what the policy would say now: for whoever asks why nothing came."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from domain.shared.records import record
 
-@dataclass(frozen=True, slots=True)
+
+@record
 class Told:
     """One notice: its text's key and purpose, and what became of it. ``reason`` says why it waits or was refused;
     ``way`` by which it left, ``ways``: why the others were not taken; ``reported``: what the platform told later."""
@@ -27,7 +28,7 @@ class Told:
     reported: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Off:
     """A purpose that is switched off for everybody."""
 

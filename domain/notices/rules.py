@@ -14,11 +14,13 @@ from hashlib import blake2b
 from typing import Literal
 from zoneinfo import ZoneInfo
 
+from domain.shared.records import record
+
 Purpose = Literal["answer", "money", "service", "marketing"]
 PURPOSES: tuple[Purpose, ...] = ("answer", "money", "service", "marketing")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Policy:
     """The shop's manners (assets/notices.toml). Hours are local to the person.
 
@@ -74,7 +76,7 @@ class Facts:
     late: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Verdict:
     """``send`` now, ``hold`` until ``at``, or ``refuse``; reason is '' only for send."""
 

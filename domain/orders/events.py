@@ -6,7 +6,6 @@ are ignored; a float, a boolean, a missing offset, a second line with the same i
 
 import unicodedata
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
 from typing import Any
@@ -16,6 +15,7 @@ import msgspec
 from domain.people.rules import IdentityRef, Kind
 from domain.shared import addresses
 from domain.shared.errors import DomainError
+from domain.shared.records import record
 from domain.shared.seal import Seal
 
 MAX_FEN = 10**13
@@ -37,7 +37,7 @@ _canonical = msgspec.json.Encoder(order="sorted").encode
 """One content, one text: names sorted, no spaces, UTF-8."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Fault:
     """What is wrong where: ``pointer`` is an RFC 6901 JSON pointer into the event."""
 
@@ -45,7 +45,7 @@ class Fault:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CommerceEvent:
     """One valid event. ``data`` holds only the known fields, normalised; times are ISO strings in UTC.
 

@@ -1,6 +1,5 @@
 """Reading orders and what is stuck in the inbox of events."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
@@ -8,11 +7,12 @@ from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from domain.orders.models import CommerceEventRow, CustomerOrder, OpenEvent, OrderLine
+from domain.shared.records import record
 
 State = Literal["paid", "shipped", "completed", "refunded", "closed"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class OrderView:
     """An order as its buyer sees it. Money in fen; ``title`` is that of the first of ``lines`` lines."""
 
@@ -29,7 +29,7 @@ class OrderView:
     tracking_no: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class StuckEvent:
     """An event that waits for its order, contradicts what is booked, or gave up."""
 

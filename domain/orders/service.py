@@ -4,7 +4,6 @@ Applying them is the workflows' business; orders themselves are stored by ``mone
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 import msgspec
@@ -18,6 +17,7 @@ from domain.orders.models import OpenEvent
 from domain.orders.quick import Row
 from domain.shared import trips
 from domain.shared.errors import NotFound
+from domain.shared.records import record
 
 TAKE_IN = "select events_take_in(%(source)s, %(now)s, %(events)s)"
 KNOWN_OTHERWISE = "HT409"
@@ -26,7 +26,7 @@ _DISMISSED = text("""
      where id = :id""")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Received:
     """How a batch came in. ``conflicts``: event ids that are known with other content; nothing of those is stored."""
 

@@ -1,7 +1,6 @@
 """Use cases of the payment channel's memory: keys that processes share, notifications, incidents that stop paying."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal, Protocol
 
@@ -11,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from domain.paychannel.models import FundDay, FundLine, PayCertificate, PayIncident, PayNotification
 from domain.shared.errors import DomainError, NotFound
+from domain.shared.records import record
 
 Kind = Literal["line_without_bill", "success_without_line", "amount_differs", "money_not_returned", "paid_twice",
                "bill_contradicted", "clearing_differs"]
@@ -107,7 +107,7 @@ def compared_days(session: Session, account: str | None, since: date) -> Sequenc
     return session.scalars(wanted.where(FundDay.account == account) if account is not None else wanted).all()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Difference:
     """What an incident is about. ``subject``: a bill number, a flow number or a day. Amounts in fen, None if absent."""
 

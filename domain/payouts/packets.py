@@ -6,7 +6,6 @@ received comes back into the wallet. Never commits.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import select, text
@@ -27,13 +26,14 @@ from domain.shared.errors import DomainError
 from domain.shared.ids import short_code
 from domain.shared.money import share
 from domain.shared.outbox import Effect
+from domain.shared.records import record
 
 _REACHED = text("""
     select coalesce(sum(p.amount), 0)::bigint from journal j join posting p on p.journal_id = j.id
       join account c on c.id = p.credit and c.kind = 'available' where j.idem = any (:idems)""")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Packet:
     """``fen`` of a gift for somebody, tax included. ``cause`` names the gift. ``account`` is the merchant account for
     gifts that pays to ``openid`` of ``app_id``; ``remark`` (at most 32 characters) is what they read in WeChat."""

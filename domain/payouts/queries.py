@@ -17,6 +17,7 @@ from domain.payouts import rules, tax
 from domain.payouts.models import OPEN, Payee, PayoutSwitch, TaxTable, TransferBill, Withdrawal
 from domain.payouts.tax import Basis, Table, TaxBook
 from domain.shared.clock import SHANGHAI, business_date
+from domain.shared.records import record
 from domain.vault import queries as vault
 
 
@@ -84,7 +85,7 @@ class WithdrawalView:
         return 0 if self.cancelling else self.waiting_fen
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Offer:
     """What somebody may take out now. ``refusal``: '' or nothing, debt, too_little, open, closed (payouts stopped is
     no refusal: the request waits). ``missing_fen`` is what the minimum still needs."""
@@ -100,7 +101,7 @@ class Offer:
     id_number_above_fen: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Quote:
     """What a sum would bring if it were paid today. ``bills``: how often the person confirms, over ``days`` days."""
 
@@ -250,7 +251,7 @@ def _views(session: Session, rows: Sequence[Withdrawal]) -> list[WithdrawalView]
                            cancelling=row.cancel_asked_at is not None and row.ended_at is None) for row in rows]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Switch:
     """``stopped_at`` None: money may leave."""
 
@@ -264,7 +265,7 @@ def switch(session: Session) -> Switch:
     return Switch(row.stopped_at, row.reason, row.changed_by)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Withheld:
     """What one person was paid in a month, and what was withheld of it. Name and ID number: the vault."""
 

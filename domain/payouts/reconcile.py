@@ -26,6 +26,7 @@ from domain.payouts.rules import View
 from domain.payouts.settling import Change
 from domain.shared.clock import SHANGHAI, business_date
 from domain.shared.errors import DomainError
+from domain.shared.records import record
 
 ACT = "pay.explain"
 """The act by which two people close an incident."""
@@ -65,7 +66,7 @@ def halt(session: Session, account: str, found: Iterable[Difference], now: datet
     return len(opened)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DayReport:
     """A day compared: sums of the fund bill, what differs, and how many of those are new incidents."""
 
@@ -196,7 +197,7 @@ _CLEARED = text("""
 """)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Seen:
     """What the fund bill says about a bill that queries no longer find."""
 

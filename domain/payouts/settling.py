@@ -2,7 +2,6 @@
 bill; whoever comes twice, late or crosswise changes nothing. Never commits.
 """
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
@@ -17,9 +16,10 @@ from domain.payouts.rules import View, word_of
 from domain.shared import outbox
 from domain.shared.clock import business_date
 from domain.shared.outbox import Effect
+from domain.shared.records import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Change:
     """What news did. ``moved``: the bill is further on; ``paid``/``returned``: money was booked; ``same``/``older``:
     nothing new. ``unknown`` (no such bill) and ``contradiction`` (other amount, other person, an end after another

@@ -6,19 +6,19 @@ no. 16). Which one counts is the shop's plan, the numbers are rows of ``tax_tabl
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 import msgspec
 
 from domain.shared.money import BPS
+from domain.shared.records import record
 
 Bracket = tuple[int | None, int, int]
 """(taxable income up to this many fen, None for no end; rate in bps; quick deduction in fen)."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Basis:
     """What counts already when a payment is taxed: gross and withheld so far in the month (or year), and for how many
     months running there has been income, this one included."""
@@ -28,7 +28,7 @@ class Basis:
     months: int = 1
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class MonthTable:
     """A month's income is free up to ``free_fen``; that much is deducted up to ``flat_until_fen``, ``cost_bps`` of
     the income above."""
@@ -45,7 +45,7 @@ class MonthTable:
         return _bracket(gross_fen * (BPS - self.cost_bps), self.brackets)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class YearTable:
     """A year's income less ``cost_bps`` of it and ``free_per_month_fen`` for each month of continuous income."""
 
@@ -103,7 +103,7 @@ def _first(tax: Callable[[int], int], net_fen: int) -> int:
     return low
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TaxBook:
     """The tables by method and first day, in order of the days."""
 

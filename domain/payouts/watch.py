@@ -6,7 +6,6 @@ Everything follows from the bills' own columns, so what is watched cannot disagr
 doctor and ``payouts status`` read here.
 """
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
@@ -14,6 +13,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
 from domain.payouts import rules
+from domain.shared.records import record
 
 Trouble = Literal["contradiction", "config", "refused", "no_money", "frozen", "blind", "overdue", "slow", "unheard"]
 TROUBLES: tuple[Trouble, ...] = ("contradiction", "config", "refused", "no_money", "frozen", "blind", "overdue", "slow",
@@ -49,7 +49,7 @@ _WATCHED = text(f"""
 """)  # noqa: S608 - constants
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Watched:
     """Bills of a merchant account with the same trouble. ``no`` is the withdrawal of the oldest, ``fault`` what is
     noted at it, ``since`` when it was made."""

@@ -5,13 +5,14 @@ What is erased where, and what puts it off, is domain/workflows/leaving.py.
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from domain.shared.records import record
 from domain.shared.seal import Seal
 
 Cause = Literal["unfollowed", "asked", "operator"]
@@ -20,7 +21,7 @@ State = Literal["waiting", "done", "returned", "called_off"]
 LOOK_AGAIN = timedelta(days=1)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Memory:
     """Recognises erased names. Its keys live outside of the database; who loses them forgets everybody who left.
 
@@ -43,7 +44,7 @@ def _digest(seal: Seal, kind: str, scope: str, value: str) -> str:
     return seal("erased identity", f"{kind}\n{scope}\n{value}")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ErasureView:
     """One erasure. ``waits_for``: '' or why it was put off; ``counts``: rows cleared, by table."""
 
@@ -62,7 +63,7 @@ class ErasureView:
     counts: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Name:
     """A stored identity."""
 
@@ -184,7 +185,7 @@ def forget_names(session: Session, memory: Memory, person_id: int, found: Sequen
     return len(found)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Returned:
     """``newcomer_id`` is whoever left as ``person_id``."""
 

@@ -1,7 +1,6 @@
 """Reading people. A merged person's id answers with the survivor everywhere."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 
 from sqlalchemy import func, select
@@ -11,9 +10,10 @@ from domain.people import rules
 from domain.people.models import Identity, Person, PersonMergeConflict
 from domain.people.rules import IdentityRef
 from domain.shared import trips
+from domain.shared.records import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PersonView:
     """A person as people know them. ``nickname`` '' when no channel told one: the view says something friendly."""
 
@@ -26,7 +26,7 @@ class PersonView:
     phone_verified_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ConflictView:
     """Two persons that may be one, for a human to settle."""
 

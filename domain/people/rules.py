@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Literal, get_args
 
 from domain.shared.errors import DomainError
+from domain.shared.records import record
 
 Kind = Literal["openid", "unionid", "external_userid", "mall_user_id", "phone"]
 STRENGTH: tuple[Kind, ...] = get_args(Kind)
@@ -27,7 +28,7 @@ _MOBILE = re.compile(r"1[3-9]\d{9}")
 _ABROAD = re.compile(r"\+[1-9]\d{7,14}")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class IdentityRef:
     """A name under which somebody is known. ``scope``: app_id for openid, corp_id for external_userid, else ''.
 

@@ -7,7 +7,6 @@ transaction ends, so that nobody is merged away under a transaction that has jus
 
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
@@ -20,6 +19,7 @@ from domain.people.models import Identity, Person, PersonMerge, PersonMergeConfl
 from domain.people.rules import IdentityRef, Key
 from domain.shared.errors import Conflict, DomainError, NotFound
 from domain.shared.outbox import Outbox
+from domain.shared.records import record
 
 Mover = Callable[[Session, int, int, datetime], Mapping[str, int]]
 """``move(session, kept_id, gone_id, now)``: one room's part of a merge: what belongs to ``gone`` becomes ``kept``'s.
@@ -39,7 +39,7 @@ _BLANKS = frozenset("\u115f\u1160\u3164\uffa0\u2800")
 """Letters and a symbol that nobody sees: what WeChat's names of nothing are made of, beside joiners and marks."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Merge:
     """What became of a merge. ``conflict`` names the rule that refused ('' = merged, or they were one already)."""
 
@@ -48,7 +48,7 @@ class Merge:
     conflict: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Follow:
     """``first``: nobody known to be this person has ever followed before."""
 

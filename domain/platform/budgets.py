@@ -7,7 +7,7 @@ until midnight, whatever we counted.
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from datetime import datetime, timedelta
 from typing import Self
 
@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from domain.shared import trips
 from domain.shared.clock import SHANGHAI
+from domain.shared.records import record
 
 _TAKE = text("select * from budget_take(:app, :api, :marketing, :at, :day, :share, :minute, :burst)")
 
@@ -25,7 +26,7 @@ _TAKE_SOME = """
 """
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Limits:
     """``per_day`` calls, of which ``reserve_percent`` are not for marketing; ``per_minute`` on average, with ``burst``
     at once."""
@@ -40,7 +41,7 @@ class Limits:
         return self.per_day * (100 - self.reserve_percent) // 100
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Refused:
     """Why a call may not leave now, and after how long to ask again. ``why``: day, closed or pace."""
 
@@ -48,7 +49,7 @@ class Refused:
     wait: timedelta
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Used:
     """What an interface was used for today. ``marketing_until``: closed for marketing until then."""
 
@@ -94,7 +95,7 @@ def used(session: Session, at: datetime) -> list[Used]:
     return [Used(row.app_id, row.api, int(row.used), row.marketing_until) for row in rows]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Budgets:
     """The shop's limits by interface (assets/budgets.toml); one that is not listed has none."""
 

@@ -13,6 +13,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from domain.platform.models import PlatformHold, PlatformMedia, PlatformTicket, PlatformToken, SendRight
+from domain.shared.records import record
 
 Trigger = Literal["message", "follow", "scan", "menu"]
 Window = Literal["message", "tap"]
@@ -25,7 +26,7 @@ HOST = "*"
 """The api name of the hold that stands for the whole host: the breaker."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Right:
     """One message we may push now, out of the window that ends at ``until``."""
 
@@ -33,7 +34,7 @@ class Right:
     until: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Left:
     """Messages left in the windows that are open now."""
 
@@ -183,7 +184,7 @@ def keep_ticket(session: Session, app_id: str, ticket: StoredTicket) -> None:
     session.execute(row.on_conflict_do_update(index_elements=["app_id"], set_=values))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Hold:
     """Why and until when an api is not called; for ``HOST``, how many calls in a row did not get through."""
 

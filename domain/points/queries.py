@@ -1,7 +1,6 @@
 """What somebody's points are, for chat, pages and the API; and whether lots and ledger agree."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -10,9 +9,10 @@ from sqlalchemy.orm import Session
 
 from domain.ledger import invariants
 from domain.shared import trips, wire
+from domain.shared.records import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Points:
     """``active`` can be spent now; ``coming`` waits for return windows, the next of it until ``coming_at``; ``debt``
     was taken back after it was spent, and is repaid first. ``expiring`` points go at ``expires_at``."""
@@ -25,7 +25,7 @@ class Points:
     expires_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Change:
     """One line of the history: ``points`` came (+) or went (-) because of ``cause``."""
 
@@ -84,7 +84,7 @@ def _points(row: Any) -> Points:
     return Points(row.active, row.coming, row.coming_at, row.debt, row.expiring, row.expires_at)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LotView:
     """Points that somebody got together because of ``cause``. ``back``: taken back so far, by returns and operators;
     ``expired`` unused; ``takeable``: what an operator may still take back, spent or not."""

@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 import msgspec
 
 from domain.shared.errors import DomainError
+from domain.shared.records import record
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class CheckInRule:
     tokens_a_month: int = 1
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PointRules:
     """assets/points.toml."""
 
@@ -57,7 +58,7 @@ def load(toml: str) -> PointRules:
     return found
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Lot:
     """What is left of points earned together. ``state``: pending or active."""
 
@@ -69,7 +70,7 @@ class Lot:
     expires_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Take:
     """``points`` > 0 out of the lot ``lot_id``."""
 
@@ -88,7 +89,7 @@ def soonest(lots: Sequence[Lot], points: int, first: int = 0) -> list[Take]:
     return takes
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Day:
     """An earlier check-in."""
 
@@ -97,7 +98,7 @@ class Day:
     bridged: bool
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Visit:
     """Today's check-in: the row it continues or begins, and what it gives. ``bridged``: a token covered yesterday."""
 

@@ -6,7 +6,7 @@ Lots are locked in id order, then the ledger locks its accounts in its own order
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import msgspec
@@ -19,6 +19,7 @@ from domain.points.rules import CheckInRule, Day, Life, Lot, Visit, soonest, vis
 from domain.shared.clock import business_date
 from domain.shared.errors import Conflict, DomainError
 from domain.shared.outbox import Effect, put
+from domain.shared.records import record
 
 POINTS, DEBT = "points", "points_debt"
 ISSUED, BURNED, EXPIRED = Side(None, "points.issued"), Side(None, "points.burned"), Side(None, "points.expired")
@@ -55,7 +56,7 @@ _DEBTS = text("""
      order by b.account_id for update of b""")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Change:
     """One row of ``point_move``; ``until``: the lot is good for at least so long afterwards."""
 
@@ -66,7 +67,7 @@ class Change:
     until: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Back:
     """``points`` were taken back; ``owed`` of them were spent before, and are a debt now."""
 
@@ -74,7 +75,7 @@ class Back:
     owed: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Earning:
     """``points`` > 0 for the fact ``cause``, once ever; to be spent from ``active_at`` on."""
 

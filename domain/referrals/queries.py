@@ -1,7 +1,6 @@
 """Reading referrals: uplines at a time, and why somebody belongs to somebody."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
@@ -11,6 +10,7 @@ from sqlalchemy.orm import Session
 from domain.people.models import Person
 from domain.people.queries import survivors
 from domain.referrals.models import Referral
+from domain.shared.records import record
 
 _UPLINES = text("""
     select place, person_id
@@ -19,7 +19,7 @@ _UPLINES = text("""
 """)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Explanation:
     """客户归属: to whom somebody is bound, since when, until when, why.
 

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
+from domain.shared.records import record
+
 Mode = Literal["first_touch", "last_touch", "permanent"]
 OutcomeKind = Literal["bound", "taken_over", "late", "kept", "self", "cycle", "unknown_code"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class BindingPolicy:
     """How the shop binds newcomers to sharers.
 
@@ -28,7 +30,7 @@ class BindingPolicy:
     renew_on_purchase: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Touch:
     """``referee_id`` met the poster or link of a sharer, named by ``sharer_id`` or else by ``referral_code``."""
 
@@ -40,7 +42,7 @@ class Touch:
     scene: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class BindOutcome:
     """What a touch did. ``referrer_id``: whom they belong to at the touch's time, ``until`` then (None: no end).
 
@@ -59,7 +61,7 @@ class BindOutcome:
         return self.kind in ("bound", "taken_over", "late")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Edge:
     """A row of referral. ``id`` 0: not stored yet."""
 
@@ -79,7 +81,7 @@ class Edge:
         return alive and self.bound_at <= at and (self.valid_until is None or at < self.valid_until)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class End:
     """Edge ``id`` ends."""
 

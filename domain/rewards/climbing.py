@@ -5,17 +5,17 @@ known; so whoever counts again, at any time, gets the same.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
 from domain.rewards.programme import Band, Goal, Programme, Step
+from domain.shared.records import record
 
 What = Literal["red_packet", "points", "coupon", "tier"]
 Ladder = Literal["see_order", "climb", "invite"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Kept:
     """A paid order that was not given back. ``final_at``: when its return window closes, None while it is not received
     or a return is being worked on. ``seller_id``: to whom the sale counts."""
@@ -26,7 +26,7 @@ class Kept:
     seller_id: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Opened:
     """A reward that orders carry. ``amount``: fen, or points. ``detail``: the offer or the tier.
 
@@ -49,7 +49,7 @@ class Opened:
     final_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Reach:
     """The ``n``-th kept order, and when it and those before it are final. ``seller_id``: of the first of all."""
 
@@ -149,7 +149,7 @@ def _invite(
                      last.id, last.since, last.final_at)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Standing:
     """Where somebody stands. ``repurchases``: kept orders after the first. ``current``: repurchases of the see-order
     step reached, 0 before the first; ``next`` None at the top; ``remaining`` orders until then, paid by ``next_until``.

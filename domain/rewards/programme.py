@@ -2,7 +2,6 @@
 
 import tomllib
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -10,6 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from domain.shared.errors import DomainError
+from domain.shared.records import record
 
 RewardKind = Literal["red_packet", "coupon", "tier"]
 
@@ -142,7 +142,7 @@ class Programme(Struct, frozen=True, forbid_unknown_fields=True):
         return max(tiers, key=lambda key: (rank.get(key, -1), key), default=None)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Benefits:
     """Benefits of several sources put together: of two prices the better one counts."""
 

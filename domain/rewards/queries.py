@@ -1,6 +1,5 @@
 """Reading coupons."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, cast
 
@@ -10,11 +9,12 @@ from sqlalchemy.orm import Session
 from domain.people.queries import survivors
 from domain.rewards.models import Coupon, Membership, Reward
 from domain.rewards.programme import Benefits, Programme
+from domain.shared.records import record
 
 State = Literal["issued", "used", "expired", "revoked"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CouponView:
     """A coupon as of a time. Money in fen; ``state`` counts a run-out coupon as expired at once.
 
@@ -75,7 +75,7 @@ def usable(session: Session, person_id: int, now: datetime) -> list[CouponView]:
     return [view(row, now) for row in rows]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RewardView:
     """Something that orders opened. ``amount``: fen of a red packet, or points. ``until``: the day on which a
     provisional one becomes final, None while an order is on its way."""
@@ -90,7 +90,7 @@ class RewardView:
     until: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Member:
     """``tier`` None: no membership. ``title`` is what it is called; of two prices the better one is a benefit."""
 

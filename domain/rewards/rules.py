@@ -2,8 +2,10 @@
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, fields
 from typing import Self
+
+from domain.shared.records import record
 
 NEWCOMER = "newcomer"
 FIRST_ORDER_SHARE = "first_order_share"
@@ -13,7 +15,7 @@ WHOLE = 10_000
 """The whole price in basis points."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CouponOffer:
     """What a coupon is worth from ``min_spend_fen`` on, for ``valid_days``; ``once``: one a person.
 
@@ -42,7 +44,7 @@ class CouponOffer:
             raise ValueError(f"offer {self.kind}: title must be a text and once true or false")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Offers:
     """All offers of the shop by kind; the REQUIRED ones are always there."""
 

@@ -20,6 +20,7 @@ from domain.rewards.climbing import Kept, Opened, Reach, carrying, opened, reach
 from domain.rewards.models import Membership, Reward
 from domain.rewards.programme import Programme
 from domain.shared.errors import NotFound
+from domain.shared.records import record
 
 RETURNED, MERGED, BY_HAND = "returned", "merged", "operator"
 """Reasons of a revoked reward: too few kept orders are left to carry it; two persons who were one had it twice; two
@@ -109,7 +110,7 @@ def park(session: Session, buyer_id: int, fault: str, now: datetime) -> None:
                     {"id": buyer_id, "fault": fault, "at": now + AGAIN})
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Parked:
     """Somebody whose rewards could not be counted."""
 

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from domain.risk.models import RiskCase, RiskStep
 from domain.shared.errors import NotFound
+from domain.shared.records import record
 
 WAITING = ("open", "appealed")
 
@@ -50,7 +51,7 @@ class CaseView:
     confiscated_fen: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class StepView:
     """One step. ``actor``: huitou for a rule, ``person:<id>`` for whoever appealed, else an operator."""
 
@@ -61,7 +62,7 @@ class StepView:
     facts: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CaseFile:
     """A case with everything that a reviewer needs. ``evidence`` holds ids only."""
 
@@ -70,7 +71,7 @@ class CaseFile:
     steps: tuple[StepView, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Doubt:
     """The case that a line waits for or was taken by."""
 

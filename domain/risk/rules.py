@@ -15,6 +15,7 @@ import msgspec
 
 from domain.shared.clock import business_date
 from domain.shared.money import BPS
+from domain.shared.records import record
 
 Effect = Literal["hold", "note"]
 MAX_HOURS = 24 * 366
@@ -109,7 +110,7 @@ def _faults(found: Rules) -> list[str]:
     return faults
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Hit:
     """A suspicion: ``person_id`` by ``rule`` about ``object``, with the orders and people that show it."""
 
@@ -120,7 +121,7 @@ class Hit:
     people: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Trace:
     """One order that shares something with an order that was looked at: ``hash`` of ``kind``, and who earns from it.
 
@@ -138,7 +139,7 @@ class Trace:
     own_payer: frozenset[int] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Paid:
     """One order of a day: who earns from it (None: nobody), and the hash of where it goes ('' if not told)."""
 
@@ -149,7 +150,7 @@ class Paid:
     address: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Sale:
     """One order below a sharer as the sweep sees it. ``joined_at``: the buyer's account; ``orders``: all that the buyer
     ever made; ``back_after_release``: money went back after the commission could be withdrawn."""

@@ -5,7 +5,6 @@ and nobody meets a warning and its consequence in one go.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, cast
 
@@ -38,6 +37,7 @@ from domain.shared import outbox
 from domain.shared.clock import business_date
 from domain.shared.errors import DomainError
 from domain.shared.outbox import Effect
+from domain.shared.records import record
 
 _NEXT = text("""
     select distinct person_id from role_grant where revoked_at is null and person_id > :after
@@ -45,7 +45,7 @@ _NEXT = text("""
 """)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Progress:
     """How far the assessment of a month is. ``ended``: everybody was judged."""
 
@@ -109,7 +109,7 @@ def assess(session: Session, month: date, now: datetime, limit: int) -> Progress
     return Progress(month, row.judged, row.promoted, row.warned, row.demoted, row.ended_at is not None)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Case:
     """One person with all that the judgement looks at."""
 

@@ -1,7 +1,6 @@
 """Everything that 等级 says about one person: what they are and why, what leads up, and what keeps it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import cast
 
@@ -30,9 +29,10 @@ from domain.roles.rules import (
     streak,
 )
 from domain.shared.clock import business_date
+from domain.shared.records import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Held:
     """A role that somebody holds. ``because``: order (``detail`` its number), repurchase (how many), assessment (the
     month), invitation, operator … ``final_on``: when a provisional one is expected to be final, None if nobody knows.
@@ -46,7 +46,7 @@ class Held:
     final_on: date | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class GoldWay:
     """Repurchases made of those needed. ``first_order``: not even the first order is there yet."""
 
@@ -56,7 +56,7 @@ class GoldWay:
     first_order: bool
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PartnerWay:
     """Months in a row on target, and this month so far. Fen. ``open``: the role that partners come from is held."""
 
@@ -68,7 +68,7 @@ class PartnerWay:
     open: bool
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class KeepPlan:
     """What keeps a role. ``until``: the day by which it must be done when a warning stands, else None.
 
@@ -86,7 +86,7 @@ class KeepPlan:
     missing_orders: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RoleCard:
     """``held``: highest first, empty for a member. ``gold`` and ``partner``: the ways up that are still ahead."""
 
@@ -98,7 +98,7 @@ class RoleCard:
     badges: tuple[BadgeView, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Known:
     """What is read of one person, once."""
 

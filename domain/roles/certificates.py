@@ -1,7 +1,6 @@
 """Electronic certificates: issued for a role or an honour, checked by whoever has the code, void when the role ends."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from secrets import randbelow
 from typing import Literal, cast
@@ -18,6 +17,7 @@ from domain.shared.clock import business_date
 from domain.shared.errors import Conflict, NotFound
 from domain.shared.ids import short_code
 from domain.shared.outbox import WAITED_FOR, Effect
+from domain.shared.records import record
 
 CODE_LENGTH = 20
 """116 bits: nobody finds somebody's certificate by trying."""
@@ -28,7 +28,7 @@ _TRIES = 5
 """A number may be taken already; somebody else may issue the same one at this moment."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CertificateView:
     """What is printed on it. ``revoked_at`` None: valid. ``period``: a month such as 2026-11 for a monthly honour."""
 

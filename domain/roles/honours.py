@@ -1,7 +1,6 @@
 """Titles and badges, apart from roles: honours that pay nothing, awarded with the monthly assessment."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from sqlalchemy import Row, select, text
@@ -16,6 +15,7 @@ from domain.roles.rules import Titles, later
 from domain.roles.volumes import begins
 from domain.shared import outbox
 from domain.shared.outbox import Effect
+from domain.shared.records import record
 
 _AWARD = " on conflict (person_id, key, period) do nothing returning person_id, key, period"
 
@@ -48,7 +48,7 @@ _CIRCLES = text("""
      where not exists (select from badge b where b.person_id = s.referrer_id and b.key = :key)""" + _AWARD)  # noqa: S608
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class BadgeView:
     """An honour as people see it. ``period``: a month such as 2026-11, '' for good."""
 
@@ -107,7 +107,7 @@ def badges_of(
     return {person_id: sorted(views, key=lambda view: rank[view.key]) for person_id, views in found.items()}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Wearer:
     """Who wears an honour of a month; whoever shows it to others masks the name."""
 

@@ -1,7 +1,6 @@
 """Invitations to promote the shop: one a person, ever; nothing happens without a yes, and a no is remembered."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal, cast
 
@@ -14,6 +13,7 @@ from domain.roles.models import Invitation
 from domain.roles.rulebook import Seed
 from domain.shared import outbox
 from domain.shared.outbox import Effect
+from domain.shared.records import record
 
 State = Literal["open", "accepted", "declined"]
 
@@ -21,7 +21,7 @@ ANSWERED_BY_A_BARE_YES = timedelta(days=1)
 """So long after it was sent, a yes or no without further words means the invitation."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class InvitationView:
     """An invitation as of a time. ``evidence``: what it was made for, and what was offered."""
 

@@ -1,7 +1,6 @@
 """Reading roles."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, func, or_, select, text
@@ -10,6 +9,7 @@ from sqlalchemy.orm import Session
 from domain.people.models import Person
 from domain.roles.models import RoleGrant
 from domain.roles.rules import ROLES, Role, highest
+from domain.shared.records import record
 
 _HOLDERS = text("""
     select person_id, nickname, role, since, because, provisional from (
@@ -21,7 +21,7 @@ _HOLDERS = text("""
      where :role = '' or role = :role order by person_id limit :limit""")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Holder:
     """Somebody with their effective role. ``because``: order, repurchase, assessment, invitation, operator."""
 

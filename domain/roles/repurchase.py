@@ -5,7 +5,6 @@ What comes out does not depend on the order in which facts arrived: the stored p
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,6 +17,7 @@ from domain.roles.rulebook import Gold, Rulebook
 from domain.roles.rules import RETURNED, Ending, Period, Purchase, repurchase_periods
 from domain.shared import outbox
 from domain.shared.outbox import Effect
+from domain.shared.records import record
 
 BY_REPURCHASE = "repurchase"
 ROLE = "gold"
@@ -54,7 +54,7 @@ _RIPE = text("""
 """)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Changed:
     """Who gained, lost, or kept for good."""
 
@@ -150,7 +150,7 @@ def _endings(session: Session, person_ids: Collection[int]) -> dict[int, list[En
     return found
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Row:
     id: int
     key: str

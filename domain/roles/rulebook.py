@@ -6,7 +6,6 @@ always comes from goods that were paid for and kept (the shop's law sheet: nothi
 
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Any, Final, Literal, get_args
 
@@ -14,6 +13,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from domain.roles.rules import ROLES, Role, Titles
+from domain.shared.records import record
 
 Count = Annotated[int, Meta(ge=1, le=100)]
 Days = Annotated[int, Meta(ge=0, le=120)]
@@ -116,7 +116,7 @@ class RulebookError(ValueError):
         self.faults = tuple(faults)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Rulebook:
     """The rules of one version. A role without rules is only given by operators; ``version`` 0: not published."""
 

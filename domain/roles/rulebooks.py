@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, time
 from hashlib import sha256
 from typing import Any
@@ -15,12 +15,13 @@ from domain.roles.models import RoleRulebook
 from domain.roles.rulebook import Rulebook
 from domain.shared.clock import SHANGHAI
 from domain.shared.errors import DomainError
+from domain.shared.records import record
 
 _PARSED: dict[tuple[int, str], Rulebook] = {}
 """Versions never change, so a process parses each once: by version and digest."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Shelf:
     """The published versions, oldest first, with the moment each went live."""
 

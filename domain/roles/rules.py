@@ -12,6 +12,7 @@ from itertools import groupby, takewhile
 from typing import Literal, Self, cast, get_args
 
 from domain.shared.clock import SHANGHAI, business_date
+from domain.shared.records import record
 
 Role = Literal["member", "promoter", "gold", "partner"]
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -23,7 +24,7 @@ def highest(roles: Iterable[str]) -> Role:
     return max([cast(Role, role) for role in roles], key=ROLES.index, default="member")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Titles:
     """What the shop calls its roles."""
 
@@ -42,7 +43,7 @@ class Titles:
         return cls(titles)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Purchase:
     """An order as far as coming back is concerned. ``final_at``: when its return window closes, None while it is not
     received. ``lost_at``: when too little of it was left, or it was closed; None while it counts."""
@@ -53,7 +54,7 @@ class Purchase:
     lost_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Ending:
     """Somebody lost the role at ``at`` by a decision. ``afresh``: what was bought before does not count any more."""
 
@@ -122,7 +123,7 @@ def repurchase_periods(
     return periods
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Moment:
     at: datetime
     ending: Ending | None = None
@@ -142,7 +143,7 @@ def final_repurchases(purchases: Iterable[Purchase], at: datetime) -> int:
 # ---- The monthly assessment ----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Notice:
     """How long a warning runs: ``months`` of grace after the month that was judged, never less than ``days``. A month
     is judged from the day ``judged_on`` of the next one."""
@@ -152,7 +153,7 @@ class Notice:
     judged_on: int = 1
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Target:
     """What a month must reach, how many in a row lead up, how many below lead down."""
 
@@ -162,7 +163,7 @@ class Target:
     notice: Notice
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Kept:
     """How many repurchases must remain, and how long a warning runs."""
 
@@ -170,7 +171,7 @@ class Kept:
     notice: Notice
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Warned:
     """A warning that stands: given ``at``, when ``month`` was judged."""
 
@@ -178,7 +179,7 @@ class Warned:
     month: date
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Record:
     """Somebody at the assessment of ``month`` (its first day).
 
@@ -196,7 +197,7 @@ class Record:
     warned: Mapping[str, Warned] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Judgement:
     """What an assessment does to one person. At most one role is taken at a time; ``calm``: warnings that end."""
 

@@ -5,7 +5,7 @@ The persons concerned are locked in id order, so that two orders of one person n
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any
 
@@ -25,6 +25,7 @@ from domain.roles.rules import Role
 from domain.shared import outbox
 from domain.shared.errors import DomainError, NotFound
 from domain.shared.outbox import Effect
+from domain.shared.records import record
 
 CARDS = func.coalesce(CustomerOrder.card_fen, 0)
 OrderFact = tuple[int, int, datetime]
@@ -34,7 +35,7 @@ BY_ORDER = "order"
 OPERATOR = "operator"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Cause:
     """What earned a role: ``kind`` e.g. order or operator, ``key`` e.g. the order's id, ``evidence`` in JSON."""
 

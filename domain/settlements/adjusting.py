@@ -22,6 +22,7 @@ from domain.settlements import service
 from domain.settlements.rules import Month, taken_from, targets, within
 from domain.shared import outbox
 from domain.shared.outbox import Effect
+from domain.shared.records import record
 
 INSTANT = timedelta(microseconds=1)
 
@@ -35,7 +36,7 @@ class Booked:
     held: list[tuple[int, int]] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Change:
     """A difference to be booked."""
 

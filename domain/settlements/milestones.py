@@ -8,7 +8,6 @@ revoked when they are returned before that. What was revoked may be reached agai
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -23,6 +22,7 @@ from domain.orders.service import spread_news
 from domain.settlements.service import plans_of
 from domain.shared import outbox
 from domain.shared.outbox import Effect
+from domain.shared.records import record
 
 LOOK_AGAIN = timedelta(days=1)
 """How often somebody looks whether a provisional milestone has become final."""
@@ -30,7 +30,7 @@ LOOK_AGAIN = timedelta(days=1)
 EXPENSE = "expense.milestone"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class MilestoneView:
     """One milestone of a person. ``state``: provisional, final, revoked, merged."""
 

@@ -1,7 +1,6 @@
 """Reading months: what somebody's month brings, estimated while it runs and final when it is closed; the ranking."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
@@ -53,7 +52,7 @@ class MonthView:
         return bool(self.ladder_fen or self.next_bps or self.brackets)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Booking:
     """One booking of ladder or team money: by the close, or an adjustment for what came later. Fen, signed."""
 
@@ -69,7 +68,7 @@ class Booking:
     released_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CloseView:
     """A month that was or is being closed, with what it brought so far. ``late``: notes still to be looked at."""
 
@@ -87,7 +86,7 @@ class CloseView:
     late: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Place:
     """A line of the ranking: the name masked, own net volume of the month."""
 
@@ -97,7 +96,7 @@ class Place:
     mine: bool
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Ranking:
     """The best sellers of a month. ``own`` is None for who sold nothing; ``gap_fen``: more than this would bring them a
     place further up, 0 at the top."""
@@ -229,7 +228,7 @@ def closes(session: Session, month: Month | None = None, limit: int = 36) -> lis
     ]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Result:
     """What a close brought somebody: volumes and money in fen."""
 

@@ -5,7 +5,6 @@ goes on where it stopped, two closes at once share the work, and nothing is book
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -23,6 +22,7 @@ from domain.settlements.rules import Month
 from domain.shared import outbox
 from domain.shared.errors import DomainError
 from domain.shared.outbox import Effect
+from domain.shared.records import record
 
 PEOPLE = 5_000
 """People settled in one transaction."""
@@ -177,7 +177,7 @@ def all_told(session: Session) -> None:
     """), {"beyond": BEYOND})
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Held:
     """A booking that is due to be let go."""
 

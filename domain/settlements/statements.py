@@ -6,7 +6,6 @@ each closing balance is the next opening balance.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
@@ -16,6 +15,7 @@ from sqlalchemy.orm import Session
 from domain.ledger.queries import ORDER, ORDER_BEHIND
 from domain.settlements.queries import State, state_of
 from domain.settlements.rules import Month
+from domain.shared.records import record
 
 Part = Literal["earned", "taken_back", "tax", "paid", "other"]
 
@@ -49,7 +49,7 @@ _BEFORE = text(_MINE + "select coalesce(sum(fen), 0)::bigint from dated where mo
 _MONTHS = text(_MINE + "select distinct month from dated order by month desc limit :most")  # noqa: S608
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Line:
     """One movement: ``fen`` is signed, ``reason`` the journal's kind. ``order`` is ``channel/number`` where an order
     caused it; ``label`` names the cause where it is none, or more than that: a closed month, a withdrawal, a reward
@@ -71,7 +71,7 @@ class Line:
         return " ".join(filter(None, (self.label, self.order.partition("/")[2])))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Statement:
     """All sums in fen; ``taken_back``, ``tax`` and ``paid`` are what went out, positive. ``other``: merged accounts,
     debts written off. ``final``: the month is closed, nothing will be added."""

@@ -2,7 +2,6 @@
 the person may see. Names of others are masked. Amounts in fen."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Literal
 
@@ -18,6 +17,7 @@ from domain.settlements.queries import Booking, MonthView, State
 from domain.settlements.rules import Month
 from domain.settlements.service import plan_of
 from domain.shared.clock import business_date
+from domain.shared.records import record
 
 Kind = Literal["ladder", "team"]
 
@@ -25,7 +25,7 @@ SHOWN = 5
 """Names that an explanation lists; of the others it says how many."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Source:
     """Somebody whose orders count: the net volume they brought, by unreturned ``orders``."""
 
@@ -34,7 +34,7 @@ class Source:
     orders: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class MonthWhy:
     """Ladder or team money of a month: ``volume_fen`` of ``sources`` (the best; ``more`` beside them), already without
     ``refunded_fen`` and without ``held_fen`` of sales that wait for a reviewer, is worth ``target_fen``; ``bookings``
@@ -59,7 +59,7 @@ class MonthWhy:
     release_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class MilestoneWhy:
     """A fixed sum for sales. ``names``: whose unreturned orders carry it (and ``more``); a streak has its ``days``, as
     far as it still stands. ``needed``: days running or buyers that the plan asks for."""
@@ -76,7 +76,7 @@ class MilestoneWhy:
     days: tuple[date, date] | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ServiceWhy:
     """An act of service and what the plan of its day pays for it, at most ``per_month`` times a month."""
 

@@ -3,13 +3,15 @@
 import hashlib
 import hmac
 import unicodedata
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from domain.shared.records import record
 
 LEAST_KEY = 16
 """Bytes below which a key could be guessed."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Seal:
     """Equal things get equal hashes; without ``key`` nothing can be read or tried out."""
 

@@ -8,10 +8,11 @@ import re
 import tomllib
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal, Self
 
 import msgspec
+
+from domain.shared.records import record
 
 Severity = Literal["error", "warning"]
 
@@ -19,7 +20,7 @@ _FILLING = frozenset("*·.。-_—~|/\\+'\"“”‘’「」【】[]()!,，、:
 """Ornaments that people put between the characters of a word to get it past a checker."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Group:
     """Words of one kind. ``title`` and ``why`` are for operators; ``patterns``: regular expressions; ``unless``:
     phrases in which a word is harmless."""
@@ -33,7 +34,7 @@ class Group:
     unless: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Hit:
     """A dangerous word in a text: the word as listed or as found by a pattern, and its group."""
 
@@ -41,7 +42,7 @@ class Hit:
     group: Group
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Wording:
     """All groups, ready to search."""
 

@@ -1,13 +1,13 @@
 """Reading customers' pictures: one, a list, the bytes, the words of consent, and what to give to whom."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from domain.shared.errors import NotFound
+from domain.shared.records import record
 from domain.shots.rules import Standing
 
 STATES = ("draft", "waiting", "approved", "declined", "withdrawn", "retired")
@@ -15,7 +15,7 @@ OPEN = ("draft", "waiting", "approved")
 """What its author can still take back."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ShotView:
     """One picture without its bytes. ``has_picture``: they are here. ``title``: the product's, '' where none is known.
     ``given``, ``clicks``, ``orders``: see ``rules.Standing``."""
@@ -52,7 +52,7 @@ class ShotView:
         return Standing(self.given, self.clicks, self.orders)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class WordView:
     """One word of consent. ``wording``: what they were asked."""
 

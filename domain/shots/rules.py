@@ -1,13 +1,13 @@
 """How many pictures are taken in, what their author gets, and when one is no longer shown: assets/shots.toml. Pure."""
 
 import tomllib
-from dataclasses import dataclass
 from typing import Literal, get_args
 
 import msgspec
 from msgspec import Struct
 
 from domain.shared.errors import DomainError
+from domain.shared.records import record
 
 Consent = Literal["named", "anonymous"]
 Reason = Literal["unclear", "other_goods", "private", "not_ours", "words", "repeated", "other"]
@@ -40,7 +40,7 @@ class ShotRules(Struct, frozen=True, forbid_unknown_fields=True):
         return said if len(said) <= self.longest else said[: self.longest - 1].rstrip() + "…"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Standing:
     """What became of a picture: how many people were given it, how many others came by it, how many of those bought."""
 

@@ -5,7 +5,6 @@ Effects: ``shot.fetch`` {shot, account, media_id} (queue ``slow``), ``shot.appro
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -18,6 +17,7 @@ from domain.catalog import queries as catalog
 from domain.notices import service as notices
 from domain.shared.errors import Conflict, DomainError, NotFound
 from domain.shared.outbox import Effect, put
+from domain.shared.records import record
 from domain.shared.wording import Wording
 from domain.shots.queries import ShotView, one, picture
 from domain.shots.rules import REASONS, Consent, ShotRules
@@ -32,7 +32,7 @@ MOST_WORDS = 200
 GONE, RENAMED = "shot_withdrawn", "shot_unsigned"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Begun:
     """``what``: begun, too_many (today), full (of this person's), or leaving: their erasure is noted."""
 

@@ -1,15 +1,15 @@
 """Who has the person, how many messages of employees they had, which tasks there are."""
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from domain.shared.records import record
 from domain.stafftasks.rules import month_begins
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TaskView:
     """One task: how many people it is for, how many got it, and how many did not, by reason."""
 
@@ -30,7 +30,7 @@ class TaskView:
     ended_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Employee:
     """Who has the person, in which corp, and what the person is called there."""
 

@@ -6,10 +6,11 @@ month has days; the shop allows fewer).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 
 from domain.shared.clock import SHANGHAI
+from domain.shared.records import record
 
 PREFIX = "mass."
 """Texts of the employees: ``mass.<key of the notice>`` in assets/copy. A notice without one never leaves this way."""
@@ -35,7 +36,7 @@ WAITS_FOR_STAFF = "waits_for_staff"
 DID_NOT_SEND, NOT_FRIEND = "staff_did_not_send", "not_friend"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class StaffWay:
     """The shop's side: ``monthly``: WeCom account -> messages of employees that a person may get in a calendar month,
     accounts that do not use this way are missing; ``keys``: the notices that have an employee's words."""

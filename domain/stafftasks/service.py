@@ -6,7 +6,6 @@ moved to the moment when the person got it, or given back.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
@@ -17,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from domain.notices import service as notices
 from domain.shared import outbox
+from domain.shared.records import record
 from domain.stafftasks.rules import (
     CHECK_EVERY,
     GATHER,
@@ -28,7 +28,7 @@ from domain.stafftasks.rules import (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Wanted:
     """A notice that shall leave through an employee: ``said`` is the whole message."""
 
@@ -42,7 +42,7 @@ class Wanted:
     expires_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Task:
     """A task at work. ``people``: effect -> external_userid of those whose fate is open."""
 

@@ -11,8 +11,10 @@ digits, …). What is too long is cut; what cannot be made to fit is said, and t
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal, Self
+
+from domain.shared.records import record
 
 Channel = Literal["custom", "subscription", "template", "staff"]
 CHANNELS: tuple[Channel, ...] = ("custom", "subscription", "template", "staff")
@@ -50,7 +52,7 @@ class BadCatalogue(ValueError):
         super().__init__("\n".join(self.faults))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Template:
     """A template as it was added on the platform: its fields in order, key -> label. ``offer`` is what somebody is
     told before they allow it; '' for one that nobody is asked for."""
@@ -66,7 +68,7 @@ class Template:
         return tuple(one for one in KINDS[self.kind] if one != "subscription" or self.offer)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Catalogue:
     """The closed table: notice -> template. ``ids``: account -> way -> template name -> id: the platform keeps the
     templates of template messages and of subscription notices apart. ``services``: accounts that may send cards."""

@@ -1,18 +1,18 @@
 """Reading topics and what was said to them."""
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from domain.shared.errors import NotFound
+from domain.shared.records import record
 
 STATES = ("new", "picked", "passed")
 BIGGEST = 2**63 - 1
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TopicView:
     """``people``: how many said something and did not take it back;
     ``picked`` and ``waiting`` (for the reviewer): how many words of theirs."""
@@ -31,7 +31,7 @@ class TopicView:
     waiting: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class WordView:
     """What one person said. ``thanked_at`` and ``points``: the one reward, if it came."""
 

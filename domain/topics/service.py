@@ -6,7 +6,6 @@ replaces is judged anew; whoever takes theirs back is shown no more. The reward 
 """
 
 import re
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -16,6 +15,7 @@ from sqlalchemy.orm import Session
 from domain.audit import service as audit
 from domain.audit.rules import Actor, Role
 from domain.shared.errors import Conflict, DomainError
+from domain.shared.records import record
 from domain.shared.wording import Wording
 from domain.topics import queries
 from domain.topics.queries import TopicView, WordView
@@ -74,7 +74,7 @@ def close(session: Session, number: int, actor: Actor, now: datetime) -> TopicVi
     return queries.one(session, number)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Said:
     """What became of a word; ``length`` as it was counted. ``over``: the topic was closed meanwhile."""
 
@@ -114,7 +114,7 @@ def say(session: Session, topic_id: int, person_id: int, words: str, rules: Topi
     return Said("said" if before.words == ERASED else "replaced", len(said))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TakenBack:
     """``title`` of the topic and the ``words`` that were taken back."""
 

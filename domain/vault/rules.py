@@ -6,11 +6,12 @@ Refusals carry no value: what was typed must not travel in an exception.
 import re
 import unicodedata
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date
 from typing import Literal, get_args
 
 from domain.shared.errors import DomainError
+from domain.shared.records import record
 
 Field = Literal["real_name", "id_number", "phone"]
 FIELDS: tuple[Field, ...] = get_args(Field)
@@ -28,7 +29,7 @@ _PROVINCES = frozenset(map(str, (*range(11, 16), *range(21, 24), *range(31, 38),
                                  *range(61, 66), 71, 81, 82, 83, 91)))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Personal:
     """Somebody's data in the open, '' for what is not kept. Its repr shows nothing."""
 

@@ -7,19 +7,20 @@ key to another person, holds something that does not open: both are bound to the
 import hashlib
 import hmac
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from domain.shared.errors import DomainError
+from domain.shared.records import record
 from domain.vault.rules import Field
 
 _NONCE = 12
 _KEY = 32
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PersonKey:
     """A person's key in the open, for as long as one call needs it."""
 

@@ -28,6 +28,7 @@ from domain.roles import service as roles
 from domain.shared.clock import business_date
 from domain.shared.errors import Conflict
 from domain.shared.outbox import Effect, put
+from domain.shared.records import record
 from domain.shared.rows import maybe
 from domain.shared.trips import Closing
 from domain.workflows import notes
@@ -69,7 +70,7 @@ class Ledgered:
     facts: list[Effect] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Met:
     """What is known of people before an order is struck: by subject who stood above its buyer, and which buyers come
     back so often that a role hangs on it (their roles are held until the transaction ends)."""

@@ -5,7 +5,7 @@ of refunds and never count heads: a friend counts for an order that was received
 """
 
 import tomllib
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -18,22 +18,23 @@ from domain.journeys import occasions
 from domain.journeys.occasions import Occasion
 from domain.shared.clock import SHANGHAI, business_date
 from domain.shared.errors import DomainError
+from domain.shared.records import record
 
 BORN, REACHED, RISK, STAR, YEAR = "person.birthday", "referrals.reached", "promoter.at_risk", "month.star", "year.top"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class BirthdayRule:
     rest_days: int = 365
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ReferralRule:
     kept_days: int = 7
     count_to: int = 20
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RiskRule:
     silent_days: int = 7
     drop_bps: int = 3_000
@@ -42,18 +43,18 @@ class RiskRule:
     rest_days: int = 30
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class StarRule:
     settle_days: int = 3
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class YearRule:
     places: int = 100
     settle_days: int = 5
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class OccasionRules:
     """assets/occasions.toml."""
 

@@ -7,7 +7,7 @@ docs/adr/0033.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
@@ -39,6 +39,7 @@ from domain.rewards.rules import NEWCOMER, Offers
 from domain.shared import outbox
 from domain.shared.clock import business_date
 from domain.shared.errors import DomainError, NotFound
+from domain.shared.records import record
 from domain.welcome import binding_policy, touched_at
 from domain.workflows import leaving
 from domain.workflows.merging import MOVERS
@@ -90,7 +91,7 @@ MAY: frozenset[Role] = frozenset({"operator"})
 """Who may make codes, beside owners."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Adding:
     """A customer added an employee at ``at``, the platform's date. ``welcome_code`` '' when no welcome may be sent."""
 
@@ -101,7 +102,7 @@ class Adding:
     welcome_code: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Origin:
     """By whom and for what somebody came; ``sharer_id`` None: by nobody, names '' when not known."""
 

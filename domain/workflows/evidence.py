@@ -9,7 +9,7 @@ import hashlib
 import hmac
 import io
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from domain.commissions.queries import state_of
 from domain.shared.clock import SHANGHAI
+from domain.shared.records import record
 
 COLUMNS = (
     "record", "id", "at", "beneficiary", "level", "kind", "amount_fen", "taken_back_fen", "left_fen", "state",
@@ -65,7 +66,7 @@ _MOVES = text("""
 """)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Pseudonyms:
     """Names people by a keyed hash: the same person has the same name in every export of this shop, and nobody else
     can find out whose it is."""

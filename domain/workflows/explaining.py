@@ -6,7 +6,7 @@ names its source, and the source explains itself.
 
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any, Literal
 
@@ -23,12 +23,13 @@ from domain.risk.queries import Doubt
 from domain.settlements import why
 from domain.settlements.rules import Month
 from domain.settlements.why import MilestoneWhy, MonthWhy, ServiceWhy
+from domain.shared.records import record
 
 MOST = 4
 """Things beside commissions that one answer explains: it must fit one message."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RewardWhy:
     """A red packet that orders opened: by the ``needed``-th kept order (within ``within_days`` of the first) of the
     person (``friend`` is '') or of somebody they brought (masked)."""
@@ -44,7 +45,7 @@ class RewardWhy:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class GiftWhy:
     """Money that was given at ``at``, or ``taken`` back then. ``title``: for what, '' when it was not noted."""
 
@@ -54,7 +55,7 @@ class GiftWhy:
     taken: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class MergeWhy:
     """Another account of the same person was joined to this one."""
 
@@ -64,7 +65,7 @@ class MergeWhy:
 Part = MonthWhy | MilestoneWhy | ServiceWhy | RewardWhy | GiftWhy | WithdrawalView | MergeWhy
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Explained:
     """Commission lines, ``doubts`` about them by line, and everything else. ``month``: that was asked for, or ''."""
 

@@ -4,7 +4,6 @@ Points, unused coupons, draw tickets and the tiers that orders opened go whoever
 only with those who asked for their erasure: they were told before, and whoever merely unfollowed was not.
 """
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import text
@@ -15,6 +14,7 @@ from domain.draws import service as draws
 from domain.memberships import service as memberships
 from domain.points import service as points
 from domain.rewards import service as rewards
+from domain.shared.records import record
 
 REASON = "left"
 
@@ -27,7 +27,7 @@ _HOLDINGS = text("""
                or exists (select from membership where person_id = :person and until is null) as member""")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Holdings:
     """What somebody would forfeit now: points and coupons that they could spend, and whether they are a member."""
 

@@ -7,13 +7,13 @@ list and ``KEPT`` with the schema, so that a new table with somebody's words in 
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from domain.people.leaving import Name
+from domain.shared.records import record
 
 KEPT = {
     "account_hold": "the number of the case",
@@ -167,7 +167,7 @@ _NAMED: tuple[tuple[str, str], ...] = (
          where person_id = any (:others) and strpos(ctx::text, :quoted) > 0"""),
 )
 
-@dataclass(frozen=True, slots=True)
+@record
 class Leaver:
     """Who is forgotten: all ids (merged ones, too), names, what they were called."""
 

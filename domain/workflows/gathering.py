@@ -2,7 +2,6 @@
 to whoever was kept: money, debts, orders, commissions, points, presents. Never commits; can be done again.
 """
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import text
@@ -29,6 +28,7 @@ from domain.roles import service as roles
 from domain.settlements import milestones
 from domain.settlements import service as settlements
 from domain.shared.errors import DomainError
+from domain.shared.records import record
 
 MAY: frozenset[Role] = frozenset({"finance"})
 BEYOND = 2**63 - 1
@@ -48,7 +48,7 @@ _MONTHS = text("""
      where o.seller_id = :gone or o.leader_id = :gone""")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Gathered:
     """What became of somebody's rest. ``had``: what it was, in a sentence; ``refusal`` '' when it went over."""
 

@@ -1,7 +1,6 @@
 """Red packets as an operator sees them: each gift, and where its money is. Reading only."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
@@ -11,12 +10,13 @@ from sqlalchemy.orm import Session
 from domain.payouts.models import OPEN
 from domain.payouts.recalling import TAKEN_BACK
 from domain.shared.errors import NotFound
+from domain.shared.records import record
 
 Place = Literal["waiting", "wallet", "sent", "received", "returned"]
 State = Literal["waiting", "wallet", "sent", "received", "returned", "calling", "taken"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Gift:
     """``fen`` that somebody was given by the journal ``id``. ``reward_id``: their orders opened it; None: a present.
 

@@ -5,7 +5,6 @@ gift in money. Whatever speaks against sending leaves the gift in the wallet, wh
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import text
@@ -18,6 +17,7 @@ from domain.payouts.rules import PacketRules
 from domain.people import queries as people
 from domain.rewards.cash import TAKEN
 from domain.shared.errors import DomainError
+from domain.shared.records import record
 from domain.workflows import withdrawing
 from domain.workflows.gifts import standing
 
@@ -41,7 +41,7 @@ _CHANGES = text("""
      group by j.id, r.ladder order by j.id""")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Kept:
     """What of a wallet is gifts that never reached anybody's change, in fen; ``upto`` is the newest journal seen."""
 

@@ -6,7 +6,7 @@ Never commits. Each person is a piece of work of its own.
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
@@ -22,6 +22,7 @@ from domain.people import service as people
 from domain.people.leaving import ErasureView, Memory
 from domain.people.rules import IdentityRef
 from domain.shared.errors import DomainError, NotFound
+from domain.shared.records import record
 from domain.shots import queries as pictures
 from domain.shots import service as shots
 from domain.vault import service as vault
@@ -33,7 +34,7 @@ MAY: frozenset[Role] = frozenset({"reviewer"})
 """Who may erase somebody, beside owners: those who answer letters."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Leaving:
     """assets/leaving.toml."""
 
@@ -61,7 +62,7 @@ class Leaving:
         return timedelta(days=self.grace_days)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Open:
     """What of somebody is still open. Money in fen; ``withdrawal``: its number; the rest says whether."""
 

@@ -2,7 +2,6 @@
 is none of them: booking leaves it as news (``domain.commissions.earned``)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import or_, select
@@ -12,10 +11,11 @@ from domain.ledger import queries as ledger
 from domain.orders.models import CustomerOrder
 from domain.orders.rules import OrderState
 from domain.shared.outbox import Effect
+from domain.shared.records import record
 from domain.workflows.desk import Deal, Work
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Taken:
     """What a refund took of one deal: ``parts`` says from where (pending, frozen, available, debt), in fen."""
 

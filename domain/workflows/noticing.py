@@ -1,6 +1,5 @@
 """Why somebody hears something or not: the policy's answer now, the ways that are open, and what became of notices."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
@@ -12,6 +11,7 @@ from domain.notices.departures import Leaving
 from domain.notices.rules import Policy, Purpose, judge
 from domain.people import queries as people
 from domain.platform import service as platform
+from domain.shared.records import record
 from domain.stafftasks import queries as stafftasks
 from domain.stafftasks.queries import TaskView
 from domain.stafftasks.rules import StaffWay
@@ -22,7 +22,7 @@ UNASKED: tuple[Purpose, ...] = ("money", "service", "marketing")
 """Purposes of notices that nobody waits for."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Now:
     """What a notice without an expiry would be told now, with the facts behind it; ``at``: until when it is held."""
 
@@ -32,7 +32,7 @@ class Now:
     because: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Ways:
     """By one account that the person follows: customer messages left in open windows, notices they allowed (by name of
     the template), and templates that need no permission."""
@@ -42,7 +42,7 @@ class Ways:
     templates: list[str]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ByStaff:
     """The way through an employee: who has the person, messages of employees they had this month, of how many, and the
     tasks that hold something for them."""
@@ -54,7 +54,7 @@ class ByStaff:
     tasks: list[TaskView]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Explained:
     """``now`` by purpose, ``ways`` by account, the newest notices first, every word on consent. ``staff`` None: no
     employee has the person, or the shop does not use this way."""

@@ -1,7 +1,6 @@
 """问答: one question a day for everybody, one answer a day for each, a few points for a right one. Nobody must buy."""
 
 import tomllib
-from dataclasses import dataclass
 from datetime import datetime
 
 import msgspec
@@ -15,6 +14,7 @@ from domain.points.rules import Life
 from domain.points.service import Earning
 from domain.shared.clock import business_date
 from domain.shared.errors import DomainError
+from domain.shared.records import record
 
 ANSWERED = "quiz.answered"
 MOST_POINTS = 100
@@ -40,7 +40,7 @@ class Quiz(Struct, frozen=True, forbid_unknown_fields=True):
         return self.question[business_date(now).toordinal() % len(self.question)] if self.question else None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Answered:
     """``first``: it counted; whoever answered before today only hears the answer again."""
 

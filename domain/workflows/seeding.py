@@ -5,7 +5,6 @@ Nothing is paid for accepting: the boost lifts the commission of goods that othe
 
 import calendar
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -21,6 +20,7 @@ from domain.roles.rules import later
 from domain.roles.service import Cause
 from domain.shared.clock import SHANGHAI
 from domain.shared.money import BPS
+from domain.shared.records import record
 
 # Whom we could not reach, or who wants no offers, is not invited: the one invitation would be lost.
 _CANDIDATES = text("""
@@ -38,7 +38,7 @@ _CANDIDATES = text("""
 """)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Offer:
     """What an invitation promises: ``boost_bps`` on top (2 000 = 20 %) for ``months``; 0 when the plan has none."""
 
@@ -46,7 +46,7 @@ class Offer:
     months: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Accepted:
     """``boosted_until`` None: no boost."""
 

@@ -22,6 +22,7 @@ from domain.roles import queries as roles
 from domain.settlements.rules import targets
 from domain.shared.clock import business_date
 from domain.shared.money import BPS, pro_rata
+from domain.shared.records import record
 from domain.workflows.booking import LEADER_LEVEL
 from domain.workflows.standing import standing_at
 
@@ -69,7 +70,7 @@ class Cost:
         return self.base_fen + self.ladder_fen + self.team_fen
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PersonChange:
     """One person under both plans. ``name`` as known in the shop, '' when no channel told one."""
 
@@ -83,7 +84,7 @@ class PersonChange:
         return self.draft_fen - self.live_fen
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Margin:
     """What the goods leave. ``sales_fen`` of them have a known margin of ``margin_fen``; of the costs as much as falls
     on them is taken off: ``live_left_fen``, ``draft_left_fen``. ``lines_without``: order lines of unknown margin."""
@@ -96,7 +97,7 @@ class Margin:
     lines: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Simulation:
     """The comparison. ``orders`` of ``all_orders`` in the time were looked at, the newest when not all of them;
     ``sales_fen`` is net of returns. ``gainers`` and ``losers``: the SHOWN_PEOPLE who win and lose most."""

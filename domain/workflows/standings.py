@@ -1,7 +1,7 @@
 """Where somebody stands in the programme, for chat, pages and the API: the count of their orders as it is now, what
 that opened, and what is ahead."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy.orm import Session
@@ -14,9 +14,10 @@ from domain.rewards import unlocking
 from domain.rewards.climbing import Kept, Standing, standing
 from domain.rewards.programme import Benefits, Programme
 from domain.rewards.queries import Member, RewardView
+from domain.shared.records import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Progress:
     """``reached``: orders of the see-order steps that are theirs. ``waiting``: what is provisional, each with its final
     day if that is known; ``final``: how many are theirs for good. ``phone_missing``: an invite reward waits for a

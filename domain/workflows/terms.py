@@ -2,7 +2,7 @@
 bring. Estimates: the month is settled when it is over."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime
 
 from sqlalchemy import select
@@ -19,12 +19,13 @@ from domain.roles import queries as roles
 from domain.roles.rules import Role
 from domain.shared.clock import business_date, month_bounds
 from domain.shared.money import BPS, share
+from domain.shared.records import record
 
 SHOWN_RATES = 12
 """Rates that a message or a page lists for a level; a plan with hundreds of product rules names the best of them."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Rate:
     """What a sale of some goods brings at a level: ``rate_bps`` now, ``rule_bps`` without phase and boost.
 
@@ -41,7 +42,7 @@ class Rate:
     only: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LadderNow:
     """Where somebody stands this month: volume so far, what it brings on top so far, the step reached and the next.
 
@@ -57,7 +58,7 @@ class LadderNow:
     missing_fen: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TeamNow:
     """The team bonus: ``mine`` when the person's role earns it; volume and bonus of this month so far."""
 
@@ -68,7 +69,7 @@ class TeamNow:
     earned_fen: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Coming:
     """The next version that was published and is not live yet."""
 
@@ -76,7 +77,7 @@ class Coming:
     live_from: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Terms:
     """A plan as one person lives it. ``earns``: whether this role earns at all. ``boost_bps``: as limited by the plan,
     12 000 = x1.2. ``month``: the first day of the one that ladder and team speak of."""
@@ -93,7 +94,7 @@ class Terms:
     month: date
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Sale:
     """What a sale of one kind of goods would bring at once."""
 
@@ -101,7 +102,7 @@ class Sale:
     base_fen: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class WhatIf:
     """``volume_fen`` more sold this month: ``sales`` by kind of goods, and what the ladder would add to what it brings
     so far. ``reached``: the step of the ladder that would be new, None when it stays."""

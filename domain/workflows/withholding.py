@@ -5,7 +5,7 @@ tells of each; the export itself is one more line.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date, datetime
 
 from sqlalchemy.orm import Session
@@ -16,11 +16,12 @@ from domain.payouts import queries
 from domain.payouts.queries import Withheld
 from domain.payouts.rules import WITHDRAWAL
 from domain.shared.errors import DomainError
+from domain.shared.records import record
 from domain.vault import service as vault
 from domain.vault.seal import Vault
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Line:
     """One person's month. Its repr shows no name."""
 

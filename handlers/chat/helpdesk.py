@@ -1,7 +1,5 @@
 """人工 [问题]: a human is asked for; while one is, what the bot does not understand is theirs, and 好了 ends it."""
 
-from dataclasses import dataclass
-
 from bot.kit.context import Context
 from bot.kit.conversation import Answer, State
 from bot.kit.filters import InState, Intent, PictureAt
@@ -9,6 +7,7 @@ from bot.kit.messages import TRANSFER
 from bot.kit.router import Router
 from domain.helpdesk import queries, service
 from domain.helpdesk.rules import HelpdeskRules, attendance
+from domain.shared.records import record
 
 router = Router(__name__)
 overheard = Router(f"{__name__}.overheard")
@@ -19,7 +18,7 @@ HANDED_OVER = "wechat"
 """The channel whose own customer service can take over."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Unclear:
     """Something that is no command, outside of a question of ours, from somebody whose ticket is open."""
 
@@ -31,7 +30,7 @@ class Unclear:
         return not clear and queries.open_of(ctx.session, ctx.speaker.id) is not None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Done:
     """One of the words that end a talk, alone, from somebody whose ticket is open."""
 

@@ -1,6 +1,5 @@
 """等级, 证书 and what leads there: my role and why, how to keep it, its certificate, the answer to an invitation."""
 
-from dataclasses import dataclass
 from datetime import date
 
 from bot.kit.context import Context
@@ -13,12 +12,13 @@ from domain.roles import certificates, invitations
 from domain.roles.queries import roles_of
 from domain.roles.rules import Titles
 from domain.shared.clock import business_date
+from domain.shared.records import record
 from domain.workflows import seeding
 
 router = Router(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AnswersInvitation:
     """A bare yes or no outside any dialogue, within a day of being invited: the question is still in the air.
 

@@ -4,13 +4,14 @@ consent or what others will read hangs on them. A recogniser hears 提现 where 
 Whoever adds an intent adds it to ``BY_VOICE`` if it only shows something, or asks before it does anything.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from bot.kit.context import Context
 from bot.kit.conversation import PRIVATE, STAY, Answer
 from bot.kit.filters import Moment
 from bot.kit.messages import text
 from bot.kit.router import Router
+from domain.shared.records import record
 from handlers.chat import feedback, helpdesk, mall, posters, quiz, risk, rules, wallet, why
 
 router = Router(__name__)
@@ -35,7 +36,7 @@ MOST_BYTES = 1_800
 """Of an answer in UTF-8 that has room for what was heard in front of it; a passive reply has 2048."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Heard:
     """A voice message with words in it."""
 

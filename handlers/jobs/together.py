@@ -8,7 +8,6 @@ interface that rests, a budget that is used up) is left out, untouched: the hand
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -23,6 +22,7 @@ from domain.people import queries as people
 from domain.platform import budgets, rights
 from domain.platform.rights import Wanted
 from domain.shared import outbox, trips
+from domain.shared.records import record
 from domain.stafftasks.rules import StaffWay
 from domain.subscriptions.rules import BY_STAFF, Catalogue
 from handlers.jobs import delivery
@@ -31,7 +31,7 @@ from handlers.jobs.ways import API, Errand, Says, Way
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Message:
     """What one effect says, in the shop's voice."""
 

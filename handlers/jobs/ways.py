@@ -12,6 +12,7 @@ from bot.kit.jobs import Claimed, JobContext
 from domain.notices.rules import Purpose
 from domain.platform import budgets
 from domain.platform import service as platform
+from domain.shared.records import record
 from domain.stafftasks import queries as stafftasks
 from domain.stafftasks.queries import Employee
 from domain.stafftasks.rules import PREFIX as STAFF_PREFIX
@@ -28,7 +29,7 @@ LONG = timedelta(minutes=10)
 """An interface that rests longer than this is passed by where there is another way; a shorter rest is waited for."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Says:
     """What a notice says: the key of its text and the facts in it."""
 
@@ -36,7 +37,7 @@ class Says:
     facts: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Errand:
     """One message to one person: through which account, for what, how many rights it must leave alone, and what it
     says (None for a picture: those go in windows only). ``openid`` '': they follow no account, an employee has them."""
@@ -49,7 +50,7 @@ class Errand:
     says: Says | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Way:
     """What was taken for one message; given back when it surely did not leave."""
 

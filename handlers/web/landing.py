@@ -14,7 +14,6 @@ from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TooSlow
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -39,6 +38,7 @@ from domain.people.queries import PersonView
 from domain.referrals import service as referrals
 from domain.shared import addresses
 from domain.shared.ids import ALPHABET
+from domain.shared.records import record
 from handlers.jobs.scenes import living_scene
 
 log = structlog.get_logger(__name__)
@@ -61,7 +61,7 @@ LONGEST_CODE, LONGEST_SKU = 16, 64
 INK = "#3d3229"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LandingContext:
     """``jobs`` lends texts, transactions and the platform's gateway. ``now`` is business time. ``patience``: seconds
     that a visitor waits for a code to be made."""
@@ -73,7 +73,7 @@ class LandingContext:
     patience: float = PATIENCE_SECONDS
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Visit:
     """What one visit shows."""
 

@@ -8,7 +8,7 @@ Unix seconds, never the business clock. Decisions and their reasons: docs/adr/00
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal, TypeAlias
 
 from bot.kit.messages import Incoming, Reply
@@ -51,7 +51,7 @@ Mode: TypeAlias = Literal["safe", "compatible", "plain"]
 _ECHO = re.compile(r"[A-Za-z0-9._~+/=:-]{1,256}")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AccountKeys:
     """What one Official Account shares with us.
 

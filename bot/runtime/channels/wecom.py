@@ -5,7 +5,7 @@ covers the ciphertext. The receive id is the corp id. Everything that the two pl
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import UTC, datetime, timedelta
 
 from bot.kit.messages import Incoming, Reply
@@ -53,7 +53,7 @@ def inbox_of(account: str) -> str:
     return f"{CHANNEL}:{account}"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AppKeys:
     """What one WeCom application shares with us; ``aes_keys`` as in ``wechat.AccountKeys``.
 

@@ -3,16 +3,17 @@
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from bot.runtime.gateways.faults import OFFICIAL_ACCOUNT, Codes
+from domain.shared.records import record
 
 AccountType = Literal["service", "subscription"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AccountConfig:
     """One account of a platform. ``account`` is our name for it, ``api_base`` e.g. ``https://api.weixin.qq.com``;
     ``app_id`` is what its token, holds and media are kept under, ``codes`` how its errors are read.
@@ -34,7 +35,7 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RealTime:
     """Real time, aware UTC: tokens, timeouts and back-off never follow the moved clock of a demo.
 

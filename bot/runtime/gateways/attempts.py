@@ -6,7 +6,6 @@ many, and a quota that one of them met is met for all.
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
@@ -18,6 +17,7 @@ from bot.runtime.gateways.account import AccountConfig, RealTime
 from bot.runtime.gateways.faults import Answer, Fault, Kind, Refusal, judge
 from bot.runtime.gateways.transport import Act, Transport
 from domain.platform import service as platform
+from domain.shared.records import record
 
 log = structlog.get_logger(__name__)
 
@@ -34,7 +34,7 @@ REPEATABLE_SEND = frozenset({Kind.UNSENT, Kind.BUSY})
 REPEATABLE_CALL = REPEATABLE_SEND | NOT_THROUGH
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Api:
     """One api of the platform. ``sends``: it delivers something to a person. ``tries``: at most so many in a row.
     ``rests`` False: it is of use for seconds only, so it waits for no hold, and its refusal holds nobody else back."""

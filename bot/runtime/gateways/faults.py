@@ -7,13 +7,13 @@ the caller's address, both checked by shape, because the rest may repeat what we
 import ipaddress
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 from bot.kit.gateway import Outcome, SendResult
 from domain.shared.clock import SHANGHAI
+from domain.shared.records import record
 
 
 class Kind(StrEnum):
@@ -28,7 +28,7 @@ class Kind(StrEnum):
     ANSWERED = "answered"    # any other error code
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Fault:
     """What went wrong in one try, before it is known what the call was for. Safe to log."""
 
@@ -37,7 +37,7 @@ class Fault:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Refusal:
     """A call that gave no answer: how far it came, and what the caller is told."""
 
@@ -90,7 +90,7 @@ _RID = re.compile(r"\b(?:rid: ?([0-9a-f]{4,16}(?:-[0-9a-f]{4,16}){1,5})\b|hint: 
 _ADDRESS = re.compile(r"[0-9A-Fa-f:.]{3,45}")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Codes:
     """How a platform's error codes are read: the same number says other things on the other platform.
 

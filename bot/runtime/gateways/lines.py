@@ -14,17 +14,18 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cache
 from urllib.parse import urlsplit
 
 import certifi
 
+from domain.shared.records import record
+
 MAX_ANSWER = 1 << 20
 """Bytes of the longest answer we read; the platform's JSON is a few hundred."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Timeouts:
     """Seconds of one try: to connect, and to read the whole answer once it begins."""
 
@@ -44,7 +45,7 @@ class Endless(Exception):
     """The answer is longer, or takes longer, than any of the platform's."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Answered:
     """``date`` is the header as it was given, '' without one."""
 

@@ -10,7 +10,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,6 +23,7 @@ from wechatpayv3.type import RequestType, WeChatPayType
 from wechatpayv3.utils import build_authorization, rsa_encrypt, rsa_verify
 
 from bot.runtime import pem
+from domain.shared.records import record
 
 FRESH_SECONDS = 300
 """How far the time of an answer or a notification may be from ours: what WeChat Pay's own guide asks."""
@@ -33,7 +34,7 @@ PROBE = "WECHATPAY/SIGNTEST/"
 """The platform sends wrong signatures that begin so, to see whether they are refused."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Merchant:
     """What a gateway must know of its merchant account; see ``accounts.PayAccount``. ``notify_url`` '' sends none."""
 
@@ -53,7 +54,7 @@ class Merchant:
     notify_url: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Patience:
     """Seconds of one call: to connect, between two pieces of the answer, and for all of it."""
 
@@ -62,7 +63,7 @@ class Patience:
     whole: float = 12.0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Reply:
     """An answer over HTTP. ``believed``: signed by the platform. ``doubt``: why not; '' when it has no signature."""
 
@@ -96,7 +97,7 @@ class Unsigned(Exception):
         self.reason = reason
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PlatformKey:
     """A key of the platform under the name it signs with: a public key id, or a certificate's serial in upper hex."""
 

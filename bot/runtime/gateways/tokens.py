@@ -24,6 +24,7 @@ from bot.runtime.gateways.vault import Vault
 from domain.platform import service as platform
 from domain.platform.service import StoredToken
 from domain.shared.clock import business_date
+from domain.shared.records import record
 
 STABLE_TOKEN = Api("stable_token")
 FORCED_TOKEN = Api("stable_token", tries=1)
@@ -39,7 +40,7 @@ CONFIG_REST = timedelta(seconds=30)
 _TOKEN = re.compile(r"[\x21-\x7e]{1,2048}")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TokenHealth:
     """What a check of the token found. ``skew_seconds``: the platform's clock less ours, if it gave its date."""
 

@@ -1,6 +1,6 @@
 """The Official Account as a gateway: what we may ask of it, each call with its own rule for repeating."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import timedelta
 from typing import Any, NoReturn
 
@@ -19,6 +19,7 @@ from bot.runtime.gateways.tickets import TicketHolder
 from bot.runtime.gateways.tokens import TokenHealth, TokenHolder
 from bot.runtime.gateways.transport import Act, Transport
 from bot.runtime.gateways.vault import Vault
+from domain.shared.records import record
 
 MAX_TEXT = 2048
 """Bytes of UTF-8 in one text message; the caller splits."""
@@ -39,7 +40,7 @@ CALLBACK_IPS = Api("getcallbackip")
 MEDIA = Api("media/get")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class UserInfo:
     """What the platform still tells of a follower. ``unionid`` is '' unless the app is bound to an open platform."""
 

@@ -14,7 +14,6 @@ import json
 import re
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
 from typing import Any
@@ -39,6 +38,7 @@ from bot.runtime.gateways import fund_bill
 from bot.runtime.gateways.pay_answers import Call, moment, result_of, view_of
 from bot.runtime.gateways.pay_certificates import Certificates, PublicKey
 from bot.runtime.gateways.pay_core import MAX_FILE, Merchant, Patience, PayClient, PayCore, Reply, Unanswered, Unsigned
+from domain.shared.records import record
 
 MIN_FEN, NAME_FROM_FEN, NAME_ALLOWED_FROM_FEN = 10, 200_000, 30
 MAX_TEXT = 32
@@ -49,7 +49,7 @@ _OPENID = re.compile(r"[0-9A-Za-z_-]{1,64}")
 _DOWNLOAD = "/v3/billdownload/file"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Scene:
     """What the platform wants to read with each bill of a scene: its two items, and what we say when nobody did."""
 

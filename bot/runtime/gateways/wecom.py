@@ -6,7 +6,7 @@ Built of the Official Account's parts (transport, attempts, holds, token): docs/
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, NoReturn
 
 from sqlalchemy import Engine
@@ -23,6 +23,7 @@ from bot.runtime.gateways.tokens import TokenHealth, TokenHolder
 from bot.runtime.gateways.transport import Act, PlatformClient, Transport
 from bot.runtime.gateways.vault import Vault
 from bot.runtime.gateways.wecom_mass import MassCalls
+from domain.shared.records import record
 
 GET_TOKEN = Api("gettoken")
 CONTACT = Api("externalcontact/get", tries=2)
@@ -45,7 +46,7 @@ MAX_WELCOME = 4000
 QUICK = Timeouts(connect=2, read=5)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AppConfig:
     """One application. ``api_base`` e.g. ``https://qyapi.weixin.qq.com``."""
 

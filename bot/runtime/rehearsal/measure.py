@@ -2,7 +2,6 @@
 
 import tempfile
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from random import Random
@@ -23,6 +22,7 @@ from domain.orders import service as orders
 from domain.orders.events import CommerceEvent, parse_event
 from domain.risk import holding, watch
 from domain.risk.rules import Rules
+from domain.shared.records import record
 from domain.shared.seal import Seal
 
 PEPPER = b"only for rehearsals, never real"
@@ -34,7 +34,7 @@ BATCH = 200
 Sessions = sessionmaker[Session]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RuleReport:
     """``right``: cases most of whose orders were planted, for whatever scheme. ``planted``: schemes meant for this
     rule; ``found``: those of them that it met."""
@@ -47,7 +47,7 @@ class RuleReport:
     found: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Report:
     """Orders count when somebody earns from them. ``held``: something of them waits at the end."""
 

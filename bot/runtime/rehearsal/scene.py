@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from domain.shared.records import record
+
 APP = "wxrehearsal"
 START = datetime(2026, 9, 1, 0, 0, tzinfo=UTC)
 DAYS = 75
@@ -39,7 +41,7 @@ class Human:
         return f"o-{self.name}"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Told:
     """One event of the script: at this time, of this type. ``share`` names whose referral code goes with it."""
 

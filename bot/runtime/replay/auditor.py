@@ -18,6 +18,7 @@ from jinja2 import Environment, nodes
 
 from bot.runtime.replay.phones import ACTS, CARDS, NO_RIGHT, NOT_ALLOWED, PUSHES, USED_UP, Line
 from domain.shared.clock import SHANGHAI
+from domain.shared.records import record
 
 _JINJA = Environment(autoescape=True)  # only parses
 _SPACE = re.compile(r"\s+")
@@ -47,7 +48,7 @@ ONCE: Mapping[str, timedelta | None] = {
 """What each journey promises in its own words: never again (None), or not within so long."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Manners:
     """The shop's promises, as numbers (assets/notices.toml)."""
 
@@ -114,7 +115,7 @@ def _shape(parts: Sequence[nodes.Node]) -> str:
     return made
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Finding:
     """A promise that was broken: which, to whom, when, by what message."""
 

@@ -23,6 +23,7 @@ from bot.kit.pay import (
     Purpose,
 )
 from domain.shared.clock import Clock, business_date
+from domain.shared.records import record
 
 LEAST_FEN, MOST_FEN = 10, 20_000
 OPEN_FOR, FORGOTTEN = timedelta(hours=24), timedelta(days=30)
@@ -32,7 +33,7 @@ NOT_FOUND = PayResult(PayOutcome.NOT_FOUND, code="NOT_FOUND")
 IN_WORK = frozenset({PayState.ACCEPTED, PayState.PROCESSING})
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Receipt:
     """Money that somebody has."""
 

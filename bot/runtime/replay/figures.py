@@ -5,7 +5,7 @@ auditor and the log. Where both can say the same thing they must agree.
 """
 
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -22,11 +22,12 @@ from domain.insight.rules import Segmentation
 from domain.journeys import queries as journeys
 from domain.ledger import service as ledger
 from domain.shared.clock import SHANGHAI
+from domain.shared.records import record
 
 Rows = list[dict[str, Any]]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Report:
     """All figures of one rehearsal. Money in fen; ``left``: what should not be left over, by name, all zero."""
 

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from bot.kit.gateway import Card, GatewayError, Outcome, SceneCode, SendResult
 from domain.shared.clock import Clock, business_date, day_starts
+from domain.shared.records import record
 
 What = Literal["said", "tapped", "followed", "scanned", "left", "allowed", "reply", "text", "picture", "template",
                "subscription", "refused"]
@@ -32,7 +33,7 @@ NO_RIGHT, USED_UP, GONE, BUSY, QUOTA, NOT_ALLOWED, NO_TEMPLATE = 45015, 45047, 4
 URL = re.compile(rb"http://weixin\.qq\.com/q/\S+")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Line:
     """One line of the log of a phone. ``code``: the platform's number when it refused what the shop sent."""
 

@@ -12,6 +12,7 @@ from itertools import count
 from typing import Any, Literal
 
 from domain.shared.clock import SHANGHAI
+from domain.shared.records import record
 
 Kind = Literal["join", "say", "tap", "leave", "back", "told", "buy", "ship", "receive", "refund", "close", "again",
                "withdraw", "confirm", "draw", "exchange", "feedback", "adopt", "allow"]
@@ -51,7 +52,7 @@ class Human:
     heard: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Act:
     """Somebody does something at a time; ``what``: words, a key, or the number of an order."""
 

@@ -11,12 +11,13 @@ from sqlalchemy.orm import Session
 from bot.runtime.replay.auditor import Manners, Texts
 from bot.runtime.replay.house import House
 from bot.runtime.replay.script import Human, Script
+from domain.shared.records import record
 
 START = datetime(2027, 3, 1, 16, tzinfo=UTC)
 """2 March 2027, midnight in Shanghai: a year from here holds a 29 February and a New Year."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Plan:
     """What to rehearse. ``quota_days``: days of the year on which the platform takes few messages."""
 

@@ -1,7 +1,8 @@
 """What was understood."""
 
-from dataclasses import dataclass
 from typing import Literal
+
+from domain.shared.records import record
 
 Certainty = Literal["exact", "contained", "sound", "close", "ask", "none"]
 
@@ -9,7 +10,7 @@ MOST_CANDIDATES = 5
 """A chat menu of more choices is not read."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Understanding:
     """One typed message, understood.
 

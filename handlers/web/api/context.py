@@ -1,13 +1,15 @@
 """What the API's doors are given by the composition root."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 
 from sqlalchemy.orm import Session, sessionmaker
 
+from domain.shared.records import record
 
-@dataclass(frozen=True, slots=True)
+
+@record
 class Source:
     """A system of the shop: signs its events with any of ``webhook_secrets``, reads with ``api_key``."""
 
@@ -20,7 +22,7 @@ def _uncounted(source: str, outcome: str, number: int) -> None:
     """Nobody counts."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ApiContext:
     """``now`` is business time. ``ring`` is called with names of queues after a commit; what it returns is not
     looked at. ``pepper`` keys the hashes of phone numbers. ``sources`` by name."""

@@ -1,11 +1,12 @@
 """What an API is made of: operations in a table. Routes, specification and docs page are all made from such tables."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Literal
 
+from domain.shared.records import record
 
-@dataclass(frozen=True, slots=True)
+
+@record
 class Parameter:
     """A query parameter; all are optional strings."""
 
@@ -13,7 +14,7 @@ class Parameter:
     description: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Operation:
     """One path and method. ``path`` is a Flask rule under the API's prefix. ``call`` None: the event door, which is
     signed instead of keyed. ``body``: the shapes it may have. ``refusals``: statuses beside those of every operation,

@@ -2,7 +2,6 @@
 
 import base64
 import re
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -29,6 +28,7 @@ from domain.roles import honours
 from domain.roles import queries as roles
 from domain.roles.rules import Titles
 from domain.shared.errors import DomainError
+from domain.shared.records import record
 from domain.workflows import standings
 from handlers.web.api import shapes
 from handlers.web.api.problems import invalid, missing
@@ -41,7 +41,7 @@ BIGGEST_ID = 2**63 - 1
 _CURSOR = "s1:"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Asked:
     """One authenticated request: the transaction, business time, and what was asked. ``body`` is checked JSON."""
 

@@ -3,11 +3,12 @@ table."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import msgspec
 
+from domain.shared.records import record
 from handlers.web.api import shapes
 from handlers.web.api.operations import Operation
 
@@ -21,7 +22,7 @@ def _nothing_more(_schemas: Schema) -> None:
     """No change."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Api:
     """One API. ``schemes``: OpenAPI security schemes, ``security`` which of them an operation wants. ``every``:
     refusals of every operation. ``places``: what the variables of paths mean. ``finish`` may add to the schemas.

@@ -1,7 +1,7 @@
 """What a customer page is made of: who visits, what it asks for, what it answers."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -12,6 +12,7 @@ from bot.kit.copy import Copy
 from bot.kit.jobs import JobContext
 from bot.kit.links import Links
 from domain.people.queries import PersonView
+from domain.shared.records import record
 
 T = TypeVar("T")
 
@@ -20,7 +21,7 @@ class NotThere(Exception):
     """The page has nothing of that name for this person: answered with 404 and a friendly word."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class File:
     """A download. ``kind`` is its content type."""
 
@@ -32,7 +33,7 @@ class File:
 Content = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Visit:
     """One opening of a page. ``asked``: the query, without the token; ``form``: what was posted, empty otherwise.
 
@@ -70,7 +71,7 @@ class Visit:
         return self.jobs.tool(kind)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Page:
     """``/me/<name>``, shown by ``assets/templates/h5/<name>.html`` with what ``show`` gives; see the package."""
 

@@ -1,7 +1,6 @@
 """What the operator API's topics are given and give: an operator's request, an operation with its roles, an answer."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, TypeVar
 
@@ -11,6 +10,7 @@ from werkzeug.datastructures import MultiDict
 
 from bot.kit.copy import Copy
 from domain.audit.rules import ROLES, Actor, Role
+from domain.shared.records import record
 from handlers.web.api.operations import Operation
 from handlers.web.api.problems import invalid
 from handlers.web.api.shapes import Fault
@@ -28,7 +28,7 @@ NO_SUCH = (404, "There is no such thing.")
 REFUSED = (409, "A rule refused it; the message says which, in the operators' language.")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class OpsContext:
     """``now`` is business time. ``ring`` is called with names of queues after a commit. ``tool`` gives the one
     instance of a kind that this process holds."""
@@ -40,14 +40,14 @@ class OpsContext:
     tool: Callable[[type[Any]], Any]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class OpsOperation(Operation):
     """An operation for operators: ``roles`` may use it; owners always may."""
 
     roles: frozenset[Role] = ANYBODY
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Asked:
     """One request of an operator who may make it, in a transaction that is committed when the call returns.
 
@@ -97,7 +97,7 @@ class Asked:
         return given
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Download:
     """A file as the answer, sent piece by piece after the transaction of the request has ended."""
 

@@ -36,6 +36,44 @@ def test_a_record_is_what_a_frozen_dataclass_is_but_for_the_guard(record: Any) -
         one.other = "b"
 
 
+def test_a_record_keeps_what_its_class_says_itself() -> None:
+    @of_the_domain.record
+    class Nothing:
+        pass
+
+    @of_the_domain.record
+    class Loud:
+        word: str
+        times: int = 1
+
+        def __eq__(self, other: object) -> bool:
+            return isinstance(other, Loud) and self.word.lower() == other.word.lower()
+
+        def __hash__(self) -> int:
+            return hash(self.word.lower())
+
+        def __repr__(self) -> str:
+            return self.word
+
+    @of_the_domain.record
+    class Louder(Loud):
+        more: tuple[Any, ...] = ()
+
+    assert Nothing() == Nothing() and {Nothing(): 1}[Nothing()] == 1 and repr(Nothing()).endswith("Nothing()")
+    assert Loud("A") == Loud("a", 2) and len({Loud("A"), Loud("a")}) == 1 and repr(Loud("A")) == "A"
+    assert Louder("A", 1) != Louder("a", 1) and Louder("A", 1, (2,)) == Louder("A", more=(2,))
+
+
+def test_a_record_in_a_circle_can_be_shown() -> None:
+    @of_the_domain.record
+    class Round:
+        things: list[Any]
+
+    one = Round([])
+    one.things.append(one)
+    assert repr(one).endswith("Round(things=[...])")
+
+
 def test_the_hot_values_are_records() -> None:
     assert Incoming("wechat", "main", "o1", "text", "k", datetime(2026, 1, 1, tzinfo=UTC)) == Incoming(
         "wechat", "main", "o1", "text", "k", datetime(2026, 1, 1, tzinfo=UTC))
