@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from domain.ledger import service as ledger
 from domain.ledger.rules import Entry, Move, Side
 from domain.points.rules import CheckInRule, Day, Life, Lot, Visit, soonest, visit
+from domain.shared import turns
 from domain.shared.clock import business_date
 from domain.shared.errors import Conflict, DomainError
 from domain.shared.outbox import Effect, put
@@ -48,7 +49,7 @@ _DUE = text("""
 _OLD = text("""
     select id, person_id, remaining from point_lot where state = 'active' and expires_at <= :now
      order by id limit :limit for update skip locked""")
-_PERSON = text("select merged_into from person where id = :person for no key update")
+_KEPT = text("select merged_into from person where id = :person")
 _DAYS = text("select day, streak, bridged from check_in where person_id = :person and day >= :since")
 _DEBTS = text("""
     select a.owner_id, b.amount from account a join balance b on b.account_id = a.id
@@ -333,10 +334,12 @@ def _settle(session: Session, person_id: int, idem: str, now: datetime) -> None:
 
 
 def _hold(session: Session, person_id: int) -> int:
-    """Whatever changes the points of somebody does so one after the other: holds them, or whoever they are by now, and
-    says who that is."""
-    while (kept := session.execute(_PERSON, {"person": person_id}).scalar()) is not None:
+    """Whatever changes the points of somebody does so one after the other: takes its turn at them, or at whoever they
+    are by now, and says who that is."""
+    turns.take(session, "points", [person_id])
+    while (kept := session.execute(_KEPT, {"person": person_id}).scalar()) is not None:
         person_id = kept
+        turns.take(session, "points", [person_id])
     return person_id
 
 

@@ -1,6 +1,6 @@
 """Granting and revoking roles by business facts.
 
-The persons concerned are locked in id order, so that two orders of one person never both find them new. Facts
+The persons concerned are held in id order, so that two orders of one person never both find them new. Facts
 ('role.granted', 'role.revoked') go to the outbox only when the person really gains or loses the role.
 """
 
@@ -16,13 +16,12 @@ from sqlalchemy.orm import Session
 from domain.audit import service as audit
 from domain.audit.rules import Actor
 from domain.orders.models import CustomerOrder
-from domain.people.models import Person
 from domain.people.queries import survivors
 from domain.roles import certificates, decisions, repurchase
 from domain.roles.decisions import Decision
 from domain.roles.models import RoleGrant
 from domain.roles.rules import Role
-from domain.shared import outbox
+from domain.shared import outbox, turns
 from domain.shared.errors import DomainError, NotFound
 from domain.shared.outbox import Effect
 from domain.shared.records import record
@@ -168,8 +167,7 @@ def revoke_many(session: Session, grants: Sequence[tuple[int, datetime]], reason
 
 
 def _lock(session: Session, person_ids: set[int]) -> None:
-    session.execute(select(Person.id).where(Person.id.in_(person_ids)).order_by(Person.id)
-                    .with_for_update(key_share=True)).all()
+    turns.take(session, "roles", person_ids)
 
 
 def _holders(session: Session, role: str, person_ids: set[int]) -> set[int]:

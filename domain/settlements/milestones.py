@@ -20,7 +20,7 @@ from domain.ledger import service as ledger
 from domain.ledger.rules import Entry, Move, Purse, person, platform
 from domain.orders.service import spread_news
 from domain.settlements.service import plans_of
-from domain.shared import outbox
+from domain.shared import outbox, turns
 from domain.shared.outbox import Effect
 from domain.shared.records import record
 
@@ -47,7 +47,7 @@ def tend(session: Session, now: datetime, limit: int) -> int:
     people = _waiting(session, now, limit)
     if not people:
         return 0
-    session.execute(text("select id from person where id = any(:ids) order by id for no key update"), {"ids": people})
+    turns.take(session, "milestones", people)
     book = plans_of(session)
     standing = _standing(session, people, "provisional")
     _end_or_keep(session, standing, book, now)

@@ -14,7 +14,7 @@ from domain.ledger.rules import Entry, Move, Purse, person, platform
 from domain.people.queries import survivors
 from domain.settlements.rules import Month
 from domain.settlements.service import plans_of
-from domain.shared import outbox
+from domain.shared import outbox, turns
 from domain.shared.errors import Conflict, DomainError, NotFound
 from domain.shared.outbox import Effect
 
@@ -56,7 +56,7 @@ def record(
         raise NotFound("person_unknown", id=person_id)
     if happened_at > now:
         raise DomainError("service_time")
-    session.execute(text("select id from person where id = :id for no key update"), {"id": alive})
+    turns.take(session, "service", [alive])
     known = session.execute(text(f"select {_COLUMNS} from service_act where item = :item and reference = :reference"),  # noqa: S608
                             {"item": item, "reference": reference}).first()
     if known is not None:
