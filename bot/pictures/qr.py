@@ -8,17 +8,12 @@ from typing import Final
 
 from PIL import Image
 
-QUIET: Final = 4
-"""Light modules that the standard asks for on each side."""
+from bot.pictures import codes
+
 SMALLEST: Final = 240
 """Pixels: a code below this is hard to scan from another phone's screen."""
 _LEAST_MODULE: Final = 5
 """Pixels of one module: below this a module is less than two pixels when the poster is shown 360 px wide."""
-_MASK: Final = 2
-# Trying all eight masks and scoring them in Python takes 8.2 ms of 9.7; any mask is a valid code, and every
-# picture is decoded before it leaves, so the choice costs nothing but evenness. Measured: 1.5 ms with it fixed.
-_SHADES: Final = bytes((255, 0)) + bytes(254)
-"""What a light and a dark module become in grey."""
 _PHONE_WIDTH: Final = 360
 _PHONE_QUALITY: Final = 70
 
@@ -35,39 +30,11 @@ def draw(url: str, room: int) -> Image.Image:
     """
     if not url:
         raise ValueError("a QR needs an address")
-    dark = _modules(url)
-    pixels = room // (len(dark) + 2 * QUIET)
-    if pixels < _LEAST_MODULE or pixels * len(dark) < SMALLEST:
+    code = codes.modules(url)
+    pixels = room // code.width
+    if pixels < _LEAST_MODULE or pixels * (code.width - 2 * codes.QUIET) < SMALLEST:
         raise ValueError(f"an address of {len(url)} characters does not fit a QR of {room} pixels")
-    wide = len(dark) + 2 * QUIET
-    framed = Image.new("L", (wide, wide), 255)
-    framed.paste(Image.frombytes("L", (len(dark), len(dark)), b"".join(dark).translate(_SHADES)), (QUIET, QUIET))
-    return framed.resize((wide * pixels, wide * pixels), Image.Resampling.NEAREST)
-
-
-def _modules(url: str) -> list[bytes]:
-    """The smallest code of level M that holds ``url``: its rows, 1 for a dark module, without a quiet zone."""
-    import qrcode
-    from qrcode.constants import ERROR_CORRECT_M
-    from qrcode.util import MODE_8BIT_BYTE, QRData
-
-    code = qrcode.QRCode(_version(url), ERROR_CORRECT_M, border=0, mask_pattern=_MASK)
-    code.add_data(QRData(url.encode(), mode=MODE_8BIT_BYTE))
-    code.make(fit=False)
-    return [bytes(map(bool, row)) for row in code.modules]
-
-
-def _version(url: str) -> int:
-    """The smallest version of level M for ``url`` as bytes. Raises ValueError when there is none."""
-    from qrcode.constants import ERROR_CORRECT_M
-    from qrcode.util import BIT_LIMIT_TABLE
-
-    size = len(url.encode())
-    for version in range(1, 41):
-        head = 4 + (8 if version < 10 else 16)
-        if head + 8 * size <= BIT_LIMIT_TABLE[ERROR_CORRECT_M][version]:
-            return version
-    raise ValueError(f"an address of {size} bytes does not fit any QR")
+    return code.convert("L").resize((code.width * pixels, code.width * pixels), Image.Resampling.NEAREST)
 
 
 def verify(jpeg: bytes, url: str) -> None:

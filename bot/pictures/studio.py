@@ -1,8 +1,8 @@
 """The studio: posters and the sheet of styles to choose from. The only door of this room.
 
 A poster is made in three steps: the backdrop of a style, kept on the shelf for every process to come; the template
-of a style with one product (its rows above the seam already encoded, see ``jpeg``), kept in memory; and, new every
-time, the person's face, name and QR below the seam. The same request gives the same bytes in every process, whatever
+of a style with one product (encoded already but for one band of rows, see ``jpeg``), kept in memory; and, new every
+time, the person's face, name and QR in that band. The same request gives the same bytes in every process, whatever
 is kept.
 """
 
@@ -28,7 +28,7 @@ USAGE: Final = "usage"
 MOST_BYTES: Final = 1_500_000
 """WeChat shows larger pictures only after a tap, and slowly."""
 _TEMPLATES: Final = 16
-# A template is about 2.5 MB (its lower part as pixels, its upper part as JPEG), a backdrop 8 MB.
+# A template is about 2 MB (its band as pixels, the rest as JPEG), a backdrop 8 MB.
 
 
 class UnknownStyle(LookupError):
@@ -45,8 +45,8 @@ class StyleInfo:
 
 @dataclass(frozen=True, slots=True)
 class _Template:
-    upper: jpeg.Upper
-    lower: Image.Image
+    frame: jpeg.Frame
+    band: Image.Image
     person: tuple[styles.AnyLayer, ...]
 
 
@@ -100,9 +100,9 @@ class Studio:
 
     @staticmethod
     def _finish(template: _Template, request: PosterRequest) -> bytes:
-        lower = template.lower.copy()
-        render.person(lower, template.person, request)
-        made = jpeg.join(template.upper, lower)
+        band = template.band.copy()
+        render.person(band, template.person, request)
+        made = jpeg.join(template.frame, band)
         if len(made) > MOST_BYTES:
             raise ValueError(f"the poster has {len(made)} bytes, {MOST_BYTES} are allowed")
         return made
@@ -156,8 +156,9 @@ class Studio:
         picture = self._backdrop(style).copy()
         render.fixed(picture, style.fixed, request, self._motifs, self._props)
         render.mounts(picture, style.person)
-        lower = picture.crop((0, jpeg.SEAM, picture.width, picture.height))
-        return _Template(jpeg.upper(picture), lower, render.shifted(style.person, jpeg.SEAM))
+        top, bottom = style.band
+        band = picture.crop((0, top, picture.width, bottom))
+        return _Template(jpeg.frame(picture, top, bottom), band, render.shifted(style.person, top))
 
 
 _SAMPLE: Final = PosterRequest("", "店", "好物", 1_250, 1_500, ("好",), "", "", None, "🌸", None, "http://weixin.qq.com",

@@ -182,6 +182,16 @@ class Style:
         """Layers that show the sharer; all of them lie below the seam."""
         return tuple(layer for layer in self.layers if personal(layer))
 
+    @property
+    def band(self) -> tuple[int, int]:
+        """The pixel rows that ``person`` may touch, first and last exclusive, as whole rows of blocks. Letters with
+        marks on top of each other leave their box by less than their size."""
+        spills = [(layer.box[1], layer.box[1] + layer.box[3], layer.size if isinstance(layer, Text) else 0)
+                  for layer in self.person]
+        top = min(top - spill for top, _, spill in spills) // jpeg.ROW * jpeg.ROW
+        bottom = -(-max(bottom + spill for _, bottom, spill in spills) // jpeg.ROW) * jpeg.ROW
+        return max(top, jpeg.SEAM), min(bottom, HEIGHT)
+
 
 class StyleError(Exception):
     """One or more style files are wrong; ``faults`` has one line per fault, each naming its file."""

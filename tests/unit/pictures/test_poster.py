@@ -13,7 +13,7 @@ import pytest
 import zxingcpp
 from PIL import Image
 
-from bot.pictures import goods, jpeg, qr, render, styles
+from bot.pictures import codes, goods, jpeg, qr, render, styles
 from bot.pictures.shelf import Shelf
 from bot.pictures.studio import PosterRequest, PosterUnreadable, Studio, UnknownStyle
 from tests.unit.pictures.conftest import POSTERS
@@ -126,9 +126,10 @@ def test_eight_threads_make_what_one_makes(studio: Studio, request_: PosterReque
         assert list(pool.map(shared.poster, asked * 2)) == expected * 2
 
 
-def test_the_joined_jpeg_is_what_encoding_the_whole_gives(studio: Studio, request_: PosterRequest) -> None:
+@pytest.mark.parametrize("name", ["emoji", "zalgo", "long emoji"])
+def test_the_joined_jpeg_is_what_encoding_the_whole_gives(studio: Studio, request_: PosterRequest, name: str) -> None:
     for style in studio._styles.values():
-        asked = replace(request_, style=style.key)
+        asked = replace(request_, style=style.key, sharer_name=NASTY[name])
         backdrop = render.backdrop(style.behind)
         render.fixed(backdrop, style.fixed, asked, studio._motifs, goods.Props(Shelf(None)))
         render.mounts(backdrop, style.person)
@@ -136,12 +137,18 @@ def test_the_joined_jpeg_is_what_encoding_the_whole_gives(studio: Studio, reques
         assert studio.compose(asked) == jpeg.encode(backdrop)
 
 
-def test_only_rows_below_the_seam_differ_between_people(studio: Studio, request_: PosterRequest) -> None:
-    one = np.asarray(opened(studio.compose(request_)), np.int16)
-    other = replace(request_, sharer_name="王芳", qr_url="http://weixin.qq.com/q/other", valid_until="")
+@pytest.mark.parametrize("style", STYLES)
+def test_only_the_rows_of_the_band_differ_between_people(
+    studio: Studio, request_: PosterRequest, style: str
+) -> None:
+    asked = replace(request_, style=style)
+    """But for one row on each side, which whoever unpacks the picture smooths with its neighbour."""
+    one = np.asarray(opened(studio.compose(asked)), np.int16)
+    other = replace(asked, sharer_name="王芳", qr_url="http://weixin.qq.com/q/other", valid_until="")
     two = np.asarray(opened(studio.compose(other)), np.int16)
     rows = np.flatnonzero(np.abs(one - two).max(axis=(1, 2)))
-    assert rows.min() >= jpeg.SEAM
+    top, bottom = studio._styles[style].band
+    assert jpeg.SEAM <= top <= rows.min() + 1 and rows.max() <= bottom <= styles.HEIGHT
 
 
 @pytest.mark.parametrize(
@@ -211,14 +218,15 @@ def test_the_quiet_zone_is_white_and_nothing_reaches_into_it(
     picture = opened(studio.compose(asked))
     layer = next(one for one in studio._styles[style].layers if isinstance(one, styles.Qr))
     code = qr.draw(request_.qr_url, layer.box[2])
-    pixels = code.width // (33 + 2 * qr.QUIET)
+    pixels = code.width // (33 + 2 * codes.QUIET)
     left = layer.box[0] + (layer.box[2] - code.width) // 2
     top = layer.box[1] + (layer.box[3] - code.height) // 2
     area = np.asarray(picture.convert("L").crop((left, top, left + code.width, top + code.height)))
-    inner = area[qr.QUIET * pixels : -qr.QUIET * pixels, qr.QUIET * pixels : -qr.QUIET * pixels]
+    inner = area[codes.QUIET * pixels : -codes.QUIET * pixels, codes.QUIET * pixels : -codes.QUIET * pixels]
     assert min(inner.shape) >= qr.SMALLEST
     rim = np.ones_like(area, dtype=bool)
-    rim[qr.QUIET * pixels - 8 : -(qr.QUIET * pixels - 8), qr.QUIET * pixels - 8 : -(qr.QUIET * pixels - 8)] = False
+    within = slice(codes.QUIET * pixels - 8, -(codes.QUIET * pixels - 8))
+    rim[within, within] = False
     rim[:24, :24] = rim[:24, -24:] = rim[-24:, :24] = rim[-24:, -24:] = False  # the plate's round corners
     assert area[rim].min() > 235
 
