@@ -44,3 +44,51 @@ begin
     end if;
     return '{"orders":' || cardinality(orders) || ',"heard":' || heard || ',"lines":' || earned_of(orders) || '}';
 end $$;
+
+-- How long money of an order that was paid at some time waits after receipt: the plan of that time says it, as
+-- PlanBook.at finds it; 7 days where it says nothing (Release.hold_days).
+create or replace function release_hold(paid timestamptz) returns interval language sql stable
+return (select make_interval(hours => 24 * coalesce((p.document #>> '{release,hold_days}')::int, 7)) from commission_plan p
+         order by p.live_from <= paid desc, case when p.live_from <= paid then p.version else -p.version end desc limit 1);
+
+-- A commission goes its way by what happened to its order: taken back as much as came back, by the same rule as
+-- domain/commissions/rules.py, or by a case that says so; let go once, when its hold after receipt is over, and not before.
+create or replace function commission_line_steps() returns trigger language plpgsql as $$
+declare
+    the_order customer_order;
+    back bigint;
+    paid bigint;
+begin
+    if old.released_at is not null and new.released_at is distinct from old.released_at
+       or old.released_at is null and new.released_at is not null
+          and (new.release_at is null or new.released_at < new.release_at) then
+        raise exception 'commission line %: let go once, when its hold is over', new.id using errcode = 'HT403';
+    end if;
+    if new.clawed_fen = old.clawed_fen and new.release_at is not distinct from old.release_at
+       and new.confiscated_at is not distinct from old.confiscated_at then
+        return null;
+    end if;
+    select * into the_order from customer_order where id = new.order_id;
+    if new.confiscated_at is not null then
+        if not exists (select from risk_line l join risk_case k on k.id = l.case_id
+                        where l.line_id = new.id and k.state = 'confiscated') then
+            raise exception 'commission line %: no case confiscates it', new.id using errcode = 'HT403';
+        end if;
+    elsif new.clawed_fen <> old.clawed_fen then
+        select refunded_fen, paid_fen into back, paid from order_line where order_id = new.order_id and n = new.n;
+        if new.clawed_fen <> (case when the_order.closed_at is not null then new.amount_fen
+                                   else div(2 * new.amount_fen::numeric * back + paid, 2 * paid) end) then
+            raise exception 'commission line %: % taken back is not what came back', new.id, new.clawed_fen
+                using errcode = 'HT403';
+        end if;
+    end if;
+    if new.release_at is not distinct from old.release_at then
+        return null;
+    end if;
+    if (case when new.release_at is null then new.clawed_fen < new.amount_fen
+             else old.released_at is not null
+                  or new.release_at is distinct from the_order.completed_at + release_hold(the_order.paid_at) end) then
+        raise exception 'commission line %: it is not let go at %', new.id, new.release_at using errcode = 'HT403';
+    end if;
+    return null;
+end $$;

@@ -14,11 +14,15 @@ begin
     return null;
 end $$;
 
--- What became of orders that were known. doc: changed [{id, shipped_at, carrier, tracking_no, received_at, closed_at,
+-- What became of orders that were known: each step by what justifies it, which is written first. doc: changed [{id, shipped_at, carrier, tracking_no, received_at, closed_at,
 -- receive_due_at, completed_at, refunded_fen}], refunded [{order_id, n, refunded_fen, refunded_quantity}], refunds,
 -- refund_lines (these of new orders, too), commissions_changed [{id, clawed_fen, release_at, released_at}].
 create or replace function orders_change(doc jsonb) returns void language plpgsql as $$
 begin
+    if doc ? 'refunds' then
+        insert into refund select * from jsonb_populate_recordset(null::refund, doc -> 'refunds');
+        insert into refund_line select * from jsonb_populate_recordset(null::refund_line, doc -> 'refund_lines');
+    end if;
     if doc ? 'changed' then
         update customer_order o
            set shipped_at = c.shipped_at, carrier = c.carrier, tracking_no = c.tracking_no,
@@ -31,10 +35,6 @@ begin
         update order_line l set refunded_fen = r.refunded_fen, refunded_quantity = r.refunded_quantity
           from jsonb_populate_recordset(null::order_line, doc -> 'refunded') r
          where l.order_id = r.order_id and l.n = r.n;
-    end if;
-    if doc ? 'refunds' then
-        insert into refund select * from jsonb_populate_recordset(null::refund, doc -> 'refunds');
-        insert into refund_line select * from jsonb_populate_recordset(null::refund_line, doc -> 'refund_lines');
     end if;
     if doc ? 'commissions_changed' then
         update commission_line c
@@ -77,6 +77,51 @@ begin
               from fresh f where missing in (f.buyer_id, f.seller_id, f.leader_id) limit 1));
     elsif merged is not null then
         perform refuse_merged_person(merged);
+    end if;
+    return null;
+end $$;
+
+-- What an order says to have given back is what its refunds say; asked when it changes.
+create or replace function order_refunded() returns trigger language plpgsql as $$
+begin
+    if new.refunded_fen is distinct from (select sum(amount_fen) from refund where order_id = new.id) then
+        raise exception 'order %: % returned are not what its refunds say', new.id, new.refunded_fen
+            using errcode = 'HT403';
+    end if;
+    return null;
+end $$;
+
+-- Likewise of a line. Shops repeat the whole quantity with every part of a refund: pieces end at what was bought.
+create or replace function order_line_refunded() returns trigger language plpgsql as $$
+declare
+    fen bigint;
+    pieces bigint;
+begin
+    select sum(refund_fen), sum(quantity) into fen, pieces
+      from refund_line where order_id = new.order_id and n = new.n;
+    if (new.refunded_fen, new.refunded_quantity) is distinct from (fen, least(pieces, new.quantity)) then
+        raise exception 'line %/%: % returned are not what its refunds say', new.order_id, new.n, new.refunded_fen
+            using errcode = 'HT403';
+    end if;
+    return null;
+end $$;
+
+-- What an order's cards cost is what its lines say (order_card).
+create or replace function order_card_fits() returns trigger language plpgsql as $$
+begin
+    if exists (select from (select sum(paid_fen - refunded_fen) as kept, sum(paid_fen) as paid from order_line
+                             where order_id = new.id and category = 'membership') l
+                where (new.card_fen, new.card_paid_fen) is distinct from (l.kept, l.paid)) then
+        raise exception 'order %: its cards cost something else', new.id using errcode = 'HT403';
+    end if;
+    return null;
+end $$;
+
+-- An order counts as received when that was told, or when the time for it has passed; that it was does not end.
+create or replace function order_completed() returns trigger language plpgsql as $$
+begin
+    if new.completed_at is null or new.completed_at is distinct from coalesce(new.received_at, old.receive_due_at) then
+        raise exception 'order %: nobody received it at %', new.id, new.completed_at using errcode = 'HT403';
     end if;
     return null;
 end $$;

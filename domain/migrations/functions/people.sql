@@ -179,3 +179,19 @@ begin
     end if;
     return null;
 end $$;
+
+-- What is somebody's becomes another's by a merge alone. A merge says so last: it is asked when it is committed.
+create or replace function moves_by_merge() returns trigger language plpgsql as $$
+declare
+    the_column text;
+    before bigint;
+begin
+    foreach the_column in array tg_argv loop
+        before := (to_jsonb(old) ->> the_column)::bigint;
+        if before is distinct from (to_jsonb(new) ->> the_column)::bigint
+           and not exists (select from person where id = before and merged_into is not null) then
+            raise exception '% of % is somebody else''s', the_column, tg_table_name using errcode = 'HT403';
+        end if;
+    end loop;
+    return null;
+end $$;

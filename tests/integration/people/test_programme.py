@@ -22,7 +22,7 @@ from domain.rewards.rules import Offers
 from domain.shared.errors import DomainError
 from domain.workflows import programme
 from domain.workflows.merging import MOVERS
-from tests.integration.people.crowd import at_once, crowd, day, order
+from tests.integration.people.crowd import at_once, comes_back, crowd, day, order
 
 ASSETS = Path(__file__).parents[3] / "assets"
 OFFERS = Offers.load((ASSETS / "rewards.toml").read_text("utf-8"))
@@ -35,10 +35,6 @@ LATE = 200.0
 
 def count(session: Session, *buyers: int, at: float) -> None:
     programme.recount(session, buyers, RULES, OFFERS, LIFE, day(at))
-
-
-def returned(session: Session, order_id: int) -> None:
-    session.execute(text("update customer_order set refunded_fen = paid_fen where id = :id"), {"id": order_id})
 
 
 def found(session: Session, person: int, at: float = LATE) -> dict[str, object]:
@@ -85,7 +81,7 @@ def test_any_life_ends_as_the_rules_say(session: Session, seed: int) -> None:
             if lives[n][1]:
                 deeds.insert(dice.randrange(len(deeds) + 1), ("return", n))
         else:
-            returned(session, ids[n])
+            comes_back(session, ids[n])
         if dice.random() < 0.6:
             count(session, li, at=now)
     count(session, li, at=LATE)
@@ -124,7 +120,7 @@ def test_spent_money_becomes_a_debt_and_used_coupons_stay_used(session: Session)
     books.post(session, [Entry("spent", "test.spent", day(21), "test", 1, "", (
         Move(person(li, "available"), platform("clearing.wechat"), 500),))], day(21))
     for one in ids:
-        returned(session, one)
+        comes_back(session, one)
     count(session, li, at=22)
     assert found(session, li)["fen"] == -500 and found(session, li)["coupons"] == []
 

@@ -4,16 +4,15 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, select, update
+from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
-from domain.orders.models import CustomerOrder
 from domain.roles import queries, service
 from domain.roles.rules import Titles, highest
 from domain.roles.service import Cause
 from domain.shared.errors import DomainError
 from domain.shared.outbox import Outbox
-from tests.integration.people.crowd import at_once, crowd, day, order
+from tests.integration.people.crowd import at_once, comes_back, crowd, day, order
 
 ASSETS = Path(__file__).parents[3] / "assets"
 
@@ -38,7 +37,8 @@ def test_rights_end_with_the_last_order_and_come_back_with_the_next(session: Ses
     service.order_completed_many(session, [(buyer, first, day(1))], day(2))
     assert service.order_revoked_many(session, [(buyer, first, day(3))], day(3)) == []
     assert queries.roles_of(session, [buyer])[buyer] == "promoter", "another completed order remains"
-    session.execute(update(CustomerOrder).values(refunded_fen=CustomerOrder.paid_fen))
+    for one in (first, second):
+        comes_back(session, one)
     for _ in range(2):
         service.order_revoked_many(session, [(buyer, first, day(3)), (buyer, second, day(4))], day(5))
     assert queries.roles_of(session, [buyer]) == {buyer: "member"}
