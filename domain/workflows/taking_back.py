@@ -42,6 +42,14 @@ _WAITING = text("""
 _END = text("update gift_taking set state = case when :end = 'taken' then 'taken' else 'left' end,"
             " why = case when :end = 'taken' then '' else :end end, owed_fen = :owed, ended_at = :now"
             " where approval_id = :id")
+_REST = text("""
+    select g.gift from withdrawal w join outbox o on o.key = w.cause
+     cross join lateral jsonb_array_elements(o.payload -> 'gifts') with ordinality g (gift, n)
+      join journal j on j.idem in (g.gift ->> 1, replace(g.gift ->> 1, '\\:released', '\\:earned'))
+                    and j.kind in ('reward.given', 'reward.earned')
+      left join reward r on j.source_type = 'reward' and r.id = j.source_id
+     where w.id = :id and coalesce(r.state, 'final') = 'final'
+       and not exists (select from gift_taking t where t.journal_id = j.id and t.state <> 'left') order by g.n""")
 _TRIES = 5
 
 
@@ -131,6 +139,14 @@ def was_for(session: Session, withdrawal_id: int) -> bool:
                          join gift_taking t on t.journal_id = j.id and t.state = 'taken'
                         where w.id = :id and w.reason = :reason)"""),
         {"id": withdrawal_id, "reason": recalling.TAKEN_BACK}))
+
+
+def send_rest(session: Session, withdrawal_id: int, person_id: int, now: datetime) -> None:
+    """What of a packet that was called back for another gift is its person's still, goes on its way again, once."""
+    gifts_left = session.scalars(_REST, {"id": withdrawal_id}).all()
+    if gifts_left:
+        put(session, [Effect("fact", "packet.send", f"packet.rest:{withdrawal_id}", person_id,
+                             {"gifts": gifts_left})], now)
 
 
 class _MeanwhileError(Exception):

@@ -155,7 +155,7 @@ def test_what_was_received_is_owed_where_two_operators_say_so(
 
 
 def test_one_of_two_in_a_packet_leaves_the_other(shop: Shop, desk: Desk, change: FakePay) -> None:
-    """Two that became final together left as one; the mistake is called back, the rest is theirs."""
+    """Two that became final together left as one; the mistake is called back, the rest leaves again by itself, once."""
     li = shop.person("李姐")
     for n in range(4):
         shop.paid(f"A{n}", by=li, fen=9_900)
@@ -168,11 +168,31 @@ def test_one_of_two_in_a_packet_leaves_the_other(shop: Shop, desk: Desk, change:
     path, fen, _ = found[0]
     desk.approve(desk.take_back(path))
     shop.wait(minutes=2)
-    assert wallet(shop, li) == (whole - fen, 0, 0)
+    assert wallet(shop, li) == (0, whole - fen, 0), "it is on its way again"
     rest = f"¥{(whole - fen) // 100}.{(whole - fen) % 100:02}"
     li.says("你好").saw("是我们误发给您的", f"其余 {rest} 还是您的")
-    assert heard(li, "没有收进微信零钱") == 0
-    li.says("红包").sees(f"没领的红包 {rest} 又给您发出了")
+    assert (heard(li, "没有收进微信零钱"), len(change.bills), len(change.waiting())) == (0, 2, 1)
+    assert [state for _, _, state in given(shop, desk, li)] == ["taken"] + ["sent"] * (len(found) - 1)
+    change.confirms(*change.waiting())
+    shop.wait(minutes=2)
+    assert wallet(shop, li) == (0, 0, whole - fen) and change.paid_to(li.openid) == whole - fen
+    assert {state for _, _, state in given(shop, desk, li)} == {"taken", "received"}
+
+
+def test_what_is_left_of_a_packet_is_taken_back_after_it_left_again(
+    shop: Shop, desk: Desk, change: FakePay
+) -> None:
+    li = shop.person("李姐")
+    for n in range(4):
+        shop.paid(f"A{n}", by=li, fen=9_900)
+        shop.received(f"A{n}")
+    shop.wait(days=8)
+    shop.wait(hours=1)
+    for path, _, _ in given(shop, desk, li):
+        desk.approve(desk.take_back(path))
+        shop.wait(minutes=2)
+    assert wallet(shop, li) == (0, 0, 0) and change.waiting() == []
+    assert {state for _, _, state in given(shop, desk, li)} == {"taken"}
 
 
 def test_a_refund_of_its_order_takes_it_once(shop: Shop, desk: Desk, change: FakePay) -> None:
