@@ -96,7 +96,11 @@ _OPEN = text("""
                       and rule <> 'freeze') as open_case,
            exists (select from account_hold where person_id = :person and lifted_at is null) as frozen,
            exists (select from customer_order where buyer_id = :person and paid_at > :young and closed_at is null
-                      and refunded_fen < paid_fen) as young,
+                      and refunded_fen < paid_fen)
+           -- What they paid and is not booked yet, or was given up: without its buyer it never could be.
+           or exists (select from commerce_open w join commerce_event e on e.id = w.id
+                        join identity i on i.person_id = :person and i.value = e.payload -> 'buyer' ->> i.kind
+                       where w.type = 'order.paid' and w.state in ('new', 'dead')) as young,
            exists (select from transfer_bill t join withdrawal w on w.id = t.withdrawal_id
                     where w.person_id = :person and t.state = 'SUCCESS'
                       and month_start((shop_month(t.paid_at) + interval '1 month')::date)

@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import text
 
 from bot.runtime import demo_team
+from domain.orders import service as orders
 from domain.people import leaving as rows
 from domain.people.leaving import ErasureView, Memory
 from domain.shared.errors import DomainError
@@ -185,6 +186,51 @@ def test_what_is_open_puts_it_off(shop: Shop, what: str) -> None:
     xia.says("注销").says("放弃余额并注销")
     shop.wait(days=1, hours=2)
     assert (erasure(shop, one).state, erasure(shop, one).waits_for) == ("waiting", what)
+
+
+def test_events_that_wait_for_a_human_name_nobody_who_is_gone(shop: Shop) -> None:
+    """A payment that was given up puts an erasure off: somebody may have it booked. A second payment of one order is
+    told without its buyer afterwards, and is still seen to be one; what is dismissed tells nothing of its buyer."""
+    xia = shop.person(NAME)
+    shop.event("customer.upserted", {"identities": xia.identity | {"mall_user_id": MALL}})
+    one = person_id(shop, xia)
+    guest = shop.person("客人")
+    shop.paid("G1", by=guest, fen=5_000)
+    buyer = {"mall_user_id": MALL}
+    paid = {"channel": "mall", "currency": "CNY", "paid_at": shop.clock.now().isoformat(), "buyer": buyer,
+            "region": "530102", "share_code": "", "shipping_fen": 0, "risk": {"address": ADDRESS}}
+    line = {"line_id": "1", "sku": "RICE-5KG", "title": "米", "category": "fmcg", "quantity": 1}
+    shop.event("order.paid", paid | {"order_id": "G1", "paid_fen": 700, "lines": [line | {"paid_fen": 700}]}, "second")
+    with shop.runtime.sessions.begin() as session:  # whatever it is that breaks the booking of this one order
+        session.execute(text("alter table customer_order add constraint broken check (order_no <> 'X9')"))
+    shop.event("order.paid", paid | {"order_id": "X9", "paid_fen": 800, "lines": [line | {"paid_fen": 800}]}, "given up")
+    for _ in range(6):
+        shop.wait(hours=2)
+    assert states(shop) == {"second": "conflict", "given up": "dead"}
+    xia.says("注销").says("确认注销")
+    shop.wait(days=2)
+    assert (erasure(shop, one).state, erasure(shop, one).waits_for) == ("waiting", "order")
+    with shop.runtime.sessions.begin() as session:
+        orders.dismiss(session, open_event(shop, "given up"), "paid back by the mall", shop.clock.now())
+    assert scan(shop, MALL) != []
+    shop.wait(days=2)
+    assert erasure(shop, one).state == "done" and scan(shop, MALL, xia.openid, NAME) == []
+    with shop.runtime.sessions.begin() as session:
+        orders.retry(session, open_event(shop, "second"), shop.clock.now())
+    shop.work()
+    assert states(shop) == {"second": "conflict"} and shop.get("/ledger/check")["balanced"]
+
+
+def states(shop: Shop) -> dict[str, str]:
+    """The events that are open, by the ids that the mall gave them."""
+    with shop.runtime.sessions() as session:
+        found = session.execute(text("select e.event_id, o.state from commerce_open o join commerce_event e using (id)"))
+        return {name: state for name, state in found}
+
+
+def open_event(shop: Shop, name: str) -> int:
+    with shop.runtime.sessions() as session:
+        return session.execute(text("select id from commerce_event where event_id = :name"), {"name": name}).scalar_one()
 
 
 def test_an_operator_erases_by_letter_but_not_while_money_is_on_its_way(shop: Shop) -> None:
