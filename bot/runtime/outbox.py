@@ -32,10 +32,13 @@ _CLAIM = """
          order by due_at, id limit :limit for update skip locked
     )
     update outbox set state = 'running', attempts = attempts + 1,
-                      lease_until = clock_timestamp() + make_interval(secs => :lease)
+                      lease_until = clock_timestamp() + make_interval(secs => :lease),
+                      person_id = coalesce((select p.merged_into from person p where p.id = outbox.person_id),
+                                           person_id)
       from due where outbox.id = due.id
     returning outbox.id, queue, kind, key, person_id, payload, attempts, created_at, expires_at, result
 """
+"""A merge takes along what is written; who was read before it and written behind it is who they are by now."""
 _ANY = text(_CLAIM.format(also=""))
 _FACTS = text(_CLAIM.format(also="and id < coalesce((select min(id) from earned_news), 9223372036854775807)"))
 """None that came after news which nobody has handed on yet: what was earned is told before what became of it."""

@@ -23,7 +23,8 @@ TAKE_IN = "select events_take_in(%(source)s, %(now)s, %(events)s)"
 KNOWN_OTHERWISE = "HT409"
 _DISMISSED = text("""
     update commerce_event set reason = :reason, payload = case when type like 'order.%'
-           then payload - 'buyer' - 'risk' - 'region' - 'carrier' - 'tracking_no' else payload #- '{identities,phone}' end
+           then payload - 'buyer' - 'risk' - 'region' - 'carrier' - 'tracking_no'
+           else payload #- '{identities,phone}' end
      where id = :id""")
 
 

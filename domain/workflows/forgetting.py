@@ -7,13 +7,13 @@ list and ``KEPT`` with the schema, so that a new table with somebody's words in 
 
 import json
 from collections.abc import Sequence
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from domain.people.leaving import Name
-from domain.shared.records import record
 
 KEPT = {
     "account_hold": "the number of the case",
@@ -172,7 +172,20 @@ _NAMED: tuple[tuple[str, str], ...] = (
          where person_id = any (:others) and strpos(ctx::text, :quoted) > 0"""),
 )
 
-@record
+_WRITTEN_BEHIND = text("""
+    with gone as (
+        select e.person_id from erasure e where e.state = 'done' and e.ended_at > :since
+           and not exists (select from identity i where i.person_id = e.person_id))
+    update outbox set payload = '{}', result = '{}',
+           reason = case when state in ('waiting', 'running') then 'erased' else reason end,
+           state = case when state in ('waiting', 'running') then 'refused' else state end,
+           ended_at = coalesce(ended_at, :now), lease_until = null
+     where person_id in (select person_id from gone) and payload <> '{}' returning id""")
+_LONGEST = timedelta(days=2)
+"""Longer than anything that was begun before an erasure goes on."""
+
+
+@dataclass(frozen=True, slots=True)
 class Leaver:
     """Who is forgotten: all ids (merged ones, too), names, what they were called."""
 
@@ -198,6 +211,12 @@ def forget(session: Session, who: Leaver, now: datetime) -> dict[str, int]:
             counts[name] = _changed(session, statement, {"others": others, "name": who.nickname, "quoted": quoted})
     session.execute(text("select set_config('huitou.erasing', '', true)"))
     return {name: count for name, count in counts.items() if count}
+
+
+def forget_late(session: Session, now: datetime) -> int:
+    """Empty what was written for somebody by whoever had read them before they were erased; returns how many effects.
+    Nobody is called by an erasure, so it is looked for a while afterwards. Who came back is not forgotten again."""
+    return len(session.execute(_WRITTEN_BEHIND, {"since": now - _LONGEST, "now": now}).all())
 
 
 def _changed(session: Session, statement: str, asked: dict[str, object]) -> int:

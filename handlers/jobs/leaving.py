@@ -5,7 +5,7 @@ from datetime import timedelta
 from bot.kit.chores import Chores
 from bot.kit.jobs import JobContext
 from domain.people.leaving import Memory
-from domain.workflows import leaving
+from domain.workflows import forgetting, leaving
 from domain.workflows.leaving import Leaving
 
 AT_ONCE = 20
@@ -17,9 +17,11 @@ chores = Chores()
 
 @chores.every("people.erase", timedelta(hours=1))
 def erase(ctx: JobContext) -> bool:
-    """Note whose grace has passed, then erase some of those who are due; each person in a transaction of its own."""
+    """Note whose grace has passed, then erase some of those who are due; each person in a transaction of its own. What
+    was written meanwhile for those who are gone goes first."""
     rules = ctx.tool(Leaving)
     with ctx.begin() as session:
+        forgetting.forget_late(session, ctx.now())
         many = leaving.note_gone(session, rules, ctx.now(), GONE_AT_ONCE) == GONE_AT_ONCE
     for _ in range(AT_ONCE):
         with ctx.begin() as session:

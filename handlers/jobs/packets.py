@@ -51,8 +51,8 @@ def received(ctx: JobContext, effect: Claimed) -> Ended:
 @jobs.on("packet.failed")
 @jobs.on("packet.cancelled")
 def back(ctx: JobContext, effect: Claimed) -> Ended:
-    """It is in the wallet again, where two operators may wait for it: who hears of that need not hear of this. What went
-    with it by chance leaves again by itself."""
+    """It is in the wallet again, where two operators may wait for it: who hears of that need not hear of this. What
+    went with it by chance leaves again by itself."""
     found = _of(ctx, effect)
     with ctx.begin() as session:
         taking_back.go_on(session, found.person_id, ctx.now())

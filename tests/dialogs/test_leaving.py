@@ -203,7 +203,8 @@ def test_events_that_wait_for_a_human_name_nobody_who_is_gone(shop: Shop) -> Non
     shop.event("order.paid", paid | {"order_id": "G1", "paid_fen": 700, "lines": [line | {"paid_fen": 700}]}, "second")
     with shop.runtime.sessions.begin() as session:  # whatever it is that breaks the booking of this one order
         session.execute(text("alter table customer_order add constraint broken check (order_no <> 'X9')"))
-    shop.event("order.paid", paid | {"order_id": "X9", "paid_fen": 800, "lines": [line | {"paid_fen": 800}]}, "given up")
+    shop.event("order.paid", paid | {"order_id": "X9", "paid_fen": 800, "lines": [line | {"paid_fen": 800}]},
+               "given up")
     for _ in range(6):
         shop.wait(hours=2)
     assert states(shop) == {"second": "conflict", "given up": "dead"}
@@ -224,13 +225,14 @@ def test_events_that_wait_for_a_human_name_nobody_who_is_gone(shop: Shop) -> Non
 def states(shop: Shop) -> dict[str, str]:
     """The events that are open, by the ids that the mall gave them."""
     with shop.runtime.sessions() as session:
-        found = session.execute(text("select e.event_id, o.state from commerce_open o join commerce_event e using (id)"))
-        return {name: state for name, state in found}
+        return dict(session.execute(text(
+            "select e.event_id, o.state from commerce_open o join commerce_event e using (id)")).all())
 
 
 def open_event(shop: Shop, name: str) -> int:
     with shop.runtime.sessions() as session:
-        return session.execute(text("select id from commerce_event where event_id = :name"), {"name": name}).scalar_one()
+        return session.execute(text("select id from commerce_event where event_id = :name"),
+                               {"name": name}).scalar_one()
 
 
 def test_an_operator_erases_by_letter_but_not_while_money_is_on_its_way(shop: Shop) -> None:

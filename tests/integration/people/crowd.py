@@ -57,12 +57,13 @@ def order(session: Session, buyer: int, no: str, at: float, *, paid_fen: int = 9
 
 
 def comes_back(session: Session, order_id: int, fen: int | None = None) -> None:
-    """``fen`` of an order (None: all that was paid) went back to its buyer, as a refund says; of its line, too, where it
-    has one."""
+    """``fen`` of an order (None: all that was paid) went back to its buyer, as a refund says; of its line, too, where
+    it has one."""
     asked = {"id": order_id, "fen": fen, "at": MORNING}
     for statement in (
         "insert into refund select id, 'R', 'x', coalesce(:fen, paid_fen), :at, :at from customer_order where id = :id",
-        "insert into refund_line select order_id, 'R', n, coalesce(:fen, paid_fen), 0 from order_line where order_id = :id",
+        "insert into refund_line select order_id, 'R', n, coalesce(:fen, paid_fen), 0 from order_line"
+        " where order_id = :id",
         "update customer_order set refunded_fen = coalesce(:fen, paid_fen) where id = :id",
         "update order_line set refunded_fen = coalesce(:fen, paid_fen) where order_id = :id",
     ):
