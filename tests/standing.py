@@ -34,14 +34,17 @@ class Unfit(Exception):
     """This database cannot be put back."""
 
 
-TABLES = """select c.oid::bigint, c.relname, array_agg(a.attname order by a.attnum) filter (where a.attgenerated = '')
+OURS = "select oid from pg_namespace where nspname !~ '^pg_' and nspname <> 'information_schema'"
+"""``public``, and what the simulator has made for itself where a story was told through it."""
+TABLES = f"""select c.oid::bigint, c.relnamespace::regnamespace::text, c.relname,
+    array_agg(a.attname order by a.attnum) filter (where a.attgenerated = '')
     from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
-    where c.relkind = 'r' and c.relnamespace = 'public'::regnamespace group by c.oid order by c.oid"""
-SEQUENCES = """select oid::bigint, relname from pg_class
-    where relkind = 'S' and relnamespace = 'public'::regnamespace order by oid"""
-SCHEMA = """select
-    (select (count(*), max(xmin::text::bigint)) from pg_class where relnamespace = 'public'::regnamespace)::text,
-    (select (count(*), max(xmin::text::bigint)) from pg_proc where pronamespace = 'public'::regnamespace)::text,
+    where c.relkind = 'r' and c.relnamespace in ({OURS}) group by c.oid order by c.oid"""
+SEQUENCES = f"""select oid::bigint, relnamespace::regnamespace::text, relname from pg_class
+    where relkind = 'S' and relnamespace in ({OURS}) order by oid"""
+SCHEMA = f"""select
+    (select (count(*), max(xmin::text::bigint)) from pg_class where relnamespace in ({OURS}))::text,
+    (select (count(*), max(xmin::text::bigint)) from pg_proc where pronamespace in ({OURS}))::text,
     (select (count(*), max(xmin::text::bigint)) from pg_trigger)::text,
     (select (count(*), max(xmin::text::bigint)) from pg_constraint)::text,
     (select (count(*), max(xmin::text::bigint)) from pg_index)::text,
@@ -69,12 +72,12 @@ class Standing:
                                        options="-c session_replication_role=replica -c lock_timeout=2s")
         self._keeper.prepared_max = None
         tables = self._keeper.execute(TABLES).fetchall()
-        self._tables = [(sql.Identifier("public", name), sql.SQL(", ").join(map(sql.Identifier, columns)))
-                        for _, name, columns in tables]
-        self._places = {number: place for place, (number, _, _) in enumerate(tables)}
+        self._tables = [(sql.Identifier(schema, name), sql.SQL(", ").join(map(sql.Identifier, columns)))
+                        for _, schema, name, columns in tables]
+        self._places = {number: place for place, (number, *_) in enumerate(tables)}
         sequences = self._keeper.execute(SEQUENCES).fetchall()
-        self._sequences = [self._how_to_set(name) for _, name in sequences]
-        self._question = self._what_to_look_at([number for number, _ in sequences])
+        self._sequences = [self._how_to_set(*name) for _, *name in sequences]
+        self._question = self._what_to_look_at([number for number, *_ in sequences])
         self._seen, self._schema = self._look(), self._ask(SCHEMA)
         self._held = [self._copied(place) if rows else b"" for place, (rows, _) in enumerate(self._seen[0])]
 
@@ -110,9 +113,9 @@ class Standing:
         with self._keeper.cursor() as cursor, cursor.copy(order) as copy:
             copy.write(self._held[place])
 
-    def _how_to_set(self, sequence: str) -> tuple[str, int, bool]:
+    def _how_to_set(self, schema: str, sequence: str) -> tuple[str, int, bool]:
         """What makes the sequence what it is now."""
-        name = sql.Identifier("public", sequence)
+        name = sql.Identifier(schema, sequence)
         last, called = self._ask(sql.SQL("select last_value, is_called from {}").format(name))
         return name.as_string(), last, called
 
@@ -185,6 +188,13 @@ def drop_all(postgres: embedded.Server) -> None:
     for url, template in list(_free):
         if url == postgres.url:
             drop(postgres, template)
+
+
+def empty(postgres: embedded.Server, database: str) -> None:
+    """Whoever is still connected, such as a simulator, is put out: what shall be copied must have nobody in it."""
+    with administrator(postgres) as db:
+        db.execute(text("select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = :name"),
+                   {"name": database})
 
 
 @contextmanager

@@ -59,14 +59,16 @@ class Frozen:
 
 @contextmanager
 def frozen(postgres: embedded.Server, home: Path, story: Callable[[Shop], object],
-           begin: Frozen | None = None) -> Iterator[Frozen]:
-    """The shop after ``story``, which goes on from ``begin`` (default: a shop that has just been opened)."""
+           begin: Frozen | None = None, **opened: Any) -> Iterator[Frozen]:
+    """The shop after ``story``, which goes on from ``begin`` (default: a shop that has just been opened). The rest: as
+    in ``Shop.open``, while the story is told."""
     clock = FixedClock(MORNING)
     with fresh_database(postgres, begin.database if begin else "huitou") as url:
-        shop = begin.thaw(home, url, clock) if begin else Shop.open(home, url, clock)
+        shop = begin.thaw(home, url, clock, **opened) if begin else Shop.open(home, url, clock, **opened)
         story(shop)
         shop.close()
         name = str(make_url(url).database)
+        standing.empty(postgres, name)
         yield Frozen(postgres, name, home, clock.now(), _memory(shop))
         standing.drop(postgres, name)
 
