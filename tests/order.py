@@ -11,7 +11,7 @@ import pytest
 
 LONGEST = (
     "e2e/test_kills.py", "integration/payouts/test_once.py", "integration/payouts/test_money.py",
-    "dialogs/test_held_pictures.py", "dialogs/test_roles.py",
+    "dialogs/test_roles.py",
     "dialogs/test_shipped_journeys.py", "e2e/test_token.py", "dialogs/test_staff_way.py", "dialogs/test_stages.py",
     "dialogs/test_withdrawals.py", "integration/money/test_merged_bookings.py", "unit/pictures/test_poster.py",
     "dialogs/test_paying_out.py", "integration/platform/test_deployment.py", "dialogs/test_wecom.py",

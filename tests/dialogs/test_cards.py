@@ -14,22 +14,32 @@ from domain.notices import service as notices
 from domain.notices.rules import Purpose
 from domain.shared.clock import FixedClock
 from domain.subscriptions import service as subscriptions
+from tests.fakes.frozen import Frozen, frozen
 from tests.fakes.shop import ACCOUNT, Person, Shop
 
 
+def _windows_close(shop: Shop) -> None:
+    shop.person("李姐")
+    shop.wait(days=3)
+
+
+@pytest.fixture(scope="module")
+def closed(new_shop: Frozen, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Frozen]:
+    """The story of ``li``, told once."""
+    with frozen(new_shop.postgres, tmp_path_factory.mktemp("closed"), _windows_close, new_shop, cards=True) as shop:
+        yield shop
+
+
 @pytest.fixture
-def shop(tmp_path: Path, database_url: str, clock: FixedClock) -> Iterator[Shop]:
-    shop = Shop.open(tmp_path, database_url, clock, cards=True)
-    yield shop
-    shop.close()
+def shop(closed: Frozen, tmp_path: Path, clock: FixedClock) -> Iterator[Shop]:
+    with closed.shop(tmp_path, clock, cards=True) as shop:
+        yield shop
 
 
 @pytest.fixture
 def li(shop: Shop) -> Person:
     """A follower whose windows are closed."""
-    li = shop.person("李姐")
-    shop.wait(days=3)
-    return li
+    return shop.people["李姐"]
 
 
 def tell(shop: Shop, person: Person, key: str, facts: dict[str, Any], purpose: Purpose = "service", idem: str = "n",

@@ -5,7 +5,9 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,7 @@ from domain.shared.errors import DomainError
 from domain.workflows import acts
 from tests.dialogs.test_grants import granted
 from tests.dialogs.test_withdrawals import held
-from tests.fakes.frozen import Frozen
+from tests.fakes.frozen import Frozen, frozen
 from tests.fakes.shop import Person, Shop
 
 NAME = "阿珍"
@@ -88,32 +90,47 @@ def until(check: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-@pytest.fixture
-def street(tmp_path: Path, new_shop: Frozen, clock: FixedClock) -> Iterator[Street]:
+def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    with new_shop.shop(tmp_path, clock, pay_port=port) as shop:
-        yield from opened(shop, port)
+        return int(probe.getsockname()[1])
 
 
-def opened(shop: Shop, port: int) -> Iterator[Street]:
+@contextmanager
+def served(shop: Shop, port: int) -> Iterator[Street]:
     server = make_server("127.0.0.1", port, shop.client.application, threaded=True)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
-    app_id = shop.runtime.settings.wechat["demo"].app_id
-    zhen = shop.people[NAME] = Person(shop, NAME, openid_for(app_id, NAME))
-    street = Street(shop, f"http://127.0.0.1:{port}", zhen)
-    street.sim("/api/people", name=NAME)
-    zhen.happens("subscribe")
+    zhen = Person(shop, NAME, openid_for(shop.runtime.settings.wechat["demo"].app_id, NAME))
+    yield Street(shop, f"http://127.0.0.1:{port}", shop.people.setdefault(NAME, zhen))
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def _zhen_earns(shop: Shop, port: int) -> None:
+    with served(shop, port) as street:
+        street.sim("/api/people", name=NAME)
+        until(lambda: street.count("select count(*) from sim.deliveries where state = 'sending'") == 0)
+    street.zhen.happens("subscribe")
     buyer = shop.person("小芳", invited_by=NAME)
     shop.paid("A1", by=buyer, fen=198_000)
     shop.received("A1")
     shop.wait(days=8)
-    yield street
-    server.shutdown()
-    thread.join()
-    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def earned(new_shop: Frozen, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Frozen]:
+    home, port = tmp_path_factory.mktemp("earned"), _free_port()
+    with frozen(new_shop.postgres, home, partial(_zhen_earns, port=port), new_shop, pay_port=port) as shop:
+        yield shop
+
+
+@pytest.fixture
+def street(earned: Frozen, tmp_path: Path, clock: FixedClock) -> Iterator[Street]:
+    port = _free_port()
+    with earned.shop(tmp_path, clock, pay_port=port) as shop, served(shop, port) as street:
+        yield street
 
 
 def test_from_the_first_word_to_the_fund_bill(street: Street) -> None:

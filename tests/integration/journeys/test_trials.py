@@ -1,6 +1,7 @@
 """Trying a journey out: on one person with every reason, and on the past of everybody."""
 
 import json
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,7 +17,9 @@ from domain.notices.rules import Policy
 from domain.people import service as people
 from domain.people.rules import IdentityRef
 from domain.platform.budgets import Budgets, Limits
+from domain.shared.clock import FixedClock
 from domain.subscriptions.rules import Catalogue, Template
+from tests.fakes.frozen import Frozen, frozen
 from tests.fakes.shop import ACCOUNT, Shop
 from tests.integration.journeys.forms import nudge, steps
 from tests.integration.journeys.world import World
@@ -79,8 +82,7 @@ def test_a_preview_says_why_somebody_does_not_enter(world: World) -> None:
     assert (seen.enters, seen.why) == (False, "reentry is never, and run 1 (open) began on 2026-11-20")
 
 
-@pytest.fixture
-def busy(shop: Shop) -> Shop:
+def _a_busy_month(shop: Shop) -> None:
     """Ten people buy milk; half of them buy again after six days, two of them come back every week."""
     app_id = shop.runtime.settings.wechat["demo"].app_id
     orders = []
@@ -96,7 +98,19 @@ def busy(shop: Shop) -> Shop:
         for number in range(10):
             followed_at = shop.clock.now() - timedelta(days=40)
             people.follow(session, IdentityRef("openid", f"oBusy{number}", app_id), followed_at)
-    return shop
+
+
+@pytest.fixture(scope="module")
+def busy_month(new_shop: Frozen, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Frozen]:
+    with frozen(new_shop.postgres, tmp_path_factory.mktemp("busy"), _a_busy_month, new_shop) as shop:
+        yield shop
+
+
+@pytest.fixture
+def busy(busy_month: Frozen, tmp_path: Path, clock: FixedClock) -> Iterator[Shop]:
+    """A shop with a month behind it."""
+    with busy_month.shop(tmp_path, clock) as shop:
+        yield shop
 
 
 PEOPLE = 10 + 3

@@ -19,6 +19,7 @@ from domain.payouts import queries, reconcile
 from domain.payouts.reconcile import Moved, judge
 from domain.shared.clock import SHANGHAI, FixedClock
 from tests.dialogs.test_withdrawals import earner, held
+from tests.fakes.frozen import Frozen, frozen
 from tests.fakes.shop import Person, Shop
 
 DAY = date(2026, 11, 20)
@@ -49,20 +50,29 @@ def test_what_moved_must_be_what_the_state_says(
     assert (found.kind if found else None) == kind
 
 
+def _withdraws(shop: Shop) -> None:
+    li = earner(shop, "李姐", 198_000)
+    for said in ("提现 150", "同意", "张三丰", "确认"):
+        li.says(said)
+
+
+@pytest.fixture(scope="module")
+def withdrawn(new_shop: Frozen, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Frozen]:
+    """The story of ``li``, told once."""
+    with frozen(new_shop.postgres, tmp_path_factory.mktemp("withdrawn"), _withdraws, new_shop) as shop:
+        yield shop
+
+
 @pytest.fixture
-def shop(tmp_path: Path, database_url: str, clock: FixedClock) -> Iterator[Shop]:
-    shop = Shop.open(tmp_path, database_url, clock)
-    yield shop
-    shop.close()
+def shop(withdrawn: Frozen, tmp_path: Path, clock: FixedClock) -> Iterator[Shop]:
+    with withdrawn.shop(tmp_path, clock) as shop:
+        yield shop
 
 
 @pytest.fixture
 def li(shop: Shop) -> Person:
     """She has 150 yuan on their way, of 158.40."""
-    person = earner(shop, "李姐", 198_000)
-    for said in ("提现 150", "同意", "张三丰", "确认"):
-        person.says(said)
-    return person
+    return shop.people["李姐"]
 
 
 def open_kinds(shop: Shop) -> list[str]:
