@@ -1,11 +1,12 @@
-"""Does the recurring work that is due: claims a chore by lease, runs it piece by piece, and plans its next time."""
+"""Does the recurring work that is due and finds something to do: claims it by lease, runs it piece by piece, and plans
+its next time."""
 
 import time
+from collections.abc import Iterable
 from datetime import datetime
 
 import structlog
 from sqlalchemy import Engine, text
-from sqlalchemy.orm import Session
 
 from bot.kit.chores import Chore, Chores
 from bot.kit.jobs import JobContext
@@ -32,49 +33,67 @@ class ChoreRunner:
         self._engine = engine
         self._planned = False
 
-    def anything_due(self, now: datetime) -> bool:
+    def wanted(self, now: datetime) -> list[str]:
+        """Chores whose time has come and that find something to do. When none does, all of them are put off.
+
+        Asked by the clock each second and by a worker before it claims: the chores of an idle shop cost one question
+        instead of their own, and no worker hears of them.
+        """
         with self._context.begin() as session:
-            self._plan(session, now)
-            return board.anything_due(session, self._chores.names(), now)
+            if not self._planned:  # the first time of a chore is now: whoever was started late catches up
+                board.plan(session, dict.fromkeys(self._chores.names(), now))
+            due = board.due(session, self._chores.names(), now)
+            found = board.wanted(session, due, now)
+            if due and not found:
+                board.rest(session, self._next(due, now), now)
+        self._planned = True
+        return found
 
     def run(self) -> int:
-        """Run every chore that is due, each once; returns how many were. A chore that fails is tried again next time.
+        """Run every chore that is due and finds something to do, each once; returns how many were. A chore that fails
+        is tried again next time.
 
-        All are claimed together and given back together: with two dozen of them, most of which find nothing to do, two
-        transactions each would cost more than the work. What the lease has no time for is given back untouched.
+        All that are due are claimed together and given back together: with four dozen of them, most of which find
+        nothing to do, two transactions each would cost more than the work. What the lease has no time for is given
+        back untouched.
         """
+        if not (wanted := self.wanted(self._context.now())):
+            return 0
         with self._engine.connect() as alive:
             by = alive.execute(text("select pg_backend_pid()")).scalar_one()
             alive.rollback()
-            return self._run(by)
+            return self._run(wanted, by)
 
-    def _run(self, by: int) -> int:
-        names, started = self._claim(by), time.monotonic()
-        ended: dict[str, tuple[datetime, str]] = {}
-        for name in names:
-            chore, now = self._chores.get(name), self._context.now()
-            if time.monotonic() - started > LEASE_SECONDS - SAFETY_SECONDS:
-                ended[name] = (now, "")
-                continue
-            more, fault = self._work(chore)
-            now = self._context.now()
-            ended[name] = (now if more else chore.next_after(now), fault)
-        if ended:
+    def _run(self, wanted: list[str], by: int) -> int:
+        """What one has made may be another's work: those that found nothing are asked again at the end."""
+        claimed, started = self._claim(by), time.monotonic()
+        if not claimed:
+            return 0
+        names, ended = sorted(claimed & set(wanted)), dict[str, tuple[datetime, str]]()
+        while True:
+            ended |= {name: self._turn(self._chores.get(name), started) for name in names}
             with self._context.begin() as session:
-                board.end(session, ended, self._context.now(), by)
-        return len(ended)
+                now, idle = self._context.now(), claimed - ended.keys()
+                names = board.wanted(session, idle, now)
+                if not names:
+                    found_nothing = {name: (due, "") for name, due in self._next(idle, now).items()}
+                    board.end(session, ended | found_nothing, now, by)
+                    return len(ended)
 
-    def _plan(self, session: Session, now: datetime) -> None:
-        """The first time of a chore is now: whoever was started late catches up."""
-        if not self._planned:
-            board.plan(session, dict.fromkeys(self._chores.names(), now))
-            self._planned = True
-
-    def _claim(self, by: int) -> list[str]:
+    def _turn(self, chore: Chore, started: float) -> tuple[datetime, str]:
+        """(when it is due again, what went wrong)."""
+        if time.monotonic() - started > LEASE_SECONDS - SAFETY_SECONDS:
+            return self._context.now(), ""
+        more, fault = self._work(chore)
         now = self._context.now()
+        return now if more else chore.next_after(now), fault
+
+    def _next(self, names: Iterable[str], now: datetime) -> dict[str, datetime]:
+        return {name: self._chores.get(name).next_after(now) for name in names}
+
+    def _claim(self, by: int) -> set[str]:
         with self._context.begin() as session:
-            self._plan(session, now)
-            return board.claim(session, self._chores.names(), now, LEASE_SECONDS, by)
+            return set(board.claim(session, self._chores.names(), self._context.now(), LEASE_SECONDS, by))
 
     def _work(self, chore: Chore) -> tuple[bool, str]:
         """(more is left, what went wrong)."""

@@ -26,7 +26,7 @@ def tick(runtime: bootstrap.Runtime) -> frozenset[str]:
     with runtime.sessions.begin() as session:
         felt = pulse.feel(session, now)
     asked = {"inbox": felt.inbox, "event": felt.books or felt.journeys, "fact": felt.facts, "notice": felt.notices,
-             "slow": felt.slow, "chore": runtime.chores.anything_due(now)}
+             "slow": felt.slow, "chore": bool(runtime.chores.wanted(now))}
     due = {name for name, wanted in asked.items() if wanted}
     if due and not runtime.bell.ring(due):
         # Redis is gone: the worker cannot hear, so the work is done here until it is back.

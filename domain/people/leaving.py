@@ -233,7 +233,7 @@ def take_newcomers(session: Session, limit: int) -> list[Name]:
     anybody = session.scalar(text("select exists (select from erased_identity)"))
     top = session.scalar(text("select coalesce(max(id), 0) from identity")) or 0
     if not anybody or top <= upto:
-        session.execute(text("update recall_place set upto = :top"), {"top": top})
+        session.execute(text("update recall_place set upto = :top where upto <> :top"), {"top": top})
         return []
     rows = session.execute(text("""
         select id, person_id, kind, scope, value, followed_at is not null from identity

@@ -5,7 +5,7 @@ claim names, else when the lease ends. What was missed while nobody ran is
 done once, not once for every time that was missed: a chore catches up by itself.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
 from sqlalchemy import select, text
@@ -48,7 +48,14 @@ _END = text("""
      where c.name = e.name and c.lease_by is not distinct from :by""")
 _HASTEN = text("insert into chore (name, due_at) values (:name, :now)"
                " on conflict (name) do update set due_at = least(chore.due_at, excluded.due_at)")
-_ANY = text(f"select exists (select from chore where name = any(:names) and due_at <= :now and {_FREE})")  # noqa: S608
+# Locked: what is hastened while it is asked for is due again as soon as it has been put off.
+_DUE = text(f"""select name from chore where name = any(:names) and due_at <= :now and {_FREE}
+                 order by name for update skip locked""")  # noqa: S608 - a constant
+_WANTED = text("select chores_wanted(:names, :now)")
+_REST = text("""
+    update chore c
+       set due_at = r.due, lease_until = null, lease_by = null, started_at = :now, ended_at = :now, fault = ''
+      from unnest(cast(:names as text[]), cast(:dues as timestamptz[])) as r (name, due) where c.name = r.name""")
 
 
 def plan(session: Session, first_due: Mapping[str, datetime]) -> None:
@@ -86,5 +93,20 @@ def last_run(session: Session, name: str) -> datetime | None:
     return session.scalar(select(Chore.ended_at).where(Chore.name == name))
 
 
-def anything_due(session: Session, names: list[str], now: datetime) -> bool:
-    return bool(session.execute(_ANY, {"names": names, "now": now}).scalar_one())
+def due(session: Session, names: list[str], now: datetime) -> list[str]:
+    """Those of ``names`` whose time has come and that nobody has, locked; in the order of their names."""
+    return list(session.scalars(_DUE, {"names": names, "now": now}))
+
+
+def wanted(session: Session, names: Collection[str], now: datetime) -> list[str]:
+    """Those of ``names`` that find something to do, in their order: one question instead of all of theirs. Never leaves
+    out one that does; may name one that does not. Which those are stands in the database's function."""
+    if not names:
+        return []
+    found: list[str] = session.execute(_WANTED, {"names": sorted(names), "now": now}).scalar_one()
+    return found
+
+
+def rest(session: Session, next_due: Mapping[str, datetime], now: datetime) -> None:
+    """Put off chores that were locked by ``due`` and are not ``wanted``: as if each had run and found nothing."""
+    session.execute(_REST, {"names": list(next_due), "dues": list(next_due.values()), "now": now})

@@ -96,7 +96,7 @@ def _prepare(plan: Plan, house: House, wanted: list[Journey]) -> Year:
 def _play(year: Year, seen: Callable[[Year], None]) -> None:
     """To the end of the last day; a message that waits for the morning after it is not waited for."""
     day = year.now.astimezone(SHANGHAI).date()
-    year.house.runtime.chores.anything_due(year.now)  # plans them
+    year.house.runtime.chores.wanted(year.now)  # plans them
     due = work_off(year)
     while (at := min(due, year.script.heap[0][0] if year.script.heap else year.script.end)) < year.script.end:
         year.house.clock.advance(max(0.0, (at - year.now).total_seconds()))
