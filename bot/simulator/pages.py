@@ -22,6 +22,7 @@ with 404 (no such thing), 409 (not possible now), 415 or 422 (bad input).
   GET  /api/media/<id>.jpg     the bytes of a picture
   POST /api/buy                {openid, sku, quantity?, coupon_fen?, shipping_fen?, channel?, share_code?,
                                 refund_first?} → the order
+  POST /api/price              the same → {listed_fen, paid_fen}: what it would cost anybody, and this customer
   GET  /api/orders?openid=     {orders}, newest first, with their events
   POST /api/orders/<id>/ship|receive · /refund {refund_fen?, quantity?} · /duplicate {times?} · /reverse
   GET  /api/faults             {faults} · POST {api, fault, seconds?, next?} or {off: id | "all"};
@@ -283,15 +284,15 @@ def add_shop(bp: Blueprint, peer: Peer) -> None:
     def products() -> Response:
         return jsonify(products=peer.config.products())
 
+    @bp.post("/api/price")
+    def price() -> Response:
+        fields = Fields()
+        return jsonify(shop.price(peer, fields.text("openid"), _wanted(fields)))
+
     @bp.post("/api/buy")
     def buy() -> tuple[Response, int]:
         fields = Fields()
-        wanted: dict[str, Any] = {
-            "sku": fields.text("sku"), "quantity": fields.whole("quantity", 1),
-            "coupon_fen": fields.whole("coupon_fen", 0), "shipping_fen": fields.whole("shipping_fen", 0),
-            "channel": fields.text("channel", "mall"), "share_code": fields.text("share_code", ""),
-            "refund_first": fields.flag("refund_first")}
-        return jsonify(shop.buy(peer, fields.text("openid"), wanted)), 201
+        return jsonify(shop.buy(peer, fields.text("openid"), _wanted(fields))), 201
 
     @bp.get("/api/orders")
     def orders() -> Response:
@@ -318,6 +319,14 @@ def add_shop(bp: Blueprint, peer: Peer) -> None:
     @bp.post("/api/orders/<order_id>/reverse")
     def reverse(order_id: str) -> Response:
         return jsonify(shop.replay_backwards(peer, order_id))
+
+
+def _wanted(fields: Fields) -> dict[str, Any]:
+    return {
+        "sku": fields.text("sku"), "quantity": fields.whole("quantity", 1),
+        "coupon_fen": fields.whole("coupon_fen", 0), "shipping_fen": fields.whole("shipping_fen", 0),
+        "channel": fields.text("channel", "mall"), "share_code": fields.text("share_code", ""),
+        "refund_first": fields.flag("refund_first")}
 
 
 PARTS = (add_page, add_fonts, add_feed, add_tools, add_people, add_talk, add_media, add_shop, add_goods, add_pay,

@@ -27,13 +27,7 @@ def buy(peer: Peer, openid: str, wanted: dict[str, Any]) -> dict[str, Any]:
 
     With ``refund_first`` the mall reports a refund of a third before the payment itself. Returns the order.
     """
-    product = next((one for one in peer.config.products() if one["sku"] == wanted["sku"]), None)
-    if product is None:
-        raise SimError(404, texts.NO_PRODUCT)
-    with peer.store.begin() as connection:
-        person = people.get(connection, openid)
-    benefits = peer.config.benefits(peer.account(person["account"]).app_id, openid)
-    order = _priced(product, wanted, benefits, peer.now())
+    person, order = _asked(peer, openid, wanted)
     with peer.store.begin() as connection:
         run(connection, """
             insert into sim.orders (order_id, openid, body, created_at)
@@ -47,6 +41,23 @@ def buy(peer: Peer, openid: str, wanted: dict[str, Any]) -> dict[str, Any]:
             _save(connection, order)
     deliveries.send(peer, queued, in_order=True)
     return order
+
+
+def price(peer: Peer, openid: str, wanted: dict[str, Any]) -> dict[str, int]:
+    """What ``buy`` would take for the same, in fen: ``listed_fen`` for anybody, ``paid_fen`` from this customer."""
+    _, order = _asked(peer, openid, wanted)
+    return {"listed_fen": order["listed_fen"], "paid_fen": order["paid_fen"]}
+
+
+def _asked(peer: Peer, openid: str, wanted: dict[str, Any]) -> tuple[Row, dict[str, Any]]:
+    """Who buys, and the order as it would be. Raises SimError."""
+    product = next((one for one in peer.config.products() if one["sku"] == wanted["sku"]), None)
+    if product is None:
+        raise SimError(404, texts.NO_PRODUCT)
+    with peer.store.begin() as connection:
+        person = people.get(connection, openid)
+    benefits = peer.config.benefits(peer.account(person["account"]).app_id, openid)
+    return person, _priced(product, wanted, benefits, peer.now())
 
 
 def member_price(list_fen: int, benefits: Sequence[str]) -> int:
@@ -76,8 +87,8 @@ def _priced(
             "quantity": quantity, "paid_fen": paid}
     return {
         "order_id": f"{local:%Y%m%d%H%M%S}{secrets.randbelow(10**6):06d}", "channel": wanted["channel"],
-        "share_code": wanted["share_code"], "line": line, "paid_fen": paid, "shipping_fen": shipping,
-        "coupon_fen": coupon, "state": "paid", "paid_at": local.isoformat(timespec="seconds"),
+        "share_code": wanted["share_code"], "line": line, "listed_fen": listed, "paid_fen": paid,
+        "shipping_fen": shipping, "coupon_fen": coupon, "state": "paid", "paid_at": local.isoformat(timespec="seconds"),
         "refunded_fen": 0, "refunded_quantity": 0}
 
 

@@ -182,6 +182,18 @@ def test_a_newcomer_scans_the_poster_follows_and_buys(page: Page) -> None:
     page.wait(lambda: "已退 ¥30.00" in page.find("order").text)
 
 
+def test_the_button_says_what_this_customer_pays(page: Page) -> None:
+    page.sees("李姐", "欢迎")
+    page.sim.server.members.add(page.openid["小王"])
+    page.tap("product", text="大米")
+    for name, price in (("新客", "付款 ¥99.00"), ("小王", "付款 ¥94.05（会员价）"), ("李姐", "付款 ¥99.00")):
+        page.driver.find_element(By.CSS_SELECTOR, f"#sheet label:has([data-name='{name}'])").click()
+        page.wait(lambda price=price: page.find("pay").text == price)
+    page.driver.find_element(By.CSS_SELECTOR, "#sheet label:has([data-name='小王'])").click()
+    page.tap("pay")
+    assert page.sim.wait(lambda: page.sim.echo.events)[0]["data"]["paid_fen"] == 9_405
+
+
 def test_an_expired_poster_says_so(page: Page) -> None:
     page.sees("小王", "欢迎")
     _give_poster(page, "小王", page.sim.scene("r.old", 60)["url"])

@@ -40,10 +40,14 @@ function askToBuy(product, world) {
     return { openid: data.get("openid"), sku: product.sku, quantity: Number(data.get("quantity")), coupon_fen: off,
       channel: data.get("channel"), refund_first: data.has("refund_first") };
   };
-  const refresh = () => {
-    const { quantity, coupon_fen: off } = read();
-    total.textContent = off === null ? "优惠金额不对" : `付款 ¥${yuan(Math.max(0, product.price_fen * quantity - off))}`;
+  let asked = 0;
+  const refresh = async () => {
+    const wanted = read(), turn = ++asked, off = wanted.coupon_fen;
     total.disabled = off === null;
+    total.textContent = off === null ? "优惠金额不对" : `付款 ¥${yuan(Math.max(0, product.price_fen * wanted.quantity - off))}`;
+    if (off === null) return;
+    const { listed_fen: listed, paid_fen: paid } = await post("/api/price", wanted).catch(() => ({}));
+    if (turn === asked && paid !== undefined) total.textContent = `付款 ¥${yuan(paid)}${paid + off < listed ? "（会员价）" : ""}`;
   };
   form.oninput = refresh;
   form.onsubmit = async (event) => {

@@ -184,14 +184,19 @@ class Server:
     def __init__(self, database_url: str, *, account: SimAccount = ACCOUNT, port: int = 0, **settings: Any) -> None:
         self.times = Times()
         self.echo = Echo(account)
+        self.members: set[str] = set()
         self.config = SimConfig(
             base_url=lambda: self.url, database_url=database_url, accounts=(account,),
             webhook_secret=WEBHOOK_SECRET, webhook_source="mall", now=lambda: self.times.business,
             advance_clock=self.times.advance, real_now=self.times.real,
-            **{"products": lambda: PRODUCTS, "people": (), **settings})
+            **{"products": lambda: PRODUCTS, "people": (), "benefits": self._benefits, **settings})
         self._server = make_server("127.0.0.1", port, make_app(self.echo, self.config), threaded=True)
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         self._thread.start()
+
+    def _benefits(self, _app_id: str, openid: str) -> list[str]:
+        """What somebody whose openid is among the ``members`` is entitled to; nobody is at first."""
+        return ["discount:9500"] if openid in self.members else []
 
     @property
     def url(self) -> str:

@@ -28,6 +28,17 @@ def test_a_purchase_is_reported_as_the_contract_says(sim: Client) -> None:
                               "quantity": 2, "paid_fen": 18_900}]
 
 
+def test_a_member_is_told_their_own_price_before_they_pay_it(sim: Client) -> None:
+    li, wang = sim.known("李姐"), sim.known("小王")
+    sim.server.members.add(wang)
+    wanted = {"sku": "RICE-5KG", "quantity": 2, "coupon_fen": 900}
+    assert sim.act("/api/price", openid=li, **wanted) == {"listed_fen": 19_800, "paid_fen": 18_900}
+    assert sim.act("/api/price", openid=wang, **wanted) == {"listed_fen": 19_800, "paid_fen": 17_910}
+    assert sim.act("/api/buy", openid=wang, **wanted)["paid_fen"] == 17_910
+    assert sim.post("/api/price", openid=wang, sku="NONE").status_code == 404
+    assert sim.post("/api/price", openid=wang, **wanted | {"coupon_fen": 18_811}).status_code == 422
+
+
 def test_the_malls_own_page_sells_to_whoever_opened_it(sim: Client) -> None:
     li = sim.known("李姐")
     wang = sim.known("小王")
