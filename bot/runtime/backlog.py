@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import Connection, text
 
 from bot.runtime.findings import REMEDIES, Finding
+from domain.platform.service import alarm
 from domain.stafftasks.rules import DID_NOT_SEND
 
 OLD_BACKLOG = timedelta(minutes=5)
@@ -149,10 +150,14 @@ def _holds(db: Connection, accounts: Mapping[str, str], real_now: datetime) -> I
         {"now": real_now}).all()
     for row in rows:
         until = row.until.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-        what = "nothing of the platform is called" if row.api == "*" else f"{row.api} is not called"
+        what = f"{row.api} is not called until {until}"
+        if row.api == "*":
+            what = f"nothing of the platform is called until {until}"
+        elif (api := row.api.partition("#")[0]) and row.api == alarm(api):
+            what = f"{api} was refused; until it works, nobody is promised anything of it"
         why = " ".join(filter(None, (f"{row.outcome}:{row.errcode}", row.detail)))
         yield Finding(f"hold ({accounts.get(row.app_id, row.app_id)})", "red" if row.outcome == "config" else "yellow",
-                      f"{what} until {until} ({why})",
+                      f"{what} ({why})",
                       _remedy(row.errcode, "it ends by itself; if it returns, see platform.refused in the logs"))
 
 

@@ -195,8 +195,13 @@ class Hold:
     until: datetime | None
 
 
-def holds(session: Session, app_id: str, api: str) -> tuple[Hold | None, Hold | None]:
-    """The hold of ``api`` and that of the whole host, in this order."""
+def alarm(api: str) -> str:
+    """Under which name it is kept that a person must act before ``api`` works for this account."""
+    return f"{api}#account"
+
+
+def holds(session: Session, app_id: str, api: str) -> tuple[Hold | None, Hold | None, bool]:
+    """The hold of ``api``, that of the whole host, and whether an alarm of ``api`` is on record."""
     columns = (
         PlatformHold.outcome,
         PlatformHold.errcode,
@@ -205,10 +210,12 @@ def holds(session: Session, app_id: str, api: str) -> tuple[Hold | None, Hold | 
         PlatformHold.until,
     )
     rows = session.execute(
-        select(PlatformHold.api, *columns).where(PlatformHold.app_id == app_id, PlatformHold.api.in_((api, HOST)))
+        select(PlatformHold.api, *columns).where(
+            PlatformHold.app_id == app_id, PlatformHold.api.in_((api, HOST, alarm(api)))
+        )
     ).all()
     found = {row[0]: Hold(*row[1:]) for row in rows}
-    return found.get(api), found.get(HOST)
+    return found.get(api), found.get(HOST), alarm(api) in found
 
 
 def hold_back(
@@ -257,6 +264,11 @@ def clear_failures(session: Session, app_id: str) -> None:
 def release_hold(session: Session, app_id: str, api: str) -> None:
     """An operator repaired it: call again at once."""
     session.execute(delete(PlatformHold).where(PlatformHold.app_id == app_id, PlatformHold.api.in_((api, HOST))))
+
+
+def end_alarm(session: Session, app_id: str, api: str) -> None:
+    """``api`` was answered again: what a person had to mend is mended."""
+    session.execute(delete(PlatformHold).where(PlatformHold.app_id == app_id, PlatformHold.api == alarm(api)))
 
 
 def release_templates(session: Session) -> int:

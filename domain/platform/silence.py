@@ -5,13 +5,15 @@ from typing import Literal
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from domain.platform.service import alarm
+
 Silence = Literal["", "sends", "all"]
 """``sends``: customer messages do not leave, but a picture can be uploaded and answered with; ``all``: nothing gets
 through; '': nothing is known against it."""
 
 SEND = "message/custom/send"
-SEND_ALARM, ALARM = f"{SEND}#account", "media/upload#account"
-"""Under which names it is kept that a person must act before customer messages leave, or anything at all."""
+SEND_ALARM, ALARM = alarm(SEND), alarm("media/upload")
+"""Kept while a person must act before customer messages leave, or anything at all; over when they do."""
 
 _HELD = text("""
     select bool_or(h.api not in (:send, :send_alarm))

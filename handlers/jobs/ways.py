@@ -121,7 +121,7 @@ def staff_words(ctx: JobContext, says: Says) -> str:
 
 def _rests(ctx: JobContext, session: Any, errand: Errand, channel: Channel, tried: Tried) -> bool:
     """Whether the platform told us to leave this interface alone for long."""
-    own, _ = platform.holds(session, ctx.app_ids[errand.account], API[channel])
+    own, *_ = platform.holds(session, ctx.app_ids[errand.account], API[channel])
     rest = own.until - ctx.real_now() if own and own.until else timedelta(0)
     if own is None or rest <= LONG:
         return False
@@ -141,7 +141,7 @@ def _card(ctx: JobContext, session: Any, errand: Errand, channel: Channel) -> Wa
         return objection
     assert says is not None
     template_id = catalogue.id_of(channel, errand.account, key)
-    alarm, _ = platform.holds(session, ctx.app_ids[errand.account], alarm_of(channel, template_id))
+    alarm, *_ = platform.holds(session, ctx.app_ids[errand.account], alarm_of(channel, template_id))
     if alarm and alarm.until and alarm.until > ctx.real_now():
         return f"{alarm.outcome}:{alarm.errcode}"
     try:

@@ -69,6 +69,8 @@ class Attempts:
         self._asking = threading.Lock()
         self._open: dict[str, datetime] = {}
         """Until when apis are believed to be open, without a hold and with a host that is well."""
+        self._alarmed: set[str] = set()
+        """Apis that a person had to mend when they were called last, as this process was told when it asked."""
 
     @property
     def skew_seconds(self) -> float | None:
@@ -85,6 +87,7 @@ class Attempts:
             answer = self._transport.attempt(act, token)
             if not isinstance(answer, Fault):
                 self._got_through(failures)
+                self._mended(api)
                 self._observe(api.name, SendResult(Outcome.SENT))
                 return answer
             fault = answer
@@ -126,7 +129,9 @@ class Attempts:
 
     def _ask(self, api: Api, now: datetime) -> tuple[int, int] | Refusal:
         with Session(self._engine) as session, session.begin():
-            own, host = platform.holds(session, self._app_id, api.name)
+            own, host, alarm = platform.holds(session, self._app_id, api.name)
+            if alarm:
+                self._alarmed.add(api.name)
             if own and own.until and own.until > now:
                 return _held(own, own.until)
             failures = host.failures if host else 0
@@ -152,6 +157,12 @@ class Attempts:
         if failures:
             with Session(self._engine) as session, session.begin():
                 platform.clear_failures(session, self._app_id)
+
+    def _mended(self, api: Api) -> None:
+        if api.name in self._alarmed:
+            self._alarmed.discard(api.name)
+            with Session(self._engine) as session, session.begin():
+                platform.end_alarm(session, self._app_id, api.name)
 
     def _refuse(self, api: Api, refusal: Refusal) -> Refusal:
         result = refusal.result

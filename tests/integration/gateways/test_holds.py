@@ -3,11 +3,15 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
+from sqlalchemy.orm import Session
 
 from bot.kit.gateway import GatewayError, Outcome
 from bot.runtime.gateways.account import AccountConfig
 from bot.runtime.gateways.wechat import WeChatGateway
+from domain.platform import service as platform
+from domain.platform import silence
+from domain.platform.models import PlatformHold
 from tests.fakes.wechat_api import HTML, Code, Raw, Reset, WeChatApi
 from tests.integration.gateways.conftest import JPEG, KEY, OPENID, Watch, build
 from tests.integration.gateways.test_tokens import at_once
@@ -52,6 +56,27 @@ def test_a_demo_rests_as_long_as_it_was_told_instead_of_until_midnight(
     watch.at = until
     assert gateway.send_text(OPENID, "x").outcome is Outcome.SENT
     gateway.close()
+
+
+def test_an_alarm_is_over_when_what_it_is_about_works_again(
+    gateway: WeChatGateway, peer: WeChatApi, engine: Engine, watch: Watch
+) -> None:
+    def alarms() -> set[str]:
+        with Session(engine) as session:
+            return set(session.scalars(select(PlatformHold.api)))
+
+    gateway.send_text(OPENID, "all is well")
+    with Session(engine) as session, session.begin():
+        for name in (silence.SEND_ALARM, silence.ALARM):
+            platform.hold_back(session, peer.app_id, name, "config", 40164, "", watch.at + timedelta(minutes=5))
+    peer.fail(SEND, Code(40164))
+    watch.at += timedelta(seconds=1)
+    assert gateway.send_text(OPENID, "x").outcome is Outcome.CONFIG
+    assert alarms() == {silence.SEND_ALARM, silence.ALARM}
+    assert build(peer.base, engine, watch).send_text(OPENID, "x").outcome is Outcome.SENT
+    assert alarms() == {silence.ALARM}
+    gateway.upload_image(JPEG)
+    assert alarms() == set()
 
 
 def test_what_concerns_one_person_rests_nothing(gateway: WeChatGateway, peer: WeChatApi) -> None:

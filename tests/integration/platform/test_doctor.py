@@ -271,11 +271,14 @@ def test_what_the_platform_made_us_rest_and_until_when(examine: Examine, engine:
             "insert into platform_hold (app_id, api, outcome, errcode, until) values "
             "('wx0123456789abcdef', 'message/custom/send', 'back_off', 45009, '2126-11-22T16:00:00Z'), "
             "('wxgone', 'menu/create', 'config', 48001, '2126-11-22T16:00:00Z'), "
+            "('wxtold', 'media/upload#account', 'config', 40164, '2126-11-22T16:00:00Z'), "
             "('wx0123456789abcdef', 'user/info', 'back_off', 45011, now() - interval '1 minute')"))
     holds = {name: finding for name, finding in examine().items() if name.startswith("hold")}
     assert {name: (one.state, one.cause) for name, one in holds.items()} == {
         "hold (main)": ("yellow", "message/custom/send is not called until 2126-11-22T16:00:00Z (back_off:45009)"),
-        "hold (wxgone)": ("red", "menu/create is not called until 2126-11-22T16:00:00Z (config:48001)")}
+        "hold (wxgone)": ("red", "menu/create is not called until 2126-11-22T16:00:00Z (config:48001)"),
+        "hold (wxtold)": ("red", "media/upload was refused; until it works, nobody is promised anything of it "
+                                 "(config:40164)")}
     assert "midnight" in holds["hold (main)"].remedy
 
 
