@@ -21,6 +21,7 @@ from bot.pictures.keep import Kept
 from bot.pictures.shelf import Shelf
 from bot.pictures.styles import Product, Solid, StyleError
 
+_ANYTHING: Final = "*"
 _FLOOR: Final = 0.86
 """Where things stand, as a part of the frame's height."""
 
@@ -47,7 +48,7 @@ def load(path: Path) -> tuple[Motif, ...]:
         motifs = _parse(path.read_bytes())
     except (OSError, ValueError) as error:  # msgspec's and tomllib's errors are ValueErrors
         raise StyleError([f"{path.name}: {error}"]) from error
-    if not any("*" in motif.words for motif in motifs):
+    if not any(_ANYTHING in motif.words for motif in motifs):
         raise StyleError([f'{path.name}: one motif must have the word "*"'])
     return motifs
 
@@ -69,11 +70,11 @@ def choose(motifs: tuple[Motif, ...], title: str, category: str) -> Motif:
                 (part.rfind(word) + len(word), len(word), -place)
                 for place, motif in enumerate(motifs)
                 for word in motif.words
-                if motif.weak == weak and word in part
+                if motif.weak == weak and word in part and word != _ANYTHING  # which titles mean as 乘: 500g*2
             ]
             if ranked:
                 return motifs[-max(ranked)[2]]
-    return next(motif for motif in motifs if "*" in motif.words)
+    return next(motif for motif in motifs if _ANYTHING in motif.words)
 
 
 class Props:
@@ -124,9 +125,9 @@ def still_life(layer: Product, motif: Motif, sku: str, props: Props) -> Image.Im
     floor = round(height * _FLOOR) - round(unit * 0.055)
     shift = round(unit * 0.03) * (1 if turn % 2 else -1)
     _stand(picture, ware, width // 2 + shift, floor)
-    small = round(unit * 0.2)
+    reach, small = (0.27, round(unit * 0.17)) if layer.form == "ellipse" else (0.325, round(unit * 0.2))
     for i, emoji in enumerate(motif.beside if turn % 2 else motif.beside[::-1]):
-        place = width // 2 + round(unit * (-0.325 if i == 0 else 0.325))
+        place = width // 2 + round(unit * (-reach if i == 0 else reach))
         drawn = wares.glyph(emoji, round(small * (1.0 if i == 0 else 0.86)), layer.ink)
         _stand(picture, drawn, place, floor + round(unit * 0.04))
     return picture

@@ -28,7 +28,8 @@ def words(picture: Image.Image, layer: styles.Text, values: dict[str, str]) -> N
     step = kind.size * layer.leading
     start = top if layer.valign == "top" else top + (height - step * len(lines)) / 2
     for i, line in enumerate(lines):
-        x = left + _indent(layer.align, width, text.width(line, kind))
+        blank = text.hang(line, kind)
+        x = left - blank + _indent(layer.align, width, text.width(line, kind) - blank)
         text.draw(picture, (x, text.baseline(start + i * step, step, kind)), line, kind, layer.colour)
 
 
@@ -38,13 +39,14 @@ def _one_line(template: str, values: dict[str, str], kind: text.Type, limit: int
     if text.width(whole, kind) <= limit or not styles.places(template):
         return text.fit(whole, kind, limit)
     longest = max(styles.places(template), key=lambda name: len(clusters(values[name])))
-    cut = [c.text for c in clusters(values[longest])]
+    value = clusters(values[longest])
+    cut = [c.text for c in value]
     low, high = 0, len(cut) - 1
     while low < high:
         middle = (low + high + 1) // 2
         short = template.format_map({**values, longest: "".join(cut[:middle]).rstrip() + "…"})
         low, high = (middle, high) if text.width(clusters(short), kind) <= limit else (low, middle - 1)
-    short = template.format_map({**values, longest: "".join(cut[:low]).rstrip() + "…"})
+    short = template.format_map({**values, longest: "".join(cut[: text.cut(value, low)]) + "…"})
     return text.fit(clusters(short), kind, limit)
 
 

@@ -28,13 +28,28 @@ def draw(url: str, room: int) -> Image.Image:
     Modules are whole pixels. Raises ValueError when the address is empty, or too long for modules that
     a phone can tell apart in ``room``.
     """
+    code, pixels = _code(url, room)
+    return code.convert("L").resize((code.width * pixels, code.width * pixels), Image.Resampling.NEAREST)
+
+
+def bare(url: str, room: int) -> Image.Image:
+    """As ``draw``, without the quiet zone: for the middle of a light plate ``room`` pixels wide that is the quiet zone
+    and keeps its round corners."""
+    code, pixels = _code(url, room)
+    side = code.width - 2 * codes.QUIET
+    core = code.convert("L").crop((codes.QUIET, codes.QUIET, codes.QUIET + side, codes.QUIET + side))
+    return core.resize((side * pixels, side * pixels), Image.Resampling.NEAREST)
+
+
+def _code(url: str, room: int) -> tuple[Image.Image, int]:
+    """One pixel a module with the quiet zone, and how many pixels a module may have in ``room``. Raises ValueError."""
     if not url:
         raise ValueError("a QR needs an address")
     code = codes.modules(url)
     pixels = room // code.width
     if pixels < _LEAST_MODULE or pixels * (code.width - 2 * codes.QUIET) < SMALLEST:
         raise ValueError(f"an address of {len(url)} characters does not fit a QR of {room} pixels")
-    return code.convert("L").resize((code.width * pixels, code.width * pixels), Image.Resampling.NEAREST)
+    return code, pixels
 
 
 def verify(jpeg: bytes, url: str) -> None:

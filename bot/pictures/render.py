@@ -118,5 +118,5 @@ def _avatar(picture: Image.Image, layer: styles.Avatar, request: PosterRequest) 
 
 def _qr(picture: Image.Image, layer: styles.Qr, url: str) -> None:
     left, top, width, height = layer.box
-    code = _codes.get((url, width), lambda: qr.draw(url, width))
+    code = _codes.get((url, width), lambda: qr.bare(url, width))
     picture.paste(code, (left + (width - code.width) // 2, top + (height - code.height) // 2))

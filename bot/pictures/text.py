@@ -19,6 +19,12 @@ from bot.pictures.graphemes import Cluster, clusters
 ELLIPSIS: Final = Cluster("…", fonts.TEXT)
 _NOT_FIRST: Final = frozenset("，。、；：？！）】》」』”’…·,.;:?!)]}%％~～")
 """Punctuation that never begins a line."""
+_OPENING: Final = frozenset("（【《「『“‘([{〔〈")
+"""Punctuation that opens what follows."""
+_NOT_LAST: Final = _OPENING | frozenset(" ，、；：,;:·-–—/&+")
+"""What is left out when it would stand before an ellipsis."""
+_BEARING: Final = 0.06
+"""Of the em: what is left free before most characters."""
 _ASCENT: Final = 0.88
 _DESCENT: Final = 0.12
 """Of the em: where Chinese characters sit around the baseline."""
@@ -50,7 +56,11 @@ def width(line: Sequence[Cluster], kind: Type) -> float:
 
 
 def fit(line: Line, kind: Type, limit: float) -> Line:
-    """``line`` itself if it is at most ``limit`` wide, else its longest beginning that fits with an ellipsis."""
+    """``line`` itself if it is at most ``limit`` wide, else its longest beginning that fits with an ellipsis.
+
+    A word or a number is left out whole rather than cut (50… of 500g would be another number), unless that would
+    take more than half of what fits.
+    """
     if width(line, kind) <= limit:
         return line
     low, high = 0, len(line)
@@ -60,10 +70,28 @@ def fit(line: Line, kind: Type, limit: float) -> Line:
             low = middle
         else:
             high = middle - 1
-    head = list(line[:low])
-    while head and head[-1].text == " ":
-        head.pop()
-    return (*head, ELLIPSIS)
+    return (*line[: cut(line, low)], ELLIPSIS)
+
+
+def cut(line: Line, most: int) -> int:
+    """Where to cut ``line`` so that an ellipsis can follow: after at most ``most`` clusters, and how ``fit`` says."""
+    end = most
+    while 0 < end < len(line) and _in_word(line[end - 1].text) and _in_word(line[end].text):
+        end -= 1
+    end = end if 2 * end >= most else most
+    while end and line[end - 1].text in _NOT_LAST:
+        end -= 1
+    return end
+
+
+def hang(line: Line, kind: Type) -> float:
+    """How many pixels further left than other lines ``line`` may begin, because 【 fills only the right half of its
+    square and looks indented; 0 unless it begins with an opening mark."""
+    if not line or line[0].text not in _OPENING:
+        return 0.0
+    cover, (left, _) = _letters(line[0].text, _face(line[0], kind), kind.size, kind.weight)
+    ink = cover.getbbox()
+    return max(0.0, left + ink[0] - kind.size * _BEARING) if ink else 0.0
 
 
 def wrap(text: str, kind: Type, limit: float, most: int) -> list[Line]:
@@ -193,8 +221,8 @@ def _break(line: Line, kind: Type, limit: float) -> int:
 
 
 def _may_break(before: str, after: str) -> bool:
-    if after in _NOT_FIRST:
-        return False
+    if after in _NOT_FIRST or before in _OPENING or (before.isdigit() and after not in _OPENING and after != " "):
+        return False  # a number stays with what it counts
     return not (_in_word(before) and _in_word(after))
 
 

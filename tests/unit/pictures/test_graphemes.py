@@ -119,6 +119,39 @@ def test_titles_break_at_spaces_never_inside_a_word_and_end_in_an_ellipsis() -> 
     assert all(text.width(line, kind) <= 900 for line in many)
 
 
+@pytest.mark.parametrize(("title", "room", "shown"), [
+    ("古树普洱茶饼礼盒装 2026年春茶", "古树普洱茶饼礼盒装 202", "古树普洱茶饼礼盒装…"),
+    ("鲜榨橙汁（500ml*6瓶）整箱", "鲜榨橙汁（500ml", "鲜榨橙汁…"),
+    ("Camellia Oil Gift-Box Unbelievable", "Camellia Oil Gift-Bo", "Camellia Oil…"),
+    ("一款茶，特别特别特别特别好", "一款茶，", "一款茶…"),
+    ("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "ABCDEFGHIJK", "ABCDEFGHIJK…"),
+])
+def test_an_ellipsis_cuts_no_number_and_no_word_that_it_can_leave_out(title: str, room: str, shown: str) -> None:
+    kind = text.Type(40, 700)
+    line = text.fit(clusters(title), kind, text.width((*clusters(room), text.ELLIPSIS), kind))
+    assert "".join(c.text for c in line) == shown
+
+
+def test_a_number_stays_with_what_it_counts_and_a_bracket_with_what_it_opens() -> None:
+    kind = text.Type(60, 800)
+    for title in ("有机五常大米稻花香10斤装家庭装", "有机五常大米稻花香（10斤装）家庭"):
+        for limit in range(400, 800, 20):
+            first, second = ("".join(c.text for c in line) for line in text.wrap(title, kind, limit, 2))
+            assert not first.endswith(("1", "10", "（")) and not second.startswith(("0", "斤", "）"))
+
+
+def test_a_line_that_begins_with_a_bracket_stands_at_the_edge() -> None:
+    kind = text.Type(60, 800)
+    sheet = Image.new("L", (400, 200))
+    for top, title in ((0, "【新】茶"), (100, "新茶")):
+        line = clusters(title)
+        text.draw(sheet, (20 - text.hang(line, kind), top + 70), line, kind, "#ffffff")
+    rows = np.asarray(sheet)
+    bracket, letter = (int(np.flatnonzero(part.max(axis=0) > 60)[0]) for part in (rows[:100], rows[100:]))
+    assert abs(bracket - letter) <= 4
+    assert text.hang(clusters("新【茶】"), kind) == 0
+
+
 def test_drawing_reaches_no_further_than_measured() -> None:
     kind = text.Type(48, 500)
     line = clusters("来自@李姐🌸的推荐 Wj")

@@ -217,11 +217,13 @@ def test_the_quiet_zone_is_white_and_nothing_reaches_into_it(
     asked = replace(request_, style=style, sharer_name=NASTY["long emoji"], valid_until="很长的期限" * 20)
     picture = opened(studio.compose(asked))
     layer = next(one for one in studio._styles[style].layers if isinstance(one, styles.Qr))
-    code = qr.draw(request_.qr_url, layer.box[2])
-    pixels = code.width // (33 + 2 * codes.QUIET)
-    left = layer.box[0] + (layer.box[2] - code.width) // 2
-    top = layer.box[1] + (layer.box[3] - code.height) // 2
-    area = np.asarray(picture.convert("L").crop((left, top, left + code.width, top + code.height)))
+    code = qr.bare(request_.qr_url, layer.box[2])
+    pixels = code.width // 33
+    assert code.width == 33 * pixels and layer.box[2] >= (33 + 2 * codes.QUIET) * pixels
+    left = layer.box[0] + (layer.box[2] - code.width) // 2 - codes.QUIET * pixels
+    top = layer.box[1] + (layer.box[3] - code.height) // 2 - codes.QUIET * pixels
+    side = code.width + 2 * codes.QUIET * pixels
+    area = np.asarray(picture.convert("L").crop((left, top, left + side, top + side)))
     inner = area[codes.QUIET * pixels : -codes.QUIET * pixels, codes.QUIET * pixels : -codes.QUIET * pixels]
     assert min(inner.shape) >= qr.SMALLEST
     rim = np.ones_like(area, dtype=bool)
@@ -229,6 +231,28 @@ def test_the_quiet_zone_is_white_and_nothing_reaches_into_it(
     rim[within, within] = False
     rim[:24, :24] = rim[:24, -24:] = rim[-24:, :24] = rim[-24:, -24:] = False  # the plate's round corners
     assert area[rim].min() > 235
+
+
+def test_a_code_that_stands_alone_has_its_quiet_zone() -> None:
+    alone, bare = (np.asarray(make("http://weixin.qq.com/q/02aBc", 480)) for make in (qr.draw, qr.bare))
+    rim = (len(alone) - len(bare)) // 2
+    assert rim == codes.QUIET * (len(bare) // 29)
+    assert (alone[rim:-rim, rim:-rim] == bare).all()
+    assert alone[:rim].min() == alone[-rim:].min() == alone[:, :rim].min() == alone[:, -rim:].min() == 255
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_the_plate_keeps_its_round_corners(studio: Studio, request_: PosterRequest, style: str) -> None:
+    made = studio._styles[style]
+    layer = next(one for one in made.layers if isinstance(one, styles.Qr))
+    plate = Image.new("RGB", (styles.WIDTH, styles.HEIGHT), "#204060")
+    render.mounts(plate, (layer,))
+    printed = plate.copy()
+    render.person(printed, (layer,), replace(request_, style=style))
+    left, top, width, height = layer.box
+    rim = [(left, top, left + width, top + 24), (left, top, left + 24, top + height)]
+    assert all(plate.crop(box).tobytes() == printed.crop(box).tobytes() for box in rim)
+    assert plate.tobytes() != printed.tobytes()
 
 
 def test_the_contact_sheet_shows_every_style_once(studio: Studio, request_: PosterRequest) -> None:
@@ -265,6 +289,8 @@ def test_an_unknown_style_is_named(studio: Studio, request_: PosterRequest) -> N
         ("有机胡萝卜汁 6瓶", "fmcg", "果汁"),
         ("年度会员卡", "", "卡"),
         ("XYZ", "???", "优选"),
+        ("云南古树普洱茶357g*7饼", "fmcg", "茶"),
+        ("2*500g 板栗南瓜", "", "时蔬"),
     ],
 )
 def test_goods_are_drawn_as_what_their_title_names(title: str, category: str, label: str) -> None:

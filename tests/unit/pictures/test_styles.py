@@ -1,17 +1,21 @@
 """Style files: every fault of every file at once, and what the shipped ones promise readers."""
 
+import io
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from bot.pictures import goods, jpeg, paint, render, styles
+from bot.pictures import goods, jpeg, paint, render, styles, text
+from bot.pictures.graphemes import clusters
 from bot.pictures.shelf import Shelf
 from bot.pictures.studio import PosterRequest, Studio, StyleError
 from tests.unit.pictures.conftest import POSTERS, a_request
 
 SHIPPED = styles.load(POSTERS)
+USAGE = styles.load(POSTERS / "usage")
 GOOD = (POSTERS / "10-fresh.toml").read_text("utf-8")
 
 
@@ -101,6 +105,35 @@ def test_layers_that_show_the_sharer_lie_below_the_seam(key: str) -> None:
     assert all(layer.box[1] >= jpeg.SEAM for layer in SHIPPED[key].person)
 
 
+@pytest.mark.parametrize("key", [*SHIPPED, *USAGE])
+def test_nothing_is_written_smaller_than_a_phone_shows(key: str) -> None:
+    """24 pixels are 8 on a screen 360 wide."""
+    layers = (SHIPPED | USAGE)[key].layers
+    assert min(layer.size for layer in layers if isinstance(layer, styles.Text | styles.Price | styles.Points)) >= 24
+
+
+@pytest.mark.parametrize("key", [*SHIPPED, *USAGE])
+def test_what_is_always_written_stands_there_whole(key: str) -> None:
+    """Words without places, and the date, are never shortened."""
+    for layer in (SHIPPED | USAGE)[key].layers:
+        if isinstance(layer, styles.Text) and set(styles.places(layer.text)) <= {"valid_until"}:
+            line = clusters(layer.text.format(valid_until="2026-12-28"))
+            assert text.width(line, text.Type(layer.size, layer.weight, layer.spacing)) <= layer.box[2], layer.text
+
+
+@pytest.mark.parametrize("key", SHIPPED)
+@pytest.mark.parametrize("sku", ["A", "C"])
+def test_small_things_beside_the_goods_are_not_cut_by_the_frame(key: str, sku: str) -> None:
+    """Of some motifs with wide things; ``sku`` decides which stands on which side."""
+    product, motifs = SHIPPED[key].product, goods.load(POSTERS / "goods" / "motifs.toml")
+    props = goods.Props(Shelf(None))
+    outside = np.asarray(paint.mask(product.form, *product.box[2:], product.radius)) < 128
+    bare = np.asarray(props.stage(product), np.int16)
+    for title in ("茶", "大米", "会员卡"):
+        drawn = np.asarray(goods.still_life(product, goods.choose(motifs, title, ""), sku, props), np.int16)
+        assert np.abs(drawn - bare).max(axis=2)[outside].max(initial=0) < 60, title
+
+
 @pytest.mark.parametrize("key", SHIPPED)
 def test_no_words_stand_on_each_other(key: str) -> None:
     """Boxes of content never overlap, except the chips' rows with nothing else in them."""
@@ -112,13 +145,19 @@ def test_no_words_stand_on_each_other(key: str) -> None:
             assert apart, (a, b)
 
 
+@pytest.mark.parametrize("photo", [None, "#000000", "#7f7f7f", "#ffffff"])
 @pytest.mark.parametrize("key", SHIPPED)
-def test_every_text_has_a_contrast_of_four_and_a_half_on_what_is_really_behind_it(key: str) -> None:
+def test_every_text_has_a_contrast_of_four_and_a_half_on_what_is_really_behind_it(key: str, photo: str | None) -> None:
+    """Whatever the shop's photo is like."""
     style = SHIPPED[key]
+    shown = io.BytesIO()
+    if photo:
+        Image.new("RGB", (600, 600), photo).save(shown, "PNG")
     motifs = goods.load(POSTERS / "goods" / "motifs.toml")
     backdrop = render.backdrop(style.behind)
     bare = tuple(layer for layer in style.fixed if not isinstance(layer, styles.Text | styles.Price | styles.Points))
-    render.fixed(backdrop, bare, a_request(), motifs, goods.Props(Shelf(None)))
+    asked = replace(a_request(), product_image=shown.getvalue() or None)
+    render.fixed(backdrop, bare, asked, motifs, goods.Props(Shelf(None)))
     for layer in style.layers:
         if isinstance(layer, styles.Text | styles.Price | styles.Points):
             for colour, ground in pairs(layer, np.asarray(backdrop)):
