@@ -6,12 +6,11 @@ reaches a child: it leads a session of its own, with its own standard streams, a
 """
 
 import contextlib
-import gc
 import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from multiprocessing.context import ForkProcess
 from pathlib import Path
 from typing import IO, Protocol
@@ -81,20 +80,6 @@ class Forked:
 def is_possible() -> bool:
     """Whether children can be born here: elsewhere than on Linux system libraries do not survive a fork."""
     return sys.platform == "linux" and "fork" in multiprocessing.get_all_start_methods()
-
-
-@contextlib.contextmanager
-def loading() -> Iterator[None]:
-    """Load what all children need inside: hardly any of it is garbage, and looking for some is a tenth of the time.
-
-    Afterwards it stands apart from the collector, which would otherwise touch, and so copy, every page in every child.
-    """
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        gc.enable()
 
 
 def _live(name: str, main: Callable[[], object], stdin: int, stdout: int) -> None:

@@ -6,8 +6,6 @@ document is taken care of here before they see it.
 
 import re
 
-from wechatpy.replies import TransferCustomerServiceReply
-
 from bot.kit.messages import Reply
 
 MAX_TEXT_BYTES = 2_048
@@ -33,6 +31,8 @@ def render(reply: Reply, *, source: str, target: str, now_ts: int) -> str:
         shown = f"<Image>\n<MediaId><![CDATA[{_cdata(media_id)}]]></MediaId>\n</Image>"
         return _reply("image", source, target, now_ts, shown) if media_id else ""
     if reply.kind == "transfer":
+        from wechatpy.replies import TransferCustomerServiceReply  # a megabyte, for a shop with a desk in the app
+
         return str(TransferCustomerServiceReply(source=source, target=target, time=now_ts).render())
     if reply.kind == "nothing":
         return ""

@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 
+from bot.runtime import lean
+
 _COMMANDS = {
     "up": "up:up",
     "web": "parts:web",
@@ -68,7 +70,8 @@ class _Commands(click.Group):
         if cmd_name not in _COMMANDS:
             return None
         module, _, name = _COMMANDS[cmd_name].partition(":")
-        command: click.Command = getattr(importlib.import_module(f"bot.runtime.cli.{module}"), name)
+        with lean.loading():
+            command: click.Command = getattr(importlib.import_module(f"bot.runtime.cli.{module}"), name)
         return command
 
     def invoke(self, ctx: click.Context) -> Any:

@@ -5,6 +5,7 @@ from dataclasses import asdict, replace
 
 import click
 
+from bot.runtime import lean
 from bot.runtime import settings as settings_module
 from bot.runtime.cli.common import complain, json_option, load_settings, print_json, stamp
 from bot.runtime.settings import SettingsError
@@ -21,8 +22,9 @@ def doctor(as_json: bool) -> None:
     \b
     Example:  python -m bot doctor --json
     """
-    from bot.runtime import doctor as doctor_module
-    from bot.runtime import logs
+    with lean.loading():
+        from bot.runtime import doctor as doctor_module
+        from bot.runtime import logs
 
     try:
         settings = settings_module.from_environment(beside=True)

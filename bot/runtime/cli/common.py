@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bot.runtime import lean
 from bot.runtime import settings as settings_module
 from bot.runtime.settings import Settings, SettingsError
 from domain.shared.clock import SHANGHAI
@@ -73,10 +74,11 @@ as_option = click.option("--as", "as_name", required=True, metavar="NAME",
 def shop() -> Iterator["Runtime"]:
     """The shop of the settings. A database that is away and what a rule refuses become a sentence and status 1."""
     settings = load_settings(beside=True)
-    from sqlalchemy.exc import OperationalError, ProgrammingError
+    with lean.loading():
+        from sqlalchemy.exc import OperationalError, ProgrammingError
 
-    from bot.runtime import bootstrap, logs
-    from domain.shared.errors import DomainError
+        from bot.runtime import bootstrap, logs
+        from domain.shared.errors import DomainError
 
     logs.configure(settings)
     runtime = bootstrap.build(settings)

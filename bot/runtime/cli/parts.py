@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bot.runtime import lean
 from bot.runtime.cli.common import await_go_option, complain, load_settings, wait_for_go
 from bot.runtime.cli.keys import print_keys
 from bot.runtime.settings import Settings
@@ -43,7 +44,8 @@ def web(await_go: bool) -> None:
     from bot.runtime import logs
 
     logs.configure(settings)
-    import wsgi  # noqa: F401 - made once, before the workers are forked: they share its memory, and start at once
+    with lean.loading():
+        import wsgi  # noqa: F401 - made once, before the workers are forked: they share its memory, and start at once
 
     _let_run_on()
     server = web_server(settings)
@@ -112,8 +114,9 @@ def worker(pool: str, await_go: bool) -> None:
     """
     settings = load_settings()
     _share_metrics(settings)
-    from bot.runtime import logs
-    from bot.runtime import worker as worker_module
+    with lean.loading():
+        from bot.runtime import logs
+        from bot.runtime import worker as worker_module
 
     logs.configure(settings)
     _serve_metrics(settings)
@@ -134,7 +137,8 @@ def clock(await_go: bool) -> None:
     """
     settings = load_settings()
     _share_metrics(settings)
-    from bot.runtime import clockwork, logs
+    with lean.loading():
+        from bot.runtime import clockwork, logs
 
     logs.configure(settings)
     _serve_metrics(settings)
@@ -156,8 +160,9 @@ def migrate(await_go: bool) -> None:
     Example:  python -m bot migrate
     """
     settings = load_settings()
-    from bot.runtime import bootstrap, journeys
-    from domain import migrations
+    with lean.loading():
+        from bot.runtime import bootstrap, journeys
+        from domain import migrations
 
     if await_go:
         wait_for_go()
@@ -197,7 +202,8 @@ def demo(keys: bool, as_json: bool, await_go: bool) -> None:
     settings = load_settings()
     if not settings.demo:
         complain("this is not a demo (HUITOU_DEMO is 0): nothing was changed")
-    from bot.runtime import demo as demo_module
+    with lean.loading():
+        from bot.runtime import demo as demo_module
 
     if await_go:
         wait_for_go()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from bot.runtime import embedded, nursery
+from bot.runtime import embedded, lean, nursery
 from bot.runtime.cli.common import complain, load_settings
 from bot.runtime.cli.parts import port_problem
 from bot.runtime.pem import make_demo_pairs
@@ -74,7 +74,10 @@ def _child(name: str, *arguments: str, early: bool = False) -> Child:
 
 def _load(home: Path) -> None:
     """What the parts are made of, once for all of them: two thirds of each part's own start."""
-    with nursery.loading():
+    from bot.runtime import understanding
+
+    with lean.loading():
+        understanding.warm_up()  # first: what comes after fills the holes that it leaves
         import bot.runtime.app
         import bot.runtime.clockwork
         import bot.runtime.journeys

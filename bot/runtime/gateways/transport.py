@@ -26,7 +26,7 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
-from wechatpy import WeChatClient
+from wechatpy.client import WeChatClient
 from wechatpy.exceptions import WeChatClientException
 
 from bot.runtime.gateways.account import RealTime

@@ -11,12 +11,17 @@ _INITIALS = (("zh", "z"), ("ch", "c"), ("sh", "s"), ("n", "l"))
 _FINALS = (("ang", "an"), ("eng", "en"), ("ing", "in"))
 
 
+_FIRST, _LAST = 0x4E00, 0x9FFF
+"""The basic CJK block."""
+
+
 @cache
-def _table() -> Mapping[str, str]:
-    """Character → its first reading without tone ('lü' as 'lv'), for the basic CJK block.
+def _table() -> tuple[str, ...]:
+    """The first reading without tone ('lü' as 'lv') of every character of the basic CJK block, '' where there is none.
 
     pypinyin's package also loads a phrase table of some 50 MB when imported; we need only the characters,
-    so its data module is run by itself.
+    so its data module is run by itself. What that takes, 10 MB, is free again afterwards: it is used by whatever
+    is loaded next, and lost where nothing is (see ``understanding.warm_up``).
     """
     package = find_spec("pypinyin")
     if package is None or package.origin is None:
@@ -26,11 +31,8 @@ def _table() -> Mapping[str, str]:
         raise ModuleNotFoundError("pypinyin has no pinyin_dict")
     module = module_from_spec(spec)
     spec.loader.exec_module(module)
-    return {
-        chr(code): _without_tone(first)
-        for code, readings in module.pinyin_dict.items()
-        if 0x4E00 <= code <= 0x9FFF and (first := readings.split(",", 1)[0])
-    }
+    known = module.pinyin_dict
+    return tuple(_without_tone(known.get(code, "").split(",", 1)[0]) for code in range(_FIRST, _LAST + 1))
 
 
 @cache  # some 1,500 syllables for 21,000 characters
@@ -45,13 +47,12 @@ class Sound:
     """Spells text in syllables. ``readings`` settles characters that are read in several ways."""
 
     def __init__(self, readings: Mapping[str, str]) -> None:
-        self._table = {**_table(), **readings}
-        self._folded = {syllable: _fold(syllable) for syllable in set(self._table.values())}
+        self._table, self._readings = _table(), readings
+        self._folded = {syllable: _fold(syllable) for syllable in {*self._table, *readings.values()} if syllable}
 
     def syllables(self, text: str) -> list[str]:
         """One entry a character: its syllable, or the character itself if it has none."""
-        table = self._table
-        return [table.get(char, char) for char in text]
+        return [self._syllable(char) or char for char in text]
 
     def letters(self, text: str) -> str:
         """``text`` as pinyin letters run together; spaces and apostrophes between syllables drop out."""
@@ -59,8 +60,14 @@ class Sound:
 
     def folded(self, text: str) -> str:
         """As ``letters``, with sounds that are commonly confused made equal (zh z, n l, ing in)."""
-        table, folded = self._table, self._folded
-        return "".join(folded.get(table.get(char, ""), char) for char in text)
+        return "".join(self._folded.get(self._syllable(char), char) for char in text)
+
+    def _syllable(self, char: str) -> str:
+        """'' for a character that has none."""
+        if char in self._readings:
+            return self._readings[char]
+        code = ord(char)
+        return self._table[code - _FIRST] if _FIRST <= code <= _LAST else ""
 
 
 def _fold(syllable: str) -> str:
