@@ -23,7 +23,10 @@ class Chore:
 
 
 class Chores:
-    """Chores by name. What was missed while nobody ran is done once: a chore looks itself for what is open."""
+    """Chores by name. What was missed while nobody ran is done once: a chore looks itself for what is open.
+
+    It is begun only when the database's function ``chores_wanted`` names it: whoever adds one adds its question there.
+    """
 
     def __init__(self) -> None:
         self._chores: dict[str, Chore] = {}

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import text
 
+from bot.runtime import clockwork
 from domain.shared import chores as board
 from handlers.jobs import CHORES
 from tests.dialogs.test_called_back import freeze, release
@@ -100,3 +101,16 @@ def test_months_in_which_nothing_is_missed(shop: Shop) -> None:
     doubt.wait(days=380)
     assert doubt.asked | NOT_HERE == set(CHORES.names())
     assert doubt.spared | ALWAYS == set(CHORES.names())
+
+
+def test_the_clock_rings_for_chores_that_find_something_to_do(shop: Shop) -> None:
+    """Half a minute: the time of those that look every few seconds, and of nothing that always runs."""
+    assert "chore" not in clockwork.tick(shop.runtime)
+    shop.clock.advance(30)
+    assert "chore" not in clockwork.tick(shop.runtime)
+    shop.paid("A1", by=shop.person("新客"), fen=9_900)
+    shop.clock.advance(30)
+    assert "chore" in clockwork.tick(shop.runtime)
+    shop.work()
+    shop.clock.advance(30)
+    assert "chore" not in clockwork.tick(shop.runtime)
