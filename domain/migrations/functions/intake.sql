@@ -271,10 +271,20 @@ create or replace function money_apply(at timestamptz, orders new_order[], lines
                             postings new_posting[], facts new_fact[], payloads jsonb, verdicts new_verdict[],
                             changes jsonb)
 returns void language plpgsql set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
+declare
+    first_paid timestamptz;
+    earned bigint[];
 begin
     -- As booking_lock; asked this way it is no statement of its own.
     if current_setting('transaction_isolation') <> 'read committed' or not pg_try_advisory_xact_lock_shared(7114001) then
         perform booking_lock();
+    end if;
+    if cardinality(orders) = 1 and changes is null then  -- an order alone
+        first_paid := (orders[1]).paid_at;
+        earned := array[(orders[1]).id];
+    elsif orders is not null or deals is not null then
+        select min(o.paid_at) into first_paid from unnest(orders) o;
+        earned := array(select distinct d.order_id from unnest(deals) d);
     end if;
     if orders is not null then
         insert into customer_order (id, channel, order_no, source, buyer_id, currency, paid_fen, shipping_fen, refunded_fen,
@@ -287,7 +297,7 @@ begin
                                 refunded_quantity)
         select order_id, n, line_id, sku, title, category, quantity, paid_fen, refunded_fen, refunded_quantity
           from unnest(lines);
-        if exists (select from month_close m where m.ends_at > (select min(o.paid_at) from unnest(orders) o)) then
+        if exists (select from month_close m where m.ends_at > first_paid) then
             perform settlement_note_new(orders);
         end if;
     end if;
@@ -297,7 +307,7 @@ begin
                                      phase_bps, boost_bps)
         select order_id, n, beneficiary_id, level, kind, base_fen, rate_bps, rule, plan_version, uncut_fen, amount_fen,
                clawed_fen, accrued_at, release_at, rule_bps, phase, phase_bps, boost_bps from unnest(deals);
-        insert into earned_news (order_ids, at) values (array(select distinct d.order_id from unnest(deals) d), at);
+        insert into earned_news (order_ids, at) values (earned, at);
     end if;
     if changes is not null then
         perform orders_change(changes);

@@ -284,31 +284,39 @@ declare
     highest bigint;
     broken text;
 begin
-    if (select count(*) from (select from fresh limit 1000) f) = 1000 then
+    -- Mostly there are few, and one statement counts and looks.
+    select count(*), min(k.name) into many, broken from (select * from fresh limit 400) f
+     cross join lateral (select case
+        when not exists (select from journal j where j.id = f.journal_id offset 0) then 'fk_posting_journal_id'
+        when not exists (select from account a where a.id = f.debit and a.currency = f.currency offset 0)
+            then 'fk_posting_debit_currency'
+        when not exists (select from account a where a.id = f.credit and a.currency = f.currency offset 0)
+            then 'fk_posting_credit_currency' end) as k (name);
+    if many = 400 and broken is null then
         select count(*), min(journal_id), max(journal_id), min(credit), max(credit)
           into many, first_journal, last_journal, lowest, highest from fresh;
-    end if;
-    if last_journal - first_journal < 8 * many and highest - lowest < 8 * many then
-        broken := case
-            when exists (select journal_id from fresh
-                         except select id from journal where id between first_journal and last_journal)
-                then 'fk_posting_journal_id'
-            when exists (select from (select distinct debit, currency from fresh) f
-                          where not exists (select from account a
-                                             where a.id = f.debit and a.currency = f.currency offset 0))
-                then 'fk_posting_debit_currency'
-            when exists (select credit, currency from fresh
-                         except select id, currency from account where id between lowest and highest)
-                then 'fk_posting_credit_currency' end;
-    else
-        select k.name into broken from fresh f
-         cross join lateral (select case
-            when not exists (select from journal j where j.id = f.journal_id offset 0) then 'fk_posting_journal_id'
-            when not exists (select from account a where a.id = f.debit and a.currency = f.currency offset 0)
-                then 'fk_posting_debit_currency'
-            when not exists (select from account a where a.id = f.credit and a.currency = f.currency offset 0)
-                then 'fk_posting_credit_currency' end) as k (name)
-         where k.name is not null limit 1;
+        if last_journal - first_journal < 8 * many and highest - lowest < 8 * many then
+            broken := case
+                when exists (select journal_id from fresh
+                             except select id from journal where id between first_journal and last_journal)
+                    then 'fk_posting_journal_id'
+                when exists (select from (select distinct debit, currency from fresh) f
+                              where not exists (select from account a
+                                                 where a.id = f.debit and a.currency = f.currency offset 0))
+                    then 'fk_posting_debit_currency'
+                when exists (select credit, currency from fresh
+                             except select id, currency from account where id between lowest and highest)
+                    then 'fk_posting_credit_currency' end;
+        else
+            select k.name into broken from fresh f
+             cross join lateral (select case
+                when not exists (select from journal j where j.id = f.journal_id offset 0) then 'fk_posting_journal_id'
+                when not exists (select from account a where a.id = f.debit and a.currency = f.currency offset 0)
+                    then 'fk_posting_debit_currency'
+                when not exists (select from account a where a.id = f.credit and a.currency = f.currency offset 0)
+                    then 'fk_posting_credit_currency' end) as k (name)
+             where k.name is not null limit 1;
+        end if;
     end if;
     if broken is not null then
         raise exception 'insert on table "posting" violates foreign key constraint "%"', broken

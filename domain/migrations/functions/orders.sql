@@ -59,24 +59,23 @@ $$;
 -- refuse_unknown_person), and was not merged away meanwhile (see refuse_merged_person).
 create or replace function order_news_of() returns trigger language plpgsql as $$
 declare
-    missing bigint;
-    merged bigint;
+    somebody bigint;
+    there boolean;
 begin
     with told as (
         insert into order_news (order_ids) select array_agg(id) from fresh having count(*) > 0
     )
-    select min(w.id) filter (where known.id is null), min(w.id) filter (where known.merged_into is not null)
-      into missing, merged
+    select w.id, known.id is not null into somebody, there
       from (select distinct p.id from fresh f cross join lateral (values (f.buyer_id), (f.seller_id), (f.leader_id)) as p (id)
              where p.id is not null order by 1) w
       left join lateral (select p.id, p.merged_into from person p where p.id = w.id for key share) known on true
-     where known.id is null or known.merged_into is not null;
-    if missing is not null then
+     where known.id is null or known.merged_into is not null limit 1;
+    if there then
+        perform refuse_merged_person(somebody);
+    elsif not there then
         perform refuse_unknown_person('customer_order', (
-            select case missing when f.buyer_id then 'buyer_id' when f.seller_id then 'seller_id' else 'leader_id' end
-              from fresh f where missing in (f.buyer_id, f.seller_id, f.leader_id) limit 1));
-    elsif merged is not null then
-        perform refuse_merged_person(merged);
+            select case somebody when f.buyer_id then 'buyer_id' when f.seller_id then 'seller_id' else 'leader_id' end
+              from fresh f where somebody in (f.buyer_id, f.seller_id, f.leader_id) limit 1));
     end if;
     return null;
 end $$;
@@ -129,8 +128,7 @@ end $$;
 -- Lines belong to an order that is there. Orders are never taken away or renamed, so that nothing needs to be held.
 create or replace function order_line_refers() returns trigger language plpgsql as $$
 begin
-    if exists (select from (select distinct order_id from fresh) f
-                where not exists (select from customer_order o where o.id = f.order_id offset 0)) then
+    if exists (select from fresh f where not exists (select from customer_order o where o.id = f.order_id offset 0)) then
         raise exception 'insert on table "order_line" violates foreign key constraint "fk_order_line_order_id"'
             using errcode = 'foreign_key_violation', table = 'order_line', constraint = 'fk_order_line_order_id';
     end if;

@@ -65,37 +65,38 @@ end $$;
 -- two writers cannot both find room; one that this very transaction wrote is seen by nobody else.
 create or replace function commission_within_paid() returns trigger language plpgsql as $$
 declare
+    somebody bigint;
     there boolean;
-    merged bigint;
-    own boolean;
     broken text;
 begin
     -- Whoever waited for a line must see what the other one found room for.
     if current_setting('transaction_isolation') <> 'read committed' then
         raise exception 'commissions need READ COMMITTED: an older snapshot would hide others' using errcode = 'HT403';
     end if;
-    select bool_and(p.id is not null), min(p.id) filter (where p.merged_into is not null) into there, merged
+    select f.beneficiary_id, p.id is not null into somebody, there
       from (select distinct beneficiary_id from fresh order by 1) f
-      left join lateral (select p.id, p.merged_into from person p where p.id = f.beneficiary_id for key share) p on true;
-    if not there then
+      left join lateral (select p.id, p.merged_into from person p where p.id = f.beneficiary_id for key share) p on true
+     where p.id is null or p.merged_into is not null limit 1;
+    if there then
+        perform refuse_merged_person(somebody);
+    elsif not there then
         broken := 'fk_commission_line_beneficiary_id';
-    elsif merged is not null then
-        perform refuse_merged_person(merged);
     end if;
     for round in 1 .. 2 loop
         exit when broken is not null;
-        select bool_and(l.own), min(case when l.paid_fen is null then 'fk_commission_line_order_id_n'
-                   when not f.planned then 'fk_commission_line_plan_version' when c.fen > l.paid_fen then 'paid' end)
-          into own, broken
-          from (select order_id, n, bool_and(exists (
-                    select from commission_plan p where p.version = fresh.plan_version offset 0)) as planned
-                  from fresh group by 1, 2) f
+        select k.name into broken
+          from (select distinct order_id, n, plan_version from fresh) f
           left join lateral (
             select l.paid_fen, l.xmin = pg_current_xact_id()::xid as own from order_line l
              where l.order_id = f.order_id and l.n = f.n offset 0) l on true
          cross join lateral (
-            select sum(c.amount_fen) as fen from commission_line c where c.order_id = f.order_id and c.n = f.n offset 0) c;
-        exit when own or round = 2;
+            select case when l.paid_fen is null then 'fk_commission_line_order_id_n'
+                when not exists (select from commission_plan p where p.version = f.plan_version offset 0)
+                    then 'fk_commission_line_plan_version'
+                when (select sum(c.amount_fen) from commission_line c where c.order_id = f.order_id and c.n = f.n)
+                    > l.paid_fen then 'paid' end) as k (name)
+         where k.name is not null or round = 1 and not l.own limit 1;
+        exit when not found or round = 2;
         perform from (select distinct order_id, n from fresh order by 1, 2) f cross join lateral (
             select from order_line l where l.order_id = f.order_id and l.n = f.n for no key update) l;
     end loop;
