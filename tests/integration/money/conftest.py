@@ -5,16 +5,29 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import Engine
 
+from bot.runtime import embedded
 from domain.shared.clock import FixedClock
+from tests import standing
+from tests.integration.money.founded import Founded, founding, template
 from tests.integration.money.world import Shop
 
 
+@pytest.fixture(scope="session")
+def founded(postgres: embedded.Server) -> Iterator[Founded]:
+    with founding(postgres) as founded:
+        yield founded
+
+
 @pytest.fixture
-def shop(engine: Engine, clock: FixedClock) -> Iterator[Shop]:
+def database_url(request: pytest.FixtureRequest, postgres: embedded.Server) -> Iterator[str]:
+    """As everywhere, but for a test of ``shop``: with the shop in it."""
+    with standing.lent(postgres, template(request)) as url:
+        yield url
+
+
+@pytest.fixture
+def shop(founded: Founded, engine: Engine, clock: FixedClock) -> Iterator[Shop]:
     """Whatever a test does, the books balance afterwards."""
-    shop = Shop(engine, clock)
-    shop.person("李姐")
-    shop.person("小王", invited_by="李姐")
-    shop.person("新客", invited_by="小王")
+    shop = Shop(engine, clock, plan="", people=dict(founded.people))
     yield shop
     shop.check()
