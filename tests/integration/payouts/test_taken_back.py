@@ -5,6 +5,7 @@ import os
 import random
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 from click.testing import CliRunner
@@ -158,7 +159,7 @@ def test_two_people_who_become_one_meanwhile(till: Till, team: tuple[Actor, Acto
         assert (state(till, gift), till.money(kept)) == ("taken", (2, 0, 0, 0))
 
 
-@pytest.mark.parametrize("attack", [
+ATTACKS = (
     "insert into gift_taking (approval_id, journal_id, fen, owe, at) select {free}, {other}, 301, false, at"
     " from gift_taking limit 1",
     "insert into gift_taking (approval_id, journal_id, fen, owe, at) select {open}, {third}, 200, false, at"
@@ -179,10 +180,12 @@ def test_two_people_who_become_one_meanwhile(till: Till, team: tuple[Actor, Acto
     "insert into journal (idem, digest, kind, effective_at, posted_at, source_type, source_id, reverses)"
     " select 'again', digest, kind, effective_at, posted_at, source_type, source_id, reverses from journal"
     " where reverses = {gift}",
-])
-def test_the_database_refuses(till: Till, change: FakePay, team: tuple[Actor, Actor], attack: str) -> None:
+)
+
+
+def test_the_database_refuses(till: Till, change: FakePay, team: tuple[Actor, Actor]) -> None:
     """Another sum, no approval or an open one, a debt that nobody agreed to, twice, an end without its journal, and any
-    change of what ended."""
+    change of what ended. What is refused leaves everything as it was, for the next to attack."""
     who = customer(till, "li")
     gift = gives(till, who, 500, "x")
     approves(till, team, asks(till, team, gift))
@@ -192,8 +195,13 @@ def test_the_database_refuses(till: Till, change: FakePay, team: tuple[Actor, Ac
     approves(till, team, free)  # called back, and nobody has answered yet
     waiting = asks(till, team, third)
     assert state(till, other) == "calling"
-    with pytest.raises(DBAPIError), till.shop.runtime.sessions.begin() as session:
-        session.execute(text(attack.format(gift=gift, other=other, third=third, free=free, open=waiting)))
+    went_through = []
+    for attack in ATTACKS:
+        with suppress(DBAPIError):
+            with till.shop.runtime.sessions.begin() as session:
+                session.execute(text(attack.format(gift=gift, other=other, third=third, free=free, open=waiting)))
+            went_through.append(attack)
+    assert went_through == []
 
 
 def test_a_walk_through_everything_keeps_every_fen(till: Till, change: FakePay, team: tuple[Actor, Actor]) -> None:
