@@ -84,7 +84,7 @@ class Street:
 
 
 def until(check: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 8
+    deadline = time.monotonic() + 30
     while not check():
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.02)

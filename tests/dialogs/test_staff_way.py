@@ -66,7 +66,7 @@ class Street:
         return len(self.rows("select id from contact"))
 
     def until(self, query: str, **asked: Any) -> None:
-        deadline = time.monotonic() + 8
+        deadline = time.monotonic() + 30
         while not self.rows(query, **asked):
             assert time.monotonic() < deadline, query
             time.sleep(0.01)

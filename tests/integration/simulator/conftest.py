@@ -124,7 +124,7 @@ class Client:
         return self.call("qrcode/create", action_name="QR_STR_SCENE", expire_seconds=seconds,
                          action_info={"scene": {"scene_str": scene}})
 
-    def wait(self, check: Callable[[], Any], seconds: float = 8.0) -> Any:
+    def wait(self, check: Callable[[], Any], seconds: float = 30.0) -> Any:
         """The first true answer of ``check``."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
