@@ -5,7 +5,6 @@ ours, and there the process is killed. What a killed worker had claimed comes ba
 checks are promises, kept at the end of the module. The fixture then audits everything (see audit.py).
 """
 
-import http.client
 import random
 import threading
 import time
@@ -18,6 +17,7 @@ import pytest
 from tests.e2e import walkers
 from tests.e2e.conftest import TORTURE, Earner, World
 from tests.e2e.house import Part
+from tests.e2e.looks import has_pictures, notice, ready, told
 from tests.e2e.peer import Answer, Phone
 from tests.e2e.platform_api import api, send_to
 from tests.e2e.waiting import until
@@ -70,7 +70,7 @@ def test_web_is_killed_between_commit_and_answer(world: World, pool: ThreadPoolE
     else:
         raise AssertionError("the step was never met")
     phone.gets_picture()
-    world.promises.append(lambda: _has_pictures(world, phone.openid, 1))
+    world.promises.append(lambda: has_pictures(world, phone.openid, 1))
 
 
 def _answer_after_commit(world: World, pool: ThreadPoolExecutor, phone: Phone) -> Answer:
@@ -145,8 +145,14 @@ def test_the_worker_is_killed_between_facts(world: World) -> None:
         world.mall.tells(world.sale("F1", FEN, earner), world.sale("F2", FEN, earner))
         standing.reached()
         world.house.kill("fast")
-    world.promises.append(lambda: _told(world, earner, "F1", times=1))
-    world.promises.append(lambda: _told(world, earner, "F2", times=1))
+    world.promises.append(lambda: told(world, earner, "F1", times=1))
+    world.promises.append(lambda: told(world, earner, "F2", times=1))
+
+
+def _have_token(world: World, earner: Earner) -> None:
+    """Make sure that the next send needs no token first."""
+    world.mall.tells(world.sale("G0", FEN, earner))
+    earner.phone.gets("G0")
 
 
 def test_the_worker_is_killed_with_sends_in_flight(world: World) -> None:
@@ -164,7 +170,7 @@ def test_the_worker_is_killed_with_sends_in_flight(world: World) -> None:
         for gate in gates:
             gate.wait()
         standing.reached()
-        until(lambda: _notice(world, "G5")[0] == "done", "the fifth is done")
+        until(lambda: notice(world, "G5")[0] == "done", "the fifth is done")
         row = ("select 1 from outbox where kind = 'notice.text' and payload -> 'facts' ->> 'order_no' = %s for update",
                ("G3",))
         answered = stack.enter_context(world.house.standing(row))
@@ -176,8 +182,8 @@ def test_the_worker_is_killed_with_sends_in_flight(world: World) -> None:
         # The record of the third's end was under way with its COMMIT: the database may still have carried it out.
         ends = {"G1": (0, [True]), "G2": (1, [True]), "G3": (1, [True, None]), "G4": (1, [None]), "G5": (1, [None])}
         for order, (times, maybe) in ends.items():
-            _told(world, orders[order], order, times)
-            assert _notice(world, order) in [("done", one) for one in maybe], order
+            told(world, orders[order], order, times)
+            assert notice(world, order) in [("done", one) for one in maybe], order
 
     world.promises.append(kept)
 
@@ -215,7 +221,7 @@ def test_a_worker_killed_while_it_asks_the_platform_holds_up_nobody(world: World
         world.mall.tells(world.sale(f"A-{call}", FEN, earner))
         world.house.kill("slow")
         earner.phone.gets("佣金到账", f"A-{call}")
-    world.promises.append(lambda: _has_pictures(world, drawer.openid, 1))
+    world.promises.append(lambda: has_pictures(world, drawer.openid, 1))
 
 
 # The bell and the clock
@@ -339,9 +345,9 @@ def test_postgres_is_killed_under_load(world: World, pool: ThreadPoolExecutor) -
     selling = pool.submit(sell)
     until(lambda: len(world.mall.accepted) > before + 5, "a first few orders")
     world.house.kill("postgres")
-    until(lambda: _ready(world) == 503, "/readyz is red", 10)
+    until(lambda: ready(world) == 503, "/readyz is red", 10)
     until(lambda: len(world.platform.failures) > seen, "somebody was told no")
-    until(lambda: _ready(world) == 200, "/readyz is green", 30)
+    until(lambda: ready(world) == 200, "/readyz is green", 30)
     over.set()
     for job in busy:
         job.result()
@@ -363,7 +369,7 @@ def test_the_supervisor_is_killed(world: World) -> None:
     world.house.kill_all()
     until(lambda: not world.house.left_behind(), "nothing is left", 45)
     world.house.start()
-    world.promises.append(lambda: _told(world, earner, "X1", times=None))
+    world.promises.append(lambda: told(world, earner, "X1", times=None))
     until(lambda: "待结算 ¥7.92" in earner.phone.says("佣金"), "the money")
 
 
@@ -389,40 +395,3 @@ def test_a_hundred_kills_at_random_under_load(world: World, pool: ThreadPoolExec
     over.set()
     for job in busy:
         job.result()
-
-
-# What is looked at
-
-
-def _told(world: World, earner: Earner, order: str, times: int | None) -> None:
-    """How often an earner was told of an order; None: once, or not at all if the end of the try was not seen."""
-    told = sum("佣金到账" in said and f"为什么 {order}」" in said for said in world.api.texts(earner.phone.openid))
-    assert told == times if times is not None else told <= 1, f"{order} was told {told} times"
-
-
-def _notice(world: World, order: str) -> tuple[str, bool | None]:
-    """State of the notice of an order's commission, and whether its end was not seen."""
-    rows = world.house.sql("select state, (result ->> 'maybe_sent')::bool from outbox where kind = 'notice.text' and "
-                           "payload -> 'facts' ->> 'order_no' = %s and payload ->> 'key' = 'money.earned'", order)
-    return (rows[0][0], rows[0][1]) if rows else ("", None)
-
-
-def _has_pictures(world: World, openid: str, count: int) -> None:
-    assert len(world.api.pictures(openid)) == count
-
-
-def _have_token(world: World, earner: Earner) -> None:
-    """Make sure that the next send needs no token first."""
-    world.mall.tells(world.sale("G0", FEN, earner))
-    earner.phone.gets("G0")
-
-
-def _ready(world: World) -> int:
-    connection = http.client.HTTPConnection("127.0.0.1", world.house.port, timeout=5)
-    try:
-        connection.request("GET", "/readyz")
-        return connection.getresponse().status
-    except (OSError, http.client.HTTPException):
-        return 0
-    finally:
-        connection.close()
