@@ -43,7 +43,7 @@ class Demo:
     def bot(self, *words: str) -> str:
         """A command of the shop's terminal."""
         return subprocess.run([sys.executable, "-m", "bot", *words], cwd=ROOT, env=self.environ, check=True,
-                              capture_output=True, text=True, timeout=30).stdout
+                              capture_output=True, text=True, timeout=90).stdout
 
 
 @pytest.fixture(scope="module")
