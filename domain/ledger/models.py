@@ -18,6 +18,7 @@ class Account(Base):
     __table_args__ = (
         UniqueConstraint("owner_id", "kind", "currency", postgresql_nulls_not_distinct=True),
         UniqueConstraint("id", "currency"),
+        Index("ix_account_key", text("coalesce(owner_id, 0)"), "kind", "currency"),
         CheckConstraint("currency in ('CNY', 'PTS')", name="currency"),
         CheckConstraint("normal in ('credit', 'debit')", name="normal"),
         CheckConstraint("(owner_id is null) = (id < 1000)", name="platform"),

@@ -129,7 +129,8 @@ begin
             on conflict (idem) do nothing
         returning id
     )
-    select array_agg(id), count(*) into ids, booked from fresh;
+    select array_agg(id) into ids from fresh;
+    booked := coalesce(cardinality(ids), 0);
     if booked < cardinality(journals) then
         select g.idem into clash from unnest(journals) g
           join journal j on j.idem = g.idem and j.digest <> g.digest limit 1;
@@ -143,26 +144,19 @@ begin
             idem, digest, kind, effective_at, source_type, source_id, label, actor, reverses, resolves, place)
           left join journal j on j.idem = g.idem and j.id = any (ids);
     end if;
-    -- A platform account has no owner, and no index finds "not distinct from": people and platform are looked up apart.
+    -- A platform account has no owner; the index (ix_account_key) has 0 for it, and that 0 is nobody's is asked beside it.
     for round in 1 .. 2 loop
-        select array_agg(d.id), array_agg(c.id), array_agg(d.normal), array_agg(c.normal),
+        select array_agg(d.id), array_agg(c.id), array_agg(case when p.debit_owner is not null then d.normal end),
+               array_agg(case when p.credit_owner is not null then c.normal end),
                bool_or(p.debit_owner is not null and d.id is null or p.credit_owner is not null and c.id is null),
                count(*) filter (where p.n = 1) = cardinality(journals)
                and count(*) filter (where p.journal between 1 and cardinality(journals)) = count(*)
           into debits, credits, debit_normals, credit_normals, unopened, whole
           from unnest(postings) p
-          left join lateral (
-            select a.id, a.normal from account a
-             where a.owner_id = p.debit_owner and a.kind = p.debit and a.currency = p.currency
-            union all
-            select a.id, null from account a
-             where p.debit_owner is null and a.owner_id is null and a.kind = p.debit and a.currency = p.currency) d on true
-          left join lateral (
-            select a.id, a.normal from account a
-             where a.owner_id = p.credit_owner and a.kind = p.credit and a.currency = p.currency
-            union all
-            select a.id, null from account a
-             where p.credit_owner is null and a.owner_id is null and a.kind = p.credit and a.currency = p.currency) c on true;
+          left join account d on coalesce(d.owner_id, 0) = coalesce(p.debit_owner, 0) and d.kind = p.debit
+                                 and d.currency = p.currency and d.owner_id is not distinct from p.debit_owner
+          left join account c on coalesce(c.owner_id, 0) = coalesce(p.credit_owner, 0) and c.kind = p.credit
+                                 and c.currency = p.currency and c.owner_id is not distinct from p.credit_owner;
         exit when not unopened;
         perform ledger_open_sides(postings);
     end loop;

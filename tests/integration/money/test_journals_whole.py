@@ -40,3 +40,11 @@ def test_what_does_not_belong_together_is_refused_whole(shop: Shop, how: str) ->
     assert post(shop, [(1, 1), (2, 1), (2, 2)]) == 2, "the keys are free"
     assert shop.money("李姐") == (15, 0, 0)
     assert post(shop, [(1, 1), (2, 1), (2, 2)]) == 0
+
+
+def test_the_platform_is_nobody_with_a_number(shop: Shop) -> None:
+    journals = JOURNALS.array([("key", "digest", "test", AT, "test", 1, "", "", NULL, NULL)])
+    postings = POSTINGS.array([(1, 1, 0, "expense.direct", shop.people["李姐"], "pending", "CNY", 5)])
+    with pytest.raises(DBAPIError), shop.sessions.begin() as session:
+        session.execute(POST, {"at": AT, "journals": journals, "postings": postings})
+    assert shop.rows("select count(*) from journal") == [(0,)]
