@@ -67,13 +67,15 @@ class Month:
         return self.first.isoformat()[:7]
 
 
-_HEARD = re.compile(r"(?:(20\d\d|\d\d(?= ?年)|[今去前](?=年)) ?[-年./]? ?)?"
+_HEARD = re.compile(r"(?:([12]\d\d\d|\d\d(?= ?年)|[今去前](?=年)) ?[-年./]? ?)?"
                     r"(\d{1,2}|[一二三四五六七八九十]{1,2}) ?月?份?", re.ASCII)
 
 
 def _year(written: str, now: int) -> int:
-    """``2026``, ``26`` or 今, 去, 前 (年) as a year; ``now`` is the running one."""
-    return int(written) % 2000 + 2000 if written.isdecimal() else now - "今去前".index(written)
+    """``2026``, ``1999``, ``26`` or 今, 去, 前 (年) as a year; ``now`` is the running one."""
+    if not written.isdecimal():
+        return now - "今去前".index(written)
+    return int(written) + (2000 if len(written) == 2 else 0)
 
 
 def _number(written: str) -> int:

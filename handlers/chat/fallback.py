@@ -1,12 +1,14 @@
 """Whatever nobody else answered: confirm, ask back, help; and the words whose time has not come."""
 
 import re
+from collections.abc import Sequence
 
 from bot.kit.context import Context
 from bot.kit.conversation import Answer, State
 from bot.kit.filters import AnyKind, InState, Intent, Kind, NeedsConfirmation, Unsure
 from bot.kit.router import Router, nothing
 from domain.shared.numerals import choice
+from handlers.chat import why
 
 router = Router(__name__)
 answered = Router(f"{__name__}.answered")
@@ -39,26 +41,35 @@ def confirmed(ctx: Context) -> Answer:
 
 @answered.on(InState(CONFIRM))
 def not_confirmed(ctx: Context) -> Answer:
-    """Anything but a clear yes leaves the money where it is."""
+    """Anything but a clear yes leaves the money where it is; who asks for something else instead is answered."""
+    if ctx.intent not in ("", "no") and not ctx.confirm:
+        return ctx.follow(ctx.intent, ctx.argument)
     return ctx.say("chat.not_done")
 
 
 @answered.on(InState(CHOOSE))
 def chosen(ctx: Context) -> Answer:
-    """The number of an offered meaning; anything else is heard afresh."""
+    """The number of an offered meaning; another number, or all of them, is asked once more; anything else is heard
+    afresh."""
     candidates = ctx.place.memory["candidates"]
-    number = choice(ctx.message.text) or 0
-    if 1 <= number <= len(candidates):
+    number = choice(ctx.message.text)
+    if number is not None and 1 <= number <= len(candidates):
         return ctx.follow(candidates[number - 1])
     if ctx.intent:
         return ctx.follow(ctx.intent, ctx.argument)
+    if number is not None or any(word in ctx.message.text for word in ctx.copy.render("chat.all_words").split()):
+        return ctx.ask("chat.which_one", CHOOSE, {"candidates": candidates}, choices=_named(ctx, candidates))
     return ctx.say("help.short")
 
 
 @router.on(Unsure())
 def ask_back(ctx: Context) -> Answer:
-    choices = [ctx.copy.render(f"intent.{name}") for name in ctx.candidates]
-    return ctx.ask("chat.which", CHOOSE, {"candidates": list(ctx.candidates)}, choices=choices)
+    candidates = list(ctx.candidates)
+    return ctx.ask("chat.which", CHOOSE, {"candidates": candidates}, choices=_named(ctx, candidates))
+
+
+def _named(ctx: Context, candidates: Sequence[str]) -> list[str]:
+    return [ctx.copy.render(f"intent.{name}") for name in candidates]
 
 
 @router.on(Intent("help"), asks=nothing)
@@ -68,17 +79,22 @@ def help_wanted(ctx: Context) -> Answer:
 
 @router.on(Intent("cancel"))
 def cancelled(ctx: Context) -> Answer:
-    return ctx.say("chat.cancelled")
+    """Who asked for nothing is not told that something was cancelled: a withdrawal may be under way."""
+    return ctx.say("chat.cancelled" if ctx.place.state else "chat.nothing_to_cancel")
 
 
 @router.on(Kind("text"))
 def not_understood(ctx: Context) -> Answer:
-    """Understood words without a service are said to be closed; a smile is smiled back, and whoever laughs needs no
-    list of what can be done; the rest gets help."""
+    """Understood words without a service are said to be closed; an order's number or an amount alone asks where money
+    comes from; a smile is smiled back, and whoever laughs or nods needs no list of what can be done; the rest gets
+    help."""
     if ctx.intent in NOT_OPEN:
         return _closed(ctx)
-    if re.fullmatch(ctx.copy.render("talk.laughs"), ctx.message.text.strip(), re.IGNORECASE):
-        return ctx.say("talk.laugh")
+    if (answer := why.of_a_bare_reference(ctx)) is not None:
+        return answer
+    for kind in ("laugh", "nod"):
+        if re.fullmatch(ctx.copy.render(f"talk.{kind}s"), ctx.message.text.strip(), re.IGNORECASE):
+            return ctx.say(f"talk.{kind}")
     return ctx.say("talk.smile" if FACES.fullmatch(ctx.message.text) else "help.short")
 
 

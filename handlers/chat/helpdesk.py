@@ -35,9 +35,13 @@ class Done:
     """One of the words that end a talk, alone, from somebody whose ticket is open."""
 
     def matches(self, ctx: Context) -> bool:
-        said = ctx.message.text.strip(" 。！!~～.，")
-        return bool(said) and said in ctx.copy.render("helpdesk.done_words").split() and (
-            queries.open_of(ctx.session, ctx.speaker.id) is not None)
+        return _ends(ctx) and queries.open_of(ctx.session, ctx.speaker.id) is not None
+
+
+def _ends(ctx: Context) -> bool:
+    """Is it one of the words that end a talk, alone?"""
+    said = ctx.message.text.strip(" 。！!~～.，")
+    return bool(said) and said in ctx.copy.render("helpdesk.done_words").split()
 
 
 @router.on(InState(WHAT), Intent("no"))
@@ -47,7 +51,7 @@ def never_mind(ctx: Context) -> Answer:
 
 @router.on(InState(WHAT))
 def said(ctx: Context) -> Answer:
-    return _open(ctx, ctx.message.text)
+    return never_mind(ctx) if _ends(ctx) else _open(ctx, ctx.message.text)
 
 
 @router.on(PictureAt(WHAT))

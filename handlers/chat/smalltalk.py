@@ -1,4 +1,4 @@
-"""你好, 在吗, 谢谢, 再见: a short answer and a useful next step. Whatever question is open stays open."""
+"""你好, 在吗, 谢谢, 再见, 你是谁, 靠谱吗: a short answer and a next step. Whatever question is open stays open."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -32,6 +32,8 @@ router.on(Intent("talk.hello"), asks=_ticket)(_polite("talk.hello", "talk.go_on"
 router.on(Intent("talk.there"), asks=_ticket)(_polite("talk.there", "talk.go_on"))
 router.on(Intent("talk.thanks"), asks=_ticket)(_polite("talk.thanks", "talk.welcome"))
 router.on(Intent("talk.bye"), asks=_ticket)(_polite("talk.bye", "talk.bye"))
+router.on(Intent("talk.who"), asks=_ticket)(_polite("talk.who", "talk.who"))
+router.on(Intent("talk.trust"), asks=_ticket)(_polite("talk.trust", "talk.trust"))
 
 
 @router.on(Intent("yes"))

@@ -22,6 +22,7 @@ SHOWS = frozenset({
     "mall.show", "quiz.show", "share.show", "shots.mine", "suggest.show", "buy.show", "membership.show",
     "coupons.show", "orders.show", "materials.show", "video.show", "referral.mine", "rules.show", "rules.what_if",
     "vote.show", "feedback", "appeal", "human", "help", "talk.hello", "talk.there", "talk.thanks", "talk.bye",
+    "talk.who", "talk.trust",
 })
 BY_VOICE = SHOWS | {"", "yes", "no", "cancel"}
 """What may be said. A yes, a no and 取消 mean nothing but politeness outside of a question that must be typed."""

@@ -47,10 +47,11 @@ def show_lines(ctx: Context) -> Answer:
 
 @router.on(InState(MORE_LINES))
 def show_more_lines(ctx: Context) -> Answer:
-    """更多 turns the page; anything else is heard afresh, outside the dialogue."""
-    if ctx.message.text.strip() in ctx.copy.render("wallet.more_words").split():
-        return _page(ctx, ctx.place.memory["cursor"])
-    return ctx.follow(ctx.intent, ctx.argument)
+    """更多 turns the page, and behind the last one is told so; anything else is heard afresh, outside the dialogue."""
+    if ctx.message.text.strip() not in ctx.copy.render("wallet.more_words").split():
+        return ctx.follow(ctx.intent, ctx.argument)
+    cursor = ctx.place.memory["cursor"]
+    return _page(ctx, cursor) if cursor else ctx.ask("wallet.no_more", MORE_LINES, {"cursor": None})
 
 
 @router.on(Intent("team.show"))
@@ -98,7 +99,7 @@ def _page(ctx: Context, cursor: str | None) -> Answer:
     page = ledger.statement(ctx.session, ctx.speaker.id, cursor, LINES, points=False)
     names = {line.reason: _reason(ctx, line.reason) for line in page.lines}
     facts: dict[str, object] = {"lines": page.lines, "more": page.next_cursor is not None, "names": names}
-    if page.next_cursor is None:
+    if page.next_cursor is None and cursor is None:
         return ctx.say("wallet.lines", **facts)
     return ctx.ask("wallet.lines", MORE_LINES, {"cursor": page.next_cursor}, **facts)
 

@@ -1,5 +1,7 @@
 """为什么 [金额、订单号或月份]: where each movement of one's money comes from, by which rule, from whose orders."""
 
+import re
+
 from bot.kit.context import Context
 from bot.kit.conversation import Answer, State
 from bot.kit.filters import InState, Intent
@@ -33,6 +35,16 @@ def explain(ctx: Context) -> Answer:
     if ctx.argument:
         return ctx.ask("wallet.why_unknown", WHICH, wanted=ctx.argument)
     return ctx.say("wallet.why_nothing")
+
+
+def of_a_bare_reference(ctx: Context) -> Answer | None:
+    """What an order's number (A1001) or an amount with its sign (7.92, ¥50) explains that is all somebody typed; None
+    for anything else, and where nothing of theirs fits."""
+    said = ctx.message.text.strip()
+    if not re.fullmatch(ctx.copy.render("wallet.bare_reference"), said):
+        return None
+    found = explaining.explain(ctx.session, ctx.speaker.id, said, ctx.now)
+    return ctx.say("why.all", parts=_texts(ctx, found), month=found.month) if found else None
 
 
 @router.on(InState(WHICH))

@@ -19,7 +19,7 @@ _NUMBER_INSIDE = re.compile(
     r"[-+]?[¥$]?(?:[A-Za-z]{1,8}[-_]?)?\d[-A-Za-z0-9_.,]*(?:[块元圆毛角分]\d*)*%?|"
     r"[零一二两三四五六七八九十百千万]+[块元圆]钱?"
 )
-_YEAR = r"(?:20\d\d ?[-年./]|(?<!\d)\d\d ?年|[今去前]年) ?"
+_YEAR = r"(?:[12]\d\d\d ?[-年./]|(?<!\d)\d\d ?年|[今去前]年) ?"
 _MONTH = re.compile(
     rf"(?:{_YEAR})?(?<!\d)(?:1[0-2]|0?[1-9]) ?月份?|20\d\d[-./]?(?:1[0-2]|0?[1-9])|"
     rf"(?:{_YEAR})?(?:十[一二]?|[一二三四五六七八九])月份?|(?:上|本|这)个?月"
@@ -50,7 +50,8 @@ def after_word(kind: Argument, rest: str, chatter: Chatter, everything: Sequence
         said = argument.replace("的", "")
         return argument if _MONTH.fullmatch(said) or _LIKE_A_MONTH.fullmatch(said) else None
     if kind == "reference":
-        referred = _is_reference(argument) or _MONTH.fullmatch(argument) or choice(argument)
+        referred = _is_reference(argument) or _LIKE_A_MONTH.fullmatch(argument) or _MONTH.fullmatch(argument) or choice(
+            argument)
         return argument if referred or (parted and _LETTERS.fullmatch(argument)) else None
     if kind == "hours":
         return None  # wishes about hours are read as a whole, before any word is looked for

@@ -1,0 +1,78 @@
+"""What people ask in words that nobody taught them, or at a moment when nobody expects it: a right answer, or at least
+what to do next."""
+
+import pytest
+
+from tests.fakes.shop import Person, Shop
+
+
+@pytest.fixture
+def li(shop: Shop) -> Person:
+    """Somebody with ten postings: two pages of them."""
+    li, xin = shop.person("李姐"), shop.person("新客", invited_by="李姐")
+    for n in range(10):
+        shop.paid(f"A{n}", by=xin, fen=9_900 + 100 * n)
+    return li.says("你好")
+
+
+@pytest.mark.parametrize(("said", "seen"), [
+    ("骗子", ("只按真实订单计算", "「规则」", "「人工」")), ("你是机器人吗", ("小助手", "「人工」")),
+    ("怎么没到账", ("还没有提现记录", "「佣金」")), ("手续费", ("不收手续费", "收货 7 天后可提现")),
+    ("牛奶多少钱", ("牛奶", "¥59.80")), ("晚上别发", ("21:30", "免打扰")), ("知道了", ("好的", "「帮助」")),
+    ("明细 1999年1月", ("1999年1月没有收支记录",)), ("明细 2999年1月", ("2999年1月还没到",)),
+    ("为什么 13月", ("没有找到「13月」", "月份")), ("没人教过的话", ("没太听懂", "「人工」")),
+])
+def test_untaught_words_are_answered(shop: Shop, said: str, seen: tuple[str, ...]) -> None:
+    shop.person("李姐").says(said).sees(*seen)
+
+
+@pytest.mark.parametrize("said", ["A3", "a3", "¥8.16", "8.16", "8.16元"])
+def test_a_bare_order_number_or_amount_is_explained(li: Person, said: str) -> None:
+    li.says(said).sees("A3", "¥102.00 × 8% = ¥8.16")
+
+
+@pytest.mark.parametrize("said", ["A99", "8.99", "816", "3", "AB"])
+def test_what_is_no_posting_of_theirs_is_not_understood(li: Person, said: str) -> None:
+    li.says(said).sees("没太听懂")
+
+
+def test_behind_the_last_page_there_is_no_more(li: Person) -> None:
+    li.says("明细").sees("A9", "回复「更多」")
+    li.says("下一页").sees("A0")
+    assert "回复「更多」" not in str(li.heard[-1])
+    for said in ("更多", "还有吗"):
+        li.says(said).sees("最早的一笔", "「明细」")
+    li.says("明细").sees("A9")
+    li.says("更多").says("随便说说").sees("没太听懂")
+
+
+def test_cancelling_nothing_does_not_say_that_something_was(li: Person) -> None:
+    """Somebody whose withdrawal is under way must not believe that it was cancelled."""
+    li.says("取消").sees("没有正在办的事", "「取消提现」")
+    li.says("换风格").says("取消").sees("已取消")
+
+
+def test_of_several_wishes_one_is_chosen_after_all(li: Person) -> None:
+    li.says("海报和佣金").sees("1. 生成海报", "2. 查看佣金")
+    for said in ("9", "两个都要"):
+        li.says(said).sees("一次办一件", "1. 生成海报", "2. 查看佣金")
+    li.says("2").sees("我的佣金")
+    li.says("海报和佣金").says("今天天气不错").sees("没太听懂")
+    li.says("2").sees("没太听懂")
+
+
+def test_who_asks_for_something_else_instead_of_confirming_is_answered(li: Person) -> None:
+    """The money stays where it is all the same."""
+    li.says("我要提现").sees("请先确认")
+    li.says("看一下明细吧").sees("最近的收益明细")
+    li.says("是").sees("没有要您确认的事")
+    for said in ("随便", "不", "我要提现"):
+        li.says("我要提现").says(said).sees("没有办理", "一分未动")
+
+
+def test_who_has_nothing_to_ask_a_human_after_all_opens_no_ticket(li: Person) -> None:
+    for said in ("好了", "没事了。"):
+        li.says("人工").sees("请说是什么事")
+        li.says(said).sees("已取消")
+    li.says("发票").sees("请说是什么事")
+    li.says("要一张增值税发票").sees("已转给店员（编号 1）")
