@@ -19,18 +19,33 @@ def words(picture: Image.Image, layer: styles.Text, values: dict[str, str]) -> N
     if named and not any(clusters(values[name]) for name in named):
         return
     left, top, width, height = layer.box
-    serif = layer.serif and text.all_serif(clusters(layer.text.format_map(values)))
-    kind = text.Type(layer.size, layer.weight, layer.spacing, serif)
-    if layer.lines == 1:
-        lines = [_one_line(layer.text, values, kind, width)]
-    else:
-        lines = text.balanced(layer.text.format_map(values), kind, width, layer.lines)
+    kind, lines = _set(layer, values)
     step = kind.size * layer.leading
     start = top if layer.valign == "top" else top + (height - step * len(lines)) / 2
     for i, line in enumerate(lines):
         blank = text.hang(line, kind)
         x = left - blank + _indent(layer.align, width, text.width(line, kind) - blank)
         text.draw(picture, (x, text.baseline(start + i * step, step, kind)), line, kind, layer.colour)
+
+
+def _set(layer: styles.Text, values: dict[str, str]) -> tuple[text.Type, list[text.Line]]:
+    """The lines of a text, shortened only if they do not fit in its smallest size either, and the type they fit in."""
+    whole = layer.text.format_map(values)
+    serif = layer.serif and text.all_serif(clusters(whole))
+    for size in (*range(layer.size, layer.least or layer.size, -2), layer.least or layer.size):
+        kind = text.Type(size, layer.weight, layer.spacing, serif)
+        if layer.lines == 1:
+            lines = [_one_line(layer.text, values, kind, layer.box[2])]
+        else:
+            lines = text.balanced(whole, kind, layer.box[2], layer.lines)
+        if sum(map(_letters, lines)) == _letters(clusters(whole)):
+            break
+    return kind, lines
+
+
+def _letters(line: text.Line) -> int:
+    """How many clusters are not spaces, which may go where a line is broken."""
+    return sum(cluster.text != " " for cluster in line)
 
 
 def _one_line(template: str, values: dict[str, str], kind: text.Type, limit: int) -> text.Line:

@@ -89,7 +89,8 @@ class Product(Layer, frozen=True, forbid_unknown_fields=True, tag="product"):
 
 
 class Text(Layer, frozen=True, forbid_unknown_fields=True, tag="text"):
-    """One text with places such as {title}; not drawn when all its places are empty."""
+    """One text with places such as {title}; not drawn when all its places are empty. ``least``: the size to which it
+    shrinks before it is shortened; without it, it is shortened at once."""
 
     text: str
     size: Size
@@ -101,6 +102,7 @@ class Text(Layer, frozen=True, forbid_unknown_fields=True, tag="text"):
     leading: Annotated[float, Meta(ge=1.0, le=2.0)] = 1.3
     valign: Literal["top", "middle"] = "middle"
     serif: bool = False
+    least: Size | None = None
 
 
 class Price(Layer, frozen=True, forbid_unknown_fields=True, tag="price"):
