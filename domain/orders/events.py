@@ -26,6 +26,9 @@ LAST = datetime(2200, 1, 1, tzinfo=UTC)
 AHEAD = timedelta(days=31)
 """How far after now a time may lie at the door: a clock may be wrong, a year may not. What is told of the far future
 would win over everything told before it (a product, a name), and find a buyer whom nobody brings any more."""
+BEHIND = timedelta(days=3653)
+"""How long before now a time may lie at the door: ten years, as long as books must be kept (docs/adr/0027), so that a
+shop's whole history can be told. What is older is a wrong year, and the close would begin with its month."""
 SIGNALS = ("payer", "device", "address")
 """What ``risk`` of a payment may tell, each up to MAX_SIGNAL characters."""
 MAX_SIGNAL = 200
@@ -71,13 +74,18 @@ class CommerceEvent:
         return sha256(f"{self.type}\n{iso(self.occurred_at)}\n".encode() + canonical).hexdigest()
 
 
+def earliest(latest: datetime) -> datetime:
+    """The earliest time that is no fault where ``latest`` is the latest one; everything where that is LAST."""
+    return latest - AHEAD - BEHIND if latest < LAST else datetime(2001, 1, 1, tzinfo=UTC)
+
+
 class Reader:
     """Walks one JSON object, collects faults, and gives back harmless values in their place."""
 
     def __init__(self, raw: Any, pointer: str, faults: list[Fault], latest: datetime = LAST) -> None:
         self.pointer = pointer
         self.faults = faults
-        self.latest = latest
+        self.latest, self.earliest = latest, earliest(latest)
         self.raw: Json = raw if isinstance(raw, dict) else {}
         if not isinstance(raw, dict):
             self.fault("", "must be an object")
@@ -127,6 +135,8 @@ class Reader:
             if at is not None and at.tzinfo is not None and 2000 < at.year < LAST.year:
                 if at > self.latest:
                     self.fault(name, f"is after {iso(self.latest)}, {AHEAD.days} days from now")
+                if at < self.earliest:
+                    self.fault(name, f"is before {iso(self.earliest)}, ten years ago")
                 return at.astimezone(UTC)
         except (ValueError, OverflowError):
             pass
@@ -158,7 +168,8 @@ class Reader:
 
 
 def parse_event(raw: Any, seal: Seal | None = None, latest: datetime = LAST) -> CommerceEvent | list[Fault]:
-    """The typed event, or every fault in it; a time after ``latest`` is one. Never raises on any JSON value.
+    """The typed event, or every fault in it; a time after ``latest``, or long before it, is one. Never raises on any
+    JSON value.
 
     What tells of the payer, the device and the address leaves only as hashes of ``seal``; without one it is dropped.
     """

@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from domain.orders.events import LAST, MAX_FEN, MAX_LINES, MAX_SIGNAL, SIGNALS, subject_of
+from domain.orders.events import LAST, MAX_FEN, MAX_LINES, MAX_SIGNAL, SIGNALS, earliest, subject_of
 from domain.people.rules import IdentityRef
 from domain.shared.errors import DomainError
 from domain.shared.seal import Seal
@@ -97,20 +97,21 @@ class _NotPlain(Exception):
 def plain_payments(body: bytes, seal: Seal, most: int, latest: datetime = LAST) -> list[Row] | None:
     """The rows of ``{"events": […]}`` when it holds 1 to ``most`` plain payments and nothing else; None otherwise.
 
-    No time of theirs is after ``latest``. A name that stands twice at the top of ``body`` is the caller's to find.
+    No time of theirs is after ``latest``, or long before it. A name that stands twice at the top of ``body`` is the
+    caller's to find.
     """
     try:
-        batch = _decode(body).events
-        return [_row(event, seal, latest) for event in batch] if 1 <= len(batch) <= most else None
+        batch, first = _decode(body).events, earliest(latest)
+        return [_row(event, seal, first, latest) for event in batch] if 1 <= len(batch) <= most else None
     except (_NotPlain, DomainError, msgspec.DecodeError, UnicodeError, ValueError, OverflowError, RecursionError):
         return None
 
 
-def _row(event: _Paid, seal: Seal, latest: datetime) -> Row:
+def _row(event: _Paid, seal: Seal, first: datetime, latest: datetime) -> Row:
     data = event.data
     _check(event, data)
-    occurred = _utc(event.occurred_at, latest)
-    data.paid_at = occurred if data.paid_at == event.occurred_at else _utc(data.paid_at, latest)
+    occurred = _utc(event.occurred_at, first, latest)
+    data.paid_at = occurred if data.paid_at == event.occurred_at else _utc(data.paid_at, first, latest)
     data.currency = UNSET
     if data.risk is not UNSET:
         data.risk = _sealed(data.risk, seal)
@@ -167,8 +168,8 @@ def _sealed(risk: _Risk, seal: Seal) -> _Risk | UnsetType:
     return _Risk(**told) if told else UNSET
 
 
-def _utc(written: str, latest: datetime) -> str:
+def _utc(written: str, first: datetime, latest: datetime) -> str:
     at = datetime.fromisoformat(written)
-    if at.tzinfo is None or not 2000 < at.year < LAST.year or at > latest:
+    if at.tzinfo is None or not 2000 < at.year < LAST.year or not first <= at <= latest:
         raise _NotPlain
     return at.astimezone(UTC).isoformat()

@@ -129,9 +129,10 @@ def test_money_is_a_whole_number_of_fen(closed: Mall, fen: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["order.paid", "order.received", "order.refunded", "product.upserted"])
-def test_a_time_far_ahead_is_a_fault_and_takes_nothing(mall: Mall, kind: str) -> None:
-    """A wrong year would win over everything that is told later, or find a buyer whom nobody brings any more."""
-    for days, status in ((32, 422), (400, 422), (30, 202)):
+def test_a_time_far_ahead_or_long_ago_is_a_fault_and_takes_nothing(mall: Mall, kind: str) -> None:
+    """A wrong year would win over everything that is told later, or find a buyer whom nobody brings any more; months
+    would be closed since then. A shop's history of nearly ten years is taken in."""
+    for days, status in ((32, 422), (400, 422), (-3_700, 422), (-9_000, 422), (30, 202), (-3_650, 202)):
         at = (mall.clock.now() + timedelta(days=days)).isoformat()
         event = event_shapes.example(kind)
         own = next((name for name in event["data"] if name.endswith("_at")), None)
@@ -143,6 +144,8 @@ def test_a_time_far_ahead_is_a_fault_and_takes_nothing(mall: Mall, kind: str) ->
                 wrong = {fault["pointer"].removeprefix("/events/0") for fault in error(answer)["faults"]}
                 assert wrong == {"/occurred_at"} | ({f"/data/{own}"} if own else set())
                 assert mall.rows() == 0
+        if days == -3_700:
+            assert "ten years ago" in error(answer)["faults"][0]["message"]
 
 
 @pytest.mark.parametrize("value", ["a\x00b", "a\u202eb", "a\u200bb", " a", "", "x" * 65, "a\nb"])

@@ -138,7 +138,8 @@ class Envelope(Struct, tag_field="type"):
     """``id`` is yours and unique for your system; sending it again with the same content changes nothing."""
 
     id: Key
-    occurred_at: Annotated[datetime, Meta(description=f"No time of an event lies more than {AHEAD.days} days ahead.")]
+    occurred_at: Annotated[datetime, Meta(
+        description=f"No time of an event lies more than {AHEAD.days} days ahead, or ten years back.")]
 
 
 class OrderPaid(Envelope, tag="order.paid"):
