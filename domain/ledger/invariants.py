@@ -10,6 +10,7 @@ from collections.abc import Callable
 from sqlalchemy.orm import Session
 
 from domain.ledger.asking import EVERYTHING, Invariant, Scope, faults
+from domain.ledger.standing import STANDING
 
 
 def _balances(scope: Scope) -> str:
@@ -113,8 +114,19 @@ select c.order_id, format('commission line %s of order %s: %s of %s taken back, 
 
 
 def _refunds(scope: Scope) -> str:
-    """what an order says to have given back is the sum of its refunds"""
+    """what an order and its lines say to have given back is the sum of their refunds"""
     return f"""
+select o.id, format('order %s: %s returned, refunds say %s', o.id, o.refunded_fen, coalesce(r.fen, 0))
+  from customer_order o
+  left join (select order_id, sum(amount_fen) as fen from refund where {scope.where('order_id')} group by 1) r
+    on r.order_id = o.id
+ where {scope.where('o.id')} and o.refunded_fen <> coalesce(r.fen, 0)
+union all
+select r.order_id, format('refund %s of order %s says nothing of its lines', r.refund_no, r.order_id) from refund r
+ where {scope.where('r.order_id')} and not exists (select from refund_line l where l.order_id = r.order_id
+                                                      and l.refund_no = r.refund_no)
+   and exists (select from order_line l where l.order_id = r.order_id)
+union all
 select l.order_id, format('order line %s/%s: %s returned, refunds say %s', l.order_id, l.n, l.refunded_fen,
                           coalesce(r.fen, 0))
   from order_line l
@@ -309,6 +321,7 @@ INVARIANTS = (
     Invariant("taken", "journal", _taken),
     Invariant("points", "person", _points),
     Invariant("lots", "lot", _lots),
+    *STANDING,
     KEPT,
 )
 

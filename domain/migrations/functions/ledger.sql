@@ -2,10 +2,10 @@
 
 -- Statement triggers, so that TRUNCATE is refused like any other way of forgetting. Open for an erasure (it says so for
 -- its transaction) where personal data stands in rows that are otherwise fixed: the account that a withdrawal went to,
--- the words of an appeal.
+-- the words of an appeal. Triggers of rows see that it only empties them.
 create or replace function refuse_change() returns trigger language plpgsql as $$
 begin
-    if tg_op = 'UPDATE' and tg_table_name in ('withdrawal', 'risk_step')
+    if tg_op = 'UPDATE' and tg_level = 'STATEMENT' and tg_table_name in ('withdrawal', 'risk_step')
             and current_setting('huitou.erasing', true) = 'yes' then
         return null;
     end if;

@@ -51,3 +51,14 @@ create or replace function refuse_after_confiscation() returns trigger language 
 begin
     raise exception 'commission line % is confiscated: that is final', old.id using errcode = 'HT403';
 end $$;
+
+-- A freeze ends once, with the case that it is for, or in a merge, when its person is another's other half.
+create or replace function account_hold_lifted() returns trigger language plpgsql as $$
+begin
+    if (new.cause, new.since) is distinct from (old.cause, old.since) or old.lifted_at is not null
+       or not exists (select from risk_case k where 'case:' || k.id = old.cause and k.state in ('released', 'confiscated'))
+          and not exists (select from person where id = old.person_id and merged_into is not null) then
+        raise exception 'hold %: no case ends it', old.id using errcode = 'HT403';
+    end if;
+    return null;
+end $$;
