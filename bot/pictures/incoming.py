@@ -11,6 +11,9 @@ FORMATS: Final = {"image/jpeg": "JPEG", "image/png": "PNG", "image/webp": "WEBP"
 MOST_PIXELS: Final = 40_000_000
 """A picture above this is taken for a decompression bomb; it is refused before anything is unpacked."""
 
+LEAST_SIDE: Final = 16
+"""A picture narrower than this shows nothing: a counting pixel, a ruler."""
+
 LONGEST_SIDE, SHORTEST_SIDE, MOST_LONG = 1_600, 320, 3
 """Pixels of a picture that is kept, and of one that is worth keeping; and how much longer than wide it may be."""
 KEPT_BYTES: Final = 900_000
@@ -107,12 +110,14 @@ def sound(data: bytes, media_type: str) -> bool:
 
 def _checked(data: bytes, formats: tuple[str, ...]) -> Image.Image | None:
     picture: Image.Image = Image.open(io.BytesIO(data), formats=formats)
-    return picture if picture.width * picture.height <= MOST_PIXELS else None
+    return picture if min(picture.size) >= LEAST_SIDE and picture.width * picture.height <= MOST_PIXELS else None
 
 
 def _on_white(picture: Image.Image) -> Image.Image:
     if picture.mode == "RGB":
         return picture
+    if picture.mode.startswith("I"):  # 16 bits of grey, of which Pillow would cut everything above 255 to white
+        picture = picture.convert("I").point(lambda value: value * (1 / 256)).convert("L")
     flat = Image.new("RGBA", picture.size, "#ffffff")
     flat.alpha_composite(picture.convert("RGBA"))
     return flat.convert("RGB")

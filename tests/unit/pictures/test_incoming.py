@@ -102,3 +102,36 @@ def test_a_damaged_one_never_gets_past(junk: bytes, at: int, width: int) -> None
         assert refusal.reason in {"not_a_picture", "moving", "too_large", "too_small", "too_long"}
     else:
         assert opened(kept).format == "JPEG" and max(kept.width, kept.height) <= incoming.LONGEST_SIDE
+
+
+@pytest.mark.parametrize(("mode", "colour", "seen"), [
+    ("CMYK", (0, 255, 255, 0), (255, 0, 0)), ("I;16", 32_768, (128, 128, 128)), ("LA", (90, 255), (90, 90, 90)),
+    ("RGBA", (0, 0, 0, 0), (255, 255, 255)), ("1", 0, (0, 0, 0)), ("P", 0, (0, 0, 0))])
+def test_every_way_to_write_colours_shows_the_same(mode: str, colour: object, seen: tuple[int, int, int]) -> None:
+    """Faces and photos of goods come as whatever a camera or a program made of them."""
+    data = encoded(Image.new(mode, (300, 300), colour), "JPEG" if mode == "CMYK" else "PNG")  # type: ignore[arg-type]
+    found = incoming.fitted(data, 60, 60)
+    assert found is not None and found.mode == "RGB"
+    near = found.getpixel((30, 30))
+    assert isinstance(near, tuple) and max(abs(a - b) for a, b in zip(near, seen, strict=True)) <= 2
+
+
+def test_a_face_is_turned_upright_and_a_moving_one_stands_still_at_its_first_picture() -> None:
+    lying = Image.new("RGB", (300, 200), "#0000ff")
+    lying.paste("#ff0000", (0, 0, 150, 200))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    upright = incoming.fitted(encoded(lying, exif=exif), 60, 90)
+    assert upright is not None
+    assert upright.getpixel((30, 8))[0] > 200 and upright.getpixel((30, 82))[2] > 200  # type: ignore[index]
+    frames = [Image.new("RGB", (200, 200), colour) for colour in ("#ff0000", "#00ff00")]
+    first = incoming.fitted(encoded(frames[0], "WEBP", save_all=True, append_images=frames[1:]), 60, 60)
+    assert first is not None and first.getpixel((30, 30))[0] > 240  # type: ignore[index]
+
+
+@pytest.mark.parametrize("size", [(1, 1), (8_000, 1), (15, 400)])
+def test_what_is_too_narrow_to_show_anything_is_no_face(size: tuple[int, int]) -> None:
+    data = encoded(Image.new("RGB", size, "#ff0000"), "PNG")
+    assert incoming.fitted(data, 60, 60) is None and not incoming.sound(data, "image/png")
+    vector = b"<svg xmlns='http://www.w3.org/2000/svg' width='90' height='90'/>"
+    assert incoming.fitted(vector, 60, 60) is None and not incoming.sound(vector, "image/png")
