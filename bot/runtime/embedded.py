@@ -151,6 +151,11 @@ def valkey_url(home: Path) -> str:
     return f"unix://{socket_dir(home)}/valkey.sock"
 
 
+def is_new(home: Path) -> bool:
+    """Whether ``home`` has no database of its own yet: the next start makes one."""
+    return not (home / "postgres" / "PG_VERSION").exists()
+
+
 def start_postgres(home: Path, *, settings: tuple[str, ...] = ()) -> Server:
     """Start PostgreSQL on ``home``/postgres and wait until it answers; database huitou exists then.
 
@@ -168,7 +173,7 @@ def launch_postgres(home: Path, *, settings: tuple[str, ...] = ()) -> Server:
     home.mkdir(parents=True, exist_ok=True)
     _own_directory(sockets, user)
     prefix, switch_to = _as_user(user, [_postgres_bin() / "postgres", data])
-    if not (data / "PG_VERSION").exists():
+    if is_new(home):
         _init_database(data, user, prefix, switch_to)
     _bury_postgres(data)
     options = [part for setting in (*_POSTGRES_SETTINGS, *settings) for part in ("-c", setting)]

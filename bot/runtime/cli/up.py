@@ -35,6 +35,7 @@ def up() -> None:
         complain(f"cannot start: {problem}")
     try:
         with embedded.claimed(settings.home):
+            click.echo(_first_words(settings))
             if settings.demo:
                 make_demo_pairs(settings.home)
             _prepare_environment(settings)
@@ -42,6 +43,14 @@ def up() -> None:
             sys.exit(Supervisor(house(settings)).run())
     except embedded.HomeInUse as error:
         complain(f"cannot start: {error}")
+
+
+def _first_words(settings: Settings) -> str:
+    """What whoever has just asked for a start reads meanwhile."""
+    if embedded.is_new(settings.home) and settings.embedded_database:
+        shop = "the demo shop is filled" if settings.demo else "the shop is opened"
+        return f"first start in {settings.home}: the database is made and {shop}, some ten seconds …"
+    return "starting …"
 
 
 def house(settings: Settings) -> House:
