@@ -9,8 +9,6 @@ from typing import Any
 
 import click
 
-from bot.runtime import lean
-
 _COMMANDS = {
     "up": "up:up",
     "web": "parts:web",
@@ -70,8 +68,7 @@ class _Commands(click.Group):
         if cmd_name not in _COMMANDS:
             return None
         module, _, name = _COMMANDS[cmd_name].partition(":")
-        with lean.loading():
-            command: click.Command = getattr(importlib.import_module(f"bot.runtime.cli.{module}"), name)
+        command: click.Command = getattr(importlib.import_module(f"bot.runtime.cli.{module}"), name)
         return command
 
     def invoke(self, ctx: click.Context) -> Any:

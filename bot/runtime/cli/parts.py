@@ -44,8 +44,7 @@ def web(await_go: bool) -> None:
     from bot.runtime import logs
 
     logs.configure(settings)
-    with lean.loading():
-        import wsgi  # noqa: F401 - made once, before the workers are forked: they share its memory, and start at once
+    import wsgi  # noqa: F401 - made once, before the workers are forked: they share its memory, and start at once
 
     _let_run_on()
     server = web_server(settings)
@@ -114,9 +113,8 @@ def worker(pool: str, await_go: bool) -> None:
     """
     settings = load_settings()
     _share_metrics(settings)
-    with lean.loading():
-        from bot.runtime import logs
-        from bot.runtime import worker as worker_module
+    from bot.runtime import logs
+    from bot.runtime import worker as worker_module
 
     logs.configure(settings)
     _serve_metrics(settings)
@@ -137,8 +135,7 @@ def clock(await_go: bool) -> None:
     """
     settings = load_settings()
     _share_metrics(settings)
-    with lean.loading():
-        from bot.runtime import clockwork, logs
+    from bot.runtime import clockwork, logs
 
     logs.configure(settings)
     _serve_metrics(settings)

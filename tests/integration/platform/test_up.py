@@ -85,6 +85,7 @@ def up(tmp_path: Path) -> Iterator[Up]:
 
 
 def test_one_command_starts_heals_and_stops_everything(up: Up) -> None:
+    assert up.until("first start in") == f"{up.lines[0]}\n", "at once, before there is anything to wait for"
     up.until(f"ready: http://127.0.0.1:{up.port}")
     assert answer(up.port, "/readyz")[0] == 200
     everybody = family(up.process.pid)
@@ -104,6 +105,7 @@ def test_one_command_starts_heals_and_stops_everything(up: Up) -> None:
 def test_kill_dash_nine_leaves_nothing(prepared_home: Path, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     prepared.copy(prepared_home, tmp_path)
     up: Up = request.getfixturevalue("up")
+    up.until("starting")
     up.until("ready:")
     everybody = family(up.process.pid)
     assert len(everybody) >= 7, "two servers, web and its worker, two workers, clock"
