@@ -20,6 +20,10 @@ PATIENCE = 20.0
 """Seconds that minded processes get between being asked and being killed."""
 
 
+DYING = 2.0
+"""Seconds that a killed process may take until it is gone: one that yields to all others gets there late."""
+
+
 class Undertaker:
     """Mind children of this process. ``mind(pid, signal)`` after each start, ``forget(pid)`` after each end."""
 
@@ -66,20 +70,25 @@ def shared() -> Undertaker:
 
 
 def end_session(leader: int) -> None:
-    """Kill whatever is left of the process group and the session that ``leader`` began (Linux: all of it)."""
+    """Kill whatever is left of the process group and the session that ``leader`` began (Linux: all of it), and wait
+    until it is gone, for at most DYING seconds."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(leader, signal.SIGKILL)
-    for pid in _members(leader):
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.kill(pid, signal.SIGKILL)
+    deadline = time.monotonic() + DYING
+    while (left := _members(leader)) and time.monotonic() < deadline:
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.01)
 
 
 def _members(session: int) -> list[int]:
-    """Processes of a session, also those that moved to a group of their own; [] where /proc is not."""
+    """Processes of a session that run, also those that moved to a group of their own; [] where /proc is not."""
     found = []
     for name in os.listdir("/proc") if os.path.isdir("/proc/self") else []:
         with contextlib.suppress(OSError, ValueError, IndexError), open(f"/proc/{int(name)}/stat", "rb") as stat:
-            if int(stat.read().rpartition(b")")[2].split()[3]) == session:
+            state, _parent, _group, its_session, *_ = stat.read().rpartition(b")")[2].split()
+            if int(its_session) == session and state != b"Z":
                 found.append(int(name))
     return found
 
