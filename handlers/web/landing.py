@@ -29,7 +29,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from bot.kit.context import Shop
 from bot.kit.gateway import GatewayError
 from bot.kit.jobs import JobContext
-from bot.pictures import avatar, goods, qr, wares
+from bot.pictures import avatar, goods, paint, qr, wares
 from bot.pictures.keep import Kept
 from domain.catalog import queries as catalog
 from domain.materials import service as materials
@@ -56,9 +56,11 @@ REST_SECONDS = 60.0
 AT_ONCE = 8
 """Codes being made at the same time, for all visitors of this process."""
 
-QR_PIXELS, FACE_PIXELS, GOODS_PIXELS = 480, 240, 360
+QR_PIXELS, FACE_PIXELS, GOODS_PIXELS, CARD_PIXELS = 480, 240, 360, 440
 LONGEST_CODE, LONGEST_SKU = 16, 64
 INK = "#3d3229"
+WALL, SHELF, SHELF_AT = "#f3e6cf", "#e6d3b3", 0.82
+"""What the drawn goods stand on in a link's card, as on the page."""
 
 
 @record
@@ -156,6 +158,7 @@ class _Page:
         self._sparing = Sparing()
         self._faces: Kept[bytes] = Kept(256)
         self._goods: Kept[bytes] = Kept(64)
+        self._cards: Kept[bytes] = Kept(64)
         self._motifs = goods.load(ASSETS / "posters" / "goods" / "motifs.toml")
         self._style = STYLE.read_bytes()
         self._version = hashlib.sha256(self._style).hexdigest()[:12]
@@ -225,7 +228,8 @@ class _Page:
             "shop": shop.name, "code": visit.code, "headline": headline, "product": product, "scanned": scanned,
             "price": say("landing.price", price_fen=product.price_fen) if product else "",
             "summary": summary, "address": address, "picture": picture, "version": self._version,
-            "card": picture or f"{address}/face.jpg", "steps": [step for step in steps if step.strip()],
+            "card": picture.replace(f"{address}/goods.png", f"{address}/card.jpg") or f"{address}/face.jpg",
+            "steps": [step for step in steps if step.strip()],
             "buy": addresses.with_query(product.url, share_code=visit.code) if product and product.url else "",
             "query": f"?{urlencode({'p': product.sku})}" if product else "",
             "shown": _relative(picture, address, visit.code),
@@ -256,13 +260,22 @@ class _Page:
 
     def goods_picture(self, code: str) -> Response:
         """The drawn picture of the product, for products without a photo."""
+        ware = self._ware(code)
+        png = self._goods.get(ware, lambda: _encoded(wares.draw(ware, GOODS_PIXELS), "PNG"))
+        return _picture_answer(png, "image/png", 86_400)
+
+    def card_picture(self, code: str) -> Response:
+        """The same on a shelf, for the card that a chat makes of the link: chats show what is transparent as black."""
+        ware = self._ware(code)
+        jpeg = self._cards.get(ware, lambda: _encoded(_on_shelf(wares.draw(ware, GOODS_PIXELS)), "JPEG"))
+        return _picture_answer(jpeg, "image/jpeg", 86_400)
+
+    def _ware(self, code: str) -> wares.Ware:
         visit = self._visit(code, touch=False)
         if visit is None or visit.product is None:
             abort(404)
         motif = goods.choose(self._motifs, visit.product.title, visit.product.category)
-        ware = wares.Ware(motif.form, motif.glyph, motif.label, motif.tint, INK)
-        png = self._goods.get(ware, lambda: _encoded(wares.draw(ware, GOODS_PIXELS), "PNG"))
-        return _picture_answer(png, "image/png", 86_400)
+        return wares.Ware(motif.form, motif.glyph, motif.label, motif.tint, INK)
 
     def style(self) -> Response:
         return _picture_answer(self._style, "text/css; charset=utf-8", 31_536_000)
@@ -283,6 +296,7 @@ def blueprint(context: LandingContext) -> Blueprint:
     door.add_url_rule("/r/<code>/qr.png", "code_picture", page.code_picture, methods=["GET"])
     door.add_url_rule("/r/<code>/face.jpg", "face", page.face, methods=["GET"])
     door.add_url_rule("/r/<code>/goods.png", "goods_picture", page.goods_picture, methods=["GET"])
+    door.add_url_rule("/r/<code>/card.jpg", "card_picture", page.card_picture, methods=["GET"])
 
     def away(fault: Exception) -> Response:
         log.warning("landing.away", fault=type(fault).__name__)
@@ -326,6 +340,17 @@ def _linked_data(shop: Shop, headline: str, summary: str, address: str, product:
     for character in "<>&\u2028\u2029":
         plain = plain.replace(character, f"\\u{ord(character):04x}")
     return plain
+
+
+def _on_shelf(drawn: Image.Image) -> Image.Image:
+    """The goods, RGBA, in the middle of a square card, on its shelf."""
+    card = Image.new("RGB", (CARD_PIXELS, CARD_PIXELS), WALL)
+    card.paste(SHELF, (0, round(CARD_PIXELS * SHELF_AT), CARD_PIXELS, CARD_PIXELS))
+    left, _, right, bottom = drawn.getchannel("A").getbbox() or (0, 0, *drawn.size)
+    at = (CARD_PIXELS - left - right) // 2, round(CARD_PIXELS * 0.93) - bottom
+    paint.shadow(card, at, drawn.getchannel("A"), "#18100838", 20, 8)
+    paint.lay(card, at, drawn)
+    return card
 
 
 def _html(text: str, status: int = 200) -> Response:

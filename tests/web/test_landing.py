@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import zxingcpp
@@ -96,7 +97,7 @@ def test_says_who_recommends_and_what(shop: Landing) -> None:
     assert "有机大米 5kg" in page and "¥99.05" in page and "李记有机" in page and code in page
     assert meta(page, "og:title") == "来自@李姐🌸的推荐"
     assert meta(page, "og:url") == f"https://shop.example/r/{code}"
-    assert meta(page, "og:image").startswith(f"https://shop.example/r/{code}/goods.png")
+    assert meta(page, "og:image").startswith(f"https://shop.example/r/{code}/card.jpg")
     facts = linked(page)
     assert facts["mainEntity"]["offers"] == {"@type": "Offer", "price": "99.05", "priceCurrency": "CNY"}
 
@@ -137,6 +138,18 @@ def test_the_way_to_the_mall_keeps_whose_link_it_was(shop: Landing) -> None:
     ways = re.findall(r'<a class="buy" href="([^"]+)"', shop.page(f"/r/{code}"))
     assert [html.unescape(one) for one in ways] == [f"https://mall.example/rice?x=1&y=2&share_code={code}"]
     assert 'class="buy"' not in shop.page(f"/r/{code}?p=TEA")
+
+
+def test_a_chat_shows_the_goods_on_a_shelf_not_on_nothing(shop: Landing) -> None:
+    """Chats want at least 300 pixels and show what is transparent as black."""
+    shop.product(1, "RICE", "有机大米")
+    address = urlsplit(meta(shop.page(f"/r/{shop.sharer()}"), "og:image"))
+    answer = shop.client.get(f"{address.path}?{address.query}")
+    picture = Image.open(io.BytesIO(answer.data))
+    assert answer.content_type == "image/jpeg" and picture.format == "JPEG"
+    assert picture.width == picture.height >= 300
+    wall, goods = picture.getpixel((6, 6)), picture.getpixel((picture.width // 2, picture.height // 2))
+    assert min(wall) > 180 and max(abs(a - b) for a, b in zip(wall, goods, strict=True)) > 20
 
 
 def test_the_link_may_name_the_product(shop: Landing) -> None:
@@ -187,7 +200,7 @@ def test_an_unknown_code_is_a_friendly_404(untouched: Engine, clock: FixedClock,
     page = shop.page(f"/r/{code}", 404) if "%2f" not in code else ""
     if page:
         assert "失效" in page and "李记有机" in page
-    for picture in ("qr.png", "face.jpg", "goods.png"):
+    for picture in ("qr.png", "face.jpg", "goods.png", "card.jpg"):
         assert shop.client.get(f"/r/{code}/{picture}").status_code == 404
     assert "失效" in shop.page("/r/", 404)
     assert shop.count("touch") == 0

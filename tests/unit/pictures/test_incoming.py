@@ -3,7 +3,7 @@
 import io
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, PngImagePlugin
 
@@ -93,6 +93,7 @@ def test_one_pixel_a_strip_and_a_bomb_are_refused_by_their_headers() -> None:
     assert refused(encoded(Image.new("1", (20_000, 20_000)), "PNG")) == "too_large"
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=400), st.integers(0, 3_000), st.integers(0, 3_000))
 def test_a_damaged_one_never_gets_past(junk: bytes, at: int, width: int) -> None:
     data = encoded(picture(400, 400))
