@@ -55,7 +55,10 @@ return (select make_interval(hours => 24 * coalesce((p.document #>> '{release,ho
 -- domain/commissions/rules.py, or by a case that says so; let go once, when its hold after receipt is over, and not before.
 create or replace function commission_line_steps() returns trigger language plpgsql as $$
 declare
-    the_order customer_order;
+    closed timestamptz;
+    completed timestamptz;
+    paid_at timestamptz;
+    due timestamptz;
     back bigint;
     paid bigint;
 begin
@@ -64,31 +67,38 @@ begin
           and (new.release_at is null or new.released_at < new.release_at) then
         raise exception 'commission line %: let go once, when its hold is over', new.id using errcode = 'HT403';
     end if;
-    if new.clawed_fen = old.clawed_fen and new.release_at is not distinct from old.release_at
-       and new.confiscated_at is not distinct from old.confiscated_at then
-        return null;
+    if new.release_at is distinct from old.release_at then
+        if new.release_at is null then
+            if new.clawed_fen < new.amount_fen then
+                raise exception 'commission line %: it is never let go', new.id using errcode = 'HT403';
+            end if;
+        else
+            -- Its own plan says so, nearly always; one that was published later may count, too, for what is paid ahead.
+            select o.completed_at + make_interval(hours => 24 * coalesce((p.document #>> '{release,hold_days}')::int, 7)),
+                   o.completed_at, o.paid_at
+              into due, completed, paid_at
+              from customer_order o join commission_plan p on p.version = new.plan_version where o.id = new.order_id;
+            if old.released_at is not null
+               or new.release_at is distinct from due
+                  and new.release_at is distinct from completed + release_hold(paid_at) then
+                raise exception 'commission line %: it is not let go at %', new.id, new.release_at using errcode = 'HT403';
+            end if;
+        end if;
     end if;
-    select * into the_order from customer_order where id = new.order_id;
     if new.confiscated_at is not null then
-        if not exists (select from risk_line l join risk_case k on k.id = l.case_id
-                        where l.line_id = new.id and k.state = 'confiscated') then
+        if new.confiscated_at is distinct from old.confiscated_at and not exists (
+            select from risk_line l join risk_case k on k.id = l.case_id
+             where l.line_id = new.id and k.state = 'confiscated') then
             raise exception 'commission line %: no case confiscates it', new.id using errcode = 'HT403';
         end if;
     elsif new.clawed_fen <> old.clawed_fen then
-        select refunded_fen, paid_fen into back, paid from order_line where order_id = new.order_id and n = new.n;
-        if new.clawed_fen <> (case when the_order.closed_at is not null then new.amount_fen
+        select o.closed_at, l.refunded_fen, l.paid_fen into closed, back, paid
+          from order_line l join customer_order o on o.id = l.order_id where l.order_id = new.order_id and l.n = new.n;
+        if new.clawed_fen <> (case when closed is not null then new.amount_fen
                                    else div(2 * new.amount_fen::numeric * back + paid, 2 * paid) end) then
             raise exception 'commission line %: % taken back is not what came back', new.id, new.clawed_fen
                 using errcode = 'HT403';
         end if;
-    end if;
-    if new.release_at is not distinct from old.release_at then
-        return null;
-    end if;
-    if (case when new.release_at is null then new.clawed_fen < new.amount_fen
-             else old.released_at is not null
-                  or new.release_at is distinct from the_order.completed_at + release_hold(the_order.paid_at) end) then
-        raise exception 'commission line %: it is not let go at %', new.id, new.release_at using errcode = 'HT403';
     end if;
     return null;
 end $$;

@@ -27,7 +27,7 @@ def post(shop: Shop, places: list[tuple[object, int]]) -> int:
     """Two journals, with postings at these (journal, n)."""
     li = shop.people["李姐"]
     journals = JOURNALS.array((f"key{n}", "digest", "test", AT, "test", n, "", "", NULL, NULL) for n in (1, 2))
-    postings = POSTINGS.array((journal, n, NULL, "expense.direct", li, "pending", "CNY", 5) for journal, n in places)
+    postings = POSTINGS.array((journal, n, NULL, "expense.direct", li, "available", "CNY", 5) for journal, n in places)
     with shop.sessions.begin() as session:
         return int(session.execute(POST, {"at": AT, "journals": journals, "postings": postings}).scalar_one())
 
@@ -38,7 +38,7 @@ def test_what_does_not_belong_together_is_refused_whole(shop: Shop, how: str) ->
         post(shop, APART[how])
     assert shop.rows("select count(*) from journal") == [(0,)]
     assert post(shop, [(1, 1), (2, 1), (2, 2)]) == 2, "the keys are free"
-    assert shop.money("李姐") == (15, 0, 0)
+    assert shop.money("李姐") == (0, 15, 0)
     assert post(shop, [(1, 1), (2, 1), (2, 2)]) == 0
 
 
