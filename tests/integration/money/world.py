@@ -2,7 +2,7 @@
 
 import itertools
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -31,9 +31,11 @@ PEPPER = b"a pepper of at least sixteen bytes"
 PLANS = Path(__file__).parents[3] / "assets" / "plans"
 
 
-def of_the_shop(faults: Iterable[str]) -> list[str]:
-    """Without money that a test gave away by hand, as nobody may: test_forged looks for such."""
-    return [one for one in faults if not _BY_HAND.search(one)]
+def of_the_shop(faults: Sequence[str]) -> list[str]:
+    """Without money that a test gave away by hand, as nobody may, and what is pending of it: test_forged looks for
+    such."""
+    given = any(_BY_HAND.search(one) for one in faults)
+    return [one for one in faults if not (_BY_HAND.search(one) or (given and "wait to be let go" in one))]
 
 
 _BY_HAND = re.compile(r"\((?:[^,]*, test|reward.given, grant) .*nothing stands behind it")
@@ -203,4 +205,5 @@ class Shop:
     def check(self) -> None:
         with Session(self.engine) as session:
             report = service.check(session)
-        assert of_the_shop(report.faults) == []
+        left = of_the_shop(report.faults)
+        assert left == [], left
