@@ -258,6 +258,7 @@ def test_the_member_is_deleted_and_the_customer_is(wecom: Corp) -> None:
     assert not wecom.post("/api/wecom/say", openid=li, text="还在吗").ok
     wecom.act("/api/wecom/add", openid=li)
     assert not wecom.post("/api/wecom/add", openid=li).ok
+    wecom.wait(lambda: wecom.echo.contacts[-1]["ChangeType"] == "add_external_contact")
     wecom.act("/api/wecom/remove", openid=li)
     wecom.wait(lambda: wecom.echo.contacts[-1]["ChangeType"] == "del_external_contact")
     assert wecom.code("externalcontact/mark_tag", marked) == 84061
