@@ -1,3 +1,10 @@
+-- An order's event that was dismissed told who bought it: an erasure goes by orders, and there is none.
+-- First: it looks through all events, and nobody who books should wait for that behind the locks of what follows.
+update commerce_event e set payload = e.payload - 'buyer' - 'risk' - 'region' - 'carrier' - 'tracking_no'
+ where e.reason like 'dismissed: %' and e.type like 'order.%'
+   and e.payload ?| array['buyer', 'risk', 'region', 'carrier', 'tracking_no']
+   and not exists (select from commerce_open o where o.id = e.id);
+
 -- What changes in rows of money goes by what justifies it: plain SQL that says otherwise is refused. After triggers with a
 -- condition, so that whatever else is written does not pay for them; new orders, lines and commissions have none.
 
@@ -56,9 +63,3 @@ create constraint trigger customer_order_moves after update on customer_order de
     when (new.buyer_id is distinct from old.buyer_id or new.seller_id is distinct from old.seller_id
           or new.leader_id is distinct from old.leader_id)
     execute function moves_by_merge('buyer_id', 'seller_id', 'leader_id');
-
--- An order's event that was dismissed told who bought it: an erasure goes by orders, and there is none.
-update commerce_event e set payload = e.payload - 'buyer' - 'risk' - 'region' - 'carrier' - 'tracking_no'
- where e.reason like 'dismissed: %' and e.type like 'order.%'
-   and e.payload ?| array['buyer', 'risk', 'region', 'carrier', 'tracking_no']
-   and not exists (select from commerce_open o where o.id = e.id);
