@@ -87,3 +87,21 @@ def test_steps_of_money_go_by_what_justifies_them(busy: Shop) -> None:
     before = [busy.rows(f"select * from {table} order by 1, 2") for table in tables]
     assert survived(busy, ATTACKS) == []
     assert [busy.rows(f"select * from {table} order by 1, 2") for table in tables] == before
+
+
+def test_a_closing_that_is_told_again_of_an_earlier_time_is_booked_once(shop: Shop) -> None:
+    """Two reports of one closing need not come in their order: the earlier time counts, and no human is asked."""
+    shop.tell(shop.pay("A1", by="新客"), shop.receive("A1"))
+    before = shop.clock.now()
+    shop.clock.advance(3_600)
+    shop.tell(shop.close("A1"))
+    money = shop.balances()
+    shop.tell(shop.close("A1", at=before, channel="mall"), shop.refund("A1", "R1", 9_900))
+    shop.tell(shop.close("A1"))
+    for _ in range(6):
+        shop.clock.advance(3_600)
+        shop.work()
+    assert {state for state, _ in shop.states().values()} == {"done"}
+    assert shop.rows("select closed_at, refunded_fen from customer_order") == [(before, 9_900)]
+    assert shop.balances() == money
+    shop.check()
