@@ -78,6 +78,7 @@ def answer(session: Session, person_id: int, quiz: Quiz, question: Question, cho
         return Answered(False, right, 0)
     won = quiz.points if right else 0
     if won:
+        points.hold(session, person_id, now)  # a worker may be about to make a debt of theirs, which these repay
         points.earn(session, [Earning(person_id, won, f"quiz:{person_id}:{day}", now)], life, now)
         points.activate(session, now, person_id=person_id)
     return Answered(True, right, won)

@@ -1,10 +1,18 @@
 """Everything that can happen to points, at once: whatever the order, lots, moves and balance agree."""
 
 import random
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.orm import Session
 
 from domain.ledger import service as ledger
 from domain.points import queries, service
+from domain.points.rules import CheckInRule
 from domain.shared.errors import DomainError
+from domain.workflows import quiz
+from domain.workflows.quiz import Question, Quiz
 from tests.integration.people.crowd import at_once, crowd
 from tests.integration.points.test_life import LIFE, active, day, earned
 
@@ -36,3 +44,37 @@ def test_16_fifty_random_acts_at_once_keep_every_sum(session, engine) -> None:
     assert queries.disagreements(session) == [] and ledger.check(session).balanced
     service.expire(session, day(400))
     assert active(session, li, 400) == 0 and queries.disagreements(session) == [], "time leaves nothing behind"
+
+
+def _answers(own: Session, person: int) -> object:
+    question = Question("?", ("yes", "no"), 1, "")
+    return quiz.answer(own, person, Quiz(10, (question,)), question, 1, LIFE, day(2))
+
+
+def _comes(own: Session, person: int) -> object:
+    return service.check_in(own, person, CheckInRule(points=10), LIFE, day(2))
+
+
+@pytest.mark.parametrize("what", [_answers, _comes])
+def test_points_of_a_message_repay_the_debt_that_a_worker_is_about_to_make(session, engine, what) -> None:
+    """The message waits for the worker: neither sees a person without a debt and leaves them with points besides it."""
+    (li,) = crowd(session, 1)
+    earned(session, li, 40, "order:1")
+    service.spend(session, li, 40, "gift", "gift:1", day(1))
+    session.commit()
+    waits = text("select count(*) from pg_stat_activity where datname = current_database()"
+                 " and wait_event_type = 'Lock'")
+
+    def message() -> None:
+        with Session(engine) as own, own.begin():
+            assert what(own, li)
+
+    with ThreadPoolExecutor(1) as pool, engine.connect() as watcher:
+        assert service.reverse(session, "order:1", 40, "refund:1", day(2)) == 40
+        heard = pool.submit(message)
+        while not heard.done() and not watcher.execute(waits).scalar_one():
+            watcher.rollback()
+        session.commit()
+        heard.result(20)
+    left = queries.of(session, li, day(2))
+    assert (left.active, left.debt) == (0, 30) and queries.disagreements(session) == []
