@@ -15,7 +15,9 @@ EARN = text("""
                        cast(:keys as text[]), cast(:places as bigint[]), cast(:sources as bigint[]),
                        cast(:owners as bigint[]), cast(:fens as bigint[]), 'test', '2026-11', :now, :now)""")
 MANY = 1_200
-"""More than the thousand rows of a statement from which on their references are read in one stretch."""
+"""Far more than FEW."""
+FEW = 400
+"""From so many postings of a statement on their references are read in one stretch."""
 
 
 def earn(shop: Shop, *rows: tuple[str, int, int, str, int]) -> int:
@@ -62,9 +64,9 @@ def test_who_never_had_money_gets_an_account(shop: Shop) -> None:
                      one=somebody) == [("pending", 11, 1)]
 
 
-JOURNALS = f"""
+JOURNALS = """
     insert into journal (idem, digest, kind, effective_at, posted_at, source_type, source_id)
-    select 'many' || n, 'x', 'x', now(), now(), 'many', n from generate_series(1, {MANY}) n
+    select 'many' || n, 'x', 'x', now(), now(), 'many', n from generate_series(1, :many) n
 """
 POSTINGS = """
     insert into posting (journal_id, n, debit, credit, currency, amount)
@@ -97,13 +99,13 @@ ODDS = {
 }
 
 
-def post_many(shop: Shop, odd: Odd, place: int) -> int:
+def post_many(shop: Shop, odd: Odd, place: int, many: int = MANY) -> int:
     """Write a posting for each of many journals, odd at one place (0: at none), and leave them; how many there were."""
     earn(shop, ("k1", 1, 7, "李姐", 500))
     asked = POSTINGS.format(odd=f"j.place = {place}", journal=odd.journal, debit=odd.debit, credit=odd.credit,
                             currency=odd.currency)
     with shop.sessions() as session:
-        session.execute(text(JOURNALS))
+        session.execute(text(JOURNALS), {"many": many})
         session.execute(text(asked))
         return int(session.execute(text("select count(*) from posting")).scalar_one())
 
@@ -117,8 +119,18 @@ def test_one_odd_posting_of_many_is_refused(shop: Shop, how: str, place: int) ->
     assert (fault.sqlstate, fault.diag.constraint_name) == ("23503", ODDS[how].key)  # type: ignore[union-attr]
 
 
-def test_many_postings_without_an_odd_one_are_written(shop: Shop) -> None:
-    assert post_many(shop, Odd(""), 0) == MANY + 1
+@pytest.mark.parametrize(("place", "many"), [(FEW - 1, FEW - 1), (FEW, FEW), (FEW, FEW + 1), (FEW + 1, FEW + 1)])
+@pytest.mark.parametrize("how", ["a journal far away", "a debit that is nobody's", "a credit far away"])
+def test_one_odd_posting_is_refused_where_few_become_many(shop: Shop, how: str, place: int, many: int) -> None:
+    with pytest.raises(DBAPIError) as refused:
+        post_many(shop, ODDS[how], place, many)
+    fault = refused.value.orig
+    assert (fault.sqlstate, fault.diag.constraint_name) == ("23503", ODDS[how].key)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("many", [FEW - 1, FEW, FEW + 1, MANY])
+def test_many_postings_without_an_odd_one_are_written(shop: Shop, many: int) -> None:
+    assert post_many(shop, Odd(""), 0, many) == many + 1
 
 
 @pytest.mark.parametrize("nobody", (0, 50, 987_654_321))
