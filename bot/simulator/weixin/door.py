@@ -7,7 +7,6 @@ import json
 import logging
 import re
 import time
-from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -128,14 +127,10 @@ def _as_response(result: Answer) -> Response:
 
 
 def cut(response: Response) -> Response:
-    """The work is done, but the answer ends before it is whole: promise more than is sent, then break off."""
+    """The work is done, but the answer ends before it is whole: more is promised than is sent."""
     whole = response.get_data()
-
-    def body() -> Iterator[bytes]:
-        yield whole[: len(whole) // 2]
-        raise ConnectionAbortedError("answer lost on purpose")
-
-    cut = Response(body(), mimetype=response.mimetype)
+    _log.warning("the answer of %s is lost on purpose", request.path)
+    cut = Response(iter([whole[: len(whole) // 2]]), mimetype=response.mimetype)
     cut.headers["Content-Length"] = str(len(whole) + 64)
     cut.headers["Connection"] = "close"
     return cut
