@@ -100,7 +100,8 @@ def _http_error(fault: HTTPException) -> Response:
     allowed = {"Allow": ", ".join(sorted(fault.valid_methods or ()))} if isinstance(fault, MethodNotAllowed) else {}
     if request.path.startswith("/api/"):
         name = fault.name.lower().replace(" ", "_")
-        return Refusal(code, name, fault.description or fault.name, headers=allowed).response()
+        said = "There is nothing at this address." if code == 404 else fault.description or fault.name
+        return Refusal(code, name, said, headers=allowed).response()
     return Response(f"{code} {fault.name}", code, content_type="text/plain; charset=utf-8", headers=allowed)
 
 

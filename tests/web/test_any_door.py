@@ -47,6 +47,7 @@ def test_another_method_is_told_which_there_are_and_a_machine_in_one_shape(shop:
         assert answer.status_code == 404 or answer.headers["Allow"], rule.rule
         if rule.rule.startswith("/api/"):
             assert set(answer.get_json()["error"]) == {"code", "message", "faults"}, rule.rule
-    nothing = shop.client.get("/api/v1/nothing")
-    assert (nothing.status_code, nothing.get_json()["error"]["code"]) == (404, "not_found")
-    assert set(nothing.get_json()["error"]) == {"code", "message", "faults"}
+    for path in ("/api/v1/nothing", "/api/v1/people/abc"):
+        nothing = shop.client.get(path)
+        assert (nothing.status_code, nothing.get_json()) == (404, {"error": {
+            "code": "not_found", "message": "There is nothing at this address.", "faults": []}})
