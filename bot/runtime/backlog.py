@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, text
 
-from bot.runtime.findings import REMEDIES, Finding
+from bot.runtime.findings import REMEDIES, Finding, counted
 from domain.platform.service import alarm
 from domain.stafftasks.rules import DID_NOT_SEND
 
@@ -63,7 +63,8 @@ def _review(db: Connection, now: datetime) -> Iterator[Finding]:
     unseen = db.scalar(text("select count(*) from ((select from risk_queue limit :many) union all"
                             " (select from order_news, unnest(order_ids) limit :many)) queue"), {"many": MANY_UNSEEN})
     if late:
-        yield Finding("appeals", "yellow", f"{late} people wait longer for an answer than they were promised",
+        yield Finding("appeals", "yellow",
+                      counted(late, "person waits", "people wait") + " longer for an answer than was promised",
                       "python -m bot risk cases --late, then risk release or risk confiscate")
     if (unseen or 0) >= MANY_UNSEEN:
         yield Finding("risk", "yellow", f"{MANY_UNSEEN} orders or more were not looked at",
@@ -76,7 +77,8 @@ def _tickets(db: Connection, now: datetime) -> Iterator[Finding]:
                           " and waits_for = 'shop' and waits_since < :before"), {"before": now - LONG_WAIT}).one()
     if row.people:
         hours = int((now - row.since).total_seconds() // 3_600)
-        yield Finding("helpdesk", "yellow", f"{row.people} people wait for a human for over a day, one {hours} hours",
+        yield Finding("helpdesk", "yellow", counted(row.people, "person waits", "people wait")
+                      + f" for a human for over a day, the first for {hours} hours",
                       "python -m bot helpdesk list, then helpdesk answer or helpdesk close")
 
 
@@ -87,7 +89,8 @@ def _staff_tasks(db: Connection, now: datetime) -> Iterator[Finding]:
     waits = db.execute(text("select count(*) as number, string_agg(distinct userid, ', ') as who from staff_task"
                             " where state = 'asked' and asked_at < :before"), {"before": now - LONG_WAIT}).one()
     if waits.number:
-        yield Finding("staff tasks", "yellow", f"{waits.number} wait for a tap for over a day: {waits.who}", remedy)
+        yield Finding("staff tasks", "yellow", counted(waits.number, "message waits", "messages wait")
+                      + f" for a tap for over a day: {waits.who}", remedy)
     lost = db.execute(text(
         "select count(*) as number, string_agg(distinct t.userid, ', ') as who from staff_task_person p"
         " join staff_task t on t.id = p.task_id where p.state = 'refused' and p.reason = :why and p.ended_at > :since"),
@@ -102,7 +105,8 @@ def _rewards(db: Connection) -> Iterator[Finding]:
     row = db.execute(text("select count(distinct person_id) as people, min(fault) as fault from programme_stale"
                           " where look_at is not null")).one()
     if row.people:
-        yield Finding("rewards", "yellow", f"{row.people} buyers' rewards cannot be counted ({row.fault})",
+        yield Finding("rewards", "yellow",
+                      counted(row.people, "buyer's", "buyers'") + f" rewards cannot be counted ({row.fault})",
                       "python -m bot reward parked says why for each; once mended, reward retry --as NAME counts "
                       "at once (every hour it is tried again anyway)")
 
@@ -113,10 +117,10 @@ def _dead(db: Connection) -> Iterator[Finding]:
         "select state, count(*) as number from inbox_message where state in ('failed', 'dead') group by state")).all()
     count = {row.state: row.number for row in states}
     if effects:
-        yield Finding("dead letters", "yellow", f"{effects} effects given up",
+        yield Finding("dead letters", "yellow", counted(effects, "effect", "effects") + " given up",
                       "see why: select kind, reason, count(*) from outbox where state = 'dead' group by 1, 2")
     if count:
-        yield Finding("messages", "yellow", f"{count.get('dead', 0)} messages given up, "
+        yield Finding("messages", "yellow", counted(count.get("dead", 0), "message", "messages") + " given up, "
                       f"{count.get('failed', 0)} failed and tried again",
                       "see why: select state, kind, error, count(*) from inbox_message "
                       "where state in ('failed', 'dead') group by 1, 2, 3")
@@ -131,15 +135,18 @@ def _waiting(db: Connection) -> Iterator[Finding]:
         kind, _, code = str(why).partition(":")
         check = f"waiting ({why})"
         if why == NO_RIGHT:
-            yield Finding(check, "green", f"{number} messages wait until their people write again")
+            yield Finding(check, "green",
+                          counted(number, "message waits", "messages wait") + " until their people write again")
         elif kind == "config":
-            yield Finding(check, "red", f"{number} effects wait: the platform refuses until somebody acts",
+            yield Finding(check, "red", counted(number, "effect waits", "effects wait")
+                          + ": the platform refuses until somebody acts",
                           _remedy(code, "see the error code in the platform's documentation"))
         elif kind == "back_off":
-            yield Finding(check, "yellow", f"{number} effects wait for the platform",
+            yield Finding(check, "yellow", counted(number, "effect waits", "effects wait") + " for the platform",
                           _remedy(code, "they go out by themselves; if they stay, see platform.refused in the logs"))
         elif why == "failed":
-            yield Finding(check, "yellow", f"{number} effects failed and are tried again",
+            yield Finding(check, "yellow",
+                          counted(number, "effect failed and is", "effects failed and are") + " tried again",
                           "see why: select kind, reason, count(*) from outbox where state = 'waiting' group by 1, 2")
 
 

@@ -19,6 +19,11 @@ def always_there(_what: str, _url: str) -> bool:
     return False
 
 
+def counted(number: int, one: str, many: str) -> str:
+    """``1 effect waits`` or ``2 effects wait``: ``number``, and what is said of one or of many (or none)."""
+    return f"{number} {one if number == 1 else many}"
+
+
 @record
 class Finding:
     """``cause`` says what was found; ``remedy`` is empty when there is nothing to do."""

@@ -25,6 +25,7 @@ from bot.runtime.accounts import (
     read_accounts,
 )
 from bot.runtime.faulty import Fault, Faulty
+from bot.runtime.findings import counted
 from bot.runtime.pem import demo_pairs
 from bot.runtime.secret import MIN_KEY_LENGTH, Secret, derive, kept_key
 from domain.shared.records import record
@@ -44,7 +45,7 @@ class SettingsError(Exception):
 
     def __init__(self, faults: list[Fault]) -> None:
         lines = "\n".join(f"  - {fault}" for fault in faults)
-        super().__init__(f"{len(faults)} thing(s) to mend in the settings:\n{lines}")
+        super().__init__(counted(len(faults), "thing", "things") + f" to mend in the settings:\n{lines}")
         self.faults = faults
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import Engine, text
 
 from bot.kit.gateway import GatewayError
 from bot.runtime.accounts import WeComAccount
-from bot.runtime.findings import TIMEOUT, Away, Finding, always_there
+from bot.runtime.findings import TIMEOUT, Away, Finding, always_there, counted
 from bot.runtime.service_doctor import signed_by_wecom
 from bot.runtime.settings import Settings
 
@@ -98,7 +98,8 @@ def _rights(name: str, app: Any) -> Iterator[Finding]:
     except GatewayError as error:
         yield _trouble(f"customer contact (wecom.{name})", error, "see the error code in the platform's documentation")
         return
-    yield (Finding(f"customer contact (wecom.{name})", "green", f"{len(staff)} employees may have customers") if staff
+    yield (Finding(f"customer contact (wecom.{name})", "green",
+                   counted(len(staff), "employee", "employees") + " may have customers") if staff
            else Finding(f"customer contact (wecom.{name})", "yellow", "no employee may have customers",
                         "add employees in 管理后台 → 客户联系 → 权限配置 → 使用范围, and to its 可见范围"))
 

@@ -175,7 +175,7 @@ def test_one_broken_order_among_a_hundred_holds_up_nobody_and_is_tried_again(sho
     assert len(rows(shop, NOTICES, who=person_id(shop, li))) == 99
     broken, = rows(shop, FACTS)
     assert broken[1:] == (person_id(shop, li), "waiting") and news(shop) == []
-    assert "1 effects failed and are tried again" in findings(shop)["waiting (failed)"]
+    assert "1 effect failed and is tried again" in findings(shop)["waiting (failed)"]
     mend()
     shop.wait(minutes=1)
     assert len(rows(shop, NOTICES, who=person_id(shop, li))) == 100
@@ -187,7 +187,8 @@ def test_what_stays_broken_is_given_up_and_shown(shop: Shop, li: Person) -> None
     booked(shop, pays(shop, "A1"))
     for _ in range(6):
         shop.wait(minutes=2)
-    assert [state for *_, state in rows(shop, FACTS)] == ["dead"] and "1 effects" in findings(shop)["dead letters"]
+    assert [state for *_, state in rows(shop, FACTS)] == ["dead"]
+    assert "1 effect given up" in findings(shop)["dead letters"]
 
 
 def test_news_that_cannot_even_become_facts_hold_up_none_that_were_there_before(shop: Shop, li: Person) -> None:

@@ -134,7 +134,7 @@ def test_silence_closes_what_was_answered_and_never_what_waits(shop: Shop) -> No
         assert queries.one(session, 1).closed_why == "silence"
     with shop.runtime.engine.connect() as db:
         found, = backlog._tickets(db, shop.clock.now())
-    assert (found.state, found.check) == ("yellow", "helpdesk") and "1 people" in found.cause
+    assert (found.state, found.check) == ("yellow", "helpdesk") and "1 person waits" in found.cause
     shown = metrics.render(shop.runtime.engine).decode()
     assert 'huitou_tickets_open{waits_for="shop"} 1.0' in shown and "huitou_ticket_oldest_seconds{" in shown
     with pytest.raises(DomainError):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bot.runtime.cli.common import acting, as_option, complain, json_option, print_json, shop, stamp
+from bot.runtime.findings import counted
 
 if TYPE_CHECKING:
     from domain.payouts.queries import WithdrawalView
@@ -130,7 +131,8 @@ def retry(no: str, as_name: str, as_json: bool) -> None:
     from domain.payouts import service
 
     _decide(no, as_name, as_json, lambda session, actor, now, found:
-            f"{service.retry(session, found.id, actor, now)} payment(s) will be asked about at once")
+            counted(service.retry(session, found.id, actor, now), "payment", "payments")
+            + " will be asked about at once")
 
 
 def _decide(no: str, as_name: str, as_json: bool,
@@ -182,7 +184,7 @@ def status(as_json: bool) -> None:
     else:
         stopped = f"stopped by {switch.changed_by} at {stamp(switch.stopped_at)}: {switch.reason}" \
             if switch.stopped_at else "money may leave"
-        click.echo(f"{stopped}\n{waiting} request(s) wait for a decision")
+        click.echo(f"{stopped}\n{counted(waiting, 'request waits', 'requests wait')} for a decision")
         for row in troubles:
             click.echo(f"  {row['no']}  {row['out_bill_no']}  {row['state']}  {row['fault']}")
         for fault in faults:

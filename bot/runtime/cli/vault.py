@@ -5,6 +5,7 @@ from dataclasses import asdict
 import click
 
 from bot.runtime.cli.common import acting, as_option, json_option, print_json, shop
+from bot.runtime.findings import counted
 
 BATCH = 200
 
@@ -82,4 +83,4 @@ def rotate() -> None:
             if not wrapped:
                 break
             done += wrapped
-    click.echo(f"{done} key(s) wrapped anew; nothing is left under another key")
+    click.echo(counted(done, "key", "keys") + " wrapped anew; nothing is left under another key")

@@ -77,4 +77,4 @@ def test_stopped_rejected_and_erased(run, till: Till) -> None:
     assert "不能做这件事" in run(f"vault reveal {who} --as {clerk.name} --reason x", expect=1).output
     assert "pseudonym" in run(f"vault erase {who} --as {lin.name} --reason letter").stdout
     assert "-" in run(f"vault reveal {who} --as {lin.name} --reason check").stdout
-    assert run("vault rotate").stdout.startswith("0 key(s)")
+    assert run("vault rotate").stdout.startswith("0 keys wrapped")

@@ -205,7 +205,7 @@ def test_an_old_schema_and_a_backlog(examine: Examine, engine: Engine) -> None:
             "('slow', 'x', 'k2', '{}', now(), now(), 'dead', 'gave up')"))
     found = examine()
     assert (found["schema"].state, found["schema"].remedy) == ("red", "python -m bot migrate")
-    assert "60 minutes" in found["backlog"].cause and "1 effects given up" in found["dead letters"].cause
+    assert "60 minutes" in found["backlog"].cause and "1 effect given up" in found["dead letters"].cause
 
 
 def _event(number: int, state: str, hours: int) -> str:
@@ -348,7 +348,7 @@ def test_employees_who_do_not_tap_are_named(examine: Examine, engine: Engine) ->
             "insert into staff_task_person (effect_id, task_id, person_id, external_userid, state, reason, joined_at,"
             " ended_at) values (1, 3, 1, 'wm1', 'refused', 'staff_did_not_send', now(), now())"))
     found = examine()
-    assert found["staff tasks"].cause == "1 wait for a tap for over a day: anna"
+    assert found["staff tasks"].cause == "1 message waits for a tap for over a day: anna"
     assert found["staff messages"].cause.endswith("nobody tapped: clara")
     assert "notice tasks" in found["staff tasks"].remedy
     with engine.connect() as db:
