@@ -87,3 +87,15 @@ def test_no_order_names_who_was_merged_away(shop: Shop, role: str) -> None:
             " shipping_fen, digest, paid_at, booked_at) values ('mall', 'X1', 'x', :buyer, :seller, :leader, 'CNY', 1,"
             " 0, 'x', now(), now())"), parties)
     assert refused.value.orig.sqlstate == "HT410"  # type: ignore[union-attr]
+
+
+def test_no_commission_names_who_was_merged_away(shop: Shop) -> None:
+    shop.tell(shop.pay("A1", by="新客"))
+    with shop.sessions.begin() as session:
+        people.merge(session, shop.people["分身"], shop.people["小王"], "one phone", shop.clock.now(), MOVERS)
+    with shop.sessions() as session, pytest.raises(DBAPIError) as refused:
+        session.execute(text(
+            "insert into commission_line (order_id, n, beneficiary_id, level, base_fen, rate_bps, rule, rule_bps,"
+            " plan_version, uncut_fen, amount_fen, accrued_at) select order_id, n, :gone, 3, 1, 1, 'x', 1,"
+            " plan_version, 1, 1, now() from commission_line limit 1"), {"gone": shop.people["小王"]})
+    assert refused.value.orig.sqlstate == "HT410"  # type: ignore[union-attr]

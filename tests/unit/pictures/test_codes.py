@@ -40,6 +40,12 @@ def test_a_code_is_what_the_library_draws_however_it_was_made(length: int) -> No
         assert modules(url) == by_the_library(url)
 
 
+def test_an_address_that_is_the_sum_of_two_is_no_sum_of_their_codes() -> None:
+    """Only an odd number of addresses adds up to one: of two, what all codes have in common drops out."""
+    for letter in "aB#":  # 0x61 ^ 0x42 = 0x23
+        assert modules(letter * 9) == by_the_library(letter * 9)
+
+
 def test_a_code_of_an_address_that_was_never_drawn_can_be_read() -> None:
     """225 addresses that differ in eight bits, of a length that no other test has: nine equations, no more."""
     heads = [f"https://sums.of.shop.example/{a}{b}" for a in "ABCDEFGHIJKLMNO" for b in "abcdefghijklmno"]
