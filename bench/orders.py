@@ -109,6 +109,7 @@ def client(url: str) -> dict[str, Work]:
     engine = create_engine(url, pool_size=1)
     sessions = sessionmaker(engine)
     return {"floor": floor(url), "booked": booked(sessions), "posted": posted(sessions),
+            rows_alone.STRUCK: booked(sessionmaker(rows_alone.struck(engine))),
             **{name: rows_alone.work_of(url, name) for name in (rows_alone.GUARDED, rows_alone.BARE)}}
 
 
@@ -194,6 +195,7 @@ ROWS = (4_000, 6_000, 7_000)
 KINDS = (
     Kind("B5", 1, "booked", "documented", PAYMENTS),
     Kind("B5 ledger alone", 1, "posted", "documented"),
+    Kind("B5 struck, nothing asked", 1, rows_alone.STRUCK, "documented", PAYMENTS),
     Kind("B5 rows alone, guarded", 1, rows_alone.GUARDED, "documented", ROWS),
     Kind("B5 rows alone, unguarded", 1, rows_alone.BARE, "documented", ROWS),
     Kind("B6", 100, "booked", "bulk", MANY_PAYMENTS),

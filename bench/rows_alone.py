@@ -4,17 +4,22 @@ One prepared call of a database function with a plain statement for each row, ev
 read, no rule asked, no Python but the call. Once into the real tables, with all that they refuse (checks, foreign keys,
 triggers), and once into copies with the same columns and indexes that refuse nothing. Nobody could sell either; a goal
 above the second is above what the rows themselves allow.
+
+The third way has the house's own Python strike the deal between two such calls: the worker as it is, in a database
+whose ``intake_take`` asks for nothing but the payment, its buyer and the two people above, and whose ``money_apply``
+writes the rows of one order and asks for nothing at all. It is what is left when every question is free.
 """
 
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import psycopg
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, create_engine, text
 
 from bench.client import Work
 
-GUARDED, BARE = "guarded", "bare"
+GUARDED, BARE, STRUCK = "guarded", "bare", "struck"
 
 _TABLES = ("commerce_event", "commerce_open", "customer_order", "order_line", "commission_line", "journal", "posting",
            "balance", "order_news", "earned_news", "account", "referral", "identity")
@@ -68,22 +73,100 @@ begin
      where account_id = greatest(direct_account, leader_account);
 end $$
 """
+_TAKE = """
+create function struck.intake_take(at timestamptz, most bigint, seen_since timestamptz) returns text language plpgsql
+set plan_cache_mode = force_generic_plan as $$
+declare
+    event commerce_event;
+    buyer bigint;
+    direct bigint;
+    leader bigint;
+begin
+    delete from commerce_open where id = (
+        select id from commerce_open where state = 'new' order by due_at, id limit 1 for update skip locked)
+        returning id into event.id;
+    if not found then
+        return null;
+    end if;
+    select * into event from commerce_event e where e.id = event.id;
+    select i.person_id into buyer from identity i
+     where i.kind = 'mall_user_id' and i.value = event.payload -> 'buyer' ->> 'mall_user_id' and i.scope = '';
+    select r.referrer_id into direct from referral r where r.referee_id = buyer and r.ended_at is null;
+    select r.referrer_id into leader from referral r where r.referee_id = direct and r.ended_at is null;
+    return '{{"events":[' || to_json(event) || '],"orders":[],"ids":[' || nextval('customer_order_id_seq')
+        || '],"plans":{plans},"listens":[],"regulars":[],"standings":[{{"subject":"' || event.subject || '","people":['
+        || concat_ws(',', buyer, direct, leader) || ']}}]}}';
+end $$
+"""
+_APPLY = """
+create function struck.money_apply(
+    at timestamptz, orders new_order[], lines new_line[], deals new_deal[], journals new_journal[],
+    postings new_posting[], facts new_fact[], payloads jsonb, verdicts new_verdict[], changes jsonb)
+returns void language plpgsql set plan_cache_mode = force_generic_plan as $$
+declare
+    the_journal bigint;
+    one bigint;
+    other bigint;
+begin
+    insert into customer_order (id, channel, order_no, source, buyer_id, currency, paid_fen, shipping_fen, refunded_fen,
+            region, share_code, digest, paid_at, shipped_at, carrier, tracking_no, received_at, closed_at,
+            receive_due_at, completed_at, booked_at, seller_id, leader_id, signals)
+    select id, channel, order_no, source, buyer_id, 'CNY', paid_fen, shipping_fen, refunded_fen,
+           region, share_code, digest, paid_at, shipped_at, carrier, tracking_no, received_at, closed_at,
+           receive_due_at, completed_at, at, seller_id, leader_id, signals from unnest(orders);
+    insert into order_line (order_id, n, line_id, sku, title, category, quantity, paid_fen, refunded_fen,
+                            refunded_quantity)
+    select * from unnest(lines);
+    insert into commission_line (order_id, n, beneficiary_id, level, kind, base_fen, rate_bps, rule, plan_version,
+                                 uncut_fen, amount_fen, clawed_fen, accrued_at, release_at, rule_bps, phase, phase_bps,
+                                 boost_bps)
+    select * from unnest(deals);
+    insert into earned_news (order_ids, at) values (array[(orders[1]).id], at);
+    insert into journal (idem, digest, kind, effective_at, posted_at, source_type, source_id, label)
+    select idem, digest, kind, effective_at, at, source_type, source_id, label from unnest(journals)
+    returning id into the_journal;
+    select id into one from account
+     where owner_id = (postings[1]).credit_owner and kind = 'pending' and currency = 'CNY';
+    select id into other from account
+     where owner_id = (postings[2]).credit_owner and kind = 'pending' and currency = 'CNY';
+    insert into posting (journal_id, n, debit, credit, currency, amount)
+    values (the_journal, 1, {direct}, one, 'CNY', (postings[1]).amount),
+           (the_journal, 2, {level2}, other, 'CNY', (postings[2]).amount);
+    update balance set amount = amount + (postings[case account_id when one then 1 else 2 end]).amount, seq = seq + 1
+     where account_id = least(one, other);
+    update balance set amount = amount + (postings[case account_id when one then 1 else 2 end]).amount, seq = seq + 1
+     where account_id = greatest(one, other);
+end $$
+"""
 _NEWS = "insert into order_news (order_ids) values (array[the_order]);"
 
 
 def prepare(engine: Engine) -> None:
-    """The copies and the two functions, in a schema of their own. Everybody whom the payments name has earned before,
+    """The copies and the functions, in schemas of their own. Everybody whom the payments name has earned before,
     and has an account."""
     with engine.begin() as db:
         db.execute(text("create schema bare"))
+        db.execute(text("create schema struck"))
         for table in _TABLES:
             db.execute(text(f"create table bare.{table} (like public.{table} including indexes including identity"
                             " including defaults including generated)"))
             _copy(db, table, "true")
-        expense = db.execute(text(
-            "select min(id) from account where owner_id is null and kind = 'expense.direct'")).scalar_one()
+        expense, level2 = (db.execute(text(
+            "select id from account where owner_id is null and kind = :kind"), {"kind": kind}).scalar_one()
+            for kind in ("expense.direct", "expense.level2"))
+        plans = db.execute(text(
+            "select json_agg(json_build_object('version', version, 'live_from', live_from, 'digest', digest))"
+            " from commission_plan")).scalar_one()
         for name, tables, news in ((GUARDED, "public", ""), (BARE, "bare, public", _NEWS)):
             db.exec_driver_sql(_BOOK.format(name=name, tables=tables, news=news, expense=expense))
+        db.exec_driver_sql(_TAKE.format(plans=msgspec.json.encode(plans).decode()))
+        db.exec_driver_sql(_APPLY.format(direct=expense, level2=level2))
+
+
+def struck(engine: Engine) -> Engine:
+    """The same database, for a worker that finds the least of ``intake_take`` and ``money_apply`` there."""
+    url = engine.url.update_query_dict({"options": "-csearch_path=struck,public"})
+    return create_engine(url, pool_size=1)
 
 
 def fill(engine: Engine) -> None:
