@@ -38,7 +38,12 @@ EMOJI_SCALE: Final = 0.92
 """OpenMoji draws its pictures larger than the em; this makes one as tall as a Chinese character."""
 
 
-@lru_cache(maxsize=256)
+KEPT: Final = 4
+"""Fonts that stay open. Each maps its file for itself, a megabyte or two that the process is said to have, and is
+opened in 0.1 ms; words once drawn are kept by ``text`` and need none. All sizes of all styles would be 80 MB."""
+
+
+@lru_cache(maxsize=KEPT)
 def font(face: int, size: int, weight: int) -> ImageFont.FreeTypeFont:
     """A font object of its own (variations are state, so objects are never shared across weights).
 

@@ -130,8 +130,8 @@ class Studio:
             yield from self._props.prepare(style.product, self._motifs)
 
     def rehearse(self) -> None:
-        """Writes what a poster says in the first style on a scrap of paper: afterwards fonts, fixed words and plates
-        are at hand. No picture is kept by it. (Every size of a font is a megabyte of the process, so one style.)"""
+        """Writes what a poster says in the first style on a scrap of paper: afterwards what draws letters is loaded,
+        and fixed words and plates are at hand. No picture is kept by it."""
         style = next(iter(self._styles.values()))
         scrap = Image.new("RGB", (styles.WIDTH, styles.HEIGHT))
         written = tuple(layer for layer in style.fixed if not isinstance(layer, styles.Product))

@@ -7,19 +7,21 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import zxingcpp
 from PIL import Image
 
-from bot.pictures import codes, goods, jpeg, qr, render, styles
+from bot.pictures import codes, fonts, goods, jpeg, qr, render, styles
 from bot.pictures.shelf import Shelf
 from bot.pictures.studio import PosterRequest, PosterUnreadable, Studio, UnknownStyle
 from tests.unit.pictures.conftest import POSTERS
 from tests.unit.pictures.names import NASTY
 
 STYLES = list(styles.load(POSTERS))
+MAPPED = Path("/proc/self/maps")
 IN_ANOTHER_PROCESS = """
 import hashlib, sys
 from bot.pictures.studio import Studio
@@ -269,6 +271,13 @@ def test_the_contact_sheet_shows_every_style_once(studio: Studio, request_: Post
         for x in range(550, 566)
     )
     assert nearest < 3
+
+
+@pytest.mark.skipif(not MAPPED.exists(), reason="what a process has open is told by Linux")
+def test_posters_of_every_style_leave_only_the_last_fonts_open(studio: Studio, request_: PosterRequest) -> None:
+    studio.contact_sheet(replace(request_, sharer_name="一个不常见的名字🌵"))
+    files = (str(fonts.TEXT_FILE.resolve()), str(fonts.EMOJI_FILE.resolve()))
+    assert 1 <= sum(line.rstrip().endswith(files) for line in MAPPED.read_text().splitlines()) <= fonts.KEPT
 
 
 def test_an_unknown_style_is_named(studio: Studio, request_: PosterRequest) -> None:
