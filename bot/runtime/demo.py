@@ -22,7 +22,6 @@ from domain.people import queries as people
 from domain.people.rules import IdentityRef
 from domain.points import service as points
 from domain.points.rules import PointRules
-from domain.points.service import Earning
 from domain.rewards.programme import Programme
 from domain.shared import addresses, outbox
 from domain.shared.clock import FixedClock, OffsetClock
@@ -80,9 +79,7 @@ def _welcome(session: Session, runtime: bootstrap.Runtime, now: datetime) -> Non
             ref = IdentityRef("openid", openid_for(account.app_id, name), account.app_id)
             found = people.find(session, ref, pepper=runtime.pepper)
             if found is not None:
-                points.earn(session, [Earning(found, WELCOME_POINTS, f"gift:{found}", now)],
-                            runtime.context.tool(PointRules).life, now)
-                points.activate(session, now, person_id=found)
+                points.give(session, found, WELCOME_POINTS, f"gift:{found}", runtime.context.tool(PointRules).life, now)
 
 
 def _menu_push(runtime: bootstrap.Runtime, account: str) -> outbox.Effect:

@@ -99,6 +99,16 @@ def earn(session: Session, earnings: Sequence[Earning], life: Life, now: datetim
     return len(rows)
 
 
+def give(session: Session, person_id: int, points: int, cause: str, life: Life, now: datetime) -> bool:
+    """``points`` > 0 for the fact ``cause``, once ever, to be spent at once; False when the fact was known. A debt is
+    repaid first, also one that somebody is about to make: they are waited for. Whoever was merged away is their heir.
+    """
+    person_id = _hold(session, person_id)
+    fresh = earn(session, [Earning(person_id, points, cause, now)], life, now)
+    activate(session, now, person_id=person_id)
+    return bool(fresh)
+
+
 def activate(session: Session, now: datetime, limit: int = 500, person_id: int | None = None) -> int:
     """Points whose time has come, of one person or of all, can be spent; a debt is repaid first. Returns how many lots.
     """
@@ -283,8 +293,7 @@ def check_in(session: Session, person_id: int, rule: CheckInRule, life: Life, no
                     {"person": person_id, "day": today, "streak": found.streak, "points": found.points,
                      "bridged": found.bridged, "now": now})
     if found.points:
-        earn(session, [Earning(person_id, found.points, f"check_in:{person_id}:{today}", now)], life, now)
-        activate(session, now, person_id=person_id)
+        give(session, person_id, found.points, f"check_in:{person_id}:{today}", life, now)
     return found
 
 

@@ -15,7 +15,6 @@ from domain.fulfilment import service as fulfilment
 from domain.ledger.queries import frozen_among
 from domain.points import service as points
 from domain.points.rules import Life
-from domain.points.service import Earning
 from domain.rewards import cash
 from domain.rewards import service as rewards
 from domain.rewards.rules import Offers
@@ -65,8 +64,7 @@ def _give(
         case "coupon":
             rewards.issue(session, made.person_id, offers.of(prize.detail), cause, now)
         case "points":
-            points.earn(session, [Earning(made.person_id, prize.amount, cause, now)], life, now)
-            points.activate(session, now, person_id=made.person_id)
+            points.give(session, made.person_id, prize.amount, cause, life, now)
         case "red_packet":
             cash.give(session, made.person_id, prize.amount, cause, made.id, now)
         case _:

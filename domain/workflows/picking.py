@@ -12,7 +12,6 @@ from domain.notices import broadcasts
 from domain.notices import service as notices
 from domain.points import service as points
 from domain.points.rules import Life
-from domain.points.service import Earning
 from domain.shared.errors import Conflict
 from domain.shared.wording import Wording
 from domain.topics import queries
@@ -37,8 +36,7 @@ def pick(session: Session, number: int, wording: Wording, life: Life, actor: Act
     if not topics.thank(session, word.id, topic.points, now):
         return word
     if topic.points:
-        points.earn(session, [Earning(word.person_id, topic.points, f"topic:{word.id}", now)], life, now)
-        points.activate(session, now, person_id=word.person_id)
+        points.give(session, word.person_id, topic.points, f"topic:{word.id}", life, now)
     about = short(word.words, RECOGNISED)
     notices.tell(session, notices.Notice(
         word.person_id, "service", f"{PICKED}:{word.id}", "topic.thanks",

@@ -11,7 +11,6 @@ from domain.journeys import occasions
 from domain.journeys.occasions import Occasion
 from domain.points import service as points
 from domain.points.rules import Life
-from domain.points.service import Earning
 from domain.shared.clock import business_date
 from domain.shared.errors import DomainError
 from domain.shared.records import record
@@ -78,7 +77,5 @@ def answer(session: Session, person_id: int, quiz: Quiz, question: Question, cho
         return Answered(False, right, 0)
     won = quiz.points if right else 0
     if won:
-        points.hold(session, person_id, now)  # a worker may be about to make a debt of theirs, which these repay
-        points.earn(session, [Earning(person_id, won, f"quiz:{person_id}:{day}", now)], life, now)
-        points.activate(session, now, person_id=person_id)
+        points.give(session, person_id, won, f"quiz:{person_id}:{day}", life, now)
     return Answered(True, right, won)

@@ -38,12 +38,11 @@ def give_coupon(ctx: JobContext, effect: Claimed) -> Ended:
 def give_points(ctx: JobContext, effect: Claimed) -> Ended:
     """``amount`` points, to be spent at once."""
     assert effect.person_id is not None
-    now = ctx.now()
-    earning = points.Earning(effect.person_id, effect.payload["amount"], effect.payload["cause"], now)
+    amount = effect.payload["amount"]
     with ctx.begin() as session:
-        fresh = points.earn(session, [earning], ctx.tool(PointRules).life, now)
-        points.activate(session, now, person_id=effect.person_id)
-    return Done({"points": earning.points if fresh else 0})
+        fresh = points.give(session, effect.person_id, amount, effect.payload["cause"], ctx.tool(PointRules).life,
+                            ctx.now())
+    return Done({"points": amount if fresh else 0})
 
 
 @jobs.on("grant.red_packet")

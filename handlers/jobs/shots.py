@@ -83,9 +83,7 @@ def approved(ctx: JobContext, effect: Claimed) -> Ended:
         cause = shots.cause(session, found, effect.payload.get("mark", ""))
         given = given if cause else 0
         if given:
-            earning = points.Earning(found.person_id, given, cause, now)
-            points.earn(session, [earning], ctx.tool(PointRules).life, now)
-            points.activate(session, now, person_id=found.person_id)
+            points.give(session, found.person_id, given, cause, ctx.tool(PointRules).life, now)
         facts = {"name": found.nickname, "number": found.id, "title": found.title, "points": given,
                  "named": effect.payload.get("named", False), "shown": found.state == "approved"}
         notices.tell(session, notices.Notice(found.person_id, "service", f"shot.approved:{found.id}", "shots.approved",

@@ -55,9 +55,14 @@ def _comes(own: Session, person: int) -> object:
     return service.check_in(own, person, CheckInRule(points=10), LIFE, day(2))
 
 
-@pytest.mark.parametrize("what", [_answers, _comes])
-def test_points_of_a_message_repay_the_debt_that_a_worker_is_about_to_make(session, engine, what) -> None:
-    """The message waits for the worker: neither sees a person without a debt and leaves them with points besides it."""
+def _is_given(own: Session, person: int) -> object:
+    """By a journey, for a picked word or picture, as the prize of a free draw."""
+    return service.give(own, person, 10, "grant:1", LIFE, day(2))
+
+
+@pytest.mark.parametrize("what", [_answers, _comes, _is_given])
+def test_points_that_are_given_repay_the_debt_that_a_worker_is_about_to_make(session, engine, what) -> None:
+    """The gift waits for the worker: neither sees a person without a debt and leaves them with points besides it."""
     (li,) = crowd(session, 1)
     earned(session, li, 40, "order:1")
     service.spend(session, li, 40, "gift", "gift:1", day(1))
