@@ -130,6 +130,7 @@ def test_the_docs_page_shows_every_operation_and_event(closed: Mall) -> None:
     for kind in PARSERS:
         assert f'id="{kind}"' in text
     assert "data[" not in text and "lines[].paid_fen" in text
+    assert "<code>paid_fen</code> is the sum" in text and "``" not in text
 
 
 def test_only_the_two_files_are_served(closed: Mall) -> None:

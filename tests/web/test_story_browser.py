@@ -164,3 +164,18 @@ def test_the_shops_own_pages_borrow_the_simulators_fonts(page: Page) -> None:
             "document.fonts.load(`16px \"${arguments[0]}\"`, arguments[1]).then(faces => arguments[2](faces.length))",
             family, letter)
         assert found == 1
+
+
+def test_no_name_of_the_api_is_broken_on_a_small_screen(page: Page, demo: Demo) -> None:
+    size = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
+    page.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        page.driver.get(f"{demo.url}/api/docs")
+        pieces = page.driver.execute_script("""
+            return [...document.querySelectorAll("td:first-child code")]
+                .map(name => [name.textContent, name.getClientRects().length])""")
+        assert ["webhook-timestamp", 1] in pieces
+        assert [name for name, lines in pieces if lines != 1] == []
+        assert page.driver.execute_script("return document.documentElement.scrollWidth") <= 390
+    finally:
+        page.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
