@@ -185,6 +185,17 @@ def test_a_body_that_nobody_reads_is_refused(office) -> None:
             assert answer.status_code == 422, operation.path
 
 
+def test_too_large_a_body_is_refused_everywhere_and_the_specification_says_so(office) -> None:
+    for operation in OPERATIONS:
+        if operation.method == "POST":
+            answer = office.client.post(path_of(operation), headers=office.bearer("owner"), data=b" " * (16 * 1024 + 1))
+            assert (answer.status_code, answer.get_json()["error"]["code"]) == (413, "too_large"), operation.path
+            assert "event" not in answer.get_json()["error"]["message"]
+    for methods in ops.specification()["paths"].values():
+        for method, one in methods.items():
+            assert ("413" in one["responses"]) == (method == "post"), one["operationId"]
+
+
 def test_the_specification_is_what_the_routes_are(office) -> None:
     spec = office.client.get(f"{PREFIX}/openapi.json").get_json()
     assert spec == json.loads(json.dumps(ops.specification()))

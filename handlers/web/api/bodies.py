@@ -31,8 +31,8 @@ def read(request: Request, most: int) -> bytes:
 
 
 def too_large(most: int) -> Refusal:
-    return Refusal(413, "too_large", f"A body may have {most} bytes. Send fewer events at once.",
-                   headers={"Connection": "close"})
+    advice = " Send fewer events at once." if most == MAX_EVENT_BODY else ""
+    return Refusal(413, "too_large", f"A body may have {most} bytes.{advice}", headers={"Connection": "close"})
 
 
 def json_object(body: bytes) -> dict[str, Any]:

@@ -41,3 +41,4 @@ class Operation:
 AWAY = (503, "The database is away; try again after Retry-After seconds.")
 BAD = (422, "Something in the request is wrong; every fault is listed with its place.")
 TOO_LARGE = (413, "The body is larger than 16 KiB.")
+"""Of every POST, also where no body is taken: it is read to see that it is empty. An operation may say otherwise."""

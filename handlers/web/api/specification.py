@@ -10,7 +10,7 @@ import msgspec
 
 from domain.shared.records import record
 from handlers.web.api import shapes
-from handlers.web.api.operations import Operation
+from handlers.web.api.operations import TOO_LARGE, Operation
 
 Schema = dict[str, Any]
 
@@ -108,7 +108,8 @@ def _responses(api: Api, operation: Operation) -> Schema:
     responses: Schema = {
         str(operation.status): {"description": api.taken(operation), "content": {operation.media: {"schema": schema}}},
     }
-    for status, meaning in sorted((*operation.refusals, *api.every)):
+    always = (TOO_LARGE, *api.every) if operation.method == "POST" else api.every
+    for status, meaning in sorted({**dict(always), **dict(operation.refusals)}.items()):
         responses[str(status)] = {"description": meaning, "content": problem}
     responses["503"]["headers"] = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds."}}
     return responses

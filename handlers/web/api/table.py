@@ -2,7 +2,7 @@
 
 from handlers.web.api import reads, shapes, writes
 from handlers.web.api.event_shapes import EVENTS, EventBatch
-from handlers.web.api.operations import AWAY, BAD, TOO_LARGE, Operation, Parameter
+from handlers.web.api.operations import AWAY, BAD, Operation, Parameter
 
 __all__ = ["EVERY_OPERATION", "OPERATIONS", "PREFIX", "Operation"]
 
@@ -52,7 +52,7 @@ OPERATIONS = (
               "Idempotent: the same order again gets the same answer. An order that is returned gives its coupon back.",
               shapes.Coupon, writes.redeem, body=(shapes.Redeem,), read_body=writes.read_redeem,
               refusals=((404, "There is no such coupon."), (409, "Used for another order, expired or revoked."),
-                        TOO_LARGE, BAD)),
+                        BAD)),
     Operation("GET", "/orders/<channel>/<path:order_id>/commission", "getCommission", "Orders",
               "Who earns what from an order",
               "One line for each order line and level, as struck at payment, less what refunds took back.",

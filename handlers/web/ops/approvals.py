@@ -10,7 +10,7 @@ from domain.audit import approvals as desk
 from domain.audit import queries
 from domain.audit.queries import ApprovalView
 from domain.workflows import acts
-from handlers.web.api.operations import BAD, TOO_LARGE, Parameter
+from handlers.web.api.operations import Parameter
 from handlers.web.ops.context import BIGGEST_ID, NO_SUCH, REFUSED, Asked, OpsOperation, shaped
 
 STATES = ("open", "approved", "rejected", "expired", "all")
@@ -79,7 +79,7 @@ def _shape(view: ApprovalView) -> Approval:
 
 OPERATIONS = (
     OpsOperation("GET", "/approvals", "listApprovals", "Approvals", "What waits for a second person",
-                 "Newest first.", Approvals, some, refusals=(BAD,),
+                 "Newest first.", Approvals, some,
                  query=(Parameter("state", f"One of {', '.join(STATES)}; open if not given."),
                         Parameter("before", "next_before of the page before."))),
     OpsOperation("GET", "/approvals/<int:approval_id>", "getApproval", "Approvals", "One approval",
@@ -88,9 +88,9 @@ OPERATIONS = (
     OpsOperation("POST", "/approvals/<int:approval_id>/approve", "approve", "Approvals", "Say yes",
                  "As somebody else than who asked, with a role that may decide this act. It is done at once, or "
                  "nothing is and the approval stays open.", Approval, approve, body=(Decision,),
-                 read_body=shaped(Decision), places=_PLACES, refusals=(NO_SUCH, REFUSED, TOO_LARGE, BAD)),
+                 read_body=shaped(Decision), places=_PLACES, refusals=(NO_SUCH, REFUSED)),
     OpsOperation("POST", "/approvals/<int:approval_id>/reject", "reject", "Approvals", "Say no",
                  "As somebody else than who asked, with a role that may decide this act.", Approval, reject,
                  body=(Decision,), read_body=shaped(Decision), places=_PLACES,
-                 refusals=(NO_SUCH, REFUSED, TOO_LARGE, BAD)),
+                 refusals=(NO_SUCH, REFUSED)),
 )

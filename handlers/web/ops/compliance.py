@@ -10,7 +10,7 @@ from domain.audit import service as audit
 from domain.commissions.limits import Limits as ShopLimits
 from domain.commissions.limits import limits
 from domain.workflows import evidence, levels
-from handlers.web.api.operations import BAD, TOO_LARGE, Parameter
+from handlers.web.api.operations import Parameter
 from handlers.web.api.problems import invalid
 from handlers.web.api.shapes import Fault
 from handlers.web.ops.approvals import Approval
@@ -78,16 +78,16 @@ OPERATIONS = (
     OpsOperation("GET", "/compliance/levels", "getLevels", "Compliance", "How far down plans may pay",
                  "The database refuses plans beyond it.", Limits, show),
     OpsOperation("GET", "/compliance/levels-warning", "getLevelsWarning", "Compliance", "What the law says",
-                 "To be read before more than one level, or team pay, is asked for.", Warned, warning, refusals=(BAD,),
+                 "To be read before more than one level, or team pay, is asked for.", Warned, warning,
                  query=(Parameter("levels", "How many levels are wanted, 1 to 3; 2 if not given."),
                         Parameter("team", "yes or no; no if not given."))),
     OpsOperation("GET", "/compliance/export", "exportForRegulator", "Compliance", "Every commission, as evidence",
                  "CSV: every commission with its order, goods, payer, level, rule, plan version, refunds and payment, "
                  "then every other movement of money between the shop and a promoter. People under pseudonyms. Noted "
-                 "in the log.", str, export, media=CSV, roles=MONEY, refusals=(BAD,),
+                 "in the log.", str, export, media=CSV, roles=MONEY,
                  query=(Parameter("from", "First business day (Shanghai), as in 2026-11-01."),
                         Parameter("to", "Last business day, included."))),
     OpsOperation("POST", "/compliance/levels", "askForLevels", "Compliance", "Ask for other limits",
                  "An owner asks, a second person approves (plan.levels).", Approval, ask, status=201,
-                 body=(NewLimits,), read_body=shaped(NewLimits), roles=OWNER, refusals=(REFUSED, TOO_LARGE, BAD)),
+                 body=(NewLimits,), read_body=shaped(NewLimits), roles=OWNER, refusals=(REFUSED,)),
 )

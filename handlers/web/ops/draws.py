@@ -10,7 +10,7 @@ from domain.draws import queries, service
 from domain.draws.queries import CampaignView
 from domain.draws.rules import Campaigns
 from domain.shared.errors import NotFound
-from handlers.web.api.operations import BAD, TOO_LARGE, Parameter
+from handlers.web.api.operations import Parameter
 from handlers.web.api.shapes import Fen, PersonId
 from handlers.web.ops.context import NO_SUCH, REFUSED, Asked, OpsOperation, shaped
 
@@ -158,11 +158,11 @@ OPERATIONS = (
                  "Prizes with odds and stock, and the promises.", DrawTerms, one, places=_PLACES, refusals=(NO_SUCH,)),
     OpsOperation("GET", "/draws/<key>/wins", "listDrawWins", "Draws", "What was won",
                  "With what it is worth: for the tax on chance income.", DrawWins, wins, places=_PLACES,
-                 refusals=(NO_SUCH, BAD), query=(Parameter("which", "worthy (default: goods and money) or all."),)),
+                 refusals=(NO_SUCH,), query=(Parameter("which", "worthy (default: goods and money) or all."),)),
     OpsOperation("GET", "/draws/<key>/proof", "verifyDraw", "Draws", "Was it fair",
                  "From seeds and promises alone, as anybody outside can reckon it.", DrawProof, verify, places=_PLACES,
                  refusals=(NO_SUCH,)),
     OpsOperation("POST", "/draws/<key>/stop", "stopDraw", "Draws", "End it early",
                  "What was won stays won; seeds are shown as promised.", DrawCampaign, stop, body=(DrawEnd,),
-                 read_body=shaped(DrawEnd), places=_PLACES, refusals=(NO_SUCH, REFUSED, TOO_LARGE, BAD)),
+                 read_body=shaped(DrawEnd), places=_PLACES, refusals=(NO_SUCH, REFUSED)),
 )

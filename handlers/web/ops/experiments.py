@@ -10,7 +10,6 @@ from domain.audit import service as audit
 from domain.experiments import queries, rules, service
 from domain.experiments.rules import Comparison
 from domain.shared.errors import NotFound
-from handlers.web.api.operations import BAD, TOO_LARGE
 from handlers.web.ops.context import NO_SUCH, OPERATOR, REFUSED, Asked, OpsOperation, shaped
 from handlers.web.ops.journeys import Counts, JourneyReason
 
@@ -166,7 +165,7 @@ def _acting(act: str, title: str, about: str, call: Any, body: type[Struct] | No
     return OpsOperation("POST", f"/experiments/<key>/{act}", f"{act}Experiment", "Experiments", title, about,
                         ExperimentState, call, roles=OPERATOR, places=_KEY, body=(body,) if body else (),
                         read_body=shaped(body) if body else None,
-                        refusals=(NO_SUCH, REFUSED, TOO_LARGE, BAD) if body else (NO_SUCH, REFUSED))
+                        refusals=(NO_SUCH, REFUSED))
 
 
 _KEY = (("key", "The experiment's key."),)
@@ -177,7 +176,7 @@ OPERATIONS = (
     OpsOperation("POST", "/experiments", "createExperiment", "Experiments", "Keep an experiment as a draft",
                  "Says everything that is wrong with it. The same document again changes nothing.", ExperimentState,
                  create, roles=OPERATOR, status=201, body=(NewExperiment,), read_body=shaped(NewExperiment),
-                 refusals=(REFUSED, TOO_LARGE, BAD)),
+                 refusals=(REFUSED,)),
     OpsOperation("GET", "/experiments/<key>/result", "getExperimentResult", "Experiments", "Read an experiment",
                  "Every arm, its difference to the control, and what may be said. It may be read at any time.",
                  ExperimentResult, result, places=_KEY, refusals=(NO_SUCH,)),

@@ -8,7 +8,7 @@ from msgspec import Meta, Struct
 
 from domain.feedback import queries, service
 from domain.feedback.rules import FeedbackRules
-from handlers.web.api.operations import BAD, TOO_LARGE, Parameter
+from handlers.web.api.operations import Parameter
 from handlers.web.api.shapes import PersonId
 from handlers.web.ops.context import BIGGEST_ID, NO_SUCH, REFUSED, Asked, OpsOperation, shaped
 
@@ -99,11 +99,11 @@ def _shape(view: queries.FeedbackView) -> Feedback:
 
 
 _PLACES = (("number", "Its number."),)
-_WRONG = (NO_SUCH, REFUSED, TOO_LARGE, BAD)
+_WRONG = (NO_SUCH, REFUSED)
 
 OPERATIONS = (
     OpsOperation("GET", "/feedback", "listFeedback", "Feedback", "What customers said",
-                 "What they filed in chat.", Feedbacks, index, refusals=(BAD,), query=(
+                 "What they filed in chat.", Feedbacks, index, query=(
                      Parameter("state", "new, read, adopted or all (default)."),
                      Parameter("person", "Only this person's: their id."))),
     OpsOperation("GET", "/feedback/<int:number>", "getFeedback", "Feedback", "One of them", "Changes nothing.",

@@ -10,7 +10,7 @@ from domain.fulfilment import service as fulfilment
 from domain.mall import queries as mall
 from domain.points.rules import PointRules
 from domain.workflows import exchanging
-from handlers.web.api.operations import BAD, TOO_LARGE, Parameter
+from handlers.web.api.operations import Parameter
 from handlers.web.api.shapes import Fen, PersonId
 from handlers.web.ops.context import BIGGEST_ID, NO_SUCH, REFUSED, Asked, OpsOperation, shaped
 
@@ -117,11 +117,11 @@ def _shape(view: fulfilment.FulfilmentView) -> Fulfilment:
 
 
 _PLACES = (("number", "Its id."),)
-_WRONG = (NO_SUCH, REFUSED, TOO_LARGE, BAD)
+_WRONG = (NO_SUCH, REFUSED)
 
 OPERATIONS = (
     OpsOperation("GET", "/fulfilments", "listFulfilments", "Mall", "What waits to be sent",
-                 "Prizes of draws and goods for points.", Fulfilments, index, refusals=(BAD,),
+                 "Prizes of draws and goods for points.", Fulfilments, index,
                  query=(Parameter("state", "waiting (default), sent, cancelled or all."),)),
     OpsOperation("POST", "/fulfilments/<int:number>/send", "sendFulfilment", "Mall", "It has left",
                  "The customer is told.", Fulfilment, send, body=(Sent,), read_body=shaped(Sent), places=_PLACES,
@@ -130,7 +130,7 @@ OPERATIONS = (
                  "The points that were given for it go back, and the customer is told why.", Fulfilment, call_off,
                  body=(CallOff,), read_body=shaped(CallOff), places=_PLACES, refusals=_WRONG),
     OpsOperation("GET", "/exchanges", "listExchanges", "Mall", "What points bought",
-                 "The newest 100.", Exchanges, exchanges, refusals=(BAD,),
+                 "The newest 100.", Exchanges, exchanges,
                  query=(Parameter("person", "Only this person's: their id."),)),
     OpsOperation("POST", "/exchanges/<int:number>/cancel", "cancelExchange", "Mall", "Call an exchange off",
                  "Points go back into the lots they came from, unless what they bought was used or sent.", Cancelled,

@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from domain.helpdesk import queries, service
-from handlers.web.api.operations import BAD, TOO_LARGE, Parameter
+from handlers.web.api.operations import Parameter
 from handlers.web.api.shapes import PersonId
 from handlers.web.ops.context import BIGGEST_ID, NO_SUCH, REFUSED, Asked, OpsOperation, shaped
 
@@ -104,16 +104,16 @@ def _shape(view: queries.TicketView) -> Ticket:
 
 
 _PLACES = (("number", "Its number."),)
-_WRONG = (NO_SUCH, REFUSED, TOO_LARGE, BAD)
+_WRONG = (NO_SUCH, REFUSED)
 
 OPERATIONS = (
     OpsOperation("GET", "/tickets", "listTickets", "Helpdesk", "Who waits for a human",
-                 "People who asked for one in chat.", Tickets, index, refusals=(BAD,), query=(
+                 "People who asked for one in chat.", Tickets, index, query=(
                      Parameter("which", "open (default), mine (taken by me or by nobody) or all."),
                      Parameter("person", "All tickets of this person: their id."))),
     OpsOperation("GET", "/tickets/<int:number>", "getTicket", "Helpdesk", "One talk",
                  "With the chat from a day before it was opened: what is kept anyway, nothing more.", Talk, show,
-                 places=_PLACES, refusals=(NO_SUCH, BAD), query=(Parameter("lines", "1 to 200; 60 by default."),)),
+                 places=_PLACES, refusals=(NO_SUCH,), query=(Parameter("lines", "1 to 200; 60 by default."),)),
     OpsOperation("POST", "/tickets/<int:number>/take", "takeTicket", "Helpdesk", "Look after it",
                  "Also what somebody else had taken.", Ticket, take, places=_PLACES, refusals=(NO_SUCH, REFUSED)),
     OpsOperation("POST", "/tickets/<int:number>/answer", "answerTicket", "Helpdesk", "Write to them",

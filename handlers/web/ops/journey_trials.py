@@ -15,7 +15,6 @@ from domain.journeys.ways import Platform
 from domain.notices.rules import Policy
 from domain.people import queries as people
 from domain.shared.errors import NotFound
-from handlers.web.api.operations import BAD, TOO_LARGE
 from handlers.web.api.shapes import Fen, PersonId
 from handlers.web.ops.context import BIGGEST_ID, NO_SUCH, Asked, OpsOperation, shaped
 from handlers.web.ops.journeys import Counts, Document
@@ -134,9 +133,9 @@ OPERATIONS = (
     OpsOperation("POST", "/journey-trials/person", "previewJourney", "Journeys", "Try it on one person",
                  "Step by step with every reason, by the facts of today or as assumed. Nothing is "
                  "changed or sent.", Previewed, one, body=(PersonTrial,), read_body=shaped(PersonTrial),
-                 refusals=(NO_SUCH, TOO_LARGE, BAD)),
+                 refusals=(NO_SUCH,)),
     OpsOperation("POST", "/journey-trials/past", "simulateJourney", "Journeys", "Try it on the past",
                  "What it would have done to many people in the last days: messages a day, refusals, cost, steps that "
                  "nobody reaches. Changes nothing.", Simulated, past, body=(PastTrial,), read_body=shaped(PastTrial),
-                 refusals=(NO_SUCH, TOO_LARGE, BAD)),
+                 refusals=(NO_SUCH,)),
 )

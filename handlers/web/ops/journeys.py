@@ -13,7 +13,7 @@ from domain.journeys.events import EVENTS
 from domain.journeys.facts import FACTS
 from domain.journeys.reading import JourneyFaults, read
 from domain.journeys.writing import dump
-from handlers.web.api.operations import BAD, TOO_LARGE, Parameter
+from handlers.web.api.operations import Parameter
 from handlers.web.api.shapes import PersonId
 from handlers.web.ops.context import BIGGEST_ID, NO_SUCH, OPERATOR, REFUSED, Asked, OpsOperation, shaped
 
@@ -250,7 +250,7 @@ def retry(asked: Asked) -> Released:
 
 
 KEY = (("key", "The journey's key."),)
-_WRONG = (NO_SUCH, REFUSED, TOO_LARGE, BAD)
+_WRONG = (NO_SUCH, REFUSED)
 _ACTS = {"pause": "Nobody enters or moves, waiting messages wait. Goals and exits are still heard.",
          "resume": "Go on, spread over 40 minutes and without what has expired meanwhile.",
          "drain": "Nobody enters any more; who is inside walks to the end, then it archives itself.",
@@ -276,20 +276,20 @@ OPERATIONS = (
                  "The edition that new runs take.", Edition, document, places=KEY, refusals=(NO_SUCH,)),
     OpsOperation("GET", "/journeys/<key>/stats", "getJourneyStats", "Journeys", "The funnel",
                  "What became of everybody at each step, of their messages, and what the journey changed against those "
-                 "who were held out.", Funnel, stats, places=KEY, refusals=(NO_SUCH, BAD),
+                 "who were held out.", Funnel, stats, places=KEY, refusals=(NO_SUCH,),
                  query=(Parameter("days", "Whoever entered in the last so many days; 90 if not given."),)),
     OpsOperation("POST", "/journey-drafts/validate", "validateJourney", "Journeys", "Check a document",
                  "Form, ways, events, facts, texts with their placeholders.", Faults, validate, body=(JourneyDraft,),
-                 read_body=shaped(JourneyDraft), refusals=(TOO_LARGE, BAD)),
+                 read_body=shaped(JourneyDraft)),
     OpsOperation("POST", "/journeys", "publishJourney", "Journeys", "Publish an edition",
                  "New runs take it; people inside finish on theirs unless their step is mapped. A step that is gone "
                  "while people stand at it must be.", PublishedEdition, publish, roles=OPERATOR, body=(Publishing,),
-                 read_body=shaped(Publishing), refusals=(REFUSED, TOO_LARGE, BAD)),
+                 read_body=shaped(Publishing), refusals=(REFUSED,)),
     *(_acting(act) for act in _ACTS),
     OpsOperation("GET", "/journey-runs/parked", "listParkedRuns", "Journeys", "Runs that wait for somebody",
                  "They failed five times; nobody else is kept waiting by them.", ParkedRuns, parked,
                  query=(Parameter("key", "Only of this journey."),)),
     OpsOperation("POST", "/journey-runs/retry", "retryParkedRuns", "Journeys", "Let parked runs try again",
                  "After the cause was mended.", Released, retry, roles=OPERATOR, body=(Release,),
-                 read_body=shaped(Release), refusals=(TOO_LARGE, BAD)),
+                 read_body=shaped(Release)),
 )

@@ -8,7 +8,7 @@ from msgspec import Meta, Struct
 
 from domain.audit import queries, seals
 from domain.audit.rules import SealKey
-from handlers.web.api.operations import BAD, Parameter
+from handlers.web.api.operations import Parameter
 from handlers.web.ops.context import BIGGEST_ID, MONEY, Asked, OpsOperation
 
 PAGE, MOST = 50, 500
@@ -76,7 +76,6 @@ def verify(asked: Asked) -> SealReport:
 
 OPERATIONS = (
     OpsOperation("GET", "/audit", "listAudit", "Audit", "What operators did", "Newest first.", Events, some,
-                 refusals=(BAD,),
                  query=(Parameter("subject", "Only what was done to this, as in person:17."),
                         Parameter("operator", "Only what this operator did."),
                         Parameter("act", "Only this act; with a full stop at the end all that start so."),

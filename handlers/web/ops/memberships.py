@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 from domain.memberships import queries, service
 from domain.memberships.rules import MOST_DAYS, Cards
 from domain.shared.errors import NotFound
-from handlers.web.api.operations import BAD, TOO_LARGE, Parameter
+from handlers.web.api.operations import Parameter
 from handlers.web.api.shapes import Fen, PersonId
 from handlers.web.ops.context import NO_SUCH, REFUSED, Asked, OpsOperation, shaped
 from handlers.web.ops.roles import known
@@ -134,11 +134,11 @@ def _card(row: queries.CardRow) -> MemberCard:
 
 
 _PLACES = (("person_id", "The person's id."),)
-_WRONG = (NO_SUCH, REFUSED, TOO_LARGE, BAD)
+_WRONG = (NO_SUCH, REFUSED)
 
 OPERATIONS = (
     OpsOperation("GET", "/memberships", "listMemberCards", "Membership", "Paid cards",
-                 "Of everybody.", MemberCards, index, refusals=(BAD,),
+                 "Of everybody.", MemberCards, index,
                  query=(Parameter("ending", "Only cards that end within so many days."),)),
     OpsOperation("GET", "/memberships/<int:person_id>", "getPersonMembership", "Membership", "Somebody's membership",
                  "What runs, what it has saved, and every card.", PersonMembership, one, places=_PLACES,

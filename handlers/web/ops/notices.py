@@ -12,7 +12,7 @@ from domain.notices.rules import Policy
 from domain.platform.budgets import used
 from domain.stafftasks.rules import StaffWay
 from domain.workflows import noticing
-from handlers.web.api.operations import BAD, TOO_LARGE, Parameter
+from handlers.web.api.operations import Parameter
 from handlers.web.api.shapes import PersonId
 from handlers.web.ops.context import NO_SUCH, Asked, OpsOperation, shaped
 from handlers.web.ops.journeys import Counts
@@ -185,15 +185,15 @@ OPERATIONS = (
     OpsOperation("GET", "/notices/people/<int:person_id>", "explainNotices", "Notices", "Why somebody hears something",
                  "What the policy would answer now and why, the ways that are open, what became of their newest "
                  "notices, and every word on consent.", NoticesExplained, explain,
-                 places=(("person_id", "The person's id."),), refusals=(NO_SUCH, BAD),
+                 places=(("person_id", "The person's id."),), refusals=(NO_SUCH,),
                  query=(Parameter("limit", "So many notices; 20 if not given."),)),
     OpsOperation("GET", "/notices/status", "getNoticeStatus", "Notices", "How messages are doing",
                  "What is switched off, how late messages are, what each interface was used for today.", NoticeStatus,
                  status),
     OpsOperation("POST", "/notices/off", "switchNoticesOff", "Notices", "Stop a purpose for everybody",
                  "At once. What is still worth sending later waits; answers still leave.", NoticeSwitched, off,
-                 body=(NoticeSwitch,), read_body=shaped(NoticeSwitch), refusals=(TOO_LARGE, BAD)),
+                 body=(NoticeSwitch,), read_body=shaped(NoticeSwitch)),
     OpsOperation("POST", "/notices/on", "switchNoticesOn", "Notices", "Let a purpose leave again",
-                 "Those that waited too.", NoticeSwitched, on, body=(NoticeSwitchOn,), read_body=shaped(NoticeSwitchOn),
-                 refusals=(TOO_LARGE, BAD)),
+                 "Those that waited too.", NoticeSwitched, on, body=(NoticeSwitchOn,),
+                 read_body=shaped(NoticeSwitchOn)),
 )

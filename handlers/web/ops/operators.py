@@ -8,7 +8,6 @@ from msgspec import Meta, Struct
 
 from domain.audit import queries, service
 from domain.audit.queries import OperatorView
-from handlers.web.api.operations import BAD, TOO_LARGE
 from handlers.web.ops.context import NO_SUCH, OWNER, REFUSED, Asked, OpsOperation, shaped
 
 Role = Literal["owner", "finance", "reviewer", "operator"]
@@ -91,7 +90,7 @@ OPERATIONS = (
                  "First hired first.", Operators, everybody),
     OpsOperation("POST", "/operators", "addOperator", "Operators", "Hire an operator", "They have no key at first.",
                  Operator, add, status=201, body=(NewOperator,), read_body=shaped(NewOperator), roles=OWNER,
-                 refusals=(REFUSED, TOO_LARGE, BAD)),
+                 refusals=(REFUSED,)),
     OpsOperation("POST", "/operators/<name>/disable", "disableOperator", "Operators", "Take an operator's rights away",
                  "For good. One owner with a key always stays.", Operator, disable, roles=OWNER, places=_PLACES,
                  refusals=(NO_SUCH, REFUSED)),

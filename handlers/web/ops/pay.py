@@ -13,7 +13,6 @@ from domain.payouts import queries as payouts
 from domain.payouts import reconcile
 from domain.shared import chores
 from domain.shared.clock import business_date
-from handlers.web.api.operations import BAD, TOO_LARGE
 from handlers.web.ops.approvals import Approval
 from handlers.web.ops.context import ANYBODY, NO_SUCH, REFUSED, Asked, OpsOperation, shaped
 
@@ -107,5 +106,5 @@ OPERATIONS = (
                  "Opens an approval: when a second person agrees, the incident is closed; with the last one, money may "
                  "leave again.", Approval, explain, body=(Explanation,), read_body=shaped(Explanation),
                  roles=ANYBODY - {"reviewer"}, places=(("incident_id", "See getPayStatus."),),
-                 refusals=(NO_SUCH, REFUSED, TOO_LARGE, BAD)),
+                 refusals=(NO_SUCH, REFUSED)),
 )

@@ -11,7 +11,7 @@ from domain.payouts.queries import WithdrawalView
 from domain.shared.errors import NotFound
 from domain.vault import queries as vault
 from domain.workflows import withdrawing
-from handlers.web.api.operations import BAD, TOO_LARGE, Parameter
+from handlers.web.api.operations import Parameter
 from handlers.web.ops.context import BIGGEST_ID, MONEY, NO_SUCH, REFUSED, Asked, OpsOperation, shaped
 
 STATES = ("all", "asked", "approved", "paying", "paid", "partly_paid", "rejected", "failed", "expired", "cancelled")
@@ -153,11 +153,11 @@ def _shape(view: WithdrawalView, payee: dict[str, str]) -> Withdrawal:
     return Withdrawal(**{name: getattr(view, name) for name in names}, bills=bills, payee=payee)
 
 
-_DECIDES = (NO_SUCH, REFUSED, TOO_LARGE, BAD)
+_DECIDES = (NO_SUCH, REFUSED)
 
 OPERATIONS = (
     OpsOperation("GET", "/withdrawals", "listWithdrawals", "Withdrawals", "What people want to take out",
-                 "Newest first.", Withdrawals, some, refusals=(BAD,),
+                 "Newest first.", Withdrawals, some,
                  query=(Parameter("state", f"One of {', '.join(STATES)}; all if not given."),
                         Parameter("before", "next_before of the page before."))),
     OpsOperation("GET", "/withdrawals/<no>", "getWithdrawal", "Withdrawals", "One withdrawal",
@@ -175,8 +175,8 @@ OPERATIONS = (
                  Switch, switch),
     OpsOperation("POST", "/payouts/stop", "stopPayouts", "Withdrawals", "Let no money leave",
                  "Requests wait; what is under way is still looked after.", Switch, stop, body=(Why,),
-                 read_body=shaped(Why), refusals=(REFUSED, TOO_LARGE, BAD), roles=MONEY),
+                 read_body=shaped(Why), refusals=(REFUSED,), roles=MONEY),
     OpsOperation("POST", "/payouts/go", "startPayouts", "Withdrawals", "Let money leave again",
                  "What waited goes at once.", Switch, go, body=(Why,), read_body=shaped(Why),
-                 refusals=(REFUSED, TOO_LARGE, BAD), roles=MONEY),
+                 refusals=(REFUSED,), roles=MONEY),
 )

@@ -18,7 +18,7 @@ from domain.shared.errors import DomainError
 from domain.shared.wording import Wording
 from domain.workflows import publishing
 from domain.workflows.simulation import LONGEST_DAYS, Cost, PersonChange, Simulation, simulate
-from handlers.web.api.operations import BAD, TOO_LARGE, Parameter
+from handlers.web.api.operations import Parameter
 from handlers.web.api.problems import invalid
 from handlers.web.api.shapes import Fault
 from handlers.web.ops.approvals import Approval
@@ -195,33 +195,33 @@ OPERATIONS = (
                  PlanDocument, document, places=_VERSION, refusals=(NO_SUCH,)),
     OpsOperation("POST", "/plans/check", "checkPlan", _TAG, "Check a document",
                  "All that is wrong with it and all that should be known, at once. Nothing is stored.", Checked, check,
-                 body=(ToCheck,), read_body=shaped(ToCheck), refusals=(TOO_LARGE, BAD)),
+                 body=(ToCheck,), read_body=shaped(ToCheck)),
     OpsOperation("POST", "/plans/<int:version>/rollback", "askForRollback", _TAG, "Go back to a version",
                  "Asks a second person (plan.rollback) to publish what this version said, as a new version.", Approval,
                  rollback, status=201, body=(Rollback,), read_body=shaped(Rollback), places=_VERSION,
-                 refusals=(NO_SUCH, REFUSED, TOO_LARGE, BAD)),
+                 refusals=(NO_SUCH, REFUSED)),
     OpsOperation("GET", "/plan-drafts", "listPlanDrafts", _TAG, "Drafts", "Newest first.", Drafts, drafts,
-                 refusals=(BAD,), query=(Parameter("state", f"One of {', '.join(DRAFT_STATES)}; all if not given."),)),
+                 query=(Parameter("state", f"One of {', '.join(DRAFT_STATES)}; all if not given."),)),
     OpsOperation("POST", "/plan-drafts", "startPlanDraft", _TAG, "Start a draft",
                  "With all that is to be said about it. Send the document of getPlan with your changes.", FullDraft,
-                 start, status=201, body=(NewDraft,), read_body=shaped(NewDraft), refusals=(REFUSED, TOO_LARGE, BAD)),
+                 start, status=201, body=(NewDraft,), read_body=shaped(NewDraft), refusals=(REFUSED,)),
     OpsOperation("GET", "/plan-drafts/<int:draft_id>", "getPlanDraft", _TAG, "A draft",
                  "With its document, what it changes, and all that is to be said about it.", FullDraft, draft,
                  places=_DRAFT, refusals=(NO_SUCH,)),
     OpsOperation("POST", "/plan-drafts/<int:draft_id>", "changePlanDraft", _TAG, "Write a draft anew",
                  "While nobody decides on it.", FullDraft, change, body=(ChangedDraft,), read_body=shaped(ChangedDraft),
-                 places=_DRAFT, refusals=(NO_SUCH, REFUSED, TOO_LARGE, BAD)),
+                 places=_DRAFT, refusals=(NO_SUCH, REFUSED)),
     OpsOperation("POST", "/plan-drafts/<int:draft_id>/withdraw", "withdrawPlanDraft", _TAG, "Give a draft up",
                  "One that waits for an answer can then no longer be approved.", Draft, withdraw, places=_DRAFT,
                  refusals=(NO_SUCH, REFUSED)),
     OpsOperation("POST", "/plan-drafts/<int:draft_id>/submit", "submitPlanDraft", _TAG, "Ask to publish a draft",
                  "A second person approves (plan.publish), and the plan begins on its day.", Approval, submit,
                  status=201, body=(Submission,), read_body=shaped(Submission), places=_DRAFT,
-                 refusals=(NO_SUCH, REFUSED, TOO_LARGE, BAD)),
+                 refusals=(NO_SUCH, REFUSED)),
     OpsOperation("GET", "/plan-drafts/<int:draft_id>/simulation", "simulatePlanDraft", _TAG,
                  "What a draft would have cost",
                  f"The orders of the last days once by the live plan and once by the draft, as if both began on the "
                  f"draft's day; the newest {MOST_ORDERS} orders at most. Reads only.", SimulationShape, simulation,
-                 places=_DRAFT, refusals=(NO_SUCH, BAD),
+                 places=_DRAFT, refusals=(NO_SUCH,),
                  query=(Parameter("days", f"How many, 1 to {LONGEST_DAYS}; 30 if not given."),)),
 )

@@ -9,7 +9,6 @@ from msgspec import Meta, Struct
 from domain.audit import queries as audit
 from domain.points import queries
 from domain.workflows import taking_back
-from handlers.web.api.operations import BAD, TOO_LARGE
 from handlers.web.api.shapes import PersonId
 from handlers.web.ops.approvals import Approval
 from handlers.web.ops.context import BIGGEST_ID, NO_SUCH, REFUSED, Asked, OpsOperation, shaped
@@ -74,5 +73,5 @@ OPERATIONS = (
                  "Given by mistake. Those that were spent become a debt that later points repay; nobody falls below 0. "
                  "A second person approves (points.take_back), then the customer is told once.", Approval, take_back,
                  status=201, body=(TakePoints,), read_body=shaped(TakePoints), places=(("lot_id", "The lot's id."),),
-                 refusals=(NO_SUCH, REFUSED, TOO_LARGE, BAD)),
+                 refusals=(NO_SUCH, REFUSED)),
 )

@@ -9,7 +9,6 @@ from msgspec import Meta, Struct
 from domain.audit import queries as audit
 from domain.rewards import queries, unlocking
 from domain.workflows import correcting, gifts, taking_back
-from handlers.web.api.operations import BAD, TOO_LARGE
 from handlers.web.api.shapes import Coupon, Fen, PersonId
 from handlers.web.ops.approvals import Approval
 from handlers.web.ops.context import BIGGEST_ID, NO_SUCH, OPERATOR, REFUSED, Asked, OpsOperation, shaped
@@ -154,19 +153,19 @@ OPERATIONS = (
                  "Given by mistake. One that waits for a tap is called back through WeChat first; whoever tapped has "
                  "it, and owes it only with owe. A second person approves (gift.take_back), then the customer is told "
                  "once.", Approval, take_gift, status=201, body=(TakeGift,), read_body=shaped(TakeGift),
-                 places=(("gift_id", "The gift's id."),), refusals=(NO_SUCH, REFUSED, TOO_LARGE, BAD)),
+                 places=(("gift_id", "The gift's id."),), refusals=(NO_SUCH, REFUSED)),
     OpsOperation("GET", "/rewards/parked", "listParkedBuyers", "Rewards", "Buyers who could not be counted",
                  "With the reason. They are tried again each hour and get nothing until it works.", ParkedBuyers,
                  parked),
     OpsOperation("POST", "/rewards/parked/retry", "retryParkedBuyers", "Rewards", "Count them at once",
                  "After mending the cause; one, or everybody who is parked.", Retried, retry, body=(Again,),
-                 read_body=shaped(Again), refusals=(NO_SUCH, TOO_LARGE, BAD)),
+                 read_body=shaped(Again), refusals=(NO_SUCH,)),
     OpsOperation("POST", "/rewards/coupons/<code>/revoke", "revokeCoupon", "Rewards", "Take a coupon back",
                  "An unused one, with a reason. One that was spent cannot be taken back, and says for which order. "
                  "Repeating it changes nothing.", Coupon, revoke, roles=OPERATOR, places=_CODE, body=(ActReason,),
-                 read_body=shaped(ActReason), refusals=(NO_SUCH, REFUSED, TOO_LARGE, BAD)),
+                 read_body=shaped(ActReason), refusals=(NO_SUCH, REFUSED)),
     OpsOperation("POST", "/rewards/coupons/<code>/again", "giveCouponAgain", "Rewards", "Give a coupon anew",
                  "Instead of one that ran out or was taken back: the same terms, for as long, from now. Repeating it "
                  "gives the same one.", Coupon, again, roles=OPERATOR, places=_CODE, body=(ActReason,),
-                 read_body=shaped(ActReason), refusals=(NO_SUCH, REFUSED, TOO_LARGE, BAD)),
+                 read_body=shaped(ActReason), refusals=(NO_SUCH, REFUSED)),
 )

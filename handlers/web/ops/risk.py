@@ -12,7 +12,7 @@ from domain.audit.approvals import Approval as Asking
 from domain.risk import queries
 from domain.risk.queries import CaseView
 from domain.workflows import freezing
-from handlers.web.api.operations import BAD, TOO_LARGE, Parameter
+from handlers.web.api.operations import Parameter
 from handlers.web.ops.approvals import Approval
 from handlers.web.ops.context import BIGGEST_ID, NO_SUCH, REFUSED, Asked, OpsOperation, shaped
 
@@ -130,12 +130,12 @@ def _case(asked: Asked, view: CaseView) -> Case:
 def _ask(path: str, name: str, title: str, said: str, call: Callable[[Asked], Approval],
          places: tuple[tuple[str, str], ...] = _PLACES) -> OpsOperation:
     return OpsOperation("POST", path, name, "Risk", title, said, Approval, call, status=201, body=(Reasoned,),
-                        read_body=shaped(Reasoned), places=places, refusals=(NO_SUCH, REFUSED, TOO_LARGE, BAD))
+                        read_body=shaped(Reasoned), places=places, refusals=(NO_SUCH, REFUSED))
 
 
 OPERATIONS = (
     OpsOperation("GET", "/risk/cases", "listRiskCases", "Risk", "What looks wrong",
-                 "Waiting cases, or decided ones.", Cases, some, refusals=(BAD,),
+                 "Waiting cases, or decided ones.", Cases, some,
                  query=(Parameter("state", f"One of {', '.join(STATES)}; waiting if not given."),
                         Parameter("person_id", "Only about this person."),
                         Parameter("late", "yes: only appeals whose promised answer is overdue."),

@@ -12,7 +12,7 @@ from domain.roles import card, decisions, invitations, queries, service
 from domain.roles.rules import Role
 from domain.shared.errors import NotFound
 from domain.workflows import seeding
-from handlers.web.api.operations import BAD, TOO_LARGE, Parameter
+from handlers.web.api.operations import Parameter
 from handlers.web.api.shapes import Fen, PersonId
 from handlers.web.ops.context import BIGGEST_ID, MONEY, NO_SUCH, REFUSED, Asked, OpsOperation, shaped
 
@@ -203,11 +203,11 @@ def _done(asked: Asked, changed: bool) -> RoleDone:
 
 
 _PLACES = (("person_id", "The person's id."),)
-_WRONG = (NO_SUCH, REFUSED, TOO_LARGE, BAD)
+_WRONG = (NO_SUCH, REFUSED)
 
 OPERATIONS = (
     OpsOperation("GET", "/roles", "listRoleHolders", "Roles", "Who holds a role",
-                 "Everybody who is more than a member, 100 a page.", Holders, holders, refusals=(BAD,),
+                 "Everybody who is more than a member, 100 a page.", Holders, holders,
                  query=(Parameter("role", f"Whose effective role is this: {', '.join(GIVEN)}; all if not given."),
                         Parameter("after", "next_after of the page before."))),
     OpsOperation("GET", "/roles/people/<int:person_id>", "getPersonRole", "Roles", "Somebody's role, and why",
@@ -221,7 +221,7 @@ OPERATIONS = (
                  "promoter rights again: who must not earn at all is frozen instead.", RoleDone, revoke, roles=MONEY,
                  body=(RoleAct,), read_body=shaped(RoleAct), places=_PLACES, refusals=_WRONG),
     OpsOperation("GET", "/roles/invitations", "listInvitations", "Roles", "Who was invited to promote the shop",
-                 "The newest 200, with what they answered.", Invitations, invited, refusals=(BAD,),
+                 "The newest 200, with what they answered.", Invitations, invited,
                  query=(Parameter("state", f"One of {', '.join(STATES)}; all if not given."),)),
     OpsOperation("GET", "/roles/invitations/due", "listInvitationsDue", "Roles", "Who would be invited now",
                  f"By the live rules: who buys often and well, can be reached and was never invited; {AT_ONCE} at "

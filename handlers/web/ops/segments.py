@@ -8,7 +8,6 @@ from msgspec import Meta, Struct
 from domain.audit import service as audit
 from domain.insight import queries, service
 from domain.insight.rules import Segmentation
-from handlers.web.api.operations import BAD, TOO_LARGE
 from handlers.web.api.problems import invalid
 from handlers.web.api.shapes import Fault, Fen, PersonId
 from handlers.web.ops.context import NO_SUCH, OPERATOR, Asked, OpsOperation, shaped
@@ -113,5 +112,5 @@ OPERATIONS = (
                  "Their segment, RFM scores and tags.", PersonStanding, one, places=_PLACES, refusals=(NO_SUCH,)),
     OpsOperation("POST", "/segments/people/<int:person_id>/tag", "tagPerson", "Segments", "Put a tag on or take it off",
                  "By hand; journeys hear of it.", Tagged, tag, roles=OPERATOR, places=_PLACES, body=(TagAct,),
-                 read_body=named, refusals=(NO_SUCH, TOO_LARGE, BAD)),
+                 read_body=named, refusals=(NO_SUCH,)),
 )

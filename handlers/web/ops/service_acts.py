@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from domain.settlements import service_acts
-from handlers.web.api.operations import BAD, TOO_LARGE, Parameter
+from handlers.web.api.operations import Parameter
 from handlers.web.api.shapes import Fen, PersonId
 from handlers.web.ops.context import BIGGEST_ID, MONEY, NO_SUCH, REFUSED, Asked, OpsOperation, shaped
 
@@ -71,14 +71,14 @@ def _shape(view: service_acts.ServiceView) -> ServiceAct:
 
 OPERATIONS = (
     OpsOperation("GET", "/service-acts", "listServiceActs", "Service", "Paid service",
-                 "The newest 100.", ServiceActs, index, refusals=(BAD,),
+                 "The newest 100.", ServiceActs, index,
                  query=(Parameter("person", "Only this person's: their id."),)),
     OpsOperation("POST", "/service-acts", "recordServiceAct", "Service", "Pay for an act of service",
                  "By the plan of the day it happened, pending for the plan's hold, at most so often a month as the "
                  "plan says. The same reference again gets the same answer.", ServiceAct, record, status=201,
-                 body=(NewServiceAct,), read_body=shaped(NewServiceAct), refusals=(NO_SUCH, REFUSED, TOO_LARGE, BAD)),
+                 body=(NewServiceAct,), read_body=shaped(NewServiceAct), refusals=(NO_SUCH, REFUSED)),
     OpsOperation("POST", "/service-acts/<int:act_id>/revoke", "revokeServiceAct", "Service", "Take one back",
                  "From pending, or from what is available and then as a debt.", ServiceAct, revoke, roles=MONEY,
                  body=(Revocation,), read_body=shaped(Revocation), places=(("act_id", "The act's id."),),
-                 refusals=(NO_SUCH, REFUSED, TOO_LARGE, BAD)),
+                 refusals=(NO_SUCH, REFUSED)),
 )

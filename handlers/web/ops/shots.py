@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 from domain.shared.wording import Wording
 from domain.shots import queries, service
 from domain.shots.rules import Reason
-from handlers.web.api.operations import BAD, TOO_LARGE, Parameter
+from handlers.web.api.operations import Parameter
 from handlers.web.api.shapes import PersonId
 from handlers.web.ops.context import BIGGEST_ID, NO_SUCH, OPERATOR, REFUSED, Asked, Download, OpsOperation, shaped
 
@@ -128,11 +128,11 @@ def _shape(view: queries.ShotView) -> Shot:
 
 
 _PLACES = (("number", "Its number."),)
-_WRONG = (NO_SUCH, REFUSED, TOO_LARGE, BAD)
+_WRONG = (NO_SUCH, REFUSED)
 
 OPERATIONS = (
     OpsOperation("GET", "/shots", "listShots", "Customers' pictures", "Pictures that customers sent in",
-                 "Those that wait to be looked at, or others.", Shots, index, refusals=(BAD,), query=(
+                 "Those that wait to be looked at, or others.", Shots, index, query=(
                      Parameter("state", "draft, waiting (default), approved, declined, withdrawn, retired or all."),
                      Parameter("person", "Only this person's: their id."))),
     OpsOperation("GET", "/shots/<int:number>", "getShot", "Customers' pictures", "One of them",

@@ -12,7 +12,7 @@ from domain.shared.wording import Wording
 from domain.topics import queries, service
 from domain.topics.rules import INTRO, MOST_POINTS, TITLE, TopicRules
 from domain.workflows import picking
-from handlers.web.api.operations import BAD, TOO_LARGE, Parameter
+from handlers.web.api.operations import Parameter
 from handlers.web.api.problems import invalid
 from handlers.web.api.shapes import Fault, PersonId
 from handlers.web.ops.context import BIGGEST_ID, NO_SUCH, OPERATOR, REFUSED, Asked, OpsOperation, shaped
@@ -142,13 +142,13 @@ def _word(view: queries.WordView) -> TopicWord:
 
 
 _PLACES = (("number", "Its number."),)
-_WRONG = (NO_SUCH, REFUSED, TOO_LARGE, BAD)
+_WRONG = (NO_SUCH, REFUSED)
 
 OPERATIONS = (
     OpsOperation("GET", "/topics", "listTopics", "Topics", "All topics", "With how many took part.", Topics, index),
     OpsOperation("POST", "/topics", "openTopic", "Topics", "Open a topic", "Customers see it at once in chat.", Topic,
                  open_topic, roles=OPERATOR, body=(NewTopic,), read_body=shaped(NewTopic),
-                 refusals=(REFUSED, TOO_LARGE, BAD)),
+                 refusals=(REFUSED,)),
     OpsOperation("GET", "/topics/<int:number>", "getTopic", "Topics", "One of them", "Changes nothing.", Topic, show,
                  places=_PLACES, refusals=(NO_SUCH,)),
     OpsOperation("POST", "/topics/<int:number>/close", "closeTopic", "Topics", "Close a topic",
@@ -159,7 +159,7 @@ OPERATIONS = (
                  roles=OPERATOR, body=(TopicCrowd,), read_body=shaped(TopicCrowd), places=_PLACES, refusals=_WRONG),
     OpsOperation("GET", "/topics/<int:number>/words", "listTopicWords", "Topics", "What was said to it",
                  "Only picked ones are shown to customers.", TopicWords, words, places=_PLACES,
-                 refusals=(NO_SUCH, BAD), query=(Parameter("state", "new, picked, passed or all (default)."),)),
+                 refusals=(NO_SUCH,), query=(Parameter("state", "new, picked, passed or all (default)."),)),
     OpsOperation("POST", "/topic-words/<int:number>/pick", "pickTopicWord", "Topics", "Show a word to everybody",
                  "Its author is thanked by name and gets the topic's points, once for each word.", TopicWord, pick,
                  roles=OPERATOR, places=_PLACES, refusals=(NO_SUCH, REFUSED)),

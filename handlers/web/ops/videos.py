@@ -8,7 +8,6 @@ from msgspec import Meta, Struct
 
 from domain.materials import videos
 from domain.shared.addresses import LONGEST
-from handlers.web.api.operations import BAD, TOO_LARGE
 from handlers.web.ops.context import NO_SUCH, OPERATOR, REFUSED, Asked, OpsOperation, shaped
 
 Sku = Annotated[str, Meta(max_length=64, description="Empty: of the shop, for products without one of their own.")]
@@ -59,7 +58,7 @@ def _shape(view: videos.VideoView) -> ShareVideo:
     return msgspec.convert(view, ShareVideo, from_attributes=True)
 
 
-_WRONG = (NO_SUCH, REFUSED, TOO_LARGE, BAD)
+_WRONG = (NO_SUCH, REFUSED)
 
 OPERATIONS = (
     OpsOperation("GET", "/videos", "listVideos", "Share kits", "The videos", "Those that operators gave.", ShareVideos,
