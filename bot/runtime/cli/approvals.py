@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bot.runtime.cli.common import acting, as_option, json_option, print_json, shop, stamp
+from bot.runtime.cli.common import acting, as_option, json_option, print_json, row_id, shop, stamp
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -14,9 +14,8 @@ if TYPE_CHECKING:
     from domain.audit.queries import ApprovalView
 
 STATES = ("open", "approved", "rejected", "expired", "all")
-MAX_ID = 2**63 - 1
 
-_id = click.argument("approval_id", metavar="ID", type=click.IntRange(1, MAX_ID))
+_id = click.argument("approval_id", metavar="ID", type=row_id)
 _note = click.option("--note", default="", help="Why, for whoever asks later.")
 
 

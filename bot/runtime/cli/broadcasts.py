@@ -4,9 +4,9 @@ from dataclasses import asdict
 
 import click
 
-from bot.runtime.cli.common import acting, as_option, complain, json_option, print_json, shop, stamp
+from bot.runtime.cli.common import acting, as_option, complain, json_option, print_json, row_id, shop, stamp
 
-number_argument = click.argument("number", type=click.IntRange(1, 2**63 - 1))
+number_argument = click.argument("number", type=row_id)
 
 
 @click.group()
@@ -29,12 +29,13 @@ def start(title: str, say: str, segment: str, as_name: str) -> None:
     from domain.notices import broadcasts
     from domain.shared.wording import Wording
 
-    with shop() as runtime, runtime.sessions.begin() as session:
+    with shop() as runtime:
         known = runtime.context.tool(Segmentation).titles()
         if segment and segment not in known:
             complain(f"there is no segment {segment}: python -m bot segment list")
-        number = broadcasts.start(session, title, say, segment, runtime.context.tool(Wording),
-                                  acting(session, as_name), runtime.clock.now())
+        with runtime.sessions.begin() as session:
+            number = broadcasts.start(session, title, say, segment, runtime.context.tool(Wording),
+                                      acting(session, as_name), runtime.clock.now())
         runtime.bell.ring({"chore"})
     click.echo(f"broadcast {number} begins")
 
@@ -103,7 +104,8 @@ def stop(number: int, as_name: str) -> None:
 def _turn(number: int, state: str, as_name: str) -> None:
     from domain.notices import broadcasts
 
-    with shop() as runtime, runtime.sessions.begin() as session:
-        broadcasts.turn(session, number, state, acting(session, as_name), runtime.clock.now())
+    with shop() as runtime:
+        with runtime.sessions.begin() as session:
+            broadcasts.turn(session, number, state, acting(session, as_name), runtime.clock.now())
         runtime.bell.ring({"chore", "notice"})
     click.echo(f"broadcast {number} is {state}")

@@ -67,7 +67,6 @@ def check(as_json: bool) -> None:
             result = service.check(session)
     except OperationalError as error:
         complain(f"the database is not there: {str(error.orig).strip()}")
-        return
     facts = asdict(result) | {"checked_at": stamp(result.checked_at)}
     if as_json:
         print_json(facts)

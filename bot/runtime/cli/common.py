@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from bot.runtime.bootstrap import Runtime
     from domain.audit.approvals import Approval
     from domain.audit.rules import Actor
+
+MAX_ID = 2**63 - 1
+"""The largest number that the database gives a row."""
+row_id = click.IntRange(1, MAX_ID)
+"""The type of an argument that names a row: a larger number is refused here, before the database would."""
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 
@@ -120,7 +125,12 @@ def waits_for_second(asked: "Approval", as_json: bool) -> None:
         click.echo(f"approval {asked.id} waits for a second person: {then}")
 
 
-def complain(message: str, status: int = 1) -> None:
+def nobody(person_id: int) -> NoReturn:
+    """Say that this is nobody's id, and end with status 1."""
+    complain(f"nobody has the id {person_id}")
+
+
+def complain(message: str, status: int = 1) -> NoReturn:
     """Print a message for the person at the terminal and end with ``status``."""
     click.echo(message, err=True)
     sys.exit(status)

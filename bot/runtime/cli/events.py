@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bot.runtime.cli.common import complain, json_option, print_json, shop, stamp
+from bot.runtime.cli.common import complain, json_option, print_json, row_id, shop, stamp
 
 if TYPE_CHECKING:
     from domain.orders.queries import StuckEvent
 
 PARKED_HOURS = 1
 """An event may come before its order; one that still waits after this is shown."""
-MAX_ID = 2**63 - 1
 
 
 @click.group()
@@ -56,11 +55,11 @@ def stuck(parked_hours: int, limit: int, as_json: bool) -> None:
 
 
 @events.command()
-@click.argument("event_id", metavar="ID", type=click.IntRange(1, MAX_ID))
+@click.argument("event_id", metavar="ID", type=row_id)
 @click.option("--why", required=True, help="The reason, for whoever asks later; it is kept with the event.")
 @json_option
 def dismiss(event_id: int, why: str, as_json: bool) -> None:
-    """Decide that nothing is to be booked for the event with this ID (see: events stuck). For good.
+    """Decide that nothing is to be booked for the event ID (see: events stuck). For good.
 
     Money that an open refund held back is free again afterwards. The reason stays with the event.
 
@@ -83,7 +82,7 @@ def dismiss(event_id: int, why: str, as_json: bool) -> None:
 
 
 @events.command()
-@click.argument("event_id", metavar="ID", type=click.IntRange(1, MAX_ID))
+@click.argument("event_id", metavar="ID", type=row_id)
 @json_option
 def retry(event_id: int, as_json: bool) -> None:
     """Try a conflicting or dead event again from the start, after its cause was mended.

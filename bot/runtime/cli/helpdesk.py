@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bot.runtime.cli.common import acting, as_option, json_option, moment, print_json, shop
+from bot.runtime.cli.common import acting, as_option, json_option, moment, print_json, row_id, shop
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from domain.audit.rules import Actor
     from domain.helpdesk.queries import ChatLine, TicketView
 
-_number = click.argument("number", metavar="NUMBER", type=click.IntRange(1, 2**63 - 1))
+_number = click.argument("number", metavar="NUMBER", type=row_id)
 
 
 @click.group()
@@ -26,7 +26,7 @@ def helpdesk() -> None:
 @helpdesk.command("list")
 @click.option("--all", "everything", is_flag=True, help="Also what is closed, the newest first.")
 @click.option("--mine", "mine", metavar="NAME", default="", help="Only what this operator took, and what nobody did.")
-@click.option("--person", "person_id", type=click.IntRange(1, 2**63 - 1), help="All tickets of this person.")
+@click.option("--person", "person_id", type=row_id, help="All tickets of this person.")
 @json_option
 def list_(everything: bool, mine: str, person_id: int | None, as_json: bool) -> None:
     """List who waits for an answer, the longest wait first; then who was answered.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bot.runtime.cli.common import complain, json_option, print_json, shop
+from bot.runtime.cli.common import complain, json_option, nobody, print_json, row_id, shop
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -17,13 +17,12 @@ if TYPE_CHECKING:
     from domain.journeys.preview import Line
     from domain.journeys.simulation import Report
 
-MAX_ID = 2**63 - 1
 CAPS = ("day_cap", "week_cap", "month_cap", "budget")
 
 
 @click.command()
 @click.argument("what")
-@click.option("--person", "person_id", type=click.IntRange(1, MAX_ID), required=True, help="ID of the person.")
+@click.option("--person", "person_id", type=row_id, required=True, help="ID of the person.")
 @click.option("--event", "fields", multiple=True, metavar="FIELD=VALUE", help="A field of the entering event.")
 @click.option("--assume", "assumed", multiple=True, metavar="FACT=VALUE", help="Another value for a fact.")
 @click.option("--happens", multiple=True, metavar="STEP", help="The event that this wait_for step waits for comes.")
@@ -42,7 +41,7 @@ def preview(what: str, person_id: int, fields: tuple[str, ...], assumed: tuple[s
     with shop() as runtime, runtime.sessions() as session:
         one = journey_of(runtime, session, what)
         if people.person(session, person_id) is None:
-            complain(f"there is no person {person_id}")
+            nobody(person_id)
         seen = previews.preview(session, one, person_id, _fields(one, fields), runtime.clock.now(),
                                 runtime.context.tool(Policy), assumed=_assumed(assumed), happens=happens)
         session.rollback()
@@ -81,7 +80,8 @@ def simulate(what: str, most: int, days: int, as_json: bool) -> None:
     this journey alone, and leave in windows, by permissions and templates as they were, within the budgets. Exit
     status 1 when a step is never reached, or messages break the caps or a budget.
 
-    \b Example:  python -m bot journey simulate assets/journeys/restock.toml --people 400 --days 60
+    \b
+    Example:  python -m bot journey simulate assets/journeys/restock.toml --people 400 --days 60
     """
     from domain.journeys import simulation
     from domain.journeys.ways import Platform
@@ -183,7 +183,6 @@ def _typed(name: str, value: str, kind: str) -> Any:
         return value
     if kind == "bool" and value in ("true", "false"):
         return value == "true"
-    if kind == "int" and value.removeprefix("-").isdecimal():
-        return int(value)
-    complain(f"{name}={value}: it is of type {kind}", 2)
-    return None
+    if kind != "int" or not value.removeprefix("-").isdecimal():
+        complain(f"{name}={value}: it is of type {kind}", 2)
+    return int(value)

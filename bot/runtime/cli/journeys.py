@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bot.runtime.cli.common import acting, as_option, json_option, print_json, shop, stamp
-from bot.runtime.cli.journey_trials import MAX_ID, counts, journey_of, pair, preview, simulate, vocabulary_of
+from bot.runtime.cli.common import acting, as_option, json_option, print_json, row_id, shop, stamp
+from bot.runtime.cli.journey_trials import counts, journey_of, pair, preview, simulate, vocabulary_of
 from bot.runtime.cli.journey_upgrades import upgrade
 from bot.runtime.cli.rehearsals import rehearse
 
@@ -291,7 +291,7 @@ def parked(key: str | None, limit: int, as_json: bool) -> None:
 
 
 @journey.command()
-@click.argument("run_ids", metavar="ID…", nargs=-1, required=True, type=click.IntRange(1, MAX_ID))
+@click.argument("run_ids", metavar="ID…", nargs=-1, required=True, type=row_id)
 @as_option
 def retry(run_ids: tuple[int, ...], as_name: str) -> None:
     """Let parked runs try again, after the cause was mended.

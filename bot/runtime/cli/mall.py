@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bot.runtime.cli.common import acting, as_option, json_option, print_json, shop, stamp
+from bot.runtime.cli.common import acting, as_option, json_option, print_json, row_id, shop, stamp
 
 if TYPE_CHECKING:
     from domain.fulfilment.service import FulfilmentView
 
 _why = click.option("--why", required=True, help="The reason; the customer reads it, and it is kept and audited.")
-_id = click.argument("number", metavar="NUMBER", type=click.IntRange(1, 2**63 - 1))
+_id = click.argument("number", metavar="NUMBER", type=row_id)
 
 
 @click.group()
@@ -42,7 +42,7 @@ def list_(as_json: bool) -> None:
 
 
 @mall.command()
-@click.option("--person", "person_id", type=click.IntRange(1, 2**63 - 1), help="Only this person's.")
+@click.option("--person", "person_id", type=row_id, help="Only this person's.")
 @json_option
 def orders(person_id: int | None, as_json: bool) -> None:
     """List exchanges, the newest 100, with what became of them.

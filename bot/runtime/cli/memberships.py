@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bot.runtime.cli.common import acting, as_option, complain, json_option, print_json, shop, stamp
+from bot.runtime.cli.common import acting, as_option, complain, json_option, nobody, print_json, row_id, shop, stamp
 
 if TYPE_CHECKING:
     from domain.memberships.queries import CardRow
 
-_person = click.argument("person_id", metavar="PERSON", type=click.IntRange(1, 2**63 - 1))
+_person = click.argument("person_id", metavar="PERSON", type=row_id)
 _why = click.option("--why", required=True, help="The reason, for whoever asks later; it is kept and audited.")
 
 
@@ -53,8 +53,7 @@ def show(person_id: int, as_json: bool) -> None:
     with shop() as runtime, runtime.sessions() as session:
         known = people.person(session, person_id)
         if known is None:
-            complain(f"nobody has the id {person_id}")
-            return
+            nobody(person_id)
         now = runtime.clock.now()
         card = queries.of(session, known.id, now)
         saved = queries.saved_by(session, known.id, runtime.context.tool(Cards))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bot.runtime.cli.common import acting, as_option, complain, json_option, print_json, shop
+from bot.runtime.cli.common import acting, as_option, complain, json_option, nobody, print_json, row_id, shop
 
 if TYPE_CHECKING:
     from bot.runtime.bootstrap import Runtime
@@ -108,7 +108,7 @@ def _ring(runtime: "Runtime") -> None:
 
 @month.command()
 @click.argument("name", metavar="MONTH")
-@click.option("--person", "person_id", type=click.IntRange(1), help="Only this person's bookings.")
+@click.option("--person", "person_id", type=row_id, help="Only this person's bookings.")
 @json_option
 def show(name: str, person_id: int | None, as_json: bool) -> None:
     """Show a month with every booking of ladder and team money, adjustments included. Money in fen.
@@ -137,7 +137,7 @@ def show(name: str, person_id: int | None, as_json: bool) -> None:
 
 @month.command()
 @click.argument("name", metavar="MONTH")
-@click.option("--person", "person_id", type=click.IntRange(1), required=True, help="Whose statement.")
+@click.option("--person", "person_id", type=row_id, required=True, help="Whose statement.")
 @click.option("--csv", "path", type=click.Path(dir_okay=False, path_type=Path), help="Write it as CSV; - prints it.")
 @json_option
 def statement(name: str, person_id: int, path: Path | None, as_json: bool) -> None:
@@ -156,8 +156,7 @@ def statement(name: str, person_id: int, path: Path | None, as_json: bool) -> No
         found = statements.statement(session, person.id, Month.parse(name)) if person else None
         content = csv_of(found, runtime.voice) if found else b""
     if found is None:
-        complain(f"nobody has the id {person_id}")
-        return
+        nobody(person_id)
     if path is not None and str(path) == "-":
         sys.stdout.buffer.write(content)
     elif path is not None:

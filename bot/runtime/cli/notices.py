@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bot.runtime.cli.common import acting, as_option, complain, json_option, print_json, shop, stamp
+from bot.runtime.cli.common import acting, as_option, json_option, nobody, print_json, row_id, shop, stamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -22,11 +22,11 @@ def notice() -> None:
 
 
 @notice.command()
-@click.argument("person_id", type=click.IntRange(1, 2**63 - 1))
+@click.argument("person_id", metavar="PERSON", type=row_id)
 @click.option("--limit", type=click.IntRange(1, 1_000), default=20, show_default=True, help="Show so many notices.")
 @json_option
 def explain(person_id: int, limit: int, as_json: bool) -> None:
-    """Say what the policy would answer for the person with this ID now, and what became of their newest notices.
+    """Say what the policy would answer for PERSON now, and what became of their newest notices.
 
     \b
     Example:  python -m bot notice explain 17
@@ -39,7 +39,7 @@ def explain(person_id: int, limit: int, as_json: bool) -> None:
 
     with shop() as runtime, runtime.sessions() as session:
         if people.person(session, person_id) is None:
-            complain(f"there is no person {person_id}")
+            nobody(person_id)
         tool = runtime.context.tool
         found = noticing.explain(session, person_id, tool(Policy), tool(Platform), runtime.clock.now(), limit,
                                  tool(StaffWay))
@@ -99,13 +99,13 @@ def tasks(open_only: bool, limit: int, as_json: bool) -> None:
 
 
 @notice.command()
-@click.argument("person_id", type=click.IntRange(1, 2**63 - 1))
+@click.argument("person_id", metavar="PERSON", type=row_id)
 @click.option("--purpose", type=click.Choice(("marketing", "service", "money", "*")), default="marketing",
               show_default=True, help="What they want no more of; * is everything unasked.")
 @click.option("--why", required=True, help="What they said and to whom, for whoever asks later.")
 @as_option
 def refuse(person_id: int, purpose: str, why: str, as_name: str) -> None:
-    """Record that the person with this ID wants no more messages: they told an employee instead of the chat.
+    """Record that PERSON wants no more messages: they told an employee instead of the chat.
 
     \b
     Example:  python -m bot notice refuse 17 --why "told xiaomei in WeCom" --as lin
@@ -115,7 +115,7 @@ def refuse(person_id: int, purpose: str, why: str, as_name: str) -> None:
 
     with shop() as runtime, runtime.sessions.begin() as session:
         if people.person(session, person_id) is None:
-            complain(f"there is no person {person_id}")
+            nobody(person_id)
         done = wishes.refuse(session, person_id, purpose, acting(session, as_name), why, runtime.clock.now())
     click.echo(f"person {person_id} gets no {purpose} any more" if done else f"person {person_id} had said so already")
 
@@ -148,8 +148,9 @@ def on(purpose: str, as_name: str) -> None:
     """
     from domain.notices import service
 
-    with shop() as runtime, runtime.sessions.begin() as session:
-        done = service.switch_on(session, purpose, acting(session, as_name), runtime.clock.now())
+    with shop() as runtime:
+        with runtime.sessions.begin() as session:
+            done = service.switch_on(session, purpose, acting(session, as_name), runtime.clock.now())
         runtime.bell.ring({"notice"})
     click.echo(f"{purpose} is on" if done else f"{purpose} was on already")
 
@@ -203,7 +204,8 @@ def mended(as_name: str) -> None:
     """
     from domain.notices import mending
 
-    with shop() as runtime, runtime.sessions.begin() as session:
-        number = mending.templates_mended(session, acting(session, as_name), runtime.clock.now())
+    with shop() as runtime:
+        with runtime.sessions.begin() as session:
+            number = mending.templates_mended(session, acting(session, as_name), runtime.clock.now())
         runtime.bell.ring({"notice"})
     click.echo(f"{number} templates are tried again")

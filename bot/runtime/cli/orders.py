@@ -15,7 +15,7 @@ from typing import Any
 
 import click
 
-from bot.runtime.cli.common import complain, json_option, load_settings
+from bot.runtime.cli.common import MAX_ID, complain, json_option, load_settings
 from bot.runtime.secret import Secret
 from bot.runtime.settings import Settings
 
@@ -30,12 +30,13 @@ def order() -> None:
 @click.option("--sku", default="RICE-5KG", show_default=True, help="What was bought.")
 @click.option("--title", default="", help="Title of the product (default: the sku).")
 @click.option("--category", default="fmcg", show_default=True, help="Category of the product.")
-@click.option("--fen", type=click.IntRange(1), default=9900, show_default=True, help="Paid for the goods, in fen.")
-@click.option("--quantity", type=click.IntRange(1), default=1, show_default=True, help="How many.")
+@click.option("--fen", type=click.IntRange(1, MAX_ID), default=9900, show_default=True,
+              help="Paid for the goods, in fen.")
+@click.option("--quantity", type=click.IntRange(1, MAX_ID), default=1, show_default=True, help="How many.")
 @click.option("--buyer-openid", required=True, help="OpenID of the buyer.")
 @click.option("--app-id", default="", help="AppID of that OpenID (default: the first account of the settings).")
 @click.option("--share-code", default="", help="Referral code that the order came with.")
-@click.option("--refund", "refund_fen", type=click.IntRange(0), default=0, help="Then refund this many fen.")
+@click.option("--refund", "refund_fen", type=click.IntRange(0, MAX_ID), default=0, help="Then refund this many fen.")
 @click.option("--receive", is_flag=True, help="Then report the goods as received.")
 @click.option("--no-pay", is_flag=True, help="Leave out order.paid: only refund or receive (with --order-id).")
 @click.option("--dup", type=click.IntRange(1, 50), default=1, show_default=True, help="Send every event this often.")

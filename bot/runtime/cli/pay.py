@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bot.runtime.cli.common import acting, as_option, complain, json_option, print_json, shop, stamp
+from bot.runtime.cli.common import acting, as_option, complain, json_option, print_json, row_id, shop, stamp
 
 if TYPE_CHECKING:
     from bot.runtime.bootstrap import Runtime
     from domain.paychannel.models import PayIncident
     from domain.payouts.reconcile import DayReport
 
-MAX_ID = 2**63 - 1
 DAYS = 14
 
 _account = click.option("--account", default="", metavar="NAME", help="The merchant account; all if not given.")
@@ -69,7 +68,7 @@ def reconcile(account: str, day: datetime | None, as_json: bool) -> None:
 
 
 @pay.command()
-@click.argument("incident_id", metavar="ID", type=click.IntRange(1, MAX_ID))
+@click.argument("incident_id", metavar="ID", type=row_id)
 @click.option("--why", required=True, help="What it was, for the second person and for whoever asks later.")
 @as_option
 @json_option

@@ -196,7 +196,7 @@ def status(as_json: bool) -> None:
 @_reason
 @as_option
 def stop(reason: str, as_name: str) -> None:
-    """Let no money leave until ``payouts go``. Requests wait; what is under way is still looked after.
+    """Let no money leave until: payouts go. Requests wait; what is under way is still looked after.
 
     \b
     Example:  python -m bot payouts stop --as lin --reason "the fund bill does not match"
@@ -262,7 +262,6 @@ def export(month: datetime, income: str, output: str, as_name: str) -> None:
         handle = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError as error:
         complain(f"{output} cannot be written: {error.strerror}")
-        return
     with os.fdopen(handle, "w", encoding="utf-8-sig", newline="") as file:
         csv.writer(file).writerows([COLUMNS, *rows])
     click.echo(f"{len(rows)} people in {output}")

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bot.runtime.cli.common import acting, as_option, json_option, print_json, shop, stamp
+from bot.runtime.cli.common import acting, as_option, json_option, print_json, row_id, shop, stamp
 
 if TYPE_CHECKING:
     from domain.people.leaving import ErasureView
 
 STATES = ("waiting", "done", "returned", "called_off")
 
-_person = click.argument("person_id", metavar="PERSON", type=click.IntRange(1, 2**63 - 1))
+_person = click.argument("person_id", metavar="PERSON", type=row_id)
 
 
 @click.group()
@@ -98,7 +98,7 @@ def keep(person_id: int, as_name: str) -> None:
 @json_option
 def gather(as_name: str, dry_run: bool, as_json: bool) -> None:
     """Bring over what was left with people who were merged into others: money, debts, orders, commissions, points,
-    presents (`ledger check` tells of them). Safe to repeat. Whoever has an open withdrawal waits until it has ended.
+    presents (see: ledger check). Safe to repeat. Whoever has an open withdrawal waits until it has ended.
     Noted in the log under your name. Exit status 1 while something is left.
 
     \b

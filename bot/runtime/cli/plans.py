@@ -11,20 +11,19 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from bot.runtime.cli import plan_texts as texts
-from bot.runtime.cli.common import acting, as_option, complain, json_option, print_json, shop
+from bot.runtime.cli.common import acting, as_option, complain, json_option, print_json, row_id, shop
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from bot.runtime.bootstrap import Runtime
 
-MAX_ID = 2**63 - 1
 
 _what = click.argument("what", metavar="WHAT")
 _reason = click.option("--reason", required=True, help="Why, for whoever decides.")
 _day = click.option("--effective-on", "day", type=click.DateTime(["%Y-%m-%d"]), default=None,
                     help="First business day (Shanghai), as in 2026-12-01; without it as soon as it is agreed.")
-_number = click.argument("number", metavar="DRAFT", type=click.IntRange(1, MAX_ID))
+_number = click.argument("number", metavar="DRAFT", type=row_id)
 
 
 @click.group()
@@ -150,8 +149,8 @@ def simulate(what: str, days: int, day: datetime | None, as_json: bool) -> None:
 
 @plan.command()
 @_what
-@click.option("--into", type=click.IntRange(1, MAX_ID), default=None, help="Write this draft anew instead.")
-@click.option("--revision", type=click.IntRange(1, MAX_ID), default=None, help="With --into: the one you have read.")
+@click.option("--into", type=row_id, default=None, help="Write this draft anew instead.")
+@click.option("--revision", type=row_id, default=None, help="With --into: the one you have read.")
 @click.option("--note", default="", help="A word for your colleagues.")
 @_day
 @as_option
@@ -264,7 +263,7 @@ def withdraw(number: int, as_name: str, as_json: bool) -> None:
 
 
 @plan.command()
-@click.argument("version", type=click.IntRange(1, MAX_ID))
+@click.argument("version", type=row_id)
 @_reason
 @_day
 @as_option

@@ -4,21 +4,30 @@ from dataclasses import asdict
 
 import click
 
-from bot.runtime.cli.common import acting, as_option, complain, json_option, print_json, shop, stamp, waits_for_second
-
-_most = click.IntRange(1, 2**63 - 1)
+from bot.runtime.cli.common import (
+    MAX_ID,
+    acting,
+    as_option,
+    json_option,
+    nobody,
+    print_json,
+    row_id,
+    shop,
+    stamp,
+    waits_for_second,
+)
 
 
 @click.group()
 def points() -> None:
     """See somebody's points, lot by lot, and take back what was given by mistake, by two people.
 
-    PERSON is an id as the API gives it, LOT one of ``points list``.
+    PERSON is an id as the API gives it, LOT the number of one of their lots (see: points list).
     """
 
 
 @points.command("list")
-@click.argument("person_id", metavar="PERSON", type=_most)
+@click.argument("person_id", metavar="PERSON", type=row_id)
 @click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True, help="So many lots at most.")
 @json_option
 def show(person_id: int, limit: int, as_json: bool) -> None:
@@ -33,8 +42,7 @@ def show(person_id: int, limit: int, as_json: bool) -> None:
     with shop() as runtime, runtime.sessions() as session:
         known = people.person(session, person_id)
         if known is None:
-            complain(f"nobody has the id {person_id}")
-            return
+            nobody(person_id)
         now = queries.of(session, known.id, runtime.clock.now())
         lots = queries.lots_of(session, known.id, limit)
     if as_json:
@@ -48,8 +56,8 @@ def show(person_id: int, limit: int, as_json: bool) -> None:
 
 
 @points.command("take-back")
-@click.argument("lot_id", metavar="LOT", type=_most)
-@click.option("--points", "wanted", type=_most, help="So many; all that can be, if not given.")
+@click.argument("lot_id", metavar="LOT", type=row_id)
+@click.option("--points", "wanted", type=click.IntRange(1, MAX_ID), help="So many; all that can be, if not given.")
 @click.option("--reason", required=True, help="Why; kept in the log, and not shown to the customer.")
 @as_option
 @json_option

@@ -5,21 +5,31 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bot.runtime.cli.common import acting, as_option, complain, json_option, print_json, shop, stamp, waits_for_second
+from bot.runtime.cli.common import (
+    acting,
+    as_option,
+    json_option,
+    nobody,
+    print_json,
+    row_id,
+    shop,
+    stamp,
+    waits_for_second,
+)
 from domain.shared.money import yuan
 
 if TYPE_CHECKING:
     from domain.rewards.queries import CouponView
 
 _reason = click.option("--reason", required=True, help="Why; kept in the log.")
-_person = click.argument("person_id", metavar="PERSON", type=click.IntRange(1, 2**63 - 1))
+_person = click.argument("person_id", metavar="PERSON", type=row_id)
 
 
 @click.group()
 def reward() -> None:
     """See rewards for coming back and buyers whose count failed; take coupons and red packets back, give coupons anew.
 
-    PERSON is an id as the API gives it, GIFT one of ``reward gifts``.
+    PERSON is an id as the API gives it, GIFT the number of a red packet (see: reward gifts).
     """
 
 
@@ -38,8 +48,7 @@ def show(person_id: int, as_json: bool) -> None:
     with shop() as runtime, runtime.sessions() as session:
         known = people.person(session, person_id)
         if known is None:
-            complain(f"nobody has the id {person_id}")
-            return
+            nobody(person_id)
         found = queries.rewards_of(session, known.id)
         coupons = queries.coupons_of(session, known.id, runtime.clock.now())
     if as_json:
@@ -77,7 +86,7 @@ def parked(limit: int, as_json: bool) -> None:
 
 
 @reward.command()
-@click.argument("person_id", metavar="[PERSON]", required=False, type=click.IntRange(1, 2**63 - 1))
+@click.argument("person_id", metavar="[PERSON]", required=False, type=row_id)
 @as_option
 def retry(person_id: int | None, as_name: str) -> None:
     """Count parked buyers now instead of in an hour: PERSON alone, or everybody when none is named.
@@ -147,8 +156,7 @@ def gifts(person_id: int, limit: int, as_json: bool) -> None:
     with shop() as runtime, runtime.sessions() as session:
         known = people.person(session, person_id)
         if known is None:
-            complain(f"nobody has the id {person_id}")
-            return
+            nobody(person_id)
         found = given.of(session, known.id, limit)
     if as_json:
         names = ("id", "title", "fen", "at", "state", "packet_no")
@@ -160,7 +168,7 @@ def gifts(person_id: int, limit: int, as_json: bool) -> None:
 
 
 @reward.command("take-back")
-@click.argument("gift_id", metavar="GIFT", type=click.IntRange(1, 2**63 - 1))
+@click.argument("gift_id", metavar="GIFT", type=row_id)
 @click.option("--owe", is_flag=True, help="What they received or spent becomes a debt that later income repays; "
                                           "without it, such a gift is left to them.")
 @click.option("--reason", required=True, help="Why; kept in the log, and not shown to the customer.")

@@ -6,7 +6,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bot.runtime.cli.common import acting, as_option, json_option, print_json, shop, stamp, waits_for_second
+from bot.runtime.cli.common import (
+    MAX_ID,
+    acting,
+    as_option,
+    json_option,
+    print_json,
+    row_id,
+    shop,
+    stamp,
+    waits_for_second,
+)
 from domain.shared.money import yuan
 
 if TYPE_CHECKING:
@@ -18,10 +28,9 @@ if TYPE_CHECKING:
     from domain.risk.service import Outcome
 
 STATES = ("waiting", "open", "appealed", "released", "confiscated", "all")
-MAX_ID = 2**63 - 1
 
 _reason = click.option("--reason", required=True, help="Why; kept for ever, and not shown to the person.")
-_case = click.argument("case_id", metavar="CASE", type=click.IntRange(1, MAX_ID))
+_case = click.argument("case_id", metavar="CASE", type=row_id)
 
 
 @click.group()
@@ -31,7 +40,7 @@ def risk() -> None:
 
 @risk.command()
 @click.option("--state", type=click.Choice(STATES), default="waiting", show_default=True, help="Only these.")
-@click.option("--person", "person_id", type=click.IntRange(1, MAX_ID), help="Only about the person with this id.")
+@click.option("--person", "person_id", type=row_id, help="Only about the person with this id.")
 @click.option("--late", is_flag=True, help="Only appeals whose promised answer is overdue.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="Show at most so many.")
 @json_option
@@ -77,7 +86,7 @@ def show(case_id: int, as_json: bool) -> None:
 
 
 @risk.command()
-@click.argument("person_id", metavar="PERSON", type=click.IntRange(1, MAX_ID))
+@click.argument("person_id", metavar="PERSON", type=row_id)
 @_reason
 @as_option
 @json_option

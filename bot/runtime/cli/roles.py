@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from bot.runtime.cli.common import acting, as_option, complain, json_option, print_json, shop, stamp
+from bot.runtime.cli.common import MAX_ID, acting, as_option, json_option, nobody, print_json, row_id, shop, stamp
 
 if TYPE_CHECKING:
     from domain.roles.rules import Role
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 GIVEN = ("promoter", "gold", "partner")
 AT_ONCE = 500
 
-_person = click.argument("person_id", metavar="PERSON", type=click.IntRange(1, 2**63 - 1))
+_person = click.argument("person_id", metavar="PERSON", type=row_id)
 _role = click.argument("name", metavar="ROLE", type=click.Choice(GIVEN))
 _why = click.option("--why", required=True, help="The reason, for whoever asks later; it is kept and audited.")
 
@@ -39,8 +39,7 @@ def show(person_id: int, as_json: bool) -> None:
     with shop() as runtime, runtime.sessions() as session:
         known = people.person(session, person_id)
         if known is None:
-            complain(f"nobody has the id {person_id}")
-            return
+            nobody(person_id)
         found = card.card(session, known.id, runtime.clock.now())
         made = decisions.history(session, known.id)
     if as_json:
@@ -141,7 +140,7 @@ def revoke(person_id: int, name: str, why: str, as_name: str) -> None:
 
 @role.command()
 @click.option("--role", "name", type=click.Choice(GIVEN), default=None, help="Only whose effective role this is.")
-@click.option("--after", metavar="PERSON", type=click.IntRange(0, 2**63 - 1), default=0,
+@click.option("--after", metavar="PERSON", type=click.IntRange(0, MAX_ID), default=0,
               help="Start behind this id: the last one of the page before.")
 @click.option("--limit", type=click.IntRange(1, 1_000), default=100, show_default=True, help="At most so many.")
 @json_option

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bot.runtime.cli.common import acting, as_option, complain, json_option, print_json, shop, stamp
+from bot.runtime.cli.common import acting, as_option, complain, json_option, nobody, print_json, row_id, shop, stamp
 
 if TYPE_CHECKING:
     from bot.runtime.bootstrap import Runtime
@@ -53,10 +53,10 @@ def list_(as_json: bool) -> None:
 
 
 @segment.command()
-@click.argument("person_id", type=click.IntRange(1, 2**63 - 1))
+@click.argument("person_id", metavar="PERSON", type=row_id)
 @json_option
 def show(person_id: int, as_json: bool) -> None:
-    """Show the tags, the RFM scores and the segment of the person with this ID.
+    """Show the tags, the RFM scores and the segment of PERSON.
 
     \b
     Example:  python -m bot segment show 17
@@ -66,7 +66,7 @@ def show(person_id: int, as_json: bool) -> None:
 
     with shop() as runtime, runtime.sessions() as session:
         if people.person(session, person_id) is None:
-            complain(f"there is no person {person_id}")
+            nobody(person_id)
         standing = queries.of(session, person_id)
         titles = _rules(runtime).titles()
     if as_json:
@@ -78,12 +78,12 @@ def show(person_id: int, as_json: bool) -> None:
 
 
 @segment.command()
-@click.argument("person_id", type=click.IntRange(1, 2**63 - 1))
+@click.argument("person_id", metavar="PERSON", type=row_id)
 @click.argument("tag")
 @click.option("--remove", is_flag=True, help="Take the tag off instead.")
 @as_option
 def tag(person_id: int, tag: str, remove: bool, as_name: str) -> None:
-    """Put TAG on the person with this ID, or take it off. Rules never take off what was put on by hand.
+    """Put TAG on PERSON, or take it off. Rules never take off what was put on by hand.
 
     \b
     Example:  python -m bot segment tag 17 安心妈妈团 --as lin
@@ -97,7 +97,7 @@ def tag(person_id: int, tag: str, remove: bool, as_name: str) -> None:
     with shop() as runtime, runtime.sessions.begin() as session:
         actor, now = acting(session, as_name), runtime.clock.now()
         if people.person(session, person_id) is None:
-            complain(f"there is no person {person_id}: nothing was changed")
+            nobody(person_id)
         change = service.untag if remove else service.tag
         if change(session, person_id, tag, "operator", now):
             act = "tag.remove" if remove else "tag.add"
@@ -120,7 +120,6 @@ def check(file: Path) -> None:
         found = rules.load(file.read_text(encoding="utf-8"))
     except DomainError as error:
         complain("\n".join(f"- {fault}" for fault in error.facts["faults"]))  # type: ignore[attr-defined]
-        return
     click.echo(f"{len(found.tags)} tags, {len(found.segments)} segments: all is well")
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bot.runtime.cli.common import acting, as_option, json_option, print_json, shop
+from bot.runtime.cli.common import acting, as_option, json_option, print_json, row_id, shop
 
 if TYPE_CHECKING:
     from domain.settlements.service_acts import ServiceView
@@ -18,7 +18,7 @@ def service() -> None:
 
 
 @service.command("list")
-@click.option("--person", "person_id", type=click.IntRange(1), help="Only this person's.")
+@click.option("--person", "person_id", type=row_id, help="Only this person's.")
 @json_option
 def list_(person_id: int | None, as_json: bool) -> None:
     """List recorded acts, the newest 100.
@@ -37,7 +37,7 @@ def list_(person_id: int | None, as_json: bool) -> None:
 
 
 @service.command()
-@click.argument("person_id", type=click.IntRange(1))
+@click.argument("person_id", metavar="PERSON", type=row_id)
 @click.argument("item")
 @click.option("--reference", required=True, help="The shop's own: a ticket, an activity. Each counts once.")
 @click.option("--at", "happened_at", type=click.DateTime(["%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M%z"]),
@@ -47,27 +47,28 @@ def list_(person_id: int | None, as_json: bool) -> None:
 def record(
     person_id: int, item: str, reference: str, happened_at: datetime | None, as_name: str, as_json: bool
 ) -> None:
-    """Pay PERSON_ID for an act of ITEM (a key of the plan's service list).
+    """Pay PERSON for an act of ITEM (a key of the plan's service list).
 
     \b
     Example:  python -m bot service record 17 after_sale --reference T-1024 --as wu
     """
     from domain.settlements import service_acts
 
-    with shop() as runtime, runtime.sessions.begin() as session:
-        actor, now = acting(session, as_name), runtime.clock.now()
-        done = service_acts.record(session, person_id, item, reference, happened_at or now, actor, now)
-        runtime.bell.ring(["fact"])
+    with shop() as runtime:
+        with runtime.sessions.begin() as session:
+            actor, now = acting(session, as_name), runtime.clock.now()
+            done = service_acts.record(session, person_id, item, reference, happened_at or now, actor, now)
+        runtime.bell.ring({"fact"})
     _tell(done, as_json)
 
 
 @service.command()
-@click.argument("act_id", type=click.IntRange(1))
+@click.argument("act_id", metavar="ID", type=row_id)
 @click.option("--reason", required=True, help="Why; kept in the log.")
 @as_option
 @json_option
 def revoke(act_id: int, reason: str, as_name: str, as_json: bool) -> None:
-    """Take back what was recorded by mistake; what was let go already is owed.
+    """Take back the act ID, recorded by mistake; what was let go already is owed.
 
     \b
     Example:  python -m bot service revoke 12 --reason "recorded twice" --as lin

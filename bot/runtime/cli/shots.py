@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bot.runtime.cli.common import acting, as_option, json_option, print_json, shop, stamp
+from bot.runtime.cli.common import acting, as_option, json_option, print_json, row_id, shop, stamp
 from domain.shots.rules import REASONS
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     Act = Callable[[Session, Runtime, Actor, datetime], ShotView]
 
-_number = click.argument("number", metavar="NUMBER", type=click.IntRange(1, 2**63 - 1))
+_number = click.argument("number", metavar="NUMBER", type=row_id)
 
 
 @click.group()
@@ -31,7 +31,7 @@ def shots() -> None:
 @shots.command("list")
 @click.option("--state", default="waiting", show_default=True, help="Only these.",
               type=click.Choice(("draft", "waiting", "approved", "declined", "withdrawn", "retired", "all")))
-@click.option("--person", "person_id", type=click.IntRange(1, 2**63 - 1), help="Only this person's.")
+@click.option("--person", "person_id", type=row_id, help="Only this person's.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="Show at most so many.")
 @json_option
 def list_(state: str, person_id: int | None, limit: int, as_json: bool) -> None:

@@ -5,14 +5,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bot.runtime.cli.common import acting, as_option, complain, json_option, print_json, shop, stamp
+from bot.runtime.cli.common import acting, as_option, complain, json_option, print_json, row_id, shop, stamp
 
 if TYPE_CHECKING:
     from domain.topics.queries import TopicView, WordView
 
-_BIGGEST = 2**63 - 1
-_number = click.argument("number", metavar="NUMBER", type=click.IntRange(1, _BIGGEST))
-_word = click.argument("word", metavar="WORD", type=click.IntRange(1, _BIGGEST))
+_number = click.argument("number", metavar="NUMBER", type=row_id)
+_word = click.argument("word", metavar="WORD", type=row_id)
 
 
 @click.group()

@@ -4,12 +4,12 @@ from dataclasses import asdict
 
 import click
 
-from bot.runtime.cli.common import acting, as_option, json_option, print_json, shop
+from bot.runtime.cli.common import acting, as_option, json_option, print_json, row_id, shop
 from bot.runtime.findings import counted
 
 BATCH = 200
 
-_person = click.argument("person_id", metavar="PERSON", type=click.IntRange(1, 2**63 - 1))
+_person = click.argument("person_id", metavar="PERSON", type=row_id)
 _reason = click.option("--reason", required=True, help="Why; it is noted in the log.")
 
 

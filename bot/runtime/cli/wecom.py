@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bot.runtime.cli.common import acting, as_option, complain, json_option, print_json, shop, stamp
+from bot.runtime.cli.common import acting, as_option, complain, json_option, print_json, row_id, shop, stamp
 
 if TYPE_CHECKING:
     from domain.contacts.queries import ListedContact, ListedWay, TagView, WayView
@@ -23,7 +23,7 @@ def wecom() -> None:
 
 @wecom.command()
 @click.argument("userid")
-@click.option("--sharer", type=click.IntRange(1, 2**63 - 1), help="The person (number) who brings them.")
+@click.option("--sharer", type=row_id, help="The person (number) who brings them.")
 @click.option("--product", default="", metavar="SKU", help="What customers of this code are interested in.")
 @_account
 @as_option

@@ -43,7 +43,17 @@ def test_every_command_explains_itself(name: str) -> None:
     options = [param for param in command.params if isinstance(param, click.Option) and not param.hidden]
     assert [option.name for option in options if not option.help] == []
     if not isinstance(command, click.Group):
-        assert "Example" in command.help, "show how it is called"
+        assert re.search(r"\x08\n *Examples?\b", command.help), "show how it is called, in lines of their own"
+    shown = command.get_help(click.Context(command, max_content_width=100))
+    assert "`" not in shown and "with this ID" not in shown, "a terminal shows no marks, and arguments have names"
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_no_number_is_too_large_for_the_database(name: str) -> None:
+    for param in ALL[name].params:
+        if isinstance(param.type, click.types.IntParamType):
+            assert isinstance(param.type, click.IntRange) and param.type.max is not None, param.name
+            assert param.type.max < 2**63, param.name
 
 
 def test_a_file_in_another_encoding_is_refused_in_words(tmp_path: Path) -> None:
