@@ -10,15 +10,15 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from time import monotonic
+from types import TracebackType
 from typing import Any, Protocol
 
 import psycopg
-from psycopg.pq import TransactionStatus
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.orm import Session
-from sqlalchemy.pool import PoolProxiedConnection
 
 from domain.shared import wire
+from domain.shared.lent import Lent
 
 RESTED_SECONDS = 1.0
 """A connection that was not used for this long is asked whether it still lives before it is used again."""
@@ -36,10 +36,10 @@ class LateSession(Session):
     """A session to all who use one. Nothing of it exists before its first use: the attribute that a method looks for is
     missing then, which is where it is made."""
 
-    def __init__(self, engine: Engine, take: Callable[[], PoolProxiedConnection]) -> None:
+    def __init__(self, engine: Engine, take: Callable[[Engine], Lent]) -> None:
         self.engine = engine
         self._take = take
-        self._held: PoolProxiedConnection | None = None
+        self._held: Lent | None = None
         self._connection: Connection | None = None
         self._foreseen: dict[str, tuple[wire.Values, list[Any]]] = {}
 
@@ -54,17 +54,15 @@ class LateSession(Session):
         return self._connection is not None
 
     @property
-    def held(self) -> PoolProxiedConnection:
+    def held(self) -> Lent:
         """The connection, taken when it is first asked for."""
         if self._held is None:
-            self._held = self._take()
+            self._held = self._take(self.engine)
         return self._held
 
     @property
     def driver(self) -> psycopg.Connection[Any]:
-        found = self.held.driver_connection
-        assert isinstance(found, psycopg.Connection)
-        return found
+        return self.held.driver
 
     def foresee(self, questions: Sequence[wire.Question], answers: Sequence[list[Any]]) -> None:
         """Keep the answers to what will probably be asked next. They hold until anything else is asked."""
@@ -87,30 +85,25 @@ class LateSession(Session):
         """Commit what is not committed yet."""
         if self.is_made:
             self.commit()
-        elif self._held is not None and not _idle(self._held):
+        elif self._held is not None and not self._held.is_idle:
             self.driver.commit()
 
-    def leave(self) -> PoolProxiedConnection | None:
-        """Give the connection back, what is not committed is rolled back; the connection itself, if nothing has to be
-        done to it before it is used again."""
+    def leave(self) -> Lent | None:
+        """Let go of the connection, what is not committed is rolled back; the connection, if it is not back in the pool
+        by that: nothing has to be done to it before it is used again."""
         held, self._held = self._held, None
         if self._connection is not None:
             self.close()
             self._connection.close()
         elif held is not None:
-            if held.is_valid and _idle(held):
+            if held.is_idle:
                 return held
-            held.close()
+            held.proxied().close()
         return None
 
     def _make(self) -> None:
-        self._connection = Connection(self.engine, connection=self.held)
+        self._connection = Connection(self.engine, connection=self.held.proxied())
         super().__init__(self._connection, expire_on_commit=False)
-
-
-def _idle(held: PoolProxiedConnection) -> bool:
-    """Whether no transaction is open on a connection."""
-    return bool(held.driver_connection.pgconn.transaction_status == TransactionStatus.IDLE)  # type: ignore[union-attr]
 
 
 class LateSessions:
@@ -120,7 +113,7 @@ class LateSessions:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._idle: deque[tuple[float, PoolProxiedConnection]] = deque()
+        self._idle: deque[tuple[float, Lent]] = deque()
         event.listen(engine, "engine_disposed", lambda _engine: self._end())
 
     @contextmanager
@@ -135,7 +128,7 @@ class LateSessions:
             if held is not None:
                 self._idle.append((monotonic(), held))
 
-    def _take(self) -> PoolProxiedConnection:
+    def _take(self, engine: Engine) -> Lent:
         while self._idle:
             try:
                 since, held = self._idle.pop()
@@ -143,13 +136,13 @@ class LateSessions:
                 break
             if monotonic() - since < RESTED_SECONDS:
                 return held
-            held.close()
-        return self._engine.raw_connection()
+            held.back()
+        return Lent.of(engine)
 
     def _end(self) -> None:
         """The pool is gone: what was taken from it ends, too."""
         while self._idle:
-            held = self._idle.pop()[1]
+            held = self._idle.pop()[1].proxied()
             held.detach()
             held.close()
 
@@ -157,17 +150,25 @@ class LateSessions:
 class PooledLateSessions:
     """As ``LateSessions``, for whoever begins now and then: each transaction's connection goes back to the pool."""
 
+    __slots__ = ("_engine", "_session")
+
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    @contextmanager
-    def begin(self) -> Iterator[Session]:
-        """Committed when the block ends well, rolled back when it raises."""
-        session = LateSession(self._engine, self._engine.raw_connection)
+    def begin(self) -> "PooledLateSessions":
+        """Committed when the block ends well, rolled back when it raises. One block at a time."""
+        return self
+
+    def __enter__(self) -> Session:
+        self._session = LateSession(self._engine, Lent.of)
+        return self._session
+
+    def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None, _: TracebackType | None) -> None:
+        session = self._session
         try:
-            yield session
-            session.end()
+            if fault is None:
+                session.end()
         finally:
             held = session.leave()
             if held is not None:
-                held.close()
+                held.back()

@@ -1,14 +1,16 @@
 """Transactions whose session is made late: the same to all who use them, whether it is made or not."""
 
+import time
 from collections.abc import Iterator
 
 import pytest
-from sqlalchemy import Engine, create_engine, text
+from sqlalchemy import Engine, create_engine, event, text
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
+from bot.runtime import bootstrap
 from domain.shared import trips
-from domain.shared.late import LateSessions, PooledLateSessions
+from domain.shared.late import RESTED_SECONDS, LateSessions, PooledLateSessions
 
 _PUT = "insert into mark (name) values (%s)"
 _COUNT = ("select count(*) as number from mark", ())
@@ -119,3 +121,56 @@ def test_each_connection_goes_back_to_the_pool(database_url: str, made: bool) ->
                 assert other.scalar(text("select 1")) == 1
     finally:
         engine.dispose()
+
+
+def test_the_pool_tells_of_each_use(database_url: str) -> None:
+    """Whether a connection still lives is asked by whoever hears that it is taken (``bootstrap.connect``)."""
+    engine = create_engine(database_url, pool_size=1, max_overflow=0)
+    heard: list[str] = []
+    event.listen(engine, "checkout", lambda *_: heard.append("taken"))
+    event.listen(engine, "checkin", lambda *_: heard.append("given back"))
+    for made in (False, True, False):
+        with PooledLateSessions(engine).begin() as session:
+            trips.rows(session, "select 1 as one", ())
+            if made:
+                session.execute(text("select 1"))
+    with PooledLateSessions(engine).begin():
+        pass  # asked for nothing
+    engine.dispose()
+    assert heard == ["taken", "given back"] * 3
+
+
+def test_a_connection_that_died_while_it_rested_is_replaced(database_url: str, engine: Engine) -> None:
+    lasting = bootstrap.connect(database_url, pool_size=1, max_overflow=0)
+    asks = ("select pg_backend_pid() as pid", ())
+    with PooledLateSessions(lasting).begin() as session:
+        pid = trips.rows(session, *asks)[0].pid
+    with engine.connect() as killer:
+        assert killer.scalar(text("select pg_terminate_backend(:pid, 10000)"), {"pid": pid}), "it is gone by now"
+    time.sleep(RESTED_SECONDS)
+    for _ in range(2):
+        with PooledLateSessions(lasting).begin() as session:
+            assert trips.rows(session, *asks)[0].pid != pid
+    lasting.dispose()
+
+
+@pytest.mark.parametrize("made", [False, True])
+def test_a_connection_that_broke_makes_room_for_another(database_url: str, engine: Engine, made: bool) -> None:
+    one = create_engine(database_url, pool_size=1, max_overflow=0, pool_timeout=1)
+    for _ in range(2):
+        with pytest.raises(OperationalError), PooledLateSessions(one).begin() as session:
+            pid = trips.rows(session, "select pg_backend_pid() as pid", ())[0].pid
+            with engine.connect() as killer:
+                assert killer.scalar(text("select pg_terminate_backend(:pid, 10000)"), {"pid": pid})
+            session.execute(text("select 1")) if made else trips.rows(session, "select 1", ())
+    with PooledLateSessions(one).begin() as session:
+        assert trips.rows(session, "select 1 as one", ())[0].one == 1
+    one.dispose()
+
+
+def test_a_database_that_is_away_leaves_the_pool_as_it_was(database_url: str) -> None:
+    away = create_engine(database_url.replace("host=", "host=/nowhere"), pool_size=1, max_overflow=0, pool_timeout=1)
+    for _ in range(2):
+        with pytest.raises(OperationalError), PooledLateSessions(away).begin() as session:
+            trips.rows(session, "select 1", ())
+    assert away.pool.checkedout() == 0  # type: ignore[attr-defined]
