@@ -1,32 +1,48 @@
 -- Commerce events: taken in once, claimed with all that booking them needs to know, and booked in one call.
 
--- Takes in the events that are new ([{event_id, digest, type, subject, payload, occurred_at}]), in the order of their ids, so
--- that two batches with the same events cannot wait for each other; returns how many. Raises HT409, with the ids as its
--- detail, when some id is known with other content, or comes with two: then nothing is taken.
-create or replace function events_take_in(the_source text, at timestamptz, events jsonb) returns bigint language plpgsql as $$
+-- The rows of a batch of events: each column comes as its texts, parted by \x01, which no text of an event holds.
+create or replace function events_told(ids text, digests text, types text, subjects text, payloads text, times text)
+returns table (event_id text, digest text, type text, subject text, payload text, occurred_at text) language sql immutable as $$
+    select * from rows from (string_to_table(ids, E'\x01'), string_to_table(digests, E'\x01'), string_to_table(types, E'\x01'),
+                             string_to_table(subjects, E'\x01'), string_to_table(payloads, E'\x01'),
+                             string_to_table(times, E'\x01'))
+$$;
+
+-- Takes in the events of a batch that are new; returns how many. The batch is ordered by id, so that two with the same events
+-- cannot wait for each other. Raises HT409, with the ids as its detail, when some id is known with other content, or comes
+-- with two: then nothing is taken.
+create or replace function events_take_in(the_source text, at timestamptz, ids text, digests text, types text, subjects text,
+                                          payloads text, times text) returns bigint language plpgsql as $$
 declare
     taken bigint;
     clash jsonb;
 begin
+    begin
+        with fresh as (
+            insert into commerce_event (source, event_id, digest, type, subject, payload, occurred_at, received_at)
+            select the_source, e.event_id, e.digest, e.type, e.subject, e.payload::jsonb, e.occurred_at::timestamptz, at
+              from events_told(ids, digests, types, subjects, payloads, times) e returning id, type, subject)
+        insert into commerce_open (id, due_at, type, subject) select id, at, type, subject from fresh;
+        get diagnostics taken = row_count;
+        return taken;
+    exception when unique_violation then
+        -- Some are known. To ask that of each before it is written would cost as much as an index more.
+    end;
     with fresh as (
         insert into commerce_event (source, event_id, digest, type, subject, payload, occurred_at, received_at)
-        select the_source, e.event_id, e.digest, e.type, e.subject, e.payload, e.occurred_at, at
-          from jsonb_to_recordset(events)
-               as e (event_id text, digest text, type text, subject text, payload jsonb, occurred_at timestamptz)
-         order by e.event_id
+        select the_source, e.event_id, e.digest, e.type, e.subject, e.payload::jsonb, e.occurred_at::timestamptz, at
+          from events_told(ids, digests, types, subjects, payloads, times) e
             on conflict (source, event_id) do nothing returning id, type, subject)
     insert into commerce_open (id, due_at, type, subject) select id, at, type, subject from fresh;
     get diagnostics taken = row_count;
-    if taken < jsonb_array_length(events) then
-        -- A statement of its own: it sees what others have just committed.
-        select jsonb_agg(distinct e.event_id) into clash
-          from jsonb_to_recordset(events) as e (event_id text, digest text)
-         cross join lateral (select c.digest from commerce_event c
-                              where c.source = the_source and c.event_id = e.event_id offset 0) c
-         where c.digest <> e.digest;
-        if clash is not null then
-            raise exception 'events are known with other content' using errcode = 'HT409', detail = clash::text;
-        end if;
+    -- A statement of its own: it sees what others have just committed.
+    select jsonb_agg(distinct e.event_id) into clash
+      from events_told(ids, digests, types, subjects, payloads, times) e
+     cross join lateral (select c.digest from commerce_event c
+                          where c.source = the_source and c.event_id = e.event_id offset 0) c
+     where c.digest <> e.digest;
+    if clash is not null then
+        raise exception 'events are known with other content' using errcode = 'HT409', detail = clash::text;
     end if;
     return taken;
 end $$;

@@ -3,9 +3,12 @@
 import copy
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from domain.orders.events import CommerceEvent, parse_event
 from domain.orders.quick import Row, plain_payments
@@ -89,6 +92,27 @@ def test_nothing_that_is_refused_slips_through(path: tuple[Any, ...]) -> None:
     agrees(changed(path))
     for junk in JUNK:
         agrees(changed(path, junk))
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.datetimes(datetime(2000, 12, 30), datetime(2200, 1, 2)), st.sampled_from(["T", "T", " ", "t"]),
+       st.sampled_from(["", "", "", "24", "25"]), st.sampled_from(["", "", ".5", ".000", ",25", ".000001", ".1234567"]),
+       st.sampled_from(["{h}:00", "{h}:00", "{h}:{m:02}", "{h}{m:02}", "{h}", "{h}:{m:02}:07", "Z", "z", ""]),
+       st.integers(-23, 23), st.integers(0, 59), st.integers(-26, 26))
+def test_times_are_written_the_same(
+    at: datetime, between: str, hour: str, part: str, zone: str, hours: int, minutes: int, ahead: int,
+) -> None:
+    """Offsets of whole hours and others, fractions, what is no time, and what is just too late."""
+    written = f"{at:%Y-%m-%d}{between}{hour or f'{at:%H}'}:{at:%M:%S}{part}{zone.format(h=f'{hours:+03}', m=minutes)}"
+    event = changed(("occurred_at",), written)
+    event["data"]["paid_at"] = written
+    latest = at.replace(tzinfo=UTC) + timedelta(hours=ahead)
+    rows = plain_payments(json.dumps({"events": [event]}).encode(), SEAL, 1, latest)
+    parsed = parse_event(event, SEAL, latest)
+    if isinstance(parsed, CommerceEvent):
+        assert rows == [row_of(parsed)], written
+    else:
+        assert rows is None, written
 
 
 def test_both_ways_agree_about_what_is_not_junk() -> None:

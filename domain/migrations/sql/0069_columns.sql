@@ -1,0 +1,1 @@
+drop function events_take_in(text, timestamptz, jsonb);
