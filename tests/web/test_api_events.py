@@ -4,10 +4,10 @@ import copy
 import io
 import json
 import re
-import threading
 import time
 from collections import Counter
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,6 +15,7 @@ from sqlalchemy import create_engine, text
 
 from domain.shared.clock import FixedClock
 from handlers.web.api import event_shapes
+from tests.together import at_once
 from tests.web.mall import EVENTS, OLD_SECRET, SECRET, Mall, mac, signed
 
 
@@ -275,43 +276,26 @@ def test_a_get_is_not_an_event(closed: Mall) -> None:
 
 def test_the_same_event_from_eight_senders_at_once_is_taken_once(mall: Mall) -> None:
     shared = [mall.event() for _ in range(30)]
-    answers: list[dict[str, int]] = []
-    start = threading.Barrier(8)
 
-    def post(turn: int) -> None:
-        own = shared[turn:] + shared[:turn]
-        body = json.dumps({"events": own}).encode()
-        client = mall.app.test_client()
-        start.wait()
-        answers.append(client.post(EVENTS, data=body, headers=signed(body)).get_json())
+    def post(turn: int) -> dict[str, int]:
+        body = json.dumps({"events": shared[turn:] + shared[:turn]}).encode()
+        taken: dict[str, int] = mall.app.test_client().post(EVENTS, data=body, headers=signed(body)).get_json()
+        return taken
 
-    threads = [threading.Thread(target=post, args=(n,)) for n in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
+    answers = at_once(*(partial(post, n) for n in range(8)))
     assert sum(answer["accepted"] for answer in answers) == 30
     assert sum(answer["duplicate"] for answer in answers) == 210
     assert mall.rows() == 30
 
 
 def test_two_contents_race_for_one_id_and_one_wins(mall: Mall) -> None:
-    statuses: list[int] = []
-    start = threading.Barrier(8)
 
-    def post(turn: int) -> None:
+    def post(turn: int) -> int:
         event = mall.event("order.closed", "contested", order_id=f"A{turn}", channel="mall")
         body = json.dumps(event).encode()
-        client = mall.app.test_client()
-        start.wait()
-        statuses.append(client.post(EVENTS, data=body, headers=signed(body)).status_code)
+        return mall.app.test_client().post(EVENTS, data=body, headers=signed(body)).status_code
 
-    threads = [threading.Thread(target=post, args=(n,)) for n in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    assert Counter(statuses) == {202: 1, 409: 7}
+    assert Counter(at_once(*(partial(post, n) for n in range(8)))) == {202: 1, 409: 7}
     assert mall.rows() == 1
 
 

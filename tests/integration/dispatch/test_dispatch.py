@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from sqlalchemy import text
 
@@ -16,6 +17,7 @@ from bot.runtime.dispatch import Dispatcher
 from domain.inbox import service as inbox
 from domain.notices import service as notices
 from tests.fakes.shop import Shop
+from tests.together import at_once
 
 Message = Callable[..., Incoming]
 
@@ -74,11 +76,7 @@ def test_messages_of_one_person_are_handled_one_after_the_other(shop: Shop, mess
 
     dispatcher = with_handler(shop, watched)
     dispatcher.handle(message())
-    threads = [threading.Thread(target=dispatcher.handle, args=(message(),)) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(20)
+    at_once(*(partial(dispatcher.handle, message()) for _ in range(8)))
     assert max(most) == 1
     assert rows(shop, "select count(*) from inbox_message where state = 'done'") == [(9,)]
 
@@ -91,21 +89,12 @@ def test_people_do_not_wait_for_each_other(shop: Shop, message: Message) -> None
         return ctx.say("chat.cancelled")
 
     dispatcher = with_handler(shop, meet)
-    threads = [threading.Thread(target=dispatcher.handle, args=(message(sender=f"o{n}"),)) for n in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(20)
+    at_once(*(partial(dispatcher.handle, message(sender=f"o{n}")) for n in range(4)))
     assert rows(shop, "select count(*) from inbox_message where state = 'done'") == [(4,)]
 
 
 def test_one_new_person_in_twenty_threads_is_one_person(shop: Shop, message: Message) -> None:
-    threads = [threading.Thread(target=shop.runtime.dispatcher.handle, args=(message(sender="oNew"),))
-               for _ in range(20)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(20)
+    at_once(*(partial(shop.runtime.dispatcher.handle, message(sender="oNew")) for _ in range(20)))
     assert rows(shop, "select count(distinct person_id), count(*) from inbox_message where state = 'done'") == [(1, 20)]
 
 

@@ -16,7 +16,7 @@ from domain.points.service import Earning
 from domain.risk import service as risk
 from domain.shared.late import Transactions
 from tests.fakes.shop import Person, Shop
-from tests.integration.dispatch.test_reading import at_once
+from tests.integration.dispatch.test_reading import replies_at_once
 
 Message = Callable[..., Incoming]
 WORDS = ("佣金", "积分", "帮助", "你好", "在吗", "谢谢", "再见")
@@ -99,7 +99,7 @@ def test_who_travels_together_hears_what_they_hear_alone(
     for words in WORDS:
         with shop.runtime.engine.begin() as db:
             db.execute(text("create table place_before as select * from conversation"))
-        crossed = at_once(together, [
+        crossed = replies_at_once(together, [
             message(words, one.openid, f"{words}:{name}:together") for name, one in people.items()])
         with shop.runtime.engine.begin() as db:
             after = db.execute(text(places)).all()

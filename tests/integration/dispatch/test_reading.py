@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from bot.kit.router import Router
 from bot.runtime.dispatch import Dispatcher
 from domain.shared import trips
 from tests.fakes.shop import Shop
+from tests.together import at_once
 
 Message = Callable[..., Incoming]
 REQUEST: ContextVar[str] = ContextVar("request", default="")
@@ -72,22 +74,14 @@ def one(shop: Shop, query: str) -> Any:
         return db.execute(text(query)).scalar_one()
 
 
-def at_once(dispatcher: Dispatcher, messages: Sequence[Incoming]) -> list[Reply]:
+def replies_at_once(dispatcher: Dispatcher, messages: Sequence[Incoming]) -> list[Reply]:
     """The replies to messages that come at the same time."""
-    found: dict[int, Reply] = {}
-    start = threading.Barrier(len(messages))
 
-    def handle(number: int) -> None:
-        REQUEST.set(messages[number].sender)
-        start.wait(10)
-        found[number] = dispatcher.handle(messages[number])
+    def handle(one: Incoming) -> Reply:
+        REQUEST.set(one.sender)
+        return dispatcher.handle(one)
 
-    threads = [threading.Thread(target=handle, args=(number,)) for number in range(len(messages))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(20)
-    return [found[number] for number in range(len(messages))]
+    return at_once(*(partial(handle, one) for one in messages))
 
 
 @pytest.fixture
@@ -112,7 +106,8 @@ def test_different_words_travel_together(shop: Shop, message: Message) -> None:
     asked = [words[number % 3] for number in range(12)]
     for _ in range(3):
         together = [message(word, sender) for word, sender in zip(asked, senders, strict=True)]
-        assert at_once(without_transactions(shop.runtime.dispatcher), together) == [alone[word] for word in asked]
+        heard = replies_at_once(without_transactions(shop.runtime.dispatcher), together)
+        assert heard == [alone[word] for word in asked]
 
 
 def test_a_greeting_to_a_human_who_was_asked_for_reaches_them(shop: Shop, message: Message, li: None) -> None:
@@ -137,7 +132,7 @@ def test_many_who_ask_at_once_hear_each_of_their_own(shop: Shop, message: Messag
         db.execute(text("update person set nickname = 'n' || i.value from identity i where i.person_id = person.id"))
     dispatcher = without_transactions(reading(shop, say_name))
     for _ in range(3):
-        replies = at_once(dispatcher, [message(sender=sender) for sender in senders])
+        replies = replies_at_once(dispatcher, [message(sender=sender) for sender in senders])
         assert [sender for sender, reply in zip(senders, replies, strict=True) if f"no{sender[1:]}" not in reply.text
                 ] == []
     assert one(shop, "select count(*) from inbox_message m join person p on p.id = m.person_id"
@@ -145,13 +140,13 @@ def test_many_who_ask_at_once_hear_each_of_their_own(shop: Shop, message: Messag
 
 
 def test_one_person_who_asks_twice_at_once_is_answered_twice(shop: Shop, message: Message, li: None) -> None:
-    assert len(set(at_once(shop.runtime.dispatcher, [message() for _ in range(8)]))) == 1
+    assert len(set(replies_at_once(shop.runtime.dispatcher, [message() for _ in range(8)]))) == 1
     assert one(shop, "select count(*) from inbox_message") == 9
 
 
 def test_a_message_that_comes_eight_times_at_once_is_kept_once(shop: Shop, message: Message, li: None) -> None:
     incoming = message()
-    assert len(set(at_once(shop.runtime.dispatcher, [incoming] * 8))) == 1
+    assert len(set(replies_at_once(shop.runtime.dispatcher, [incoming] * 8))) == 1
     assert one(shop, "select count(*) from inbox_message") == 2
 
 
@@ -265,7 +260,7 @@ def test_others_do_not_wait_for_who_is_busy(shop: Shop, message: Message, li: No
         while len(found := watcher.execute(waits).scalars().all()) < len(busy):
             watcher.rollback()
         assert found == [0, 0], "nobody waits on a crossing"
-        replies = at_once(without_transactions(dispatcher), [message(sender=sender) for sender in others])
+        replies = replies_at_once(without_transactions(dispatcher), [message(sender=sender) for sender in others])
         assert len(replies) == 4
         assert all(thread.is_alive() for thread in busy)
     for thread in busy:
@@ -283,7 +278,7 @@ def test_whoever_is_worked_for_by_another_thread_is_known_there(shop: Shop, mess
         return say_name(ctx)
 
     for _ in range(3):
-        at_once(reading(shop, note), [message(sender=sender) for sender in senders])
+        replies_at_once(reading(shop, note), [message(sender=sender) for sender in senders])
     assert len(seen) == 36
     assert [pair for pair in seen if pair[0] != pair[1]] == []
 
@@ -373,7 +368,7 @@ def test_a_fault_of_one_handler_is_not_its_fellows(shop: Shop, message: Message)
             raise ZeroDivisionError(name(ctx))
         return say_name(ctx)
 
-    replies = at_once(reading(shop, sometimes), [message(sender=sender) for sender in senders])
+    replies = replies_at_once(reading(shop, sometimes), [message(sender=sender) for sender in senders])
     assert len({reply.text for reply in replies}) == 2
     assert one(shop, "select count(*) from inbox_message where state = 'failed'") == 1
     assert one(shop, "select count(*) from inbox_message where state = 'done'") == 15

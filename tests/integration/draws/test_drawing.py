@@ -25,7 +25,8 @@ from domain.rewards.rules import Offers
 from domain.shared.errors import DomainError
 from domain.workflows import drawing, exchanging
 from domain.workflows.merging import MOVERS
-from tests.integration.people.crowd import at_once, crowd, day
+from tests.integration.people.crowd import crowd, day
+from tests.together import in_transactions
 
 OFFERS = Offers.load((ASSETS / "rewards.toml").read_text("utf-8"))
 LIFE = Life()
@@ -141,7 +142,7 @@ def test_fifty_at_once_never_win_more_than_there_is(engine: Engine) -> None:
         session.commit()
     ends: list[object] = []
     for asked in ((0, 1, 2, 0, 1), (3, 4, 5, 3, 4)):
-        ends += at_once(engine, [
+        ends += in_transactions(engine, *[
             lambda session, who=who, n=n: drawn(session, crowded[who], campaign, f"{who}:{n}").state
             for n in asked for who in range(10)])
     assert len(ends) == 100 and set(ends) <= {"won", "sold_out"}
@@ -265,7 +266,7 @@ def test_the_shelf_is_never_oversold_and_nobody_takes_more_than_allowed(engine: 
         except DomainError as refusal:
             return refusal.code
 
-    ends = at_once(engine, [lambda session, who=who, n=n: one(session, who, n // 2) for n in range(10)
+    ends = in_transactions(engine, *[lambda session, who=who, n=n: one(session, who, n // 2) for n in range(10)
                             for who in range(5)])
     assert {str(end) for end in ends if not str(end).startswith("ok")} <= {"mall_gone", "mall_had", "mall_points"}
     assert len({end for end in ends if str(end).startswith("ok")}) == 4

@@ -12,7 +12,8 @@ from domain.people import service as people
 from domain.shared.errors import Conflict, DomainError
 from domain.workflows.merging import MOVERS
 from tests.conftest import MORNING
-from tests.integration.people.crowd import PEPPER, at_once, crowd, mall, openid, order
+from tests.integration.people.crowd import PEPPER, crowd, mall, openid, order
+from tests.together import in_transactions
 
 TOML = """
 key = "restock"
@@ -63,7 +64,7 @@ def test_weights_may_change_and_nobody_moves(session) -> None:
 def test_two_workers_expose_a_person_once(session, engine) -> None:
     key = running(session)
     group = crowd(session, 30)
-    answers = at_once(engine, [lambda own: service.assign(own, key, group, MORNING)] * 4)
+    answers = in_transactions(engine, *[lambda own: service.assign(own, key, group, MORNING)] * 4)
     assert all(answer == answers[0] for answer in answers)
     assert session.execute(text("select count(*) from exposure")).scalar_one() == 30
 

@@ -14,7 +14,7 @@ from domain.platform import silence
 from domain.platform.models import PlatformHold
 from tests.fakes.wechat_api import HTML, Code, Raw, Reset, WeChatApi
 from tests.integration.gateways.conftest import JPEG, KEY, OPENID, Watch, build
-from tests.integration.gateways.test_tokens import at_once
+from tests.together import numbered
 
 SEND = "message/custom/send"
 
@@ -119,7 +119,7 @@ def test_after_thirty_seconds_one_caller_probes_and_closes_the_breaker(
     watch.advance(30)
     peer.delay = 0.2
     processes = [build(peer.base, engine, watch) for _ in range(4)]
-    results = at_once(8, lambda n: processes[n % 4].send_text(OPENID, "x").outcome)
+    results = numbered(8, lambda n: processes[n % 4].send_text(OPENID, "x").outcome)
     assert sorted(results) == [Outcome.BACK_OFF] * 7 + [Outcome.SENT]
     peer.delay = 0
     assert gateway.send_text(OPENID, "x").outcome is Outcome.SENT

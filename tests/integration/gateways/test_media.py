@@ -8,7 +8,7 @@ from bot.runtime.gateways.transport import MAX_PICTURE
 from bot.runtime.gateways.wechat import WeChatGateway
 from tests.fakes.wechat_api import RID, Code, Raw, Reset, WeChatApi
 from tests.integration.gateways.conftest import JPEG, OPENID, Watch, build
-from tests.integration.gateways.test_tokens import at_once
+from tests.together import numbered
 
 SEND, UPLOAD, FETCH = "message/custom/send", "media/upload", "media/get"
 
@@ -22,7 +22,7 @@ def test_a_picture_arrives_with_its_bytes(gateway: WeChatGateway, peer: WeChatAp
 def test_equal_bytes_are_uploaded_once_for_all_processes(peer: WeChatApi, engine: Engine, watch: Watch) -> None:
     peer.delay = 0.05
     processes = [build(peer.base, engine, watch) for _ in range(4)]
-    results = at_once(20, lambda n: processes[n % 4].send_image(OPENID, JPEG).outcome)
+    results = numbered(20, lambda n: processes[n % 4].send_image(OPENID, JPEG).outcome)
     assert (results, peer.count(UPLOAD)) == ([Outcome.SENT] * 20, 1)
 
 
@@ -30,7 +30,7 @@ def test_other_bytes_do_not_wait_for_each_other_and_each_get_their_own_id(
     gateway: WeChatGateway, peer: WeChatApi
 ) -> None:
     pictures = [JPEG + bytes([n]) for n in range(8)]
-    ids = at_once(8, lambda n: gateway.upload_image(pictures[n]))
+    ids = numbered(8, lambda n: gateway.upload_image(pictures[n]))
     assert {peer.media[str(media_id)] for media_id in ids} == set(pictures)
 
 

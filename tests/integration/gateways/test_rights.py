@@ -10,7 +10,7 @@ from domain.platform import service as platform
 from domain.platform.models import SendRight
 from domain.platform.service import Left, Right, Trigger
 from tests.conftest import MORNING
-from tests.integration.gateways.test_tokens import at_once
+from tests.together import numbered
 
 WHO = ("main", "o1")
 HOURS_48, MINUTE = timedelta(hours=48), timedelta(minutes=1)
@@ -119,7 +119,7 @@ def test_fifty_threads_take_five_rights_exactly(engine: Engine) -> None:
         with Session(engine) as session, session.begin():
             return platform.take(session, *WHO, MORNING)
 
-    taken = at_once(50, take)
+    taken = numbered(50, take)
     assert [right for right in taken if right] == [Right("message", MORNING + HOURS_48)] * 5
 
 
@@ -133,7 +133,7 @@ def test_fifty_threads_on_two_windows_take_eight(engine: Engine) -> None:
             right = platform.take(session, *WHO, MORNING)
             return right.window if right else "none"
 
-    taken = at_once(50, take)
+    taken = numbered(50, take)
     assert {window: taken.count(window) for window in ("tap", "message", "none")} == {
         "tap": 3,
         "message": 5,

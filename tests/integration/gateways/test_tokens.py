@@ -3,10 +3,8 @@
 import os
 import subprocess
 import sys
-import threading
 import warnings
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
@@ -17,25 +15,15 @@ from bot.kit.gateway import GatewayError, Outcome
 from bot.runtime.gateways.wechat import WeChatGateway
 from tests.fakes.wechat_api import Code, Fault, Hang, Raw, WeChatApi
 from tests.integration.gateways.conftest import OPENID, SECRET, Watch, build
+from tests.together import numbered
 
 SEND, TOKEN = "message/custom/send", "stable_token"
-
-
-def at_once(count: int, work: Callable[[int], object]) -> list[object]:
-    barrier = threading.Barrier(count)
-
-    def run(n: int) -> object:
-        barrier.wait()
-        return work(n)
-
-    with ThreadPoolExecutor(count) as pool:
-        return list(pool.map(run, range(count)))
 
 
 def test_twenty_cold_callers_fetch_one_token(peer: WeChatApi, engine: Engine, watch: Watch) -> None:
     peer.delay = 0.05
     processes = [build(peer.base, engine, watch) for _ in range(4)]
-    results = at_once(20, lambda n: processes[n % 4].send_text(OPENID, str(n)).outcome)
+    results = numbered(20, lambda n: processes[n % 4].send_text(OPENID, str(n)).outcome)
     assert results == [Outcome.SENT] * 20
     assert peer.counts() == {TOKEN: 1, SEND: 20}
 
@@ -46,7 +34,7 @@ def test_twenty_callers_with_a_dead_token_refresh_once(peer: WeChatApi, engine: 
     watch.advance(60)
     peer.good.clear()
     peer.delay = 0.05
-    results = at_once(20, lambda n: processes[n % 4].send_text(OPENID, str(n)).outcome)
+    results = numbered(20, lambda n: processes[n % 4].send_text(OPENID, str(n)).outcome)
     assert results == [Outcome.SENT] * 20
     assert (peer.count(TOKEN), peer.forced, len(peer.delivered)) == (2, 1, 21)
 

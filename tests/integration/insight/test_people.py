@@ -14,7 +14,8 @@ from domain.workflows.merging import MOVERS
 from tests.conftest import MORNING
 from tests.fakes.frozen import Frozen
 from tests.fakes.shop import Shop
-from tests.integration.people.crowd import PEPPER, at_once, crowd, mall, openid, order
+from tests.integration.people.crowd import PEPPER, crowd, mall, openid, order
+from tests.together import in_transactions
 
 SHIPPED = (Path(__file__).parents[3] / "assets" / "segments.toml").read_text("utf-8")
 
@@ -106,7 +107,7 @@ def test_workers_share_the_work_and_judge_everybody_once(session, engine) -> Non
     for person in group:
         order(session, person, f"A{person}", 0)
     session.commit()
-    counts = at_once(engine, [lambda own: service.refresh(own, rules(), MORNING, 25)] * 4)
+    counts = in_transactions(engine, *[lambda own: service.refresh(own, rules(), MORNING, 25)] * 4)
     left = service.refresh(session, rules(), MORNING)
     assert sum(counts) + left == 60
     assert queries.health(session).waiting == 0

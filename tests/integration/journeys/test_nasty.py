@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 from datetime import UTC, datetime, time, timedelta
+from functools import partial
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -25,6 +26,7 @@ from domain.notices.rules import Policy, end_of_quiet
 from tests.integration.journeys.forms import nudge, steps
 from tests.integration.journeys.test_engine import EXPERIMENT
 from tests.integration.journeys.world import World
+from tests.together import at_once
 
 LINE = {"sku": "RICE", "order_id": 1, "title": "米"}
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -73,18 +75,12 @@ def test_1_a_hung_worker_loses_its_locks_to_the_database(world: World, database_
 def test_4_one_event_in_two_transactions_at_once_enters_once(world: World) -> None:
     world.publish()
     li = world.person("李")
-    together = threading.Barrier(4)
 
     def tell(key: str) -> None:
-        together.wait()
         world.happens("line.paid", "李", key=key, **LINE)
         world.work(Library())
 
-    threads = [threading.Thread(target=tell, args=(key,)) for key in ("a", "a", "b", "b")]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once(*(partial(tell, key) for key in ("a", "a", "b", "b")))
     world.work()
     inside = [run for run in world.runs() if run[2] == "open"]
     assert len(inside) == 1 and inside[0][0] == li
@@ -303,11 +299,7 @@ def test_20_two_clocks_and_workers_tell_everybody_once(world: World) -> None:
         world.work(Library())
 
     for _ in range(3):
-        threads = [threading.Thread(target=everything) for _ in range(6)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        at_once(*[everything] * 6)
         world.clock.advance(4 * 86_400)
     world.work()
     world.wait(days=1)

@@ -2,10 +2,7 @@
 knows of no merge and no order of arrival."""
 
 import random
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
-from threading import Barrier
 
 import pytest
 
@@ -14,6 +11,7 @@ from domain.ledger import service as ledger
 from tests.fakes.shadow_ledger import Shadow
 from tests.integration.money.merging import KEEPER, keeper, left_behind, merge
 from tests.integration.money.world import Shop
+from tests.together import at_once
 
 RATES = {(1, "fmcg"): Fraction(8, 100), (2, "*"): Fraction(2, 100)}
 
@@ -50,7 +48,7 @@ def test_every_fen_is_with_who_was_kept(shop: Shop, seed: int, who: str) -> None
     def let_go() -> object:
         return ledger.retrying(shop.sessions, lambda s: workflows.release_due(s, shop.clock.now(), 2))
 
-    at_once([shop.work, shop.work, become_one, let_go, let_go])
+    at_once(shop.work, shop.work, become_one, let_go, let_go)
     while shop.work() or shop.due():
         pass
     assert left_behind(shop) == []
@@ -59,15 +57,3 @@ def test_every_fen_is_with_who_was_kept(shop: Shop, seed: int, who: str) -> None
         if role != "新客":
             pending, available, debt = shop.money(name)
             assert (pending, available - debt) == shadow.purse(role), (role, name)
-
-
-def at_once(works: list[Callable[[], object]]) -> None:
-    start = Barrier(len(works))
-
-    def run(work: Callable[[], object]) -> None:
-        start.wait()
-        work()
-
-    with ThreadPoolExecutor(len(works)) as pool:
-        for done in [pool.submit(run, work) for work in works]:
-            done.result(60)

@@ -1,6 +1,5 @@
 """Closing months: once a person and kind, whoever closes how often; late facts are adjustments of the open month."""
 
-import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -23,6 +22,7 @@ from domain.shared.errors import DomainError
 from domain.workflows import MOVERS
 from tests.conftest import MORNING
 from tests.integration.money.world import Shop
+from tests.together import at_once
 
 DECEMBER = datetime(2026, 11, 30, 18, 0, tzinfo=UTC)
 """Two o'clock on the 1st in Shanghai."""
@@ -190,21 +190,7 @@ def test_two_closes_and_the_booking_of_late_orders_at_once(shop: Shop, monkeypat
     for n, name in enumerate(crowd):
         shop.tell(shop.pay(f"B{n}", by=f"{name}的客人", fen=50_000 * YUAN, at=MORNING),
                   shop.refund(f"A{n}", "R", 500 * YUAN), apply=False)
-    faults: list[BaseException] = []
-
-    def run(work: object) -> None:
-        try:
-            work()  # type: ignore[operator]
-        except BaseException as fault:
-            faults.append(fault)
-
-    threads = [threading.Thread(target=run, args=(work,)) for work in (
-        lambda: shop.close_month("2026-11"), lambda: shop.close_month("2026-11"), shop.work)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert faults == []
+    at_once(*[lambda: shop.close_month("2026-11")] * 2, shop.work)
     while shop.adjust():
         pass
     ladder = Ladder((Step(0, 500), Step(5_000_000, 800)))

@@ -1,7 +1,7 @@
 """The cases that others got wrong, by number: L = ledger sheet §6, P = peers sheet §4."""
 
-import threading
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from sqlalchemy import text
@@ -16,6 +16,7 @@ from domain.orders import service as inbox
 from domain.roles.service import Cause, grant, revoke
 from domain.shared.errors import DomainError
 from tests.integration.money.world import PEPPER, PLANS, Shop
+from tests.together import at_once
 
 
 def released(shop: Shop, order: str) -> None:
@@ -54,11 +55,7 @@ def test_L2_refund_before_payment_is_parked_and_seen_when_nothing_follows(shop: 
 
 def test_L3_P6_the_same_event_many_times_at_once_and_a_year_later(shop: Shop) -> None:
     paid = shop.pay("A1", by="小王")
-    threads = [threading.Thread(target=shop.tell, args=(paid,), kwargs={"source": f"s{n % 4}"}) for n in range(20)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once(*(partial(shop.tell, paid, source=f"s{n % 4}") for n in range(20)))
     shop.clock.advance(365 * 86_400)
     shop.tell(paid)
     shop.tell(paid, source="another")
@@ -190,11 +187,7 @@ def test_L19_P14_release_and_refund_at_once(shop: Shop) -> None:
     def take_back() -> None:
         workflows.apply_events(shop.sessions, shop.clock.now(), PEPPER, 1)
 
-    threads = [threading.Thread(target=work) for work in (let_go, take_back) * 6]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once(*(let_go, take_back) * 6)
     shop.work()
     shop.due()
     pending, available, debt = shop.money("李姐")
@@ -345,21 +338,17 @@ def test_L19_withdrawals_racing_a_claw_back_never_overdraw(shop: Shop) -> None:
     shop.tell(shop.pay("A1", by="小王", fen=100_000))
     released(shop, "A1")
     shop.tell(shop.refund("A1", "R1", 50_000), apply=False)
-    outcomes: list[str] = []
+    said: list[str] = []
 
     def withdraw() -> None:
         try:
             shop.spend("李姐", 3_000)
-            outcomes.append("paid")
+            said.append("paid")
         except DomainError as refusal:
-            outcomes.append(refusal.code)
+            said.append(refusal.code)
 
-    threads = [threading.Thread(target=work) for work in (withdraw, withdraw, shop.work, withdraw, withdraw)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once(withdraw, withdraw, shop.work, withdraw, withdraw)
     _, available, debt = shop.money("李姐")
-    paid = outcomes.count("paid") * 3_000
-    assert set(outcomes) <= {"paid", "insufficient"}
+    paid = said.count("paid") * 3_000
+    assert len(said) == 4 and set(said) <= {"paid", "insufficient"}
     assert available - debt == 4_000 - paid and available >= 0

@@ -1,7 +1,7 @@
 """More cases that money systems got wrong, each by the name it has in docs/NASTY.md."""
 
-import threading
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import accumulate, permutations
 from typing import Any
 
@@ -20,6 +20,7 @@ from domain.roles.rulebook import load
 from domain.roles.service import Cause, grant
 from domain.shared.errors import DomainError
 from tests.integration.money.world import PLANS, Shop
+from tests.together import at_once
 from tests.unit.roles.test_rulebook import SHIPPED
 
 YUAN = 100
@@ -36,11 +37,7 @@ def test_L8_two_orders_cross_a_step_at_once(shop: Shop) -> None:
     """Each of 30,000; the step is at 50,000. Whoever is first, the month brings 5 % to there and 8 % above, once."""
     orders = [shop.pay(f"A{n}", by="新客", fen=30_000 * YUAN) for n in range(2)]
     shop.tell(*orders, apply=False)
-    workers = [threading.Thread(target=shop.work) for _ in range(2)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
+    at_once(*[shop.work] * 2)
     shop.work()
     shop.clock.advance((DECEMBER - shop.clock.now()).total_seconds())
     shop.close_month("2026-11")
@@ -161,11 +158,7 @@ def test_P18_no_entry_of_nothing_or_less(shop: Shop, fen: int) -> None:
 def test_P19_the_first_wallet_of_somebody_is_made_once(shop: Shop) -> None:
     """Twenty at once need accounts that do not exist yet."""
     shop.tell(*[shop.pay(f"A{n}", by="小王", fen=1_000) for n in range(20)], apply=False)
-    workers = [threading.Thread(target=shop.work) for _ in range(5)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
+    at_once(*[shop.work] * 5)
     shop.work()
     assert shop.money("李姐") == (20 * 80, 0, 0)
     with shop.sessions() as session:
@@ -226,18 +219,12 @@ def test_F2_F9_the_role_known_when_an_order_is_booked_counts_for_it(shop: Shop) 
 def test_L26_a_red_packet_opened_by_many_at_once_is_given_once(shop: Shop) -> None:
     """A red packet belongs to one person and one cause; ten workers carry the same one out, and ten different ones."""
     one, shares = shop.people["李姐"], [1, 2, 3, 5, 8, 13, 21, 34, 55, 89]
-    given: list[bool] = []
 
-    def carry_out(fen: int, cause: str) -> None:
-        given.append(service.retrying(shop.sessions, lambda session: cash.give(
-            session, one, fen, cause, 7, shop.clock.now())))
+    def carry_out(fen: int, cause: str) -> bool:
+        return service.retrying(shop.sessions, lambda session: cash.give(session, one, fen, cause, 7, shop.clock.now()))
 
-    threads = [threading.Thread(target=carry_out, args=(1_000, "the same")) for _ in range(10)]
-    threads += [threading.Thread(target=carry_out, args=(fen, f"share {fen}")) for fen in shares]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    given = at_once(*[partial(carry_out, 1_000, "the same")] * 10,
+                    *(partial(carry_out, fen, f"share {fen}") for fen in shares))
     assert sorted(given) == [False] * 9 + [True] * 11
     assert shop.money("李姐") == (0, 1_000 + sum(shares), 0)
 

@@ -6,7 +6,6 @@ Random sets of facts are told to the real thing and to tests/fakes/shadow_ledger
 import itertools
 import os
 import random
-import threading
 from collections import Counter
 from fractions import Fraction
 from typing import Any
@@ -24,6 +23,7 @@ from domain.shared.clock import FixedClock
 from tests.conftest import MORNING
 from tests.fakes.shadow_ledger import Shadow
 from tests.integration.money.world import PEPPER, Shop
+from tests.together import at_once
 
 EXAMPLES = int(os.environ.get("HUITOU_EXAMPLES", "50"))
 REACHED: Counter[str] = Counter()
@@ -121,21 +121,12 @@ class Books:
             self.shop.work()
             return
         REACHED["two workers"] += 1
-        faults: list[BaseException] = []
 
         def run() -> None:
-            try:
-                while workflows.apply_events(self.shop.sessions, self.shop.clock.now(), PEPPER, 2):
-                    pass
-            except BaseException as fault:
-                faults.append(fault)
+            while workflows.apply_events(self.shop.sessions, self.shop.clock.now(), PEPPER, 2):
+                pass
 
-        threads = [threading.Thread(target=run) for _ in range(workers)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert not faults, faults
+        at_once(*[run] * workers)
 
     def release(self) -> None:
         """Everything known so far is received and let go."""

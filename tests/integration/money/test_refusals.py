@@ -1,5 +1,7 @@
 """What the database refuses by itself: each attack is plain SQL, as a careless script or a thief would write it."""
 
+from collections import Counter
+
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
@@ -8,6 +10,7 @@ from domain.ledger import service
 from domain.ledger.rules import Entry, Move, person, platform
 from domain.shared.errors import Conflict, DomainError
 from tests.integration.money.world import Shop
+from tests.together import at_once
 
 ATTACKS = {
     "change a journal": "update journal set kind = 'gift'",
@@ -171,23 +174,16 @@ def test_the_check_finds_what_was_changed_behind_its_back(shop: Shop) -> None:
 
 
 def test_a_hundred_accruals_and_one_overdraft_in_parallel_books_keep_their_sum(shop: Shop) -> None:
-    import threading
 
     with shop.sessions.begin() as session:
         service.post(session, [_gift(shop, 100)], shop.clock.now())
-    outcomes: list[str] = []
 
-    def spend() -> None:
+    def spend() -> str:
         try:
             shop.spend("李姐", 30)
-            outcomes.append("ok")
         except DomainError as refusal:
-            outcomes.append(refusal.code)
+            return refusal.code
+        return "ok"
 
-    threads = [threading.Thread(target=spend) for _ in range(12)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert (outcomes.count("ok"), outcomes.count("insufficient")) == (3, 9)
+    assert Counter(at_once(*[spend] * 12)) == {"ok": 3, "insufficient": 9}
     assert (shop.wallet("李姐").available_fen, shop.wallet("李姐").paid_fen) == (10, 90)

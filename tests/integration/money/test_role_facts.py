@@ -17,7 +17,7 @@ from domain.shared import trips
 from domain.shared.errors import DomainError
 from domain.workflows import MOVERS, intake
 from tests.integration.money.world import PEPPER, Shop
-from tests.integration.people.crowd import at_once
+from tests.together import in_transactions
 from tests.unit.roles.test_rulebook import SHIPPED
 
 HISTORY = text("""
@@ -113,7 +113,7 @@ def test_two_orders_booked_at_once_see_each_other(shop: Shop) -> None:
             trips.close(session, closing)
         return taken
 
-    assert at_once(shop.engine, [book_one, book_one]) == [1, 1]
+    assert in_transactions(shop.engine, book_one, book_one) == [1, 1]
     assert len(history(shop, "回头客")) == 1
 
 

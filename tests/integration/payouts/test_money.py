@@ -1,8 +1,8 @@
 """Money that is asked for, decided and taxed: nothing is lost or given twice, whoever races, refuses or repeats."""
 
-import threading
 from collections import Counter
 from datetime import UTC, datetime
+from functools import partial
 
 import pytest
 from sqlalchemy.exc import DBAPIError
@@ -15,27 +15,20 @@ from domain.shared.errors import DomainError
 from domain.workflows import acts, withdrawing
 from domain.workflows.merging import MOVERS
 from tests.integration.payouts.conftest import Till
+from tests.together import at_once
 
 
 def test_fifty_threads_withdraw_one_balance(till: Till) -> None:
     till.earner("li", 25_000)
-    answers: Counter[str] = Counter()
-    start = threading.Barrier(50)
 
-    def one() -> None:
-        start.wait()
+    def ask() -> str:
         try:
             till.ask(10_000)
-            answers["asked"] += 1
         except DomainError as refusal:
-            answers[refusal.code] += 1
+            return refusal.code
+        return "asked"
 
-    threads = [threading.Thread(target=one) for _ in range(50)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert answers == {"asked": 1, "payout.open": 49}
+    assert Counter(at_once(*[ask] * 50)) == {"asked": 1, "payout.open": 49}
     assert till.money() == (15_000, 10_000, 0, 0)
 
 
@@ -194,12 +187,7 @@ def test_a_refund_races_a_withdrawal(till: Till) -> None:
         except DomainError as refusal:
             assert refusal.code in ("payout.not_enough", "payout.debt", "payout.open")
 
-    threads = [threading.Thread(target=refund, args=(n,)) for n in range(4)]
-    threads += [threading.Thread(target=ask) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once(*(partial(refund, n) for n in range(4)), *[ask] * 4)
     available, held, _, debt = till.money()
     assert (available + held - debt, min(available, debt)) == (2_000, 0)
 

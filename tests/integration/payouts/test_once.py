@@ -1,6 +1,5 @@
 """Money on its way out: once, exactly, whatever the provider answers and wherever a worker dies."""
 
-import threading
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -13,6 +12,7 @@ from domain.risk import service as risk
 from domain.shared.errors import DomainError
 from domain.workflows import withdrawing
 from tests.integration.payouts.conftest import Till
+from tests.together import at_once
 
 
 class Died(Exception):
@@ -145,11 +145,7 @@ def test_ends_that_cross_book_once_and_alarm(till: Till) -> None:
     waiting = till.pay.view(number)
     till.pay.confirms(number)
     paid = till.pay.view(number)
-    threads = [threading.Thread(target=till.told, args=(paid,)) for _ in range(5)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once(*[lambda: till.told(paid)] * 5)
     assert till.money(who) == (10_000, 0, 10_000, 0)
     assert till.told(waiting).what == "older"
     late = till.told(replace(paid, state=PayState.CANCELLED))

@@ -2,7 +2,6 @@
 
 import os
 import random
-import threading
 from contextlib import suppress
 from datetime import date
 
@@ -24,6 +23,7 @@ from domain.workflows import giving
 from domain.workflows.merging import MOVERS
 from tests.fakes.pay import FakePay
 from tests.integration.payouts.conftest import Till
+from tests.together import at_once
 
 STEPS = 2_000 if os.environ.get("HUITOU_TORTURE") else 12
 
@@ -52,19 +52,13 @@ def gives(till: Till, who: int, fen: int, cause: str) -> None:
 def test_a_cause_leaves_once_however_many_try(till: Till, gifts: FakePay) -> None:
     who = customer(till, "li")
     gives(till, who, 500, "x")
-    start = threading.Barrier(20)
-    made: list[int | str] = []
 
-    def one() -> None:
-        start.wait()
-        made.append(till.do(giving.pass_on, who, "x", [["gift", "grant:x"]], [("gift", gifts.app_id)], PacketRules(),
-                            lambda: "红包"))
+    def passes_on() -> int | str:
+        done: int | str = till.do(giving.pass_on, who, "x", [["gift", "grant:x"]], [("gift", gifts.app_id)],
+                                  PacketRules(), lambda: "红包")
+        return done
 
-    threads = [threading.Thread(target=one) for _ in range(20)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    made = at_once(*[passes_on] * 20)
     assert sorted(map(str, made))[1:] == ["sent_before"] * 19
     till.work()
     gifts.confirms(*gifts.waiting())
@@ -75,22 +69,12 @@ def test_a_cause_leaves_once_however_many_try(till: Till, gifts: FakePay) -> Non
 def test_a_gift_and_a_withdrawal_at_once_never_spend_one_fen_twice(till: Till, gifts: FakePay) -> None:
     who = customer(till, "li", 10_000)
     gives(till, who, 500, "x")
-    start = threading.Barrier(2)
 
     def withdraws() -> None:
-        start.wait()
         with suppress(DomainError):  # the gift was quicker
             till.ask(10_500, who)
 
-    def works() -> None:
-        start.wait()
-        till.work()
-
-    threads = [threading.Thread(target=act) for act in (withdraws, works)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once(withdraws, till.work)
     till.work(minutes=1)
     available, held, paid, debt = till.money(who)
     assert (available + held, paid, debt) == (10_500, 0, 0) and held in (500, 10_500)

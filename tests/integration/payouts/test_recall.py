@@ -1,7 +1,5 @@
 """Calling money back: against taps, against whoever asks in the same moment, over killed workers, and only once."""
 
-import threading
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -16,6 +14,7 @@ from domain.shared.errors import DomainError
 from tests.fakes.pay import FakePay
 from tests.integration.payouts.conftest import Till
 from tests.integration.payouts.test_packets import customer, gives
+from tests.together import at_once
 
 
 @pytest.fixture
@@ -37,20 +36,6 @@ def takes_back(till: Till, who: int, fen: int) -> None:
         now = till.shop.clock.now()
         moves = books.lock(session, [who])[who].take_back(fen, platform("expense.bonus"))
         books.post(session, [Entry(f"back:{who}", "test.back", now, "test", 1, "", tuple(moves))], now)
-
-
-def at_once(*acts: Callable[[], object]) -> None:
-    start = threading.Barrier(len(acts))
-
-    def run(act: Callable[[], object]) -> None:
-        start.wait()
-        act()
-
-    threads = [threading.Thread(target=run, args=(act,)) for act in acts]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
 
 
 @pytest.mark.parametrize("turn", range(6))

@@ -3,7 +3,6 @@
 import json
 import os
 import random
-import threading
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -25,6 +24,7 @@ from tests.fakes.pay import FakePay
 from tests.integration.payouts.conftest import Till
 from tests.integration.payouts.test_packets import customer
 from tests.integration.platform.test_rewards_cli import quiet
+from tests.together import outcomes
 
 __all__ = ["quiet"]
 AGREED = "update approval set state = 'approved', decided_by = 'qian', decided_at = asked_at where id = {open}; "
@@ -64,21 +64,7 @@ def state(till: Till, gift: int) -> str:
 
 def together(*works: Callable[[], object]) -> list[BaseException]:
     """All at once; what they raised."""
-    start, faults = threading.Barrier(len(works)), []
-
-    def run(work: Callable[[], object]) -> None:
-        start.wait()
-        try:
-            work()
-        except Exception as fault:
-            faults.append(fault)
-
-    threads = [threading.Thread(target=run, args=(work,)) for work in works]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return faults
+    return [one for one in outcomes(*works) if isinstance(one, Exception)]
 
 
 def refused(faults: list[BaseException], *codes: str) -> None:

@@ -1,11 +1,8 @@
 """People and orders for tests, made through the public doors or, for orders of another room, as plain rows."""
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
-from threading import Barrier
 
-from sqlalchemy import Engine, insert, text
+from sqlalchemy import insert, text
 from sqlalchemy.orm import Session
 
 from domain.orders.models import CustomerOrder
@@ -68,21 +65,3 @@ def comes_back(session: Session, order_id: int, fen: int | None = None) -> None:
         "update order_line set refunded_fen = coalesce(:fen, paid_fen) where order_id = :id",
     ):
         session.execute(text(statement), asked)
-
-
-def at_once(engine: Engine, works: list[Callable[[Session], object]]) -> list[object]:
-    """Run each work in a transaction and a thread of its own, started together; answers or the exceptions raised."""
-    start = Barrier(len(works))
-
-    def run(work: Callable[[Session], object]) -> object:
-        with Session(engine) as session:
-            start.wait()
-            try:
-                answer = work(session)
-                session.commit()
-            except Exception as fault:
-                return fault
-            return answer
-
-    with ThreadPoolExecutor(len(works)) as pool:
-        return list(pool.map(run, works))

@@ -12,7 +12,8 @@ from domain.rewards import queries, service
 from domain.rewards.queries import CouponView
 from domain.rewards.rules import Offers
 from domain.shared.errors import Conflict, DomainError, NotFound
-from tests.integration.people.crowd import at_once, crowd, day
+from tests.integration.people.crowd import crowd, day
+from tests.together import in_transactions
 
 TOML = (Path(__file__).parents[3] / "assets" / "rewards.toml").read_text("utf-8")
 OFFERS = Offers.load(TOML)
@@ -101,10 +102,10 @@ def test_a_returned_order_gives_back_once(session: Session) -> None:
 def test_many_at_once(engine: Engine) -> None:
     with Session(engine) as session:
         person = crowd(session, 1)[0]
-    welcomes = at_once(engine, [lambda s: service.welcome(s, person, NEWCOMER, day(0)) for _ in range(10)])
+    welcomes = in_transactions(engine, *[lambda s: service.welcome(s, person, NEWCOMER, day(0)) for _ in range(10)])
     codes = {coupon.code for coupon in welcomes if isinstance(coupon, CouponView)}
     assert len(codes) == 1 and all(isinstance(coupon, CouponView) for coupon in welcomes)
     code = codes.pop()
     use = partial(service.redeem, code=code, channel="mall", now=day(1))
-    uses = at_once(engine, [partial(use, order_no=f"A{n}") for n in range(10)])
+    uses = in_transactions(engine, *[partial(use, order_no=f"A{n}") for n in range(10)])
     assert sorted(type(use).__name__ for use in uses) == ["Conflict"] * 9 + ["CouponView"]

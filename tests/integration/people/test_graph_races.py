@@ -16,7 +16,8 @@ from domain.referrals import queries, service
 from domain.referrals.models import Referral
 from domain.referrals.rules import BindingPolicy, Touch
 from tests.conftest import MORNING
-from tests.integration.people.crowd import at_once, crowd, day, scan
+from tests.integration.people.crowd import crowd, day, scan
+from tests.together import in_transactions
 
 FIRST = BindingPolicy()
 Way = Callable[[int, int], Callable[[Session], object]]
@@ -63,7 +64,7 @@ def test_rings_of_two_to_six_closed_at_once(engine: Engine, way: Way) -> None:
         ring = members[n * 6: n * 6 + 2 + n % 5]
         works = [way(ring[i - 1], one) for i, one in enumerate(ring)]
         shuffled.shuffle(works)
-        answers = at_once(engine, works)
+        answers = in_transactions(engine, *works)
         refused = [a for a in answers if a == "cycle" or isinstance(a, IntegrityError)]
         others = [a for a in answers if isinstance(a, Exception) and not isinstance(a, IntegrityError)]
         assert (len(refused), others) == (1, []), answers
@@ -80,7 +81,7 @@ def test_chains_joined_at_once(engine: Engine) -> None:
             service.bind_many(session, [scan(low, high, 0) for c in chains for high, low in pairwise(c)],
                               FIRST, day(0))
             session.commit()
-        answers = at_once(engine, [binding(c[0], chains[i - 1][-1]) for i, c in enumerate(chains)])
+        answers = in_transactions(engine, *[binding(c[0], chains[i - 1][-1]) for i, c in enumerate(chains)])
         assert sorted(map(str, answers)) == ["bound", "bound", "bound", "cycle"]
     assert rings(standing(engine)) == []
 
@@ -92,7 +93,7 @@ def test_two_hundred_followers_of_one_sharer_side_by_side(engine: Engine) -> Non
     with Session(engine) as lingering:
         service.bind(lingering, scan(slow, sharer, 0), FIRST, day(0))
         for start in range(0, 200, 20):
-            answers = at_once(engine, [binding(one, sharer) for one in newcomers[start: start + 20]])
+            answers = in_transactions(engine, *[binding(one, sharer) for one in newcomers[start: start + 20]])
             assert answers == ["bound"] * 20
         lingering.commit()
     assert standing(engine) == dict.fromkeys([slow, *newcomers], sharer)
@@ -108,7 +109,7 @@ def test_batches_over_the_same_people_do_not_deadlock(engine: Engine) -> None:
         return lambda session: len(service.bind_many(session, touches, FIRST, day(0)))
 
     for _ in range(4):
-        assert at_once(engine, [batch(n) for n in range(4)]) == [80] * 4
+        assert in_transactions(engine, *[batch(n) for n in range(4)]) == [80] * 4
     assert rings(standing(engine)) == []
 
 
@@ -144,7 +145,7 @@ def test_random_lives_keep_a_forest(engine: Engine) -> None:
             return lost
         return run
 
-    lost = at_once(engine, [life(seed) for seed in range(4)])
+    lost = in_transactions(engine, *[life(seed) for seed in range(4)])
     assert all(isinstance(n, int) and n < 12 for n in lost), lost
     edges = standing(engine)
     assert rings(edges) == [] and len(edges) > 3

@@ -13,7 +13,8 @@ from domain.orders.models import OrderLine
 from domain.people import service as people
 from domain.rewards.programme import BENEFITS
 from domain.workflows.merging import MOVERS
-from tests.integration.people.crowd import at_once, comes_back, crowd, day, order
+from tests.integration.people.crowd import comes_back, crowd, day, order
+from tests.together import in_transactions
 
 CARDS = load((ASSETS / "membership.toml").read_text("utf-8"), BENEFITS)
 LIN = Actor("lin", "owner")
@@ -39,7 +40,7 @@ def test_twenty_recounts_at_once_are_one(engine: Engine) -> None:
         for n in range(3):
             buys(session, li, f"A{n}", n)
         session.commit()
-    ends = at_once(engine, [lambda session: service.recount(session, [li], CARDS, day(3)) for _ in range(20)])
+    ends = in_transactions(engine, *[lambda session: service.recount(session, [li], CARDS, day(3)) for _ in range(20)])
     assert sorted(map(int, ends)) == [0] * 19 + [1]
     with Session(engine) as session:
         assert until(session, li, 4) == 3 * 365

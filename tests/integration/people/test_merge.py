@@ -23,7 +23,8 @@ from domain.roles import service as roles
 from domain.shared import outbox
 from domain.shared.errors import Conflict, NotFound
 from tests.conftest import MORNING
-from tests.integration.people.crowd import PEPPER, at_once, crowd, day, mall, openid, order, phone, scan
+from tests.integration.people.crowd import PEPPER, crowd, day, mall, openid, order, phone, scan
+from tests.together import in_transactions
 
 MOVERS = (referrals.move, roles.move, rewards.move)
 POLICY = BindingPolicy()
@@ -172,7 +173,7 @@ def test_batches_that_merge_the_same_persons_at_once(engine: Engine) -> None:
             (group[0].value for group in order),  # type: ignore[attr-defined]
             service.resolve_many(session, order, day(1), pepper=PEPPER, movers=MOVERS), strict=True))  # type: ignore
 
-    answers = at_once(engine, [work(groups), work(groups[::-1]), work(groups[6:] + groups[:6])])  # type: ignore
+    answers = in_transactions(engine, work(groups), work(groups[::-1]), work(groups[6:] + groups[:6]))  # type: ignore
     assert all(answer == answers[0] for answer in answers), answers
     with Session(engine) as session:
         assert len(session.scalars(select(PersonMerge)).all()) == 24

@@ -22,7 +22,8 @@ from domain.rewards.rules import Offers
 from domain.shared.errors import DomainError
 from domain.workflows import programme
 from domain.workflows.merging import MOVERS
-from tests.integration.people.crowd import at_once, comes_back, crowd, day, order
+from tests.integration.people.crowd import comes_back, crowd, day, order
+from tests.together import in_transactions
 
 ASSETS = Path(__file__).parents[3] / "assets"
 OFFERS = Offers.load((ASSETS / "rewards.toml").read_text("utf-8"))
@@ -165,7 +166,7 @@ def test_many_counters_at_once_give_once(session: Session, engine: Engine) -> No
     for n in range(4):
         order(session, li, f"A{n}", n)
     session.commit()
-    answers = at_once(engine, [lambda own: count(own, li, at=LATE) for _ in range(8)])
+    answers = in_transactions(engine, *[lambda own: count(own, li, at=LATE) for _ in range(8)])
     assert not [one for one in answers if isinstance(one, Exception)]
     assert found(session, li) == expected([0, 1, 2, 3])
 

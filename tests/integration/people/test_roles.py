@@ -12,7 +12,8 @@ from domain.roles.rules import Titles, highest
 from domain.roles.service import Cause
 from domain.shared.errors import DomainError
 from domain.shared.outbox import Outbox
-from tests.integration.people.crowd import at_once, comes_back, crowd, day, order
+from tests.integration.people.crowd import comes_back, crowd, day, order
+from tests.together import in_transactions
 
 ASSETS = Path(__file__).parents[3] / "assets"
 
@@ -72,8 +73,8 @@ def test_two_orders_of_one_person_at_once_tell_it_once(engine: Engine) -> None:
         buyer = crowd(session, 1)[0]
         orders = [order(session, buyer, f"A{n}", n) for n in range(8)]
         session.commit()
-    facts = [[(buyer, one, day(9))] for one in orders]
-    answers = at_once(engine, [partial(service.order_completed_many, facts=fact, now=day(9)) for fact in facts])
+    answers = in_transactions(engine, *(
+        partial(service.order_completed_many, facts=[(buyer, one, day(9))], now=day(9)) for one in orders))
     assert sorted(map(str, answers)) == sorted([str([buyer])] + ["[]"] * 7)
     with Session(engine) as session:
         assert len(told(session)) == 1

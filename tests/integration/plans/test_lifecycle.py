@@ -1,7 +1,7 @@
 """A plan from draft to live, by two people, and back; what the database itself refuses."""
 
-import threading
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -19,6 +19,7 @@ from domain.shared.wording import Wording
 from domain.workflows import acts, publishing
 from tests.conftest import MORNING
 from tests.integration.plans.conftest import FIRST
+from tests.together import at_once
 
 WORDING = Wording.load((ASSETS / "sensitive_words.toml").read_text("utf-8"))
 TODAY = date(2026, 11, 20)
@@ -89,21 +90,15 @@ def test_a_plan_begins_on_its_day_and_never_in_the_past(opened: Sessions, team: 
 
 def test_of_two_that_publish_one_wins_and_the_other_is_told(opened: Sessions, team: Team, clock: FixedClock) -> None:
     asked = [submitted(opened, team, clock.now(), {**BETTER, "name": name}) for name in ("甲", "乙", "丙")]
-    start, told = threading.Barrier(3), []
 
-    def decide(approval: int) -> None:
-        start.wait()
+    def decide(approval: int) -> str:
         try:
             decided(opened, approval, team["finance"], clock.now())
-            told.append("won")
         except Conflict as refusal:
-            told.append(refusal.code)
+            return refusal.code
+        return "won"
 
-    threads = [threading.Thread(target=decide, args=(approval,)) for _, approval in asked]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    told = at_once(*(partial(decide, approval) for _, approval in asked))
     assert sorted(told) == ["plan_moved_on", "plan_moved_on", "won"]
     assert [version for version, _ in states(opened, clock.now())] == [2, 1]
     with opened() as session:

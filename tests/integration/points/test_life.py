@@ -16,7 +16,8 @@ from domain.points.service import Earning
 from domain.shared.errors import Conflict, DomainError
 from domain.workflows.merging import MOVERS
 from tests.conftest import MORNING
-from tests.integration.people.crowd import PEPPER, at_once, crowd, day, mall, openid
+from tests.integration.people.crowd import PEPPER, crowd, day, mall, openid
+from tests.together import in_transactions
 
 LIFE = Life(valid_days=30, warn_days=7, return_days=14)
 
@@ -125,7 +126,7 @@ def test_fifty_threads_spend_one_balance(session, engine) -> None:
     for n in range(5):
         earned(session, li, 7, f"order:{n}")
     session.commit()
-    answers = at_once(engine, [
+    answers = in_transactions(engine, *[
         lambda own, n=n: service.spend(own, li, 3, "gift", f"gift:{n}", day(1)) for n in range(50)])
     assert sum(answer is True for answer in answers) == 35 // 3
     assert all(answer is True or (isinstance(answer, DomainError) and answer.code == "points_short")
@@ -138,7 +139,7 @@ def test_expiry_races_with_spending(session, engine) -> None:
     earned(session, li, 10, "order:1")
     earned(session, li, 10, "order:2", at=20)
     session.commit()
-    at_once(engine, [
+    in_transactions(engine, *[
         lambda own, n=n: service.spend(own, li, 4, "gift", f"gift:{n}", day(29)) if n % 2 else
         service.expire(own, day(31)) for n in range(10)])
     assert queries.disagreements(session) == []
@@ -147,7 +148,7 @@ def test_expiry_races_with_spending(session, engine) -> None:
 
 def test_two_check_ins_at_once_count_once(session, engine) -> None:
     (li,) = crowd(session, 1)
-    answers = at_once(engine, [lambda own: service.check_in(own, li, CheckInRule(), LIFE, MORNING)] * 8)
+    answers = in_transactions(engine, *[lambda own: service.check_in(own, li, CheckInRule(), LIFE, MORNING)] * 8)
     assert sum(answer is not None for answer in answers) == 1
     assert active(session, li, 0) == 1
 

@@ -13,8 +13,9 @@ from domain.points.rules import CheckInRule
 from domain.shared.errors import DomainError
 from domain.workflows import quiz
 from domain.workflows.quiz import Question, Quiz
-from tests.integration.people.crowd import at_once, crowd
+from tests.integration.people.crowd import crowd
 from tests.integration.points.test_life import LIFE, active, day, earned
+from tests.together import in_transactions
 
 
 def test_16_fifty_random_acts_at_once_keep_every_sum(session, engine) -> None:
@@ -38,7 +39,7 @@ def test_16_fifty_random_acts_at_once_keep_every_sum(session, engine) -> None:
 
     kinds = [*("spend",) * 22, *("undo",) * 14, *("reverse",) * 6, *("expire",) * 8]
     dice.shuffle(kinds)
-    answers = at_once(engine, [act(kind, n, dice.choice((28, 29, 31, 33))) for n, kind in enumerate(kinds)])
+    answers = in_transactions(engine, *[act(kind, n, dice.choice((28, 29, 31, 33))) for n, kind in enumerate(kinds)])
     faults = [one for one in answers if isinstance(one, BaseException)]
     assert all(isinstance(one, DomainError) and one.code == "points_short" for one in faults), faults
     assert queries.disagreements(session) == [] and ledger.check(session).balanced

@@ -22,9 +22,10 @@ from domain.points.service import Earning
 from domain.shared.errors import Conflict, DomainError, NotFound
 from domain.workflows import acts, taking_back
 from domain.workflows.merging import MOVERS
-from tests.integration.people.crowd import PEPPER, at_once, crowd, day, mall, openid
+from tests.integration.people.crowd import PEPPER, crowd, day, mall, openid
 from tests.integration.platform.test_rewards_cli import quiet
 from tests.integration.points.test_life import Model
+from tests.together import in_transactions
 
 __all__ = ["quiet"]
 LONG = Life(valid_days=400)
@@ -139,7 +140,7 @@ def test_a_return_an_operator_and_spendings_at_once(session, engine) -> None:
         earned(session, li, 5, f"check_in:{turn}")
         waiting = asked(session, lot)
         session.commit()
-        answers = at_once(engine, [
+        answers = in_transactions(engine, *[
             lambda own, number=waiting: approved(own, number),
             lambda own, of=cause, n=turn: service.reverse(own, of, 10, f"refund:{n}", day(1)),
             *(partial(lambda own, n, turn, li: service.spend(own, li, 3, "gift", f"new:{turn}:{n}", day(1)),
@@ -159,7 +160,7 @@ def test_two_people_who_become_one_meanwhile(session, engine) -> None:
     earned(session, one, 4, "gift:2")
     waiting = asked(session, lot)
     session.commit()
-    kept, done = at_once(engine, [
+    kept, done = in_transactions(engine, *[
         lambda own: people.resolve_many(own, [[openid("oOne"), mall("two")]], day(1), pepper=PEPPER, movers=MOVERS)[0],
         lambda own: approved(own, waiting)])
     if isinstance(done, BaseException):  # the merge was first, and the database refused the one who is gone

@@ -1,6 +1,5 @@
 """Hold, not loss: what waits keeps its dates, and every way out of a hold books exactly once."""
 
-import threading
 from datetime import timedelta
 
 import pytest
@@ -19,6 +18,7 @@ from domain.risk.rules import Rules
 from domain.shared.errors import Conflict, DomainError
 from tests.integration.money.world import PEPPER
 from tests.integration.risk.world import Watched
+from tests.together import at_once
 
 
 def eager(rules: Rules) -> Rules:
@@ -136,7 +136,7 @@ def test_two_deciders_at_once_end_a_case_once(shop: Watched) -> None:
         except Conflict:
             pass
 
-    at_once([lambda: end("released"), lambda: end("confiscated")] * 4)
+    at_once(*([lambda: end("released"), lambda: end("confiscated")] * 4))
     assert len(ended) == 1
     assert shop.money("李姐")[0] == (792 if ended == ["released"] else 0)
 
@@ -260,7 +260,7 @@ def test_hold_release_and_refund_race_and_every_fen_is_somewhere(shop: Watched) 
     def take_back() -> None:
         workflows.apply_events(shop.sessions, shop.clock.now(), PEPPER, 1)
 
-    at_once([let_go, take_back, shop.look] * 4)
+    at_once(*([let_go, take_back, shop.look] * 4))
     shop.work()
     shop.due()
     shop.look()
@@ -277,8 +277,8 @@ def test_hold_release_and_refund_race_and_every_fen_is_somewhere(shop: Watched) 
 
 def test_freezing_while_orders_come_in_leaves_nothing_loose(shop: Watched) -> None:
     shop.tell(*(shop.pay(f"A{n}", by="小王") for n in range(12)), apply=False)
-    at_once([lambda: workflows.apply_events(shop.sessions, shop.clock.now(), PEPPER, 2)] * 6
-            + [lambda: shop.freeze("李姐")])
+    at_once(*([lambda: workflows.apply_events(shop.sessions, shop.clock.now(), PEPPER, 2)] * 6
+            + [lambda: shop.freeze("李姐")]))
     shop.work()
     shop.look()
     assert (shop.money("李姐"), shop.frozen("李姐")) == ((0, 0, 0), 12 * 792)
@@ -307,23 +307,6 @@ def test_merging_two_people_merges_their_cases_and_their_freeze(shop: Watched) -
     for case in shop.cases():
         shop.decide(case.id, "released")
     assert (shop.money("李姐"), shop.frozen("李姐")) == ((10 * 160, 0, 0), 0)
-
-
-def at_once(works: list) -> None:
-    faults: list[BaseException] = []
-
-    def run(work) -> None:
-        try:
-            work()
-        except Exception as fault:
-            faults.append(fault)
-
-    threads = [threading.Thread(target=run, args=(work,)) for work in works]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not faults, faults
 
 
 def test_the_regulators_file_says_held_and_confiscated_once(shop: Watched) -> None:

@@ -1,9 +1,6 @@
 """What the database itself refuses, whoever asks; and what two who ask at once get."""
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from threading import Barrier
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -23,6 +20,7 @@ from domain.shots import queries, service
 from domain.shots.rules import REASONS, ShotRules
 from tests.conftest import MORNING
 from tests.integration.people.crowd import crowd
+from tests.together import in_transactions
 from tests.web.operators import WORDING
 
 BOSS = Actor("lin", "owner")
@@ -47,24 +45,6 @@ def waiting(session: Session, author: int, clock: FixedClock, n: int = 1) -> int
     service.keep(session, number, JPEG, (400, 400), n.to_bytes(32, "big"), clock.now())
     session.commit()
     return number
-
-
-def at_once(engine: Engine, *acts: Callable[[Session], object]) -> list[object]:
-    """Each in a transaction of its own, at the same moment; what it returned, or the fault by which it failed."""
-    start = Barrier(len(acts))
-
-    def run(act: Callable[[Session], object]) -> object:
-        with Session(engine) as session:
-            start.wait()
-            try:
-                done = act(session)
-                session.commit()
-            except Exception as fault:
-                return fault
-            return done
-
-    with ThreadPoolExecutor(len(acts)) as threads:
-        return list(threads.map(run, acts))
 
 
 @pytest.mark.parametrize("change", [
@@ -117,7 +97,7 @@ def test_two_who_approve_at_once(session: Session, engine: Engine, author: int, 
     def approve(one: Session) -> object:
         return service.approve(one, number, "", True, WORDING, BOSS, clock.now()).state
 
-    done = at_once(engine, approve, approve)
+    done = in_transactions(engine, approve, approve)
     assert sorted(map(str, (getattr(one, "code", one) for one in done))) == ["approved", "shot_reviewed"]
     assert session.scalar(text("select count(*) from outbox where kind = 'shot.approved'")) == 1
 
@@ -128,8 +108,9 @@ def test_one_who_approves_while_the_author_takes_it_back(
     """Whoever is first: at the end nobody is given it."""
     for n in range(6):
         number = waiting(session, author, clock, n)
-        at_once(engine, lambda one, number=number: service.approve(one, number, "", True, WORDING, BOSS, clock.now()),
-                lambda one, number=number: service.revoke(one, [number], author, "撤回", clock.now()))
+        in_transactions(
+            engine, lambda one, number=number: service.approve(one, number, "", True, WORDING, BOSS, clock.now()),
+            lambda one, number=number: service.revoke(one, [number], author, "撤回", clock.now()))
         session.commit()
         found = queries.one(session, number)
         assert (found.state, found.has_picture, service.objection(session, number)) == (

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -13,6 +12,7 @@ from flask import Response
 from tests.integration.simulator.conftest import Client
 from tests.integration.simulator.echo import CORP, Server
 from tests.integration.simulator.test_api import jpeg
+from tests.together import at_once
 
 MEMBER = "xiaozhushou"
 
@@ -278,13 +278,7 @@ def test_five_marks_at_once_and_no_more(wecom: Corp) -> None:
     _, external = wecom.customer()
     body = {"userid": MEMBER, "external_userid": external, "add_tag": [wecom.tag("李姐推荐")]}
     wecom.act("/api/faults", api="wecom/externalcontact/mark_tag", fault="slow", seconds=0.6, next=6)
-    codes: list[int] = []
-    crowd = [threading.Thread(target=lambda: codes.append(wecom.code("externalcontact/mark_tag", body)))
-             for _ in range(6)]
-    for one in crowd:
-        one.start()
-    for one in crowd:
-        one.join()
+    codes = at_once(*[lambda: wecom.code("externalcontact/mark_tag", body)] * 6)
     assert sorted(codes) == [0] * 5 + [45033]
 
 

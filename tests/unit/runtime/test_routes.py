@@ -1,12 +1,13 @@
 """Addresses are found and built as Werkzeug finds and builds them; nothing is compiled before somebody asks for it."""
 
-import threading
+from functools import partial
 
 import pytest
 from flask import Flask, url_for
 from werkzeug.routing import Rule
 
 from bot.runtime.routes import Application
+from tests.together import at_once
 
 RULES = (("front", "/"), ("paper", "/papers/<int:number>/<path:rest>"), ("papers", "/papers"), ("pages", "/p/<name>/"),
          ("mark", "/mark_<code>.txt"), ("shop", "/<name>"), ("same", "/papers/<int:number>"))
@@ -84,17 +85,11 @@ def test_a_rule_that_is_added_later_is_found() -> None:
 
 
 def test_many_who_ask_at_the_same_time_find_the_same() -> None:
-    app, found = _app(Application), []
-    begin = threading.Barrier(16)
+    app = _app(Application)
 
-    def ask(path: str) -> None:
-        begin.wait()
-        found.append((path, app.test_client().get(path).data.split()[0]))
+    def ask(path: str) -> tuple[str, bytes]:
+        return path, app.test_client().get(path).data.split()[0]
 
-    askers = [threading.Thread(target=ask, args=(path,)) for path in ["/papers/3/x", "/papers", "/p/a/", "/"] * 4]
-    for asker in askers:
-        asker.start()
-    for asker in askers:
-        asker.join()
+    found = at_once(*(partial(ask, path) for path in ["/papers/3/x", "/papers", "/p/a/", "/"] * 4))
     wanted = {"/papers/3/x": b"paper", "/papers": b"papers", "/p/a/": b"pages", "/": b"front"}
     assert sorted(found) == sorted((path, name) for path, name in wanted.items() for _ in range(4))
