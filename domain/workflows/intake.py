@@ -155,7 +155,7 @@ def _fold(events: Sequence[Event], known: Known, verdicts: list[Verdict]) -> lis
         if folded.order is None:
             continue
         if folded.is_new:
-            folded.order.id = known.ids.pop()
+            folded.order.id = known.ids.pop(0)  # as they grow: rows are added at the end of their indexes
         works.append(Work(folded, folded.order, deals, was_completed, was_returned, was_shipped))
     return works
 

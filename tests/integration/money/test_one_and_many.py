@@ -241,6 +241,14 @@ def test_what_was_parked_and_what_is_known_is_met_by_a_payment_alone(shop: Shop)
     shop.check()
 
 
+def test_orders_of_a_batch_are_numbered_as_their_events_came(shop: Shop) -> None:
+    orders = [f"A{n}" for n in (3, 1, 2, 5, 4)]
+    shop.tell(*(shop.pay(order, by="新客", event_id=f"e{n}") for n, order in enumerate(orders)))
+    assert shop.rows("select order_no from customer_order order by id") == [(order,) for order in orders]
+    assert shop.rows("select array_agg(order_id order by id) = array_agg(order_id order by order_id)"
+                     " from commission_line") == [(True,)]
+
+
 def test_others_who_are_due_come_along_with_the_first(shop: Shop) -> None:
     """Whoever asks for one takes one; whoever asks for many takes all that are free, whatever the first of them is."""
     shop.tell(shop.pay("A1", by="新客"), shop.pay("A2", by="小王"), shop.pay("A3", by="李姐"), apply=False)
