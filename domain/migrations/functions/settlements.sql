@@ -99,6 +99,7 @@ declare
     last_one bigint;
     people bigint;
     booked bigint;
+    below bigint[] := ladder_below(whole, froms, rates);
 begin
     select * into state from month_close where month = the_month for update;
     last_instant := state.ends_at - interval '1 microsecond';
@@ -113,9 +114,9 @@ begin
     end if;
     with batch as materialized (
         select v.person_id, v.direct_fen, v.team_fen,
-               ladder_fen(v.direct_fen, whole, froms, rates) as ladder,
+               ladder_fen(v.direct_fen, whole, froms, rates, below) as ladder,
                case when team_bps > 0 and v.team_fen > 0 and role_was(v.person_id, last_instant, team_roles)
-                    then div(v.team_fen::numeric * team_bps + 5000, 10000)::bigint else 0 end as team
+                    then share_fen(v.team_fen, team_bps) else 0 end as team
           from month_volume v
          where v.month = the_month and v.person_id > state.done_upto and v.person_id <= last_one
     ), fresh as (
@@ -136,38 +137,32 @@ begin
     return people;
 end $$;
 
--- What a month's own sales bring: rates in bps from each of ``froms`` (ascending, inclusive) on; halves up in each
--- bracket. The same rule as domain/commissions/ladder.py, beside the data: a close asks it for everybody at once. Sums
--- that fit are worked out in whole numbers of 64 bits; the rest as numerics.
-create or replace function ladder_fen(volume bigint, whole boolean, froms bigint[], rates bigint[]) returns bigint
+-- Fen of an amount at a rate in bps, halves up; 0 or more. In whole numbers of 64 bits where that fits.
+create or replace function share_fen(amount bigint, rate bigint) returns bigint language sql immutable parallel safe
+return case when amount <= 900000000000000 then (amount * rate + 5000) / 10000
+            else div(amount::numeric * rate + 5000, 10000)::bigint end;
+
+-- What the full brackets below each of ``froms`` bring: nothing where the whole volume is paid at the rate it reaches.
+create or replace function ladder_below(whole boolean, froms bigint[], rates bigint[]) returns bigint[]
 language plpgsql immutable parallel safe as $$
 declare
-    total bigint := 0;
-    upto bigint := volume;
+    below bigint[] := array_fill(bigint '0', array[cardinality(froms)]);
 begin
-    if volume > 900000000000000 then
-        for i in reverse cardinality(froms) .. 1 loop
-            if volume >= froms[i] then
-                if whole then
-                    return div(volume::numeric * rates[i] + 5000, 10000);
-                end if;
-                total := total + div((upto - froms[i])::numeric * rates[i] + 5000, 10000);
-                upto := froms[i];
-            end if;
-        end loop;
-        return total;
-    end if;
-    for i in reverse cardinality(froms) .. 1 loop
-        if volume >= froms[i] then
-            if whole then
-                return (volume * rates[i] + 5000) / 10000;
-            end if;
-            total := total + ((upto - froms[i]) * rates[i] + 5000) / 10000;
-            upto := froms[i];
-        end if;
+    for i in 2 .. cardinality(froms) loop
+        exit when whole;
+        below[i] := below[i - 1] + share_fen(froms[i] - froms[i - 1], rates[i - 1]);
     end loop;
-    return total;
+    return below;
 end $$;
+
+-- What a month's own sales bring: rates in bps from each of ``froms`` (ascending, inclusive) on; halves up in each
+-- bracket. The same rule as domain/commissions/ladder.py, beside the data: a close asks it for everybody at once, so it is
+-- one expression, which is written into the statement that asks.
+create or replace function ladder_fen(volume bigint, whole boolean, froms bigint[], rates bigint[], below bigint[])
+returns bigint language sql immutable parallel safe
+return coalesce(below[width_bucket(volume, froms)]
+                + share_fen(volume - case when whole then 0 else froms[width_bucket(volume, froms)] end,
+                            rates[width_bucket(volume, froms)]), 0);
 
 -- A month that is being closed is never forgotten or renamed: its key is checked as those of posting_refers.
 create or replace function settlement_refers() returns trigger language plpgsql
