@@ -1,17 +1,20 @@
 """Everything that can happen to points, at once: whatever the order, lots, moves and balance agree."""
 
 import random
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session
 
 from domain.ledger import service as ledger
+from domain.people import service as people
 from domain.points import queries, service
 from domain.points.rules import CheckInRule
 from domain.shared.errors import DomainError
 from domain.workflows import quiz
+from domain.workflows.merging import MOVERS
 from domain.workflows.quiz import Question, Quiz
 from tests.integration.people.crowd import crowd
 from tests.integration.points.test_life import LIFE, active, day, earned
@@ -65,19 +68,31 @@ def _is_given(own: Session, person: int) -> object:
 def test_points_that_are_given_repay_the_debt_that_a_worker_is_about_to_make(session, engine, what) -> None:
     """The gift waits for the worker: neither sees a person without a debt and leaves them with points besides it."""
     (li,) = crowd(session, 1)
+    _meets_a_debt(session, engine, li, lambda own: what(own, li))
+
+
+def test_points_for_whoever_was_merged_away_repay_the_debt_that_a_worker_is_about_to_make(session, engine) -> None:
+    """Whoever was asked for is somebody else by now: the turn to wait for is at the one who was kept."""
+    li, twin = crowd(session, 2)
+    assert not people.merge(session, li, twin, "one phone", day(0), MOVERS).conflict
+    _meets_a_debt(session, engine, li, lambda own: _comes(own, twin))
+
+
+def _meets_a_debt(session: Session, engine: Engine, li: int, message: Callable[[Session], object]) -> None:
+    """``message`` (10 points) arrives when a worker has made a debt of 40, and not committed it yet."""
     earned(session, li, 40, "order:1")
     service.spend(session, li, 40, "gift", "gift:1", day(1))
     session.commit()
     waits = text("select count(*) from pg_stat_activity where datname = current_database()"
                  " and wait_event_type = 'Lock'")
 
-    def message() -> None:
+    def speaks() -> None:
         with Session(engine) as own, own.begin():
-            assert what(own, li)
+            assert message(own)
 
     with ThreadPoolExecutor(1) as pool, engine.connect() as watcher:
         assert service.reverse(session, "order:1", 40, "refund:1", day(2)) == 40
-        heard = pool.submit(message)
+        heard = pool.submit(speaks)
         while not heard.done() and not watcher.execute(waits).scalar_one():
             watcher.rollback()
         session.commit()
