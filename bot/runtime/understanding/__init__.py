@@ -42,7 +42,7 @@ def understand(text: str) -> Understanding:
 def warm_up() -> None:
     """Loads words, pinyin and character tables, once per process. Raises LexiconError with all faults.
 
-    Best before anything large is imported: reading the tables leaves 10 MB of holes, which that fills.
+    Best before anything large is imported: reading the tables leaves 5 MB of holes, which that fills.
     """
     normalise.warm_up()
     _matcher()

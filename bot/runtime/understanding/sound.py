@@ -3,8 +3,10 @@
 import unicodedata
 from collections.abc import Mapping
 from functools import cache
-from importlib.util import find_spec, module_from_spec, spec_from_file_location
+from importlib.util import find_spec
 from pathlib import Path
+
+import msgspec
 
 # Pairs that many speakers, and their input methods, do not tell apart. Longest first.
 _INITIALS = (("zh", "z"), ("ch", "c"), ("sh", "s"), ("n", "l"))
@@ -19,19 +21,13 @@ _FIRST, _LAST = 0x4E00, 0x9FFF
 def _table() -> tuple[str, ...]:
     """The first reading without tone ('lü' as 'lv') of every character of the basic CJK block, '' where there is none.
 
-    pypinyin's package also loads a phrase table of some 50 MB when imported; we need only the characters,
-    so its data module is run by itself. What that takes, 10 MB, is free again afterwards: it is used by whatever
-    is loaded next, and lost where nothing is (see ``understanding.warm_up``).
+    pypinyin's package loads a phrase table of some 50 MB when it is imported, and its module of characters makes two
+    dictionaries of all of them; we need only the file that it reads.
     """
     package = find_spec("pypinyin")
     if package is None or package.origin is None:
         raise ModuleNotFoundError("pypinyin is not installed")
-    spec = spec_from_file_location("_pypinyin_characters", Path(package.origin).with_name("pinyin_dict.py"))
-    if spec is None or spec.loader is None:
-        raise ModuleNotFoundError("pypinyin has no pinyin_dict")
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    known = module.pinyin_dict
+    known = msgspec.json.decode(Path(package.origin).with_name("pinyin_dict.json").read_bytes(), type=dict[int, str])
     return tuple(_without_tone(known.get(code, "").split(",", 1)[0]) for code in range(_FIRST, _LAST + 1))
 
 
