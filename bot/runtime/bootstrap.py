@@ -40,7 +40,6 @@ from bot.runtime.gateways.account import AccountConfig
 from bot.runtime.gateways.tickets import signature
 from bot.runtime.gateways.tokens import STABLE_TOKEN
 from bot.runtime.gateways.wechat import WeChatGateway
-from bot.runtime.gateways.wechat_pay import WeChatPay, merchant_of
 from bot.runtime.gateways.wecom import GET_TOKEN
 from bot.runtime.menus import Menu, load_menu
 from bot.runtime.outbox import OutboxRunner
@@ -315,6 +314,10 @@ def _gateways(settings: Settings, engine: Engine) -> dict[str, Gateway]:
 
 def pay_gateways(settings: Settings, engine: Engine, clock: Clock) -> PayGateways:
     """One gateway for each merchant account of the settings."""
+    if not settings.pay:
+        return PayGateways({})
+    from bot.runtime.gateways.wechat_pay import WeChatPay, merchant_of  # 9 MB of keys and ciphers, for those who pay
+
     return PayGateways({
         name: WeChatPay(merchant_of(account, settings.public_url, settings.demo), engine, clock.now,
                         observe=partial(metrics.pay_answer, name))

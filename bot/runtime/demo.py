@@ -10,7 +10,7 @@ from flask import Flask, redirect
 from sqlalchemy.orm import Session
 
 from bot.runtime import bootstrap, demo_team, journeys
-from bot.runtime.pem import demo_pairs, make_demo_pairs, public_pem
+from bot.runtime.demo_keys import demo_pairs, make_demo_pairs
 from bot.runtime.settings import Settings
 from bot.simulator import SimAccount, SimConfig, SimCorp, SimMerchant, SimTemplate, blueprint, openid_for, texts
 from domain import workflows
@@ -138,6 +138,8 @@ def _merchants(settings: Settings) -> Iterator[SimMerchant]:
     pairs = demo_pairs(settings.home)
     if pairs is None:
         return
+    from bot.runtime.pem import public_pem
+
     for one in settings.pay.values():
         people = next((name for name, account in settings.wechat.items() if account.app_id == one.app_id), "")
         yield SimMerchant(

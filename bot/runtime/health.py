@@ -4,6 +4,7 @@ import hmac
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from sqlalchemy import Engine, create_engine
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from bot.runtime import metrics, pem
+from bot.runtime import metrics
 from bot.runtime.secret import Secret
 from bot.runtime.settings import Settings
 from domain import migrations
@@ -28,8 +29,7 @@ def blueprint(settings: Settings, engine: Engine) -> Blueprint:
     """The three paths. Uses its own connection for checks, so that a busy pool does not look like a dead database."""
     pages = Blueprint("health", __name__)
     checks = Checks(engine, settings.redis_url, settings.home)
-    merchants = {name: pem.certificate_ends(account.certificate)
-                 for name, account in settings.pay.items() if account.certificate}
+    merchants = _merchants(settings)
 
     @pages.get("/healthz")
     def healthz() -> Response:
@@ -47,6 +47,16 @@ def blueprint(settings: Settings, engine: Engine) -> Blueprint:
         return Response(metrics.render(engine, merchants), mimetype="text/plain; version=0.0.4")
 
     return pages
+
+
+def _merchants(settings: Settings) -> dict[str, datetime]:
+    """Until when the certificates of our merchants are valid, of those that are in the settings."""
+    certificates = {name: account.certificate for name, account in settings.pay.items() if account.certificate}
+    if not certificates:
+        return {}
+    from bot.runtime import pem
+
+    return {name: pem.certificate_ends(text) for name, text in certificates.items()}
 
 
 def may_read_metrics(token: Secret) -> bool:

@@ -1,11 +1,8 @@
-"""PEM texts of keys and certificates: what is wrong with one, and the pairs that a demo makes for itself."""
+"""PEM texts of keys and certificates: what is wrong with one, what it says, and how a pair is made."""
 
-import os
 import secrets
-from dataclasses import field
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -20,11 +17,10 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import NameOID
 
-from domain.shared.records import record
-
 RSA_BITS = 2048
 """What WeChat Pay asks of every key (WECHATPAY2-SHA256-RSA2048)."""
-DEMO_YEARS = 5
+PAIR_YEARS = 5
+"""How long a pair that we make is good."""
 
 
 @lru_cache(maxsize=16)
@@ -97,49 +93,12 @@ def certificate_ends(text: str) -> datetime:
     return x509.load_pem_x509_certificate(text.encode()).not_valid_after_utc
 
 
-@record
-class Pair:
-    """A private key and its certificate, both PEM; ``serial`` in upper-case hex as WeChat Pay prints it."""
-
-    key: str = field(repr=False)
-    certificate: str
-
-    @property
-    def serial(self) -> str:
-        return f"{x509.load_pem_x509_certificate(self.certificate.encode()).serial_number:X}"
+def serial(certificate: str) -> str:
+    """The number of a certificate, in upper-case hex as WeChat Pay prints it."""
+    return f"{x509.load_pem_x509_certificate(certificate.encode()).serial_number:X}"
 
 
-def demo_pairs(home: Path) -> tuple[Pair, Pair] | None:
-    """The demo's merchant and platform pairs in ``home``/pay; None before ``make_demo_pairs`` ran there."""
-    try:
-        merchant, platform = ((home / "pay" / f"{name}.pem").read_text() for name in ("merchant", "platform"))
-    except FileNotFoundError:
-        return None
-    return _apart(merchant), _apart(platform)
-
-
-def make_demo_pairs(home: Path) -> None:
-    """Make the pairs that are missing. Safe when several processes start at once: the first file wins."""
-    folder = home / "pay"
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in ("merchant", "platform"):
-        if not (folder / f"{name}.pem").exists():
-            _keep(folder / f"{name}.pem", _made(f"Huitou demo {name}"))
-
-
-def _keep(path: Path, text: str) -> None:
-    draft = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(text)
-    try:
-        os.link(draft, path)
-    except FileExistsError:
-        pass
-    finally:
-        draft.unlink()
-
-
-def _made(name: str) -> str:
+def make_pair(name: str) -> str:
     """A new key and a certificate that it signs itself, in one text."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=RSA_BITS)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
@@ -147,12 +106,7 @@ def _made(name: str) -> str:
     certificate = (
         x509.CertificateBuilder().subject_name(subject).issuer_name(subject).public_key(key.public_key())
         .serial_number(int("1" + secrets.token_hex(19) + "1", 16)).not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=365 * DEMO_YEARS)).sign(key, hashes.SHA256())
+        .not_valid_after(now + timedelta(days=365 * PAIR_YEARS)).sign(key, hashes.SHA256())
     )
     private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
     return private + certificate.public_bytes(Encoding.PEM).decode()
-
-
-def _apart(text: str) -> Pair:
-    cut = text.index("-----BEGIN CERTIFICATE")
-    return Pair(text[:cut], text[cut:])

@@ -24,9 +24,9 @@ from bot.runtime.accounts import (
     parse_accounts,
     read_accounts,
 )
+from bot.runtime.demo_keys import demo_pairs
 from bot.runtime.faulty import Fault, Faulty
 from bot.runtime.findings import counted
-from bot.runtime.pem import demo_pairs
 from bot.runtime.secret import MIN_KEY_LENGTH, Secret, derive, kept_key
 from domain.shared.records import record
 
@@ -332,7 +332,7 @@ def _own_key(home: Path) -> Secret:
 def _demo_accounts(key: Secret, port: int, home: Path) -> Accounts:
     """The demo shop, its secrets derived from ``key``: the same at every start, different on every instance.
 
-    It pays out once its key pairs are made (``pem.make_demo_pairs``: what the first start does).
+    It pays out once its key pairs are made (``demo_keys.make_demo_pairs``: what the first start does).
     """
     raw = tomllib.loads(DEMO_ACCOUNTS.read_text(encoding="utf-8"))
     raw["wechat"][DEMO_ACCOUNT] |= {

@@ -9,9 +9,6 @@ import hmac
 import secrets
 from dataclasses import field
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
 from domain.shared.errors import DomainError
 from domain.shared.records import record
 from domain.vault.rules import Field
@@ -83,11 +80,16 @@ def _fingerprint(master: bytes) -> str:
 
 
 def _seal(key: bytes, value: bytes, place: bytes) -> bytes:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # 9 MB, for those who have something to seal
+
     nonce = secrets.token_bytes(_NONCE)
     return nonce + AESGCM(key).encrypt(nonce, value, place)
 
 
 def _open(key: bytes, sealed: bytes, place: bytes) -> bytes:
+    from cryptography.exceptions import InvalidTag
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
     try:
         return AESGCM(key).decrypt(sealed[:_NONCE], sealed[_NONCE:], place)
     except (InvalidTag, ValueError):

@@ -34,7 +34,7 @@ from bot.runtime import bootstrap, journeys, settings, work
 from bot.runtime.app import create_app
 from bot.runtime.bell import SilentBell
 from bot.runtime.demo import seed_runtime
-from bot.runtime.pem import make_demo_pairs
+from bot.runtime.demo_keys import make_demo_pairs
 from bot.runtime.voice import Voice
 from domain.shared.clock import FixedClock
 from tests import engines

@@ -10,8 +10,10 @@ import hmac
 import os
 import re
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
-from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext, algorithms, modes
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers import CipherContext
 
 MAX_AGE_SECONDS = 300
 MAX_AHEAD_SECONDS = 60
@@ -62,6 +64,9 @@ class Envelope:
     def __init__(self, encoding_key: str, receive_id: str) -> None:
         if not is_encoding_key(encoding_key):
             raise ValueError("an EncodingAESKey has 43 base64 characters")
+        # Here, and so before the first message: every process knows of channels, few hear them.
+        from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+
         key = binascii.a2b_base64(encoding_key + "=")
         self._cipher = Cipher(algorithms.AES(key), modes.CBC(key[:16]))
         self._receive_id = receive_id.encode()
@@ -94,7 +99,7 @@ class Envelope:
         return binascii.b2a_base64(sealed, newline=False)
 
 
-def _through(idle: list[CipherContext], new: Callable[[], CipherContext], blocks: bytes) -> bytes:
+def _through(idle: "list[CipherContext]", new: "Callable[[], CipherContext]", blocks: bytes) -> bytes:
     """Whole ``blocks`` through an engine that is used by nobody else meanwhile; as many are kept as worked at once."""
     try:
         engine = idle.pop()

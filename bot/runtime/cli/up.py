@@ -13,7 +13,7 @@ import click
 from bot.runtime import embedded, lean, nursery
 from bot.runtime.cli.common import complain, load_settings
 from bot.runtime.cli.parts import port_problem
-from bot.runtime.pem import make_demo_pairs
+from bot.runtime.demo_keys import make_demo_pairs
 from bot.runtime.settings import LAST_PORT, Settings
 from bot.runtime.supervisor import Child, House, Supervisor
 
@@ -89,6 +89,7 @@ def _load(home: Path) -> None:
         understanding.warm_up()  # first: what comes after fills the holes that it leaves
         import bot.runtime.app
         import bot.runtime.clockwork
+        import bot.runtime.gateways.wechat_pay  # and with it all that seals and signs, which a part loads when it must
         import bot.runtime.journeys
         import bot.runtime.worker  # noqa: F401
         from bot.runtime import bootstrap

@@ -1,11 +1,11 @@
 """Seals what we keep for the platform: AES-256-GCM under a key of its own, derived from the service's secret key."""
 
 import secrets
+from functools import cached_property
+from typing import TYPE_CHECKING
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 _NONCE = 12
 
@@ -16,7 +16,16 @@ class Vault:
     def __init__(self, secret_key: bytes) -> None:
         if len(secret_key) < 16:
             raise ValueError("the secret key needs 16 bytes at least")
-        self._aead = AESGCM(HKDF(SHA256(), 32, salt=None, info=b"huitou platform token 1").derive(secret_key))
+        self._secret_key = secret_key
+
+    @cached_property
+    def _aead(self) -> "AESGCM":
+        # Loaded by whoever has something to seal: 9 MB, most of it a second OpenSSL.
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+        from cryptography.hazmat.primitives.hashes import SHA256
+        from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+        return AESGCM(HKDF(SHA256(), 32, salt=None, info=b"huitou platform token 1").derive(self._secret_key))
 
     def seal(self, text: str, label: str) -> bytes:
         """``nonce || ciphertext || tag``, 28 bytes longer than the text."""
@@ -25,6 +34,8 @@ class Vault:
 
     def open(self, sealed: bytes, label: str) -> str | None:
         """The text, or None when the key or the label is another, or a bit was changed."""
+        from cryptography.exceptions import InvalidTag
+
         try:
             return self._aead.decrypt(sealed[:_NONCE], sealed[_NONCE:], label.encode()).decode()
         except (InvalidTag, ValueError):

@@ -18,8 +18,8 @@ from sqlalchemy.orm import Session
 
 from bot.runtime import doctor, key_mark, metrics, probing
 from bot.runtime.cli import main
+from bot.runtime.demo_keys import make_demo_pairs
 from bot.runtime.findings import Finding
-from bot.runtime.pem import make_demo_pairs
 from bot.runtime.settings import load
 from domain.people.leaving import Memory
 from domain.shared.seal import Seal

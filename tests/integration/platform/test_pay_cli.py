@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from bot.runtime.cli import main
-from bot.runtime.pem import make_demo_pairs
+from bot.runtime.demo_keys import make_demo_pairs
 from domain.audit import service as audit
 from domain.paychannel.service import Difference
 from domain.payouts import reconcile

@@ -11,7 +11,7 @@ import pytest
 
 from bot.runtime import rewards
 from bot.runtime import settings as module
-from bot.runtime.pem import make_demo_pairs
+from bot.runtime.demo_keys import make_demo_pairs
 from bot.runtime.secret import Secret, derive, kept_key
 from bot.runtime.settings import SettingsError, load
 from domain.draws.rules import Campaigns
