@@ -29,8 +29,6 @@ _DISMISSED = text("""
            then payload - 'buyer' - 'risk' - 'region' - 'carrier' - 'tracking_no'
            else payload #- '{identities,phone}' end
      where id = :id""")
-_COLUMNS = {"event_id": "ids", "digest": "digests", "type": "types", "subject": "subjects", "occurred_at": "times"}
-
 
 @record
 class Received:
@@ -61,16 +59,19 @@ def receive_rows(
         return Received(0, 0)
     # Everybody in one order: two batches with the same events never wait for each other.
     rows = sorted(rows, key=attrgetter("event_id"))
-    asked = {"source": source, "now": now, "payloads": BETWEEN.encode().join([row.payload for row in rows]).decode()}
-    asked |= {column: BETWEEN.join([getattr(row, name) for row in rows]) for name, column in _COLUMNS.items()}
+    asked = {
+        "source": source, "now": now,
+        "ids": BETWEEN.join([row.event_id for row in rows]), "digests": BETWEEN.join([row.digest for row in rows]),
+        "types": BETWEEN.join([row.type for row in rows]), "subjects": BETWEEN.join([row.subject for row in rows]),
+        "payloads": BETWEEN.encode().join([row.payload for row in rows]).decode(),
+        "times": BETWEEN.join([row.occurred_at for row in rows]),
+    }
     try:
-        (taken,), = trips.together(session, (TAKE_IN, asked), commit=commit)[0]
+        (taken,), = (trips.ending if commit else trips.rows)(session, TAKE_IN, asked)
     except DBAPIError as fault:
         if getattr(fault.orig, "sqlstate", None) != KNOWN_OTHERWISE:
             raise
         return Received(0, 0, tuple(sorted(msgspec.json.decode(fault.orig.diag.message_detail))))  # type: ignore[union-attr]
-    if commit:
-        session.commit()
     return Received(taken, len(rows) - taken)
 
 

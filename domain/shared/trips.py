@@ -40,6 +40,14 @@ def close(session: Session, *closings: Closing) -> None:
         session.commit()
 
 
+def ending(session: Session, sql: str, values: wire.Values) -> list[Any]:
+    """As ``rows``, of the last statement of a transaction, which is over then: COMMIT travels along."""
+    found, = together(session, (sql, values), commit=True)
+    if _bare(session) is None:
+        session.commit()
+    return found
+
+
 def rows(session: Session, sql: str, values: wire.Values) -> list[Any]:
     """The rows of a statement by the names of their columns; ``sql`` in the driver's style. Raises DBAPIError."""
     found, = together(session, (sql, values))

@@ -10,10 +10,12 @@ from datetime import datetime
 from typing import Any
 
 from flask import Request
+from sqlalchemy import Engine
 
 from domain.orders import service as orders
 from domain.orders.events import AHEAD, CommerceEvent, parse_event
 from domain.orders.quick import Row, plain_payments
+from domain.shared.late import PooledLateSessions
 from domain.shared.seal import Seal
 from handlers.web.api import bodies, signature
 from handlers.web.api.context import ApiContext
@@ -32,6 +34,7 @@ class EventDoor:
 
     def __init__(self, context: ApiContext, real_now: Callable[[], float] = time.time) -> None:
         self._context = context
+        self._engine: Engine = context.sessions.kw["bind"]
         self._seal = Seal(context.pepper)
         self._real_now = real_now
         self._keys: Mapping[str, tuple[bytes, ...]] = {
@@ -76,10 +79,10 @@ class EventDoor:
             raise unsigned() from None
         now = self._context.now()
         rows = read_rows(body, self._seal, now + AHEAD)
-        with self._context.sessions() as session:
+        with PooledLateSessions(self._engine).begin() as session:
             received = orders.receive_rows(session, source, rows, now, commit=True)
-        if received.conflicts:
-            raise _conflict(received.conflicts)
+            if received.conflicts:
+                raise _conflict(received.conflicts)
         if received.accepted:
             self._context.ring(frozenset({"event"}))
         return Accepted(received.accepted, received.duplicates)
