@@ -8,6 +8,7 @@ from typing import Any, Literal
 from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
+from domain.shared.amounts import spoken_fen
 from domain.shared.clock import business_date
 from domain.shared.records import record
 
@@ -182,10 +183,10 @@ def explain(session: Session, person_id: int, needle: str) -> list[LineView]:
 
 
 def fen_of(written: str) -> int | None:
-    """``7.92``, ``¥7.92``, ``+1,280元`` → fen; None for anything else, and for 0."""
+    """``7.92``, ``¥7.92``, ``+1,280元``, ``7块9毛2`` → fen; None for anything else, and for 0."""
     match = re.fullmatch(r"[+\-]?\s*[¥￥]?\s*(\d{1,11}|\d{1,3}(?:,\d{3}){1,3})(?:\.(\d{1,2}))?\s*(?:元|块)?", written)
     if match is None:
-        return None
+        return spoken_fen(written)
     return int(match[1].replace(",", "")) * 100 + int((match[2] or "").ljust(2, "0")) or None
 
 

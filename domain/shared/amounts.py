@@ -1,4 +1,5 @@
-"""Amounts of money as people write them in a sentence: ``5000``, ``¥1,280.50``, ``3.5万``, ``一万二``. Pure."""
+"""Amounts of money as people write them in a sentence (``5000``, ``¥1,280.50``, ``3.5万``, ``一万二``) or say them
+(``7块9毛2``, ``九块九``). Pure."""
 
 import re
 import unicodedata
@@ -15,6 +16,29 @@ _AMOUNT = re.compile(
     rf"(?<![\d.a-z_-])(?:{_ARABIC}|(?P<chinese>{_ANY}{{1,20}})(?=\s*[元块])|(?P<bare>{_ANY}*[百千万亿]{_ANY}*))"
     r"(?!e\d|\s*[%\d次个单天月级档位])"
 )
+
+_SIGN = "[0-9零〇一二三四五六七八九]"
+_SPOKEN = re.compile(
+    rf"¥?(?P<yuan>\d{{1,9}}|{_ANY}{{1,20}})\s*[块元圆](?:(?P<jiao>{_SIGN})[毛角]?(?:(?P<fen>{_SIGN})分?)?)?[钱整]?"
+)
+
+
+def spoken_fen(text: str) -> int | None:
+    """An amount said in units and nothing else, in fen: ``7块9毛2``, ``九块九``, ``3块``; None for anything else, and
+    for 0."""
+    match = _SPOKEN.fullmatch(unicodedata.normalize("NFKC", text).strip())
+    if match is None:
+        return None
+    yuan = match["yuan"]
+    whole = int(yuan) * 100 if yuan.isdecimal() else _chinese(yuan)
+    if whole is None:
+        return None
+    jiao, fen = (_digit(match[name] or "0") for name in ("jiao", "fen"))
+    return whole + jiao * 10 + fen or None
+
+
+def _digit(sign: str) -> int:
+    return int(sign) if sign.isdecimal() else _DIGITS[sign]
 
 
 def find_fen(text: str) -> int | None:

@@ -26,7 +26,8 @@ def test_untaught_words_are_answered(shop: Shop, said: str, seen: tuple[str, ...
     shop.person("李姐").says(said).sees(*seen)
 
 
-@pytest.mark.parametrize("said", ["A3", "a3", "¥8.16", "8.16", "8.16元"])
+@pytest.mark.parametrize("said", ["A3", "a3", "¥8.16", "8.16", "8.16元", "8块1毛6", "八块一毛六", "8块1毛6咋来的",
+                                  "为什么只有八块一毛六"])
 def test_a_bare_order_number_or_amount_is_explained(li: Person, said: str) -> None:
     li.says(said).sees("A3", "¥102.00 × 8% = ¥8.16")
 

@@ -115,7 +115,9 @@ def test_a_purse_gives_what_it_has_and_owes_the_rest() -> None:
 
 @pytest.mark.parametrize(("written", "fen"), [
     ("7.92", 792), ("¥7.92", 792), ("+1,280元", 128_000), ("7.9", 790), ("8块", 800), ("A1001", None), ("0", None),
-    ("7.923", None), ("", None), ("1e3", None), ("-5", 500),
+    ("7.923", None), ("", None), ("1e3", None), ("-5", 500), ("7块9毛2", 792), ("七块九毛二", 792), ("九块九", 990),
+    ("7块9毛2分", 792), ("3块05", 305), ("一百五十块五", 15_050), ("两块二", 220), ("1块9毛2分钱", 192), ("零块", None),
+    ("九九块", None), ("7块9斤", None), ("块9", None),
 ])
 def test_amounts_as_people_write_them(written: str, fen: int | None) -> None:
     assert fen_of(written) == fen
