@@ -31,7 +31,8 @@ NOT_OPEN = (
 def confirm_first(ctx: Context) -> Answer:
     """Money would move, and it was not typed exactly: nothing happens before a yes."""
     remember = {"intent": ctx.intent, "argument": ctx.argument}
-    return ctx.ask("chat.confirm", CONFIRM, remember, what=ctx.copy.render(f"intent.{ctx.intent}"))
+    what = f"{ctx.copy.render(f'intent.{ctx.intent}')} {ctx.argument}".rstrip()
+    return ctx.ask("chat.confirm", CONFIRM, remember, what=what)
 
 
 @answered.on(InState(CONFIRM), Intent("yes"))

@@ -73,6 +73,19 @@ def test_a_slip_for_the_word_is_confirmed_first(shop: Shop, li: Person) -> None:
     li.says("是").sees("现在没有要您确认的事")
 
 
+@pytest.mark.parametrize("said", ["提100", "我要提一百块"])
+def test_an_amount_to_take_out_is_confirmed_before_the_dialogue(shop: Shop, li: Person, said: str) -> None:
+    li.says(said).sees("您是想提现", "100" if "100" in said else "一百块", "涉及资金")
+    li.says("不用了").sees("没有办理")
+    li.says(said)
+    li.says("是").sees("请阅读", "劳务报酬")
+    li.says("同意").sees("真实姓名")
+    li.says("张三丰").sees("提现 ¥100.00", "回复「确认」")
+    li.says("取消")
+    assert held(shop) == []
+    li.says("佣金").sees("可提现 ¥158.40")
+
+
 def test_the_whole_way(shop: Shop, li: Person) -> None:
     li.says("提现").sees("可提现 ¥158.40", "¥100.00 起提")
     li.says("150").sees("请阅读")

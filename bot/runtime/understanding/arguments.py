@@ -13,6 +13,7 @@ _NUMERALS = "0-9零〇一二两三四五六七八九十百千万亿半"
 _AMOUNT = re.compile(
     rf"[-+]?[¥$]?[-+]?[{_NUMERALS}.,]+[{_NUMERALS}.,%元块圆钱整毛角分 ]*(?:rmb|cny|yuan|kuai)?", re.IGNORECASE
 )
+_SUM = re.compile(rf"¥?[{_NUMERALS}][{_NUMERALS}.,]*(?:元|[块圆](?:[{_NUMERALS}][毛角分{_NUMERALS}]{{0,3}})?)?[钱整]?")
 _NUMERAL = re.compile(f"[{_NUMERALS}]")
 _REFERENCE = re.compile(r"[-+]?[¥$#]?[-+]?[A-Za-z0-9][-A-Za-z0-9_.,]*(?:[块元圆毛角分]\d*)*%?")
 _NUMBER_INSIDE = re.compile(
@@ -65,6 +66,11 @@ def _is_amount(text: str, everything: Sequence[str]) -> bool:
     if text in everything:
         return True
     return len(text) <= _LONGEST_NAME and bool(_AMOUNT.fullmatch(text)) and bool(_NUMERAL.search(text))
+
+
+def is_sum(text: str) -> bool:
+    """An amount without a sign or a share: 100, 三百块, ¥50.5."""
+    return bool(_SUM.fullmatch(text)) and bool(_NUMERAL.search(text))
 
 
 def _is_reference(text: str) -> bool:

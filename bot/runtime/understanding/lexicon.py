@@ -31,6 +31,7 @@ class Intent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     words: tuple[str, ...]
     synonyms: tuple[str, ...] = ()
     whole_words: tuple[str, ...] = ()
+    amount_words: tuple[str, ...] = ()
     whole_only: bool = False
     offered: bool = False
     argument: Argument = "none"
@@ -112,6 +113,8 @@ class Lexicon:
     sound: Sound
     exact: Mapping[str, str] = field(default_factory=dict)
     """Any word, lower case → intent."""
+    before_amount: Mapping[str, str] = field(default_factory=dict)
+    """Words that count only right before an amount → intent."""
     inside: Mapping[str, str] = field(default_factory=dict)
     """Words that count inside a sentence → intent."""
     typed: Mapping[str, str] = field(default_factory=dict)
@@ -160,6 +163,7 @@ def build(raw: Mapping[str, Any]) -> Lexicon:
         everything=amounts.everything,
         sound=sound,
         exact={normalise.lower(word): i.name for i in intents for word in i.all_words},
+        before_amount={word: i.name for i in intents for word in i.amount_words},
         inside={normalise.lower(word): i.name for i in intents for word in i.everywhere},
         typed={sound.letters(normalise.lower(word)): i.name for i in intents for word in _sounding(i)},
         spoken={sound.letters(normalise.lower(word)): i.name for i in intents for word in _spoken(i)},
@@ -214,10 +218,12 @@ def _faults_of_intent(intent: Intent, names: set[str]) -> Iterator[str]:
         yield f"{intent.name}: offered has no meaning without whole_only"
     if intent.doubts and not intent.offer:
         yield f"{intent.name}: doubts need something to offer"
+    if intent.amount_words and intent.argument != "amount":
+        yield f"{intent.name}: amount_words take an amount"
     if len(intent.offer) > 5:
         yield f"{intent.name}: offers more than five choices"
     yield from (f"{intent.name}: offers {name}, which is no intent" for name in intent.offer if name not in names)
-    for word in intent.all_words + intent.guards + intent.needs + intent.doubts:
+    for word in intent.all_words + intent.amount_words + intent.guards + intent.needs + intent.doubts:
         if not word or normalise.plain(word) != word:
             yield f"{intent.name}: {word!r} is not in the form that texts are compared in"
 

@@ -88,6 +88,7 @@ class Matcher:
         return (
             self._about_hours(message)
             or self._exactly(message)
+            or self._of_an_amount(message)
             or self._inside_sentence(message)
             or self._by_sound(message)
             or self._offer_whole_words(message)
@@ -143,6 +144,15 @@ class Matcher:
         # Money moves at a word only if nothing had to be taken off to see it.
         loose = self._lexicon.intents[name].money and form != message.plain
         return self._answer(message, name, argument, "contained" if loose else "exact")
+
+    def _of_an_amount(self, message: Message) -> Understanding | None:
+        """A word that means something only with an amount behind it, and nothing else said: 提100, 我要提三百块."""
+        for form in message.forms():
+            for word, name in self._lexicon.before_amount.items():
+                argument = form[len(word) :].strip()
+                if normalise.lower(form).startswith(word) and arguments.is_sum(argument):
+                    return self._answer(message, name, argument, "contained")
+        return None
 
     # Stage 2: a word inside a sentence.
 

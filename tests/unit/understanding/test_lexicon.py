@@ -42,6 +42,7 @@ def test_all_faults_are_told_at_once():
             {"name": "c", "words": ["查页"], "money": True, "whole_only": True},
             {"name": "d", "words": [], "doubts": ["没"]},
             {"name": "e", "words": ["豆"], "offer": ["nobody"]},
+            {"name": "h", "words": ["盐"], "amount_words": ["称"]},
             {"name": "f", "words": ["豆子", "Ｔ", " 面 "], "colour": 3},
             {"name": "g", "words": ["報告", ""]},
             readings={"行行": "hang", "单": "DAN"},
@@ -54,7 +55,8 @@ def test_all_faults_are_told_at_once():
     assert "d: has no words" in told
     assert "d: doubts need something to offer" in told
     assert "e: offers nobody" in told
-    assert "intent[5]" in told
+    assert "h: amount_words take an amount" in told
+    assert "intent[6]" in told
     assert "'報告' is not in the form" in told
     assert "g: '' is not in the form" in told
     assert "readings: '行行'" in told
