@@ -21,6 +21,7 @@ SHOWS = frozenset({
     "rank.show", "progress.show", "role.show", "certificate.make", "tasks.show", "checkin", "points.show", "draw.show",
     "mall.show", "quiz.show", "share.show", "shots.mine", "suggest.show", "buy.show", "membership.show",
     "coupons.show", "orders.show", "materials.show", "video.show", "referral.mine", "rules.show", "rules.what_if",
+    "rules.join", "rules.bond", "rules.refund", "withdraw.how",
     "vote.show", "feedback", "appeal", "human", "help", "talk.hello", "talk.there", "talk.thanks", "talk.bye",
     "talk.who", "talk.trust",
 })

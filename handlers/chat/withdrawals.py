@@ -13,6 +13,7 @@ from bot.kit.filters import BrokenOff, InState, Intent
 from bot.kit.links import Links
 from bot.kit.pay import PayGateways
 from bot.kit.router import Router
+from domain.commissions import service as commissions
 from domain.commissions.queries import fen_of
 from domain.ledger import queries as ledger
 from domain.payouts import queries
@@ -117,6 +118,15 @@ def start(ctx: Context) -> Answer:
 def show_progress(ctx: Context) -> Answer:
     found = queries.latest_of(ctx.session, ctx.speaker.id)
     return _progress(ctx, found) if found else ctx.say("payout.none_yet")
+
+
+@router.on(Intent("withdraw.how"))
+def explain(ctx: Context) -> Answer:
+    """The way of the money as it is configured. No time is promised that nobody has set."""
+    if not _account(ctx):
+        return ctx.say("payout.refused.no_account")
+    plan = commissions.live_plan(ctx.session, ctx.now)
+    return ctx.say("payout.how", plan=plan, going=queries.open_of(ctx.session, ctx.speaker.id))
 
 
 @router.on(Intent("withdraw.cancel"))
