@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Literal
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from domain.orders.models import CommerceEventRow, CustomerOrder, OpenEvent, OrderLine
@@ -80,10 +80,11 @@ def recent_products(session: Session, person_id: int, limit: int) -> list[tuple[
     return list(found.items())[:limit]
 
 
-def of_buyer(session: Session, person_id: int, limit: int) -> list[OrderView]:
-    """A person's orders, newest first."""
+def of_buyer(session: Session, person_id: int, limit: int, order_no: str = "") -> list[OrderView]:
+    """A person's orders, newest first; of those only ``order_no`` (letters in either case) where one is asked for."""
+    wanted = [func.lower(CustomerOrder.order_no) == order_no.lower()] if order_no else []
     orders = session.scalars(
-        select(CustomerOrder).where(CustomerOrder.buyer_id == person_id)
+        select(CustomerOrder).where(CustomerOrder.buyer_id == person_id, *wanted)
         .order_by(CustomerOrder.paid_at.desc(), CustomerOrder.id.desc()).limit(limit),
         execution_options={"populate_existing": True},
     ).all()

@@ -12,6 +12,8 @@ router = Router(__name__)
 
 ORDERS = 5
 """Orders that fit one message."""
+NUMBER = 6
+"""Signs of an order's number. What is shorter may be days or pieces, and nobody is told that there is no such order."""
 
 
 @router.on(Intent("referral.mine"))
@@ -27,7 +29,11 @@ def show_coupons(ctx: Context) -> Answer:
 
 @router.on(Intent("orders.show"))
 def show_orders(ctx: Context) -> Answer:
-    return ctx.say("orders.show", orders=orders.of_buyer(ctx.session, ctx.speaker.id, ORDERS))
+    """The order whose number was said, else the latest; whoever names one that is not theirs is told so."""
+    named = orders.of_buyer(ctx.session, ctx.speaker.id, 1, ctx.argument) if ctx.argument else []
+    found = named or orders.of_buyer(ctx.session, ctx.speaker.id, ORDERS)
+    unknown = "" if named or len(ctx.argument) < NUMBER else ctx.argument
+    return ctx.say("orders.show", orders=found, named=bool(named), unknown=unknown)
 
 
 def _usable(ctx: Context) -> list[rewards.CouponView]:

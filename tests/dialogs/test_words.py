@@ -13,6 +13,17 @@ def test_orders_show_their_state(shop: Shop) -> None:
     xin.says("订单").sees("已完成")
 
 
+def test_one_order_is_shown_by_its_number(shop: Shop) -> None:
+    xin = shop.person("新客")
+    for number in range(7):
+        shop.paid(f"MALL-20{number}", by=xin, fen=9_900)
+    shop.paid("MALL-900", by=shop.person("小王"), fen=9_900)
+    shown = str(xin.says("单号mall-200到哪了").sees("这一单", "单号 MALL-200", "待发货").heard[-1])
+    assert "MALL-206" not in shown
+    xin.says("订单 MALL-900").sees("您的订单里没有「MALL-900」", "最近的订单", "MALL-206")
+    assert "没有「" not in str(xin.says("快递3天了还没到").sees("最近的订单").heard[-1])
+
+
 def test_more_turns_the_page_of_the_statement(shop: Shop) -> None:
     li, xin = shop.person("李姐"), shop.person("新客", invited_by="李姐")
     for number in range(20):
