@@ -10,7 +10,7 @@ from typing import Literal
 import msgspec
 
 from domain.shared.errors import Conflict
-from domain.shared.rows import Shape, maybe
+from domain.shared.rows import Shape, Written, maybe
 
 PersonKind = Literal["pending", "available", "held", "frozen", "debt", "points", "points_debt"]
 Currency = Literal["CNY", "PTS"]
@@ -75,7 +75,7 @@ POSTINGS = Shape("journal n debit_owner debit credit_owner credit currency amoun
 """The types new_journal and new_posting of the database."""
 
 
-def written(entries: Iterable[Entry]) -> tuple[str | None, str | None]:
+def written(entries: Iterable[Entry]) -> tuple[Written | None, Written | None]:
     """The entries as the arrays of journals and postings that the database books, in the order of their keys; the same
     fact twice is taken once. None and None when there is nothing to book.
 

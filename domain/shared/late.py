@@ -81,6 +81,10 @@ class LateSession(Session):
             answers.append(rows)
         return answers
 
+    def forget(self) -> None:
+        """Something else is asked: what was foreseen may not hold any more."""
+        self._foreseen = {}
+
     def end(self) -> None:
         """Commit what is not committed yet."""
         if self.is_made:

@@ -15,6 +15,15 @@ import msgspec
 NULL = msgspec.Raw()
 """Written as nothing at all, which is null in a row."""
 
+
+class Written(bytes):
+    """A text for PostgreSQL, in UTF-8; of whatever type the statement gives it. ``domain.shared.wire`` sends it as it
+    is, and teaches the driver to: as a str it would be read and written once more."""
+
+    __slots__ = ()
+
+
+
 _encode = msgspec.json.encode
 _lines = msgspec.json.Encoder().encode_lines
 _CONTROL = re.compile(r'\\[^"\\]')
@@ -37,7 +46,7 @@ class Shape:
     def __init__(self, columns: str) -> None:
         self.columns = tuple(columns.split())
 
-    def array(self, rows: Iterable[tuple[object, ...]]) -> str | None:
+    def array(self, rows: Iterable[tuple[object, ...]]) -> Written | None:
         """The text of all rows; None when there are none. Their values are texts, numbers, instants, and what ``maybe``
         and ``json`` make."""
         given = list(rows)
@@ -45,10 +54,10 @@ class Shape:
             return None
         written = _lines(given)[1:-2]  # no value holds the end of a line: JSON has a name for it
         if b"\\" in written:
-            marked = ')","('.join([_marked(row) for row in written.decode().split("]\n[")])
+            marked = ')","('.join([_marked(row) for row in written.decode().split("]\n[")]).encode()
         else:  # nearly always
-            marked = written.replace(b'"', b'\\"').replace(b"]\n[", b')","(').decode()
-        return f'{{"({marked})"}}'
+            marked = written.replace(b'"', b'\\"').replace(b"]\n[", b')","(')
+        return Written(b'{"(%b)"}' % marked)
 
 
 def _marked(row: str) -> str:

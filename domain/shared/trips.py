@@ -32,10 +32,23 @@ def opening(session: Session, sql: str, values: wire.Values) -> Any:
     return found[0][0] if found else None
 
 
+def document(session: Session, sql: str, values: wire.Values) -> bytes | None:
+    """As ``opening``, of JSON: the text as it came, in UTF-8."""
+    driver = _ready(session)
+    try:
+        return wire.document(driver, (sql, values))
+    except psycopg.Error as fault:
+        raise _known(session, sql, fault) from fault
+
+
 def close(session: Session, *closings: Closing) -> None:
     """Send the last statements and COMMIT together; the transaction is over then. Raises DBAPIError: nothing is
     committed, and the session is to be rolled back."""
-    together(session, *((closing.sql, closing.values) for closing in closings), commit=True)
+    driver = _ready(session)
+    try:
+        wire.close(driver, *[(closing.sql, closing.values) for closing in closings])
+    except psycopg.Error as fault:
+        raise _known(session, closings[0].sql, fault) from fault
     if _bare(session) is None:
         session.commit()
 
@@ -58,13 +71,9 @@ def together(session: Session, *questions: wire.Question, commit: bool = False) 
     """The rows of several statements that travel together, and with ``commit`` the COMMIT behind them. Raises
     DBAPIError as SQLAlchemy would: OperationalError for a database that is away, and so on."""
     bare = _bare(session)
-    if bare is None:
-        session.flush()
-        driver = _driver(session)
-    elif (foreseen := bare.answered(questions)) is not None and not commit:
+    if bare is not None and not commit and (foreseen := bare.answered(questions)) is not None:
         return foreseen
-    else:
-        driver = bare.driver
+    driver = _ready(session)
     try:
         return wire.ask(driver, *questions, commit=commit)
     except psycopg.Error as fault:
@@ -89,7 +98,13 @@ def _bare(session: Session) -> LateSession | None:
     return session if isinstance(session, LateSession) and not session.is_made else None
 
 
-def _driver(session: Session) -> psycopg.Connection[Any]:
+def _ready(session: Session) -> psycopg.Connection[Any]:
+    """The connection, with everything sent that the session holds. What was foreseen is forgotten."""
+    bare = _bare(session)
+    if bare is not None:
+        bare.forget()
+        return bare.driver
+    session.flush()
     connection = session.connection().connection.driver_connection
     assert isinstance(connection, psycopg.Connection)
     return connection

@@ -103,7 +103,7 @@ def apply_singly(session: Session, now: datetime, limit: int, *, pepper: bytes) 
 
 def _claim(session: Session, now: datetime, limit: int) -> Claimed | None:
     asked = {"now": now, "limit": limit, "seen": now - SEEN_STEP}
-    claimed: str | None = trips.opening(session, _TAKE, asked)
+    claimed = trips.document(session, _TAKE, asked)
     return None if claimed is None else _claimed(claimed)
 
 

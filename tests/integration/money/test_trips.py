@@ -2,7 +2,8 @@
 
 import gc
 import weakref
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from decimal import Decimal
 
 import psycopg
 import pytest
@@ -12,7 +13,9 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from domain.orders.service import spread_news
 from domain.shared import trips, wire
+from domain.shared.clock import SHANGHAI
 from domain.shared.outbox import Effect, put
+from domain.shared.rows import Written
 from domain.shared.trips import Closing
 from tests.integration.money.world import Shop
 
@@ -75,11 +78,49 @@ def test_lists_arrive_as_they_were_sent(shop: Shop, kind: str, values: list[obje
         assert trips.opening(session, f"select %(values)s::{kind}", {"values": values}) == values
 
 
-@pytest.mark.parametrize("values", [["\0"], ["a", "b\0c"], ["a\0", None]])
-def test_a_list_with_a_nul_is_refused(shop: Shop, values: list[str | None]) -> None:
+KINDS: list[tuple[str, object, object]] = [
+    ("text", "佣金 100%", "佣金 100%"), ("text", "", ""), ("text", None, None), ("bigint", -(2**63), -(2**63)),
+    ("int", 0, 0), ("bool", True, True), ("bool", False, False), ("text[]", ["佣", None], ["佣", None]),
+    ("timestamptz", datetime(1, 1, 1, tzinfo=UTC), datetime(1, 1, 1, tzinfo=UTC)),
+    ("timestamptz", datetime(2026, 11, 29, 23, 59, 59, 123456, SHANGHAI),
+     datetime(2026, 11, 29, 15, 59, 59, 123456, UTC)),
+    ("numeric", Decimal("1.50"), Decimal("1.50")), ("date", date(2026, 2, 28), date(2026, 2, 28)),
+    ("text", Written("佣金".encode()), "佣金"), ("jsonb", Written(b'{"a": [1]}'), {"a": [1]}),
+]
+
+
+@pytest.mark.parametrize(("kind", "value", "read"), KINDS)
+def test_values_arrive_as_they_were_sent_each_time(shop: Shop, kind: str, value: object, read: object) -> None:
+    """The first time the driver writes them, and tells their types; then they are written without it."""
+    ask = f"select %(value)s::{kind} as value, %(other)s::text as other"
+    with shop.sessions.begin() as session:
+        for other in ("one", "two", None, "three"):
+            (row,) = trips.rows(session, ask, {"value": value, "other": other})
+            assert (row.value, row.other) == (read, other)
+        written = session.execute(text(f"select cast(:value as {kind})"), {"value": value}).scalar_one()
+        assert written == read, "the driver knows it as well"
+
+
+@pytest.mark.parametrize("before", [False, True])
+@pytest.mark.parametrize("value", ["a\0b", Written(b"a\0b"), ["\0"], ["a", "b\0c"], ["a\0", None]])
+def test_a_nul_is_refused(shop: Shop, value: object, before: bool) -> None:
+    """libpq would send what stands before it."""
+    kind = "text[]" if isinstance(value, list) else "text"
     with pytest.raises(DBAPIError) as caught, shop.sessions.begin() as session:
-        trips.opening(session, "select %(values)s::text[]", {"values": values})
+        if before:
+            trips.opening(session, f"select %(value)s::{kind}", {"value": type(value)()})
+        trips.opening(session, f"select %(value)s::{kind}", {"value": value})
     assert isinstance(caught.value.orig, psycopg.DataError)
+
+
+def test_a_document_is_given_as_it_came(shop: Shop) -> None:
+    with shop.sessions.begin() as session:
+        assert trips.document(session, "select %(doc)s::json", {"doc": '{"名":  1}'}) == '{"名":  1}'.encode()
+        assert trips.document(session, "select %(doc)s::json", {"doc": None}) is None
+        assert trips.document(session, "select 1 where %(none)s::bool", {"none": False}) is None
+    with pytest.raises(DBAPIError) as caught, shop.sessions.begin() as session:
+        trips.document(session, "select %(doc)s::json", {"doc": "{"})
+    assert getattr(caught.value.orig, "sqlstate", "") == "22P02"
 
 
 def test_a_buyer_recognised_in_passing_earns_others_what_a_buyer_looked_up_does(shop: Shop) -> None:
