@@ -103,6 +103,7 @@ def test_a_freeze_that_meets_a_worker_on_its_way_is_done_again(shop, office) -> 
 def test_lists_of_decided_cases_turn_their_pages(shop, office) -> None:
     shop.people_bound({f"p{n}": "" for n in range(60)})
     with shop.sessions.begin() as session:
+        session.execute(text("set local session_replication_role = replica"))  # sixty decisions by two people
         session.execute(text(
             "insert into risk_case (person_id, rule, effect, severity, opened_by, opened_at, state, decided_by,"
             " decided_at) select id, 'star', 'hold', 80, 'huitou', now(), 'released', 'lin', now() from person"))

@@ -62,3 +62,20 @@ begin
     end if;
     return null;
 end $$;
+
+-- A case ends as two people agreed, or because a merge found another one about the same thing, which goes on.
+create or replace function risk_case_two_people() returns trigger language plpgsql as $$
+begin
+    if not exists (select from approval a
+                    where a.act = case new.state when 'released' then 'person.release' else 'person.confiscate' end
+                      and a.subject = 'case:' || new.id and a.state = 'approved' and a.decided_by = new.decided_by)
+       and not (new.state = 'released'
+                and exists (select from risk_step s
+                              join risk_case mine on mine.id = s.case_id  -- the merge gave it to whoever was kept
+                              join risk_case k on k.id = (s.facts ->> 'case')::bigint and k.id <> mine.id
+                               and (k.person_id, k.rule, k.object) = (mine.person_id, mine.rule, mine.object)
+                             where s.case_id = new.id and s.what = 'merged')) then
+        raise exception 'case %: two people have not agreed to it', new.id using errcode = 'HT403';
+    end if;
+    return null;
+end $$;

@@ -1,6 +1,7 @@
 """Hold, not loss: what waits keeps its dates, and every way out of a hold books exactly once."""
 
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from msgspec.structs import replace
@@ -124,20 +125,44 @@ def test_confiscated_twice_is_once_and_release_after_it_is_refused_by_the_databa
     assert shop.rows("select count(*) from journal where kind = 'commission.confiscated'") == [(1,)]
 
 
+@pytest.mark.parametrize("outcome", ["released", "confiscated"])
+def test_a_case_that_two_people_did_not_decide_is_refused_by_the_database(shop: Watched, outcome: str) -> None:
+    """Also with the name of somebody who approved something else, and for a merge that there was not."""
+    case = suspicious(shop)
+    freeze = shop.freeze("李姐")
+    decided = f"state = '{outcome}', decided_at = now(), decided_by = '{shop.team['owner'].name}'"
+    merged = (f"insert into risk_step (case_id, at, actor, what, facts) values"
+              f" ({case}, now(), 'huitou', 'merged', jsonb_build_object('case', {freeze}))")
+    for attack in (
+        (f"update risk_case set {decided} where id = {case}",),
+        (merged, f"update risk_case set {decided} where id = {case}"),
+        ("insert into risk_case"
+         " (person_id, rule, effect, severity, opened_by, opened_at, state, decided_at, decided_by)"
+         f" select person_id, rule, effect, severity, opened_by, opened_at, '{outcome}', now(), 'x' from risk_case"
+         f" where id = {case}",),
+    ):
+        with pytest.raises(DBAPIError) as refused, shop.sessions.begin() as session:
+            for statement in attack:
+                session.execute(text(statement))
+        assert refused.value.orig.sqlstate == "HT403"
+    other: service.Outcome = "released" if outcome == "confiscated" else "confiscated"
+    shop.decide(case, other)
+    assert [one.id for one in shop.cases(other)] == [case]
+
+
 def test_two_deciders_at_once_end_a_case_once(shop: Watched) -> None:
     case = suspicious(shop)
-    ended: list[str] = []
 
-    def end(outcome: service.Outcome) -> None:
+    def end(outcome: service.Outcome) -> str:
         try:
-            with shop.sessions.begin() as session:
-                service.decide(session, case, outcome, "zhou", "", shop.clock.now())
-            ended.append(outcome)
-        except Conflict:
-            pass
+            shop.decide(case, outcome)
+        except Conflict as refusal:
+            return refusal.code
+        return outcome
 
-    at_once(*([lambda: end("released"), lambda: end("confiscated")] * 4))
-    assert len(ended) == 1
+    ends = at_once(*[partial(end, "released"), partial(end, "confiscated")] * 4)
+    ended = [one for one in ends if one in ("released", "confiscated")]
+    assert len(ended) == 1 and set(ends) <= {*ended, "case_decided", "approval_pending"}
     assert shop.money("李姐")[0] == (792 if ended == ["released"] else 0)
 
 
