@@ -23,7 +23,8 @@ from domain.shared.records import record
 APPS_SECONDS = 25.0
 """How long web, workers and clock may take to finish what they are doing."""
 SERVERS_SECONDS = 4.0
-"""How long Valkey, then PostgreSQL may take after them."""
+"""How long Valkey, then PostgreSQL may take after them, besides what they left of theirs: a database that was just made
+writes for a while when it stops, and would have to be recovered otherwise."""
 BACKOFF = (1.0, 2.0, 4.0, 8.0, 10.0)
 """Seconds before the first, second, … restart of a part; the last one repeats."""
 HEALTHY_SECONDS = 60.0
@@ -286,10 +287,12 @@ class Supervisor:
         for gate in self._inputs.values():
             with contextlib.suppress(BrokenPipeError):
                 gate.close()
+        spared = time.monotonic() + APPS_SECONDS
         self._end(apps, signal.SIGTERM, APPS_SECONDS)
         for name in reversed(list(self._servers)):
             if name in self._parts:
-                self._end([self._parts[name]], self._servers[name].stop_signal, SERVERS_SECONDS, final=True)
+                seconds = SERVERS_SECONDS + max(0.0, spared - time.monotonic())
+                self._end([self._parts[name]], self._servers[name].stop_signal, seconds, final=True)
         self._pump(0.0)
 
     def _end(self, parts: list[_Part], ask: signal.Signals, seconds: float, final: bool = False) -> None:

@@ -1,11 +1,13 @@
-"""A supervisor over stand-in children and no servers, as a process: ``stand_in HOME PORT NAME…``.
+"""A supervisor over stand-in children and at most one server, as a process: ``stand_in HOME PORT NAME…``.
 
 Children: ``web`` (early, answers HTTP), ``steady``, ``stubborn`` (ignores SIGTERM), ``dying`` (ends at once),
 ``parent`` (has a child in a group of its own), ``prepare-ok``, ``prepare-bad``. Each writes its pid to HOME/<name>.
-Two more words: ``patient`` waits very long for the children, ``never-ready`` is never ready.
+Three more words: ``patient`` waits very long for the children, ``never-ready`` is never ready, ``server`` is one that
+writes for a while when it is asked to stop.
 """
 
 import http.client
+import subprocess
 import sys
 from pathlib import Path
 
@@ -37,6 +39,26 @@ SOURCES = {
 }
 
 
+SERVER = """
+import signal, sys, time
+from pathlib import Path
+def stop(number, frame):
+    time.sleep(1)
+    Path(sys.argv[1]).write_text("all")
+    sys.exit()
+signal.signal(signal.SIGTERM, stop)
+Path(sys.argv[1]).touch()
+while True:
+    time.sleep(0.1)
+"""
+
+
+def server(home: Path) -> embedded.Server:
+    written = home / "written"
+    process = subprocess.Popen([sys.executable, "-c", SERVER, str(written)])
+    return embedded.Server(process, "", home / "server.log", written.exists)
+
+
 def child(name: str, home: Path, port: int) -> Child:
     head = (f"import os, signal, subprocess, sys, time\nfrom pathlib import Path\nHOME, PORT = Path({str(home)!r}), "
             f"{port}\n(HOME / {name!r}).write_text(str(os.getpid()))\n")
@@ -46,6 +68,7 @@ def child(name: str, home: Path, port: int) -> Child:
 
 def main(home: Path, port: int, names: list[str]) -> int:
     supervisor.APPS_SECONDS = 600.0 if "patient" in names else 1.5
+    supervisor.SERVERS_SECONDS = 0.2
     supervisor.BACKOFF = (0.2, 0.2, 0.2)
 
     def is_ready() -> bool:
@@ -63,7 +86,8 @@ def main(home: Path, port: int, names: list[str]) -> int:
     ready = is_ready if "web" in names else (
         lambda: "never-ready" not in names and all((home / child.name).exists() for child in children))
     with embedded.claimed(home):
-        return Supervisor(House({}, prepare, children, ready, "ready: yes"), start_seconds=20).run()
+        servers = {"server": lambda: server(home)} if "server" in names else {}
+        return Supervisor(House(servers, prepare, children, ready, "ready: yes"), start_seconds=20).run()
 
 
 if __name__ == "__main__":

@@ -125,6 +125,12 @@ def test_a_second_signal_hurries(supervise: Callable[..., Run]) -> None:
     assert run.end(signal.SIGINT) == 0 and not is_alive(pid)
 
 
+def test_a_server_that_still_writes_has_the_time_that_the_others_did_not_need(supervise: Callable[..., Run]) -> None:
+    run = supervise("server", "steady", "patient").ready()
+    assert run.end() == 0
+    assert (run.home / "written").read_text() == "all" and not any("killed" in line for line in run.lines)
+
+
 def test_a_failed_step_ends_the_start(supervise: Callable[..., Run]) -> None:
     run = supervise("prepare-bad", "web", "steady")
     assert run.finished() == 1
