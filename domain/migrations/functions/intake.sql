@@ -114,11 +114,11 @@ begin
     end if;
 
     select exists (select from commerce_open o where o.subject = any (mine) and o.state = 'parked'),
-           exists (select from unnest(mine) as s (subject) cross join lateral (
-                select from customer_order c
-                 where c.channel = split_part(substr(s.subject, 7), '/', 1)
-                   and c.order_no = substr(s.subject, 8 + length(split_part(substr(s.subject, 7), '/', 1))) offset 0) o
-             where s.subject like 'order:%'),
+           exists (select from (
+                select split_part(name, '/', 1) as channel, array_agg(substr(name, 1 + strpos(name, '/'))) as numbers
+                  from (select substr(m, 7) as name from unnest(mine) m where m like 'order:%') n group by 1) g
+             cross join lateral (select from customer_order c
+                where c.channel = g.channel and c.order_no = any (g.numbers) limit 1) o),
            ',"plans":' || to_json(array(select json_build_object('version', p.version, 'live_from', p.live_from,
                 'digest', p.digest) from commission_plan p order by p.version))
            || ',"listens":' || to_json(array(

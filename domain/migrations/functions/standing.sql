@@ -1,11 +1,13 @@
 -- Who stood above a buyer when they paid: for the claim of events, of many and of one, and for whoever asks apart.
 
 -- Who stood above some buyers when each paid: [{subject, people, granted, boosts, frozen, renews}, …], what is not there left
--- out (domain.workflows.standing.Standing says what is what). Mostly no boost runs and nobody is frozen: that is asked once.
+-- out (domain.workflows.standing.Standing says what is what). Mostly no boost runs, nobody is frozen and no plan pays a
+-- third level: that is asked once. Whether a purchase renews is told by the edge to the first above, if it is in force.
 create or replace function intake_above(subjects text[], buyers bigint[], ats timestamptz[]) returns json language plpgsql as $$
 declare
     boosted boolean := exists (select from commission_boost b where b.ends_at > (select min(t) from unnest(ats) t));
     held boolean := exists (select from account_hold h where h.lifted_at is null);
+    three boolean := exists (select from commission_plan p where (p.document ->> 'levels')::bigint > 2);
     standings text;
 begin
     select string_agg(concat('{"subject":', to_json(w.subject), ',"people":', to_json(u.people), ',"granted":',
@@ -17,12 +19,13 @@ begin
                     where b.person_id = any (u.people) and b.starts_at <= w.at and b.ends_at > w.at)) end,
                case when held then ',"frozen":' || to_json(array(
                    select h.person_id from account_hold h where h.person_id = any (u.people) and h.lifted_at is null)) end,
-               case when exists (select from referral r where r.referee_id = w.buyer and r.ended_at is null
-                                    and r.first_until is not null and r.bound_at <= w.at) then ',"renews":true' end,
+               case when case when a.ended_at is null and a.id is not null then a.first_until is not null
+                    else exists (select from referral r where r.referee_id = w.buyer and r.ended_at is null
+                                    and r.first_until is not null and r.bound_at <= w.at) end then ',"renews":true' end,
                '}'), ',') into standings
       from unnest(subjects, buyers, ats) as w (subject, buyer, at)
       left join lateral (
-        select r.referrer_id as id from referral r
+        select r.referrer_id as id, r.ended_at, r.first_until from referral r
          where r.referee_id = w.buyer and r.bound_at <= w.at
            and (r.valid_until is null or r.valid_until > w.at) and (r.ended_at is null or r.ended_at > w.at)
          order by r.bound_at, r.id limit 1) a on true
@@ -33,7 +36,7 @@ begin
          order by r.bound_at, r.id limit 1) b on b.id <> w.buyer
       left join lateral (
         select r.referrer_id as id from referral r
-         where r.referee_id = b.id and r.bound_at <= w.at
+         where three and r.referee_id = b.id and r.bound_at <= w.at
            and (r.valid_until is null or r.valid_until > w.at) and (r.ended_at is null or r.ended_at > w.at)
          order by r.bound_at, r.id limit 1) c on c.id <> w.buyer and c.id <> a.id
      cross join lateral (select array_remove(array[w.buyer, a.id, b.id, c.id], null) as people) u;

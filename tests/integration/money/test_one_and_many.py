@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+from bot.runtime import demo_team
 from domain import workflows
 from domain.commissions import service as commissions
 from domain.ledger import service
@@ -214,6 +215,22 @@ def test_who_stands_above_is_seen_alone_as_among_others(shop: Shop) -> None:
     assert (gold[7], gold[9], boosted[9]) == ("role:gold", 10_000, 11_500)
     assert [row[12] for row in struck["二"][:2]] == [False, True]
     shop.check()
+
+
+def test_a_third_level_is_paid_alone_as_among_others(shop: Shop) -> None:
+    shop.people_bound({"四": "", "三": "四", "二": "三", "一": "二"})
+    with shop.sessions.begin() as session:
+        demo_team.allow_levels(session, shop.clock.now(), 3)
+        rules = [{"level": level, "rate_bps": 1_000 // level} for level in (1, 2, 3)]
+        commissions.ensure_plan(session, {"name": "three", "levels": 3, "rules": rules}, shop.clock.now())
+    shop.tell(shop.pay("ALONE", by="一"))
+    shop.tell(*(shop.pay(f"MANY-{name}", by=name) for name in ("一", "二", "三", "四")))
+    earned = "select beneficiary_id from commission_line c join customer_order o on o.id = c.order_id" \
+             " where o.order_no = :order order by c.level"
+    ids = shop.people
+    assert shop.rows(earned, order="ALONE") == [(ids["二"],), (ids["三"],), (ids["四"],)]
+    assert [shop.rows(earned, order=f"MANY-{name}") for name in ("一", "二", "三", "四")] == [
+        [(ids["二"],), (ids["三"],), (ids["四"],)], [(ids["三"],), (ids["四"],)], [(ids["四"],)], []]
 
 
 def test_a_purchase_makes_a_binding_last_longer_alone_as_among_others(shop: Shop) -> None:
