@@ -275,7 +275,7 @@ def settle_conflict(session: Session, conflict_id: int, how: str, now: datetime)
         .values(settled_at=now, settled_how=how).returning(PersonMergeConflict.id)
     ).first()
     if done is None:
-        raise NotFound("merge_conflict.unknown")
+        raise NotFound("merge_conflict_unknown", number=conflict_id)
 
 
 def follow(session: Session, ref: IdentityRef, at: datetime) -> Follow:

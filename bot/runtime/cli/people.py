@@ -1,4 +1,4 @@
-"""``python -m bot people …``: people who leave, and what is erased of them when."""
+"""``python -m bot people …``: people who leave and what is erased of them when, and people who may be one."""
 
 import sys
 from dataclasses import asdict
@@ -19,7 +19,7 @@ _person = click.argument("person_id", metavar="PERSON", type=row_id)
 
 @click.group()
 def people() -> None:
-    """Erase people who left or asked for it, and see who waits for what."""
+    """Erase people who left or asked for it, see who waits for what, and settle who is whom."""
 
 
 @people.command()
@@ -90,6 +90,48 @@ def keep(person_id: int, as_name: str) -> None:
     else:
         click.echo(f"called off; {gone} pictures of theirs were deleted when it was noted and do not come back"
                    if gone else "called off")
+
+
+@people.command()
+@click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True, help="How many at most.")
+@json_option
+def conflicts(limit: int, as_json: bool) -> None:
+    """List pairs of people who look like one and were not merged, the oldest first: what refused it, and where it was
+    met. They stay two until it is known that they are one; look at both, then: people settle.
+
+    \b
+    Example:  python -m bot people conflicts --json
+    """
+    from domain.people import queries
+
+    with shop() as runtime, runtime.sessions() as session:
+        found = queries.conflicts(session, limit)
+    if as_json:
+        print_json([asdict(one) for one in found])
+    else:
+        click.echo("\n".join(f"{one.id:>6}  persons {one.one_id} and {one.other_id}  {one.conflict}  ({one.reason})"
+                             f"  {stamp(one.found_at)}" for one in found) or "none")
+
+
+@people.command()
+@click.argument("conflict_id", metavar="ID", type=row_id)
+@click.option("--how", required=True, help="What you found out, for whoever asks later.")
+@as_option
+def settle(conflict_id: int, how: str, as_name: str) -> None:
+    """Note that the conflict ID (see: people conflicts) was looked at, and what was found. It is listed no more; met
+    again, it is listed again. Merges nobody. Noted in the log under your name.
+
+    \b
+    Example:  python -m bot people settle 3 --how "two sisters with one phone" --as lin
+    """
+    from domain.audit import service as audit
+    from domain.people import service
+
+    with shop() as runtime, runtime.sessions.begin() as session:
+        actor, now = acting(session, as_name), runtime.clock.now()
+        service.settle_conflict(session, conflict_id, how, now)
+        audit.record(session, actor, "people.settle", f"merge_conflict:{conflict_id}", {"how": how}, now)
+    click.echo(f"conflict {conflict_id} is settled")
 
 
 @people.command()

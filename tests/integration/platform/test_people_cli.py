@@ -2,8 +2,9 @@
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 import structlog
@@ -14,8 +15,9 @@ from sqlalchemy.orm import Session
 from bot.runtime.cli import main
 from domain.people import leaving
 from domain.people import service as people
+from domain.people.rules import IdentityRef
 from domain.shots import service as shots
-from tests.integration.people.crowd import crowd
+from tests.integration.people.crowd import PEPPER, crowd
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +30,8 @@ def quiet() -> Iterator[None]:
     root.handlers[:], root.level = handlers, level
 
 
-def test_erased_listed_kept_and_rewards_shown(engine: Engine, database_url, valkey_url, tmp_path) -> None:
+@pytest.fixture
+def run(database_url: str, valkey_url: str, tmp_path: Path) -> Callable[..., str]:
     env = {"HUITOU_HOME": str(tmp_path), "DATABASE_URL": database_url, "REDIS_URL": valkey_url}
 
     def run(line: str, *more: str, expect: int = 0) -> str:
@@ -36,6 +39,31 @@ def test_erased_listed_kept_and_rewards_shown(engine: Engine, database_url, valk
         assert result.exit_code == expect, result.output
         return result.output
 
+    return run
+
+
+def test_people_who_may_be_one_are_listed_until_somebody_has_looked(engine: Engine, run: Callable[..., str]) -> None:
+    """Two accounts of the Official Account behind one customer of the mall: no rule says that they are one."""
+    with Session(engine) as session:
+        one, other = crowd(session, 2)
+        chats = [IdentityRef("openid", value, scope) for value, scope in session.execute(text(
+            "select value, scope from identity where kind = 'openid' order by person_id"))]
+        people.resolve_many(session, [chats], datetime.now(UTC), pepper=PEPPER)
+        session.commit()
+    run("operator add lin --role owner")
+    found, = json.loads(run("people conflicts --json"))
+    assert (found["one_id"], found["other_id"], found["conflict"]) == (one, other, "two_accounts")
+    assert f"persons {one} and {other}  two_accounts" in run("people conflicts")
+    assert "没有编号为 99" in run("people settle 99 --how none --as lin", expect=1)
+    run(f"people settle {found['id']} --as lin --how", "two sisters, one phone")
+    assert run("people conflicts") == "none\n"
+    assert "没有编号为" in run(f"people settle {found['id']} --how again --as lin", expect=1)
+    acts = json.loads(run("audit list --json"))
+    assert [(act["subject"], act["detail"]["how"]) for act in acts if act["act"] == "people.settle"] == [
+        (f"merge_conflict:{found['id']}", "two sisters, one phone")]
+
+
+def test_erased_listed_kept_and_rewards_shown(engine: Engine, run: Callable[..., str]) -> None:
     with Session(engine) as session:
         one, other = crowd(session, 2)
         people.set_profile(session, one, nickname="夏侯独一")

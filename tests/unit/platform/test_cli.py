@@ -63,6 +63,12 @@ def test_a_file_in_another_encoding_is_refused_in_words(tmp_path: Path) -> None:
     assert result.exit_code == 2 and "not UTF-8" in result.output and "Traceback" not in result.output
 
 
+def test_every_group_of_commands_is_in_the_manual() -> None:
+    manual = (Path(__file__).parents[3] / "docs" / "OPERATIONS.md").read_text("utf-8")
+    assert [name for name in main.list_commands(click.Context(main))
+            if not re.search(rf"(?:python -m bot |`){name}\b", manual)] == []
+
+
 def test_the_parts_named_in_the_contracts_are_there() -> None:
     wanted = {"up", "web", "worker", "clock", "migrate", "doctor", "demo", "ledger check", "order send", "menu push"}
     assert {f"bot {name}" for name in wanted} <= set(ALL)
