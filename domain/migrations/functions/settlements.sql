@@ -38,11 +38,12 @@ begin
     select the_month, person_id, whole_sum(d_fen), whole_sum(d_orders), whole_sum(t_fen)
       from (select seller_id as person_id, fen as d_fen, orders as d_orders, bigint '0' as t_fen from pairs
             union all
-            select leader_id, 0, 0, fen from pairs where leader_id is not null
+            select leader_id, 0, 0, whole_sum(fen) from pairs where leader_id is not null group by leader_id
             union all
             select seller_id, -fen, -1, 0 from doubt where sold
             union all
-            select leader_id, 0, 0, -fen from doubt where leader_id is not null) both_sides
+            select leader_id, 0, 0, -fen from doubt where leader_id is not null
+             order by person_id offset 0) both_sides
      group by person_id having whole_sum(d_fen) > 0 or whole_sum(t_fen) > 0
      order by person_id;
     get diagnostics people = row_count;
