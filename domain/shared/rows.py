@@ -7,7 +7,7 @@ right. A row of JSON is one of PostgreSQL but for its brackets; in an array, its
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -46,13 +46,12 @@ class Shape:
     def __init__(self, columns: str) -> None:
         self.columns = tuple(columns.split())
 
-    def array(self, rows: Iterable[tuple[object, ...]]) -> Written | None:
+    def array(self, rows: Sequence[tuple[object, ...]]) -> Written | None:
         """The text of all rows; None when there are none. Their values are texts, numbers, instants, and what ``maybe``
         and ``json`` make."""
-        given = list(rows)
-        if not given:
+        if not rows:
             return None
-        written = _lines(given)[1:-2]  # no value holds the end of a line: JSON has a name for it
+        written = _lines(rows)[1:-2]  # no value holds the end of a line: JSON has a name for it
         if b"\\" in written:
             marked = ')","('.join([_marked(row) for row in written.decode().split("]\n[")]).encode()
         else:  # nearly always

@@ -280,20 +280,21 @@ def store(
     """The one SQL call for orders, deals, money, verdicts and facts."""
     fresh = [work for work in works if work.folded.is_new]
     journals, postings = written(out.entries)
-    facts = sorted({fact.key: fact for fact in (*out.facts, *ledger.owed(out.entries))}.values(), key=attrgetter("key"))
+    told = [*out.facts, *ledger.owed(out.entries)]
+    facts = sorted({fact.key: fact for fact in told}.values(), key=attrgetter("key")) if told else []
     changes = _changes(works, now)
     if heard := told_journeys(works, listens):
         changes["events"] = heard
     return Closing(_APPLY, {
         "at": now,
-        "orders": ORDERS.array(order_row(work.order) for work in fresh),
-        "lines": LINES.array(line_row(work.order.id, line) for work in fresh for line in work.order.lines),
-        "deals": DEALS.array(
-            deal_row(work.order.id, deal) for work in works for deal in work.deals if not deal.id),
+        "orders": ORDERS.array([order_row(work.order) for work in fresh]),
+        "lines": LINES.array([line_row(work.order.id, line) for work in fresh for line in work.order.lines]),
+        "deals": DEALS.array([
+            deal_row(work.order.id, deal) for work in works for deal in work.deals if not deal.id]),
         "journals": journals, "postings": postings,
-        "facts": FACTS.array((fact.kind, fact.key, maybe(fact.person_id)) for fact in facts),
+        "facts": FACTS.array([(fact.kind, fact.key, maybe(fact.person_id)) for fact in facts]),
         "payloads": msgspec.json.encode([fact.payload for fact in facts]).decode() if facts else None,
-        "verdicts": VERDICTS.array((v.row_id, v.state, v.reason) for v in verdicts),
+        "verdicts": VERDICTS.array([(v.row_id, v.state, v.reason) for v in verdicts]),
         "changes": msgspec.json.encode(changes).decode() if changes else None,
     })
 

@@ -122,14 +122,16 @@ def _apply(
 ) -> Closing | None:
     verdicts: list[Verdict] = []
     works = _fold(events, known, verdicts)
-    verdicts += _other(session, events, pepper, now)
+    upserted = {event.type for event in events if event.type.endswith(".upserted")}
+    if upserted:
+        verdicts += _other(session, events, pepper, now)
     if len(verdicts) != len(events):
         raise RuntimeError("an event that was taken has no verdict")
     # What is simply done is off the list already, and nothing is written for it.
     phones = {event.row_id for event in events if _names_phone(event)}
     verdicts = [one for one in verdicts if one.state != "done" or one.reason or one.row_id in phones]
     # News of customers may just have made one person of two: whoever was recognised before is asked for again.
-    met = None if any(event.type == "customer.upserted" for event in events) else known.met
+    met = None if "customer.upserted" in upserted else known.met
     return book(session, works, verdicts, known.plans, pepper, now, met, known.listens)
 
 

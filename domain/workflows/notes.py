@@ -53,6 +53,8 @@ def clawed_back(work: Work, cause: str, taken: Sequence[Taken]) -> list[Effect]:
 def say_what_is_under_way(session: Session, facts: Sequence[Effect]) -> None:
     """Of what became a debt, how much has not been paid out yet (``under_way_fen``): it lies in a withdrawal that is
     open now, and is called back for it."""
+    if not facts:
+        return
     debts = [fact for fact in facts if fact.kind == "commission.clawed_back" and fact.payload["to_debt_fen"]]
     found = ledger.under_way(session, [(fact.payload["beneficiary_id"], fact.payload["to_debt_fen"])
                                        for fact in debts])

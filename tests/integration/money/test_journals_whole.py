@@ -26,8 +26,9 @@ APART: dict[str, list[tuple[object, int]]] = {
 def post(shop: Shop, places: list[tuple[object, int]]) -> int:
     """Two journals, with postings at these (journal, n)."""
     li = shop.people["李姐"]
-    journals = JOURNALS.array((f"key{n}", "digest", "test", AT, "test", n, "", "", NULL, NULL) for n in (1, 2))
-    postings = POSTINGS.array((journal, n, NULL, "expense.direct", li, "available", "CNY", 5) for journal, n in places)
+    journals = JOURNALS.array([(f"key{n}", "digest", "test", AT, "test", n, "", "", NULL, NULL) for n in (1, 2)])
+    postings = POSTINGS.array([
+        (journal, n, NULL, "expense.direct", li, "available", "CNY", 5) for journal, n in places])
     with shop.sessions.begin() as session:
         return int(session.execute(POST, {"at": AT, "journals": journals, "postings": postings}).scalar_one())
 

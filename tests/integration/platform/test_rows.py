@@ -34,7 +34,7 @@ def test_texts_numbers_and_documents_arrive_as_they_are(
     engine: Engine, rows: list[tuple[str, str, int | None, object]]
 ) -> None:
     shape = Shape("word other n data")
-    written = shape.array((one, other, maybe(n), json(data)) for one, other, n, data in rows)
+    written = shape.array([(one, other, maybe(n), json(data)) for one, other, n, data in rows])
     with engine.connect() as db:
         db.execute(text("create type some_row as (word text, other text, n bigint, data jsonb)"))
         found = db.execute(text("select r.* from unnest(cast(:rows as some_row[])) r"), {"rows": written}).all()
