@@ -79,3 +79,9 @@ class Context:
         self.intent, self.argument, self.typed_exactly = intent, argument, True
         self.candidates, self.confirm, self.place = (), False, Place()
         return self.redirect(self)
+
+    def afresh(self) -> Answer:
+        """Answer as if no question had been open: what is only supposed is still asked about, money still confirmed."""
+        assert self.redirect is not None
+        self.place = Place()
+        return self.redirect(self)

@@ -27,7 +27,7 @@ def said_at_the_draw(ctx: Context) -> Answer:
     if ctx.message.text.strip() in ctx.copy.render("draw.words").split():
         return _draw(ctx, ctx.place.memory["campaign"])
     if ctx.intent not in ("", "yes", "no"):
-        return ctx.follow(ctx.intent, ctx.argument)
+        return ctx.afresh()
     return ctx.say("draw.not_drawn")
 
 

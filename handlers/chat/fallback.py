@@ -57,7 +57,7 @@ def chosen(ctx: Context) -> Answer:
     if number is not None and 1 <= number <= len(candidates):
         return ctx.follow(candidates[number - 1])
     if ctx.intent:
-        return ctx.follow(ctx.intent, ctx.argument)
+        return ctx.afresh()
     if number is not None or any(word in ctx.message.text for word in ctx.copy.render("chat.all_words").split()):
         return ctx.ask("chat.which_one", CHOOSE, {"candidates": candidates}, choices=_named(ctx, candidates))
     return ctx.say("help.short")

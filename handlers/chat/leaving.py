@@ -32,7 +32,7 @@ def _not_the_words(ctx: Context) -> Answer:
         return ctx.say("leaving.kept")
     if ctx.intent in ("", "yes", "people.leave"):
         return ctx.ask("leaving.again", CONFIRM, ctx.place.memory, open=_open(ctx))
-    return ctx.follow(ctx.intent, ctx.argument)
+    return ctx.afresh()
 
 
 @router.on(Intent("people.leave"))

@@ -22,10 +22,13 @@ SHOWN = 10
 
 @router.on(InState(CHOOSE))
 def chosen(ctx: Context) -> Answer:
-    """A number of the list, or a part of a name."""
+    """A number of the list, or a part of a name; who asks for something else is answered."""
+    said = ctx.message.text.strip()
     if ctx.intent not in ("", "yes", "no"):
-        return ctx.follow(ctx.intent, ctx.argument)
-    return _wanted(ctx, ctx.message.text.strip())
+        return ctx.afresh()
+    if ctx.candidates and not any(said in one.title for one in queries.items(ctx.session, ctx.speaker.id)):
+        return ctx.afresh()
+    return _wanted(ctx, said)
 
 
 @router.on(InState(CONFIRM))

@@ -42,12 +42,15 @@ def make_poster(ctx: Context) -> Answer:
 
 @router.on(InState(CHOOSE_PRODUCT))
 def choose_product(ctx: Context) -> Answer:
-    """A number of the list that was shown, or another name."""
+    """A number of the list that was shown, or another name; who asks for something else is answered."""
     sku = _picked(ctx, ctx.place.memory["skus"])
     product = catalog.product(ctx.session, sku) if sku else None
     if product is not None:
         return _order(ctx, product)
-    return ctx.follow("poster.make", ctx.message.text.strip())
+    said = ctx.message.text.strip()
+    if _asks_else(ctx) and not catalog.search(ctx.session, said, 1):
+        return ctx.afresh()
+    return ctx.follow("poster.make", said)
 
 
 @router.on(Intent("poster.style"))
@@ -76,10 +79,17 @@ def choose_style(ctx: Context) -> Answer:
     if not style:
         said = ctx.message.text.strip()
         style = next((key for key, name in ctx.shop.styles if said and said in name), "")
+    if not style and _asks_else(ctx):
+        return ctx.afresh()
     product = catalog.product(ctx.session, ctx.place.memory["sku"])
     if not style or product is None:
         return ctx.ask("poster.style_again", CHOOSE_STYLE, ctx.place.memory, count=len(ctx.shop.styles))
     return _order(ctx, product, style)
+
+
+def _asks_else(ctx: Context) -> bool:
+    """Was something understood that is no yes or no: 上个月赚了多少, 海报和佣金?"""
+    return ctx.intent not in ("", "yes", "no") or bool(ctx.candidates)
 
 
 def _order(ctx: Context, product: catalog.ProductView, style: str = "") -> Answer:

@@ -32,7 +32,7 @@ def chosen(ctx: Context) -> Answer:
     rules, said = ctx.tool(Quiz), ctx.message.text.strip()
     question = next((one for one in rules.question if one.ask == ctx.place.memory["ask"]), None)
     if question is None or not (said.isdecimal() and len(said) == 1 and 1 <= int(said) <= len(question.choices)):
-        return ctx.follow(ctx.intent, ctx.argument) if ctx.intent else ctx.say("quiz.a_number")
+        return ctx.afresh() if ctx.intent or ctx.candidates else ctx.say("quiz.a_number")
     done = quiz.answer(ctx.session, ctx.speaker.id, rules, question, int(said), ctx.tool(PointRules).life, ctx.now)
     if not done.first:
         return ctx.say("quiz.answered_before")

@@ -32,7 +32,7 @@ def estimate(ctx: Context) -> Answer:
 def estimate_that(ctx: Context) -> Answer:
     """An amount answers; anything else is heard afresh, outside the dialogue."""
     fen = find_fen(ctx.message.text)
-    return ctx.follow(ctx.intent, ctx.argument) if fen is None and ctx.intent else _estimate(ctx, fen)
+    return ctx.afresh() if fen is None and (ctx.intent or ctx.candidates) else _estimate(ctx, fen)
 
 
 def _estimate(ctx: Context, fen: int | None) -> Answer:

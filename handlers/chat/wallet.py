@@ -49,7 +49,7 @@ def show_lines(ctx: Context) -> Answer:
 def show_more_lines(ctx: Context) -> Answer:
     """更多 turns the page, and behind the last one is told so; anything else is heard afresh, outside the dialogue."""
     if ctx.message.text.strip() not in ctx.copy.render("wallet.more_words").split():
-        return ctx.follow(ctx.intent, ctx.argument)
+        return ctx.afresh()
     cursor = ctx.place.memory["cursor"]
     return _page(ctx, cursor) if cursor else ctx.ask("wallet.no_more", MORE_LINES, {"cursor": None})
 

@@ -49,7 +49,11 @@ def of_a_bare_reference(ctx: Context) -> Answer | None:
 
 @router.on(InState(WHICH))
 def explain_again(ctx: Context) -> Answer:
-    return ctx.follow("wallet.why", ctx.message.text.strip())
+    """Another amount, number or month; anything else is heard afresh, and nobody is kept in the question."""
+    said = ctx.message.text.strip()
+    if ctx.intent or ctx.candidates or not re.search(ctx.copy.render("wallet.like_a_reference"), said):
+        return ctx.afresh()
+    return ctx.follow("wallet.why", said)
 
 
 def _texts(ctx: Context, found: Explained) -> list[str]:

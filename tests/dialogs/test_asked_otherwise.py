@@ -77,3 +77,22 @@ def test_who_has_nothing_to_ask_a_human_after_all_opens_no_ticket(li: Person) ->
         li.says(said).sees("已取消")
     li.says("发票").sees("请说是什么事")
     li.says("要一张增值税发票").sees("已转给店员（编号 1）")
+
+
+def test_after_a_list_money_is_still_confirmed_and_several_wishes_are_still_asked_about(li: Person) -> None:
+    """The statement, a choice of goods, a choice of prizes and a second guess wait for an answer; what comes instead is
+    heard as if nothing had been asked."""
+    for question in ("明细", "海报 不存在的东西", "兑换", "为什么 8.99", "再卖", "换风格"):
+        li.says(question).says("我要提现").sees("您是想提现吗", "涉及资金")
+        li.says("不").sees("没有办理")
+        li.says(question).says("佣金和订单都看看").sees("1. 查看佣金", "2. 查看订单")
+        li.says("取消")
+
+
+def test_nobody_is_kept_in_a_question(li: Person) -> None:
+    li.says("海报 不存在的东西").says("上个月一共赚了多少").sees("我的佣金")
+    li.says("海报 不存在的东西").says("鸡蛋").sees("正在生成「林下散养土鸡蛋 30枚」")
+    li.says("换风格").says("我推荐的人里谁排第几名").sees("销售排行")
+    li.says("为什么 8.99").says("营业执照拿来瞧瞧").sees("没太听懂")
+    li.says("为什么 8.99").says("8.98").sees("没有找到「8.98」")
+    li.says("8块1毛6").sees("¥102.00 × 8% = ¥8.16")
