@@ -159,59 +159,77 @@ class Books:
                 assert told[-1].closing_fen == owed - self.spent[one]
 
 
+def sell(books: Books, chance: random.Random, number: int, unsaid: list[Any]) -> list[Any]:
+    """A month's orders, paid at its edges and in its middle, and those that the month before was not told. Returns the
+    ones that nobody is told of yet."""
+    month, fresh = books.months[number], []
+    for n in range(chance.randint(1, 4)):
+        edge = chance.choice([month.starts_at, month.starts_at + timedelta(days=14), month.ends_at])
+        sign = -1 if edge == month.ends_at else 1
+        when = edge + sign * timedelta(microseconds=chance.randint(1, 9))
+        fen = chance.choice([1, 3_333, 9_999, 20_001, 70_000])
+        fresh.append(books.pay(f"{number}-{n}", chance.choice("aabd"), fen, when))
+    hidden = [one for one in fresh if chance.random() < 0.25]
+    said = [one for one in fresh if one not in hidden] + unsaid
+    REACHED["late order"] += len(unsaid)
+    books.at(month.ends_at - timedelta(days=1))
+    chance.shuffle(said)
+    books.shop.tell(*said)
+    return hidden
+
+
+def take_back(books: Books, chance: random.Random) -> None:
+    """Some orders of any month are refunded, in part or whole; a few are closed."""
+    for order, (sold_in, _, fen) in list(books.truth.sales.items()):
+        left = fen - books.truth.back[order]
+        if left and order not in books.truth.closed and chance.random() < 0.35:
+            before = books.truth.volume("b", books.closed[-1], 0) if books.closed else 0
+            books.shop.tell(books.refund(order, chance.choice([left, max(1, left // 3)])))
+            REACHED["late refund"] += sold_in in books.closed
+            after = books.truth.volume("b", books.closed[-1], 0) if books.closed else 0
+            REACHED["crossed a step"] += any(after < at <= before for at, _ in STEPS[1:])
+        elif chance.random() < 0.1:
+            books.shop.tell(books.close_order(order))
+            REACHED["closed order"] += 1
+
+
+def close(books: Books, chance: random.Random, month: Month) -> None:
+    """The month is closed once or twice, soon after its end or a day later."""
+    books.at(month.ends_at + timedelta(hours=chance.choice([2, 30])))
+    for _ in range(chance.choice([1, 2])):
+        books.shop.close_month(str(month))
+    books.closed.append(str(month))
+
+
+def release_and_spend(books: Books, chance: random.Random) -> None:
+    """Mostly a week goes by, and somebody takes out what was let go."""
+    if chance.random() >= 0.7:
+        return
+    books.shop.days(8)
+    REACHED["released"] += 1
+    for one in "bc":
+        available = books.shop.wallet(books.tag + one).available_fen
+        if available and chance.random() < 0.7:
+            books.shop.spend(books.tag + one, available)
+            books.spent[one] += available
+            REACHED["spent"] += 1
+
+
 def story(books: Books, chance: random.Random) -> None:
     """Some months: orders, a few reported late; refunds and cancellations at any time; closes, withdrawals."""
     unsaid: list[Any] = []
     for number, month in enumerate(books.months):
-        name = str(month)
-        fresh = []
-        for n in range(chance.randint(1, 4)):
-            edge = chance.choice([month.starts_at, month.starts_at + timedelta(days=14), month.ends_at])
-            sign = -1 if edge == month.ends_at else 1
-            when = edge + sign * timedelta(microseconds=chance.randint(1, 9))
-            fen = chance.choice([1, 3_333, 9_999, 20_001, 70_000])
-            fresh.append(books.pay(f"{number}-{n}", chance.choice("aabd"), fen, when))
-        hidden = [one for one in fresh if chance.random() < 0.25]
-        said = [one for one in fresh if one not in hidden] + unsaid
-        REACHED["late order"] += len(unsaid)
-        unsaid = hidden
-        books.at(month.ends_at - timedelta(days=1))
-        chance.shuffle(said)
-        books.shop.tell(*said)
-        for order, (_, _, fen) in list(books.truth.sales.items()):
-            left = fen - books.truth.back[order]
-            if left and order not in books.truth.closed and chance.random() < 0.35:
-                before = books.truth.volume("b", books.closed[-1], 0) if books.closed else 0
-                books.shop.tell(books.refund(order, chance.choice([left, max(1, left // 3)])))
-                REACHED["late refund"] += books.truth.sales[order][0] in books.closed
-                after = books.truth.volume("b", books.closed[-1], 0) if books.closed else 0
-                REACHED["crossed a step"] += any(after < at <= before for at, _ in STEPS[1:])
-            elif chance.random() < 0.1:
-                books.shop.tell(books.close_order(order))
-                REACHED["closed order"] += 1
-        books.at(month.ends_at + timedelta(hours=chance.choice([2, 30])))
-        for _ in range(chance.choice([1, 2])):
-            books.shop.close_month(name)
-        books.closed.append(name)
+        unsaid = sell(books, chance, number, unsaid)
+        take_back(books, chance)
+        close(books, chance, month)
         if number == MONTHS - 1:
             books.shop.tell(*unsaid)
-        else:
-            for hidden_one in unsaid:  # nobody knows of them yet
-                books.truth.sales.pop(hidden_one.data["order_id"].removeprefix(books.tag), None)
+            unsaid = []
+        names = [one.data["order_id"].removeprefix(books.tag) for one in unsaid]
+        unknown = {name: books.truth.sales.pop(name) for name in names}
         books.agree()
-        if chance.random() < 0.7:
-            books.shop.days(8)
-            REACHED["released"] += 1
-            for one in "bc":
-                available = books.shop.wallet(books.tag + one).available_fen
-                if available and chance.random() < 0.7:
-                    books.shop.spend(books.tag + one, available)
-                    books.spent[one] += available
-                    REACHED["spent"] += 1
-        for hidden_one in unsaid:
-            data = hidden_one.data
-            books.truth.sales[data["order_id"].removeprefix(books.tag)] = (
-                name, data["buyer"]["mall_user_id"].removeprefix(books.tag), data["paid_fen"])
+        release_and_spend(books, chance)
+        books.truth.sales |= unknown
     books.agree()
     books.statements_hold()
     books.count()
