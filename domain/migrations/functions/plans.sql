@@ -65,21 +65,27 @@ end $$;
 -- two writers cannot both find room; one that this very transaction wrote is seen by nobody else.
 create or replace function commission_within_paid() returns trigger language plpgsql as $$
 declare
+    named bigint;
+    living bigint;
     somebody bigint;
-    there boolean;
     broken text;
 begin
     -- Whoever waited for a line must see what the other one found room for.
     if current_setting('transaction_isolation') <> 'read committed' then
         raise exception 'commissions need READ COMMITTED: an older snapshot would hide others' using errcode = 'HT403';
     end if;
-    select f.beneficiary_id, p.id is not null into somebody, there
-      from (select distinct beneficiary_id from fresh order by 1) f
-      left join lateral (select p.id, p.merged_into from person p where p.id = f.beneficiary_id for key share) p on true
-     where p.id is null or p.merged_into is not null limit 1;
-    if there then
-        perform refuse_merged_person(somebody);
-    elsif not there then
+    with named as materialized (
+        select array_agg(distinct beneficiary_id) as ids from fresh
+    )
+    select cardinality(n.ids), (select count(*) from (
+               select from person p where p.id = any (n.ids) and p.merged_into is null order by p.id for key share) l)
+      into named, living from named n;
+    if living < named then
+        select p.id into somebody from fresh f join person p on p.id = f.beneficiary_id
+         where p.merged_into is not null order by 1 limit 1;
+        if found then
+            perform refuse_merged_person(somebody);
+        end if;
         broken := 'fk_commission_line_beneficiary_id';
     end if;
     for round in 1 .. 2 loop

@@ -18,6 +18,8 @@ MANY = 1_200
 """Far more than FEW."""
 FEW = 400
 """From so many postings of a statement on their references are read in one stretch."""
+ALONE = 9
+"""From so many on each key is one look along its index, where fewer are looked up one by one."""
 
 
 def earn(shop: Shop, *rows: tuple[str, int, int, str, int]) -> int:
@@ -119,8 +121,12 @@ def test_one_odd_posting_of_many_is_refused(shop: Shop, how: str, place: int) ->
     assert (fault.sqlstate, fault.diag.constraint_name) == ("23503", ODDS[how].key)  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize(("place", "many"), [(FEW - 1, FEW - 1), (FEW, FEW), (FEW, FEW + 1), (FEW + 1, FEW + 1)])
-@pytest.mark.parametrize("how", ["a journal far away", "a debit that is nobody's", "a credit far away"])
+AROUND = [(few - 1, few - 1) for few in (ALONE, FEW)] + [(few, few) for few in (ALONE, FEW)] + [
+    (place, few + 1) for few in (ALONE, FEW) for place in (few, few + 1)]
+
+
+@pytest.mark.parametrize(("place", "many"), AROUND)
+@pytest.mark.parametrize("how", sorted(ODDS))
 def test_one_odd_posting_is_refused_where_few_become_many(shop: Shop, how: str, place: int, many: int) -> None:
     with pytest.raises(DBAPIError) as refused:
         post_many(shop, ODDS[how], place, many)
@@ -128,7 +134,7 @@ def test_one_odd_posting_is_refused_where_few_become_many(shop: Shop, how: str, 
     assert (fault.sqlstate, fault.diag.constraint_name) == ("23503", ODDS[how].key)  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize("many", [FEW - 1, FEW, FEW + 1, MANY])
+@pytest.mark.parametrize("many", [1, ALONE - 1, ALONE, ALONE + 1, FEW - 1, FEW, FEW + 1, MANY])
 def test_many_postings_without_an_odd_one_are_written(shop: Shop, many: int) -> None:
     assert post_many(shop, Odd(""), 0, many) == many + 1
 
