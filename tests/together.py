@@ -1,18 +1,22 @@
-"""Several at the same time: threads that all begin in one moment, and what became of each."""
+"""Several at the same time: threads that all begin in one moment and what became of each, and one that waits for
+another."""
 
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from threading import Barrier
 from typing import TypeVar
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session
 
 T = TypeVar("T")
 
 PATIENCE_SECONDS = 60
-"""For all to have begun. How long they may take is the test's own time limit."""
+"""For all to have begun, or for somebody to wait. How long they may take is the test's own time limit."""
+
+_WAIT = text("select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'")
 
 
 def outcomes(*works: Callable[[], T]) -> list[T | Exception]:
@@ -55,3 +59,17 @@ def in_transactions(engine: Engine, *works: Callable[[Session], T]) -> list[T | 
         return done
 
     return outcomes(*(partial(run, work) for work in works))
+
+
+def until_waiting(engine: Engine, many: int = 1, ended: Callable[[], bool] = lambda: False) -> bool:
+    """True as soon as ``many`` connections of this database wait for a lock; False when ``ended`` says that nobody will
+    any more. Raises AssertionError when neither comes to be."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    with engine.connect() as watcher:
+        while watcher.execute(_WAIT).scalar_one() < many:
+            if ended():
+                return False
+            assert time.monotonic() < deadline, "nobody waits"
+            watcher.rollback()
+            time.sleep(0.005)
+    return True

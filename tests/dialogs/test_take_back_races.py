@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Event
 
 import pytest
 from sqlalchemy import text
@@ -15,8 +14,7 @@ from domain.shared.clock import FixedClock
 from tests.dialogs.test_withdrawals import agreed, earner, held
 from tests.fakes.frozen import Frozen, frozen
 from tests.fakes.shop import Person, Shop
-
-WAITING = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+from tests.together import until_waiting
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +47,7 @@ def meets(shop: Shop, li: Person, *states: str, called_back: bool = False) -> No
         with shop.runtime.sessions.begin() as news:
             withdrawal = settling.lock(news, _request(news))
             said = pool.submit(li.says, "确认")
-            _until_waiting(shop)
+            assert until_waiting(shop.runtime.engine)
             assert not said.done()
             if called_back:
                 recalling.call_back(news, withdrawal, now)
@@ -61,15 +59,6 @@ def meets(shop: Shop, li: Person, *states: str, called_back: bool = False) -> No
 
 def _request(session: Session) -> int:
     return int(session.execute(text("select id from withdrawal where ended_at is null")).scalar_one())
-
-
-def _until_waiting(shop: Shop) -> None:
-    for _ in range(500):
-        with shop.runtime.sessions() as session:
-            if session.execute(text(WAITING)).scalar_one():
-                return
-        Event().wait(0.02)
-    raise AssertionError("nobody waits")
 
 
 def ended(shop: Shop) -> tuple[str, int, int]:

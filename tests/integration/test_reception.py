@@ -17,6 +17,7 @@ from domain.inbox import service as inbox
 from domain.notices.service import NO_RIGHT, Notice, tell
 from domain.platform import service as platform
 from domain.shared import outbox, trips
+from tests.together import until_waiting
 
 NOW = datetime(2026, 11, 20, 2, 0, tzinfo=UTC)
 APP = "wx1"
@@ -47,13 +48,7 @@ def meanwhile(engine: Engine, message: Incoming) -> tuple[threading.Thread, list
 
     thread = threading.Thread(target=work)
     thread.start()
-    with engine.connect() as watcher:
-        waits = text("select count(*) from pg_stat_activity where datname = current_database() "
-                     "and wait_event_type = 'Lock'")
-        while thread.is_alive() and not watcher.execute(waits).scalar_one():
-            watcher.rollback()
-            time.sleep(0.01)
-    assert thread.is_alive(), "it did not wait"
+    assert until_waiting(engine, ended=lambda: not thread.is_alive())
     return thread, found
 
 

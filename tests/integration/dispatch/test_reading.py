@@ -22,7 +22,7 @@ from bot.kit.router import Router
 from bot.runtime.dispatch import Dispatcher
 from domain.shared import trips
 from tests.fakes.shop import Shop
-from tests.together import at_once
+from tests.together import at_once, until_waiting
 
 Message = Callable[..., Incoming]
 REQUEST: ContextVar[str] = ContextVar("request", default="")
@@ -233,12 +233,9 @@ def name_of(runs: list[str]) -> str:
 def test_who_is_busy_with_another_message_is_waited_for(shop: Shop, message: Message, li: None) -> None:
     dispatcher, replies = reading(shop, say_name), list[Reply]()
     thread = threading.Thread(target=lambda: replies.append(dispatcher.handle(message())))
-    with shop.runtime.engine.connect() as watcher, changing(shop, "update person set nickname = 'after'"):
+    with changing(shop, "update person set nickname = 'after'"):
         thread.start()
-        waits = text("select count(*) from pg_stat_activity where datname = current_database()"
-                     " and wait_event_type = 'Lock'")
-        while thread.is_alive() and not watcher.execute(waits).scalar_one():
-            watcher.rollback()
+        assert until_waiting(shop.runtime.engine, ended=lambda: not thread.is_alive())
         assert replies == []
     thread.join(10)
     assert "after" in replies[0].text

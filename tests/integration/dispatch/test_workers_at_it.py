@@ -16,6 +16,7 @@ from domain.points.service import Earning
 from domain.roles import service as roles
 from domain.settlements import milestones
 from tests.fakes.shop import Person, Shop
+from tests.together import until_waiting
 
 Message = Callable[..., Incoming]
 Work = Callable[[Shop, Session, int], object]
@@ -81,15 +82,11 @@ def test_while_a_message_of_theirs_is_handled_all_others_wait(shop: Shop, messag
     """Whatever is asked is asked after what was said before: nothing is answered ahead of it."""
     words, person, now = ("明细", "积分", "团队"), number(shop, seller), shop.clock.now()
     first, *others = (message(one, seller.openid, f"{one}:") for one in ("签到", *words))
-    waits = text("select count(*) from pg_stat_activity where datname = current_database()"
-                 " and wait_event_type = 'Lock'")
-    with ThreadPoolExecutor(len(words)) as pool, shop.runtime.engine.connect() as watcher:
+    with ThreadPoolExecutor(len(words)) as pool:
         with shop.runtime.sessions.begin() as session:
             reception.meet(session, first, seller.identity["app_id"], now)
             asked = [pool.submit(shop.runtime.dispatcher.handle, one) for one in others]
-            while watcher.execute(waits).scalar_one() < len(asked):
-                watcher.rollback()
-                assert [one.result() for one in asked if one.done()] == []
+            assert until_waiting(shop.runtime.engine, len(asked), lambda: any(one.done() for one in asked))
             points.earn(session, [Earning(person, 7_777, "test", now)], Life(), now)
             points.activate(session, now)
         said = [one.result(20).text for one in asked]

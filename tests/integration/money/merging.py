@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from threading import Event
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
@@ -11,9 +10,9 @@ from domain.ledger import service as ledger
 from domain.people import service as people
 from domain.workflows import MOVERS
 from tests.integration.money.world import Shop
+from tests.together import until_waiting
 
 KEEPER = "分身"
-WAITING = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
 OWNED = """
     select c.conrelid::regclass::text as thing, a.attname as whose
       from pg_constraint c join pg_attribute a on a.attrelid = c.conrelid and a.attnum = any (c.conkey)
@@ -72,22 +71,13 @@ def left_behind(shop: Shop) -> list[tuple[str, int]]:
     return [(what, much) for what, much in found if much]
 
 
-def stands(shop: Shop, working: "Future[object]") -> None:
-    """Until the work has ended, or waits for somebody."""
-    for _ in range(500):
-        if working.done() or shop.rows(WAITING) != [(0,)]:
-            return
-        Event().wait(0.02)
-    raise AssertionError("it neither ends nor waits")
-
-
 def behind(shop: Shop, who: str, work: Callable[[], object]) -> None:
     """The work begins while a merge has moved everything and is not committed."""
     with ThreadPoolExecutor(1) as pool:
         with shop.sessions.begin() as merging:
             assert merge(shop, merging, who).conflict == ""
             working = pool.submit(work)
-            stands(shop, working)
+            until_waiting(shop.engine, ended=working.done)
         working.result(60)
 
 
@@ -104,7 +94,7 @@ def between(shop: Shop, who: str, work: Callable[[], object]) -> None:
                 first = False
                 merging.execute(text("select booking_lock_alone()"))
                 works.append(pool.submit(work))
-                stands(shop, works[0])
+                until_waiting(shop.engine, ended=works[0].done)
             # Where the merge was the one to be done again, it may find a withdrawal open, and is refused as always.
             assert merge(shop, merging, who).conflict in ("", "withdrawal_open")
 

@@ -3,7 +3,7 @@
 import json
 import logging
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from threading import Event
@@ -29,8 +29,9 @@ from domain.rewards import service as rewards
 from domain.rewards.rules import Offers
 from domain.shared.errors import DomainError
 from domain.workflows import gathering
-from tests.integration.money.merging import KEEPER, keeper, left_behind, merge, stands
+from tests.integration.money.merging import KEEPER, keeper, left_behind, merge
 from tests.integration.money.world import Shop
+from tests.together import until_waiting
 
 ZHOU = Actor("zhou", "finance")
 LIFE = Life()
@@ -212,7 +213,7 @@ def test_whoever_books_for_the_kept_one_meanwhile_does_not_stop_it(
             session.execute(text("set local deadlock_timeout = '50s'"))
             ledger.lock(session, [shop.people[KEEPER]])
             locked.set()
-            stands(shop, Future())
+            assert until_waiting(shop.engine)
             session.execute(text("select from person where id = :id for key share"), {"id": shop.people[KEEPER]})
 
     env = {"HUITOU_HOME": str(tmp_path), "DATABASE_URL": database_url, "REDIS_URL": valkey_url}

@@ -1,7 +1,6 @@
 """A merge commits after a worker has read who is who, before it has written: nothing is left with whoever is gone."""
 
 from concurrent.futures import ThreadPoolExecutor
-from threading import Event
 
 import pytest
 from sqlalchemy import text
@@ -10,6 +9,7 @@ from sqlalchemy.exc import DBAPIError
 from domain.people import service as people
 from domain.workflows import MOVERS
 from tests.integration.money.world import Shop
+from tests.together import until_waiting
 
 LEFT_BEHIND = """
     select a.owner_id, a.kind, b.amount from account a join balance b on b.account_id = a.id
@@ -22,7 +22,6 @@ LEFT_BEHIND = """
     select c.beneficiary_id, 'commission', c.order_id from commission_line c
       join person p on p.id = c.beneficiary_id where p.merged_into is not null
 """
-WAITING = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
 
 
 @pytest.fixture
@@ -42,11 +41,7 @@ def work_while_merging(shop: Shop, who: str) -> None:
             done = people.merge(merging, shop.people["分身"], shop.people[who], "one phone", shop.clock.now(), MOVERS)
             assert (done.kept_id, done.conflict) == (shop.people["分身"], "")
             working = pool.submit(shop.work)
-            for _ in range(500):
-                if shop.rows(WAITING) != [(0,)]:
-                    break
-                Event().wait(0.02)
-            assert not working.done(), "it waits for the merge"
+            assert until_waiting(shop.engine, ended=working.done), "it waits for the merge"
         working.result(60)
 
 

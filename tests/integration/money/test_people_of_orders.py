@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from tests.integration.money.merging import WAITING
 from tests.integration.money.world import Shop
+from tests.together import until_waiting
 
 ORDER = ("insert into customer_order (channel, order_no, source, buyer_id, seller_id, leader_id, currency, paid_fen,"
          " shipping_fen, digest, paid_at, booked_at) select 'mall', v.no, 'x', v.buyer, v.seller, v.leader, 'CNY', 1,"
@@ -138,8 +138,7 @@ def test_a_line_of_others_has_room_for_one_of_two(booked: Shop) -> None:
         second.execute(text("select count(*) from commission_line"))
         first.execute(earn, {"who": booked.people["小王"], "level": 1})
         waiting = pool.submit(second.execute, earn, {"who": booked.people["李姐"], "level": 2})
-        while booked.rows(WAITING) == [(0,)]:
-            assert not waiting.done()
+        assert until_waiting(booked.engine, ended=waiting.done)
         first.commit()
         with pytest.raises(DBAPIError) as refused:
             waiting.result(60)

@@ -14,7 +14,7 @@ from domain.shared.errors import DomainError
 from tests.fakes.pay import FakePay
 from tests.integration.payouts.conftest import Till
 from tests.integration.payouts.test_packets import customer, gives
-from tests.together import at_once
+from tests.together import at_once, until_waiting
 
 
 @pytest.fixture
@@ -180,14 +180,11 @@ def test_whoever_takes_back_what_ends_in_that_moment_is_told_so(till: Till) -> N
     who = till.earner("li", 60_000)
     asked, checker = till.ask(60_000, review="a person looks"), till.operator("小孙", "finance")
     sessions = till.shop.runtime.sessions
-    waits = text("select count(*) from pg_stat_activity"
-                 " where datname = current_database() and wait_event_type = 'Lock'")
-    with ThreadPoolExecutor(1) as pool, sessions() as watcher:
+    with ThreadPoolExecutor(1) as pool:
         with sessions.begin() as ending:
             service.reject(ending, asked.id, checker, "not this time", till.shop.clock.now())
             cancelled = pool.submit(till.do, service.cancel, who)
-            while not watcher.execute(waits).scalar_one():
-                watcher.rollback()
+            assert until_waiting(till.shop.runtime.engine, ended=cancelled.done)
         with pytest.raises(DomainError) as refused:
             cancelled.result(10)
     assert refused.value.code == "payout.none_open"

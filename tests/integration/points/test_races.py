@@ -5,7 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from domain.ledger import service as ledger
@@ -18,7 +18,7 @@ from domain.workflows.merging import MOVERS
 from domain.workflows.quiz import Question, Quiz
 from tests.integration.people.crowd import crowd
 from tests.integration.points.test_life import LIFE, active, day, earned
-from tests.together import in_transactions
+from tests.together import in_transactions, until_waiting
 
 
 def test_16_fifty_random_acts_at_once_keep_every_sum(session, engine) -> None:
@@ -83,18 +83,15 @@ def _meets_a_debt(session: Session, engine: Engine, li: int, message: Callable[[
     earned(session, li, 40, "order:1")
     service.spend(session, li, 40, "gift", "gift:1", day(1))
     session.commit()
-    waits = text("select count(*) from pg_stat_activity where datname = current_database()"
-                 " and wait_event_type = 'Lock'")
 
     def speaks() -> None:
         with Session(engine) as own, own.begin():
             assert message(own)
 
-    with ThreadPoolExecutor(1) as pool, engine.connect() as watcher:
+    with ThreadPoolExecutor(1) as pool:
         assert service.reverse(session, "order:1", 40, "refund:1", day(2)) == 40
         heard = pool.submit(speaks)
-        while not heard.done() and not watcher.execute(waits).scalar_one():
-            watcher.rollback()
+        assert until_waiting(engine, ended=heard.done)
         session.commit()
         heard.result(20)
     left = queries.of(session, li, day(2))
