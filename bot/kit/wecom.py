@@ -16,8 +16,6 @@ TOO_LATE = frozenset({41049, 41050})
 """Codes of a welcome that came too late: the code is missing, wrong or has expired."""
 WELCOMED = 41051
 """Somebody has welcomed this customer already, or the two have begun to chat."""
-WELCOME_BUSY = 41096
-"""Another application is sending its welcome right now; it may still fail."""
 UNKNOWN_TAG = 40068
 
 

@@ -31,7 +31,6 @@ Box = tuple[int, int, int, int]
 Size = Annotated[int, Meta(ge=16, le=260)]
 Weight = Annotated[int, Meta(ge=100, le=900)]
 Small = Annotated[int, Meta(ge=0, le=400)]
-Unit = Annotated[float, Meta(ge=0, le=1)]
 Align = Literal["left", "center", "right"]
 
 

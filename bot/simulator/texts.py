@@ -20,7 +20,6 @@ CODE_NONE = "未发现二维码"
 CODE_URL = "二维码内容：{url}"
 CODE_UNKNOWN = "这个二维码不属于本模拟器，微信会打开：{url}"
 CODE_OTHER_ACCOUNT = "这个二维码属于另一个公众号：{account}"
-MENU_VIEW = "打开网页：{url}"
 LOCATION_LABEL = "云南省昆明市五华区"
 
 NOT_JSON = "请求需要 JSON 对象"

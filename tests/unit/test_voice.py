@@ -15,8 +15,6 @@ from bot.runtime.understanding.lexicon import load
 from bot.runtime.voice import FILTERS, Voice
 
 ROOT = Path(__file__).parents[2]
-MEASURE = 600
-"""Characters of CJK that surely fit one message of 2048 bytes."""
 
 
 @pytest.fixture(scope="module")
