@@ -5,7 +5,8 @@ on a job, so we ring once for many effects. Jobs carry only the bell's name, JSO
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 import redis
@@ -37,14 +38,23 @@ class Doorbell:
     def __init__(self, connection: "redis.Redis") -> None:
         self._redis = connection
         self._silent_until = 0.0
+        self._answering: str | None = None
+        self._heard = False
         self._queues = {bell: Queue(bell, connection=connection, serializer=JSONSerializer) for bell in BELLS}
 
-    def ring(self, bells: Iterable[str]) -> bool:
-        """Ring each bell of these queues once; whether Redis took it."""
+    def ring(self, bells: Iterable[str], *, for_help: bool = False) -> bool:
+        """Ring each bell of these queues once; whether Redis took it. What this process answers right now it hears by
+        itself, and rings for others only ``for_help``: a job that finds nothing costs as much as booking an order."""
+        wanted = {OF_QUEUE[name] for name in bells}
+        if self._answering in wanted and not for_help:
+            self._heard = True
+            wanted = {bell for bell in wanted if bell != self._answering}
+        if not wanted:
+            return True
         if time.monotonic() < self._silent_until:
             return False
         try:
-            for bell in sorted({OF_QUEUE[name] for name in bells}):
+            for bell in sorted(wanted):
                 if self._redis.set(f"huitou:ringing:{bell}", 1, nx=True, ex=RINGING_SECONDS):
                     self._queues[bell].enqueue(JOB, bell, result_ttl=0, failure_ttl=60, job_timeout=300)
         except redis.RedisError as fault:
@@ -53,7 +63,22 @@ class Doorbell:
             return False
         return True
 
-    def answered(self, bell: str) -> None:
+    @contextmanager
+    def answering(self, bell: str) -> Iterator[None]:
+        """While this process does what ``bell`` is for, until it finds nothing more and has ``heard`` nothing."""
+        self._answered(bell)
+        self._answering, self._heard = bell, False
+        try:
+            yield
+        finally:
+            self._answering = None
+
+    def heard(self) -> bool:
+        """Whether the bell that is being answered was rung here since the last time of asking."""
+        heard, self._heard = self._heard, False
+        return heard
+
+    def _answered(self, bell: str) -> None:
         """Called before looking for work, so that a ring during the work is not lost."""
         try:
             self._redis.delete(f"huitou:ringing:{bell}")
@@ -67,12 +92,17 @@ class SilentBell:
     def __init__(self) -> None:
         self.rings: list[str] = []
 
-    def ring(self, bells: Iterable[str]) -> bool:
+    def ring(self, bells: Iterable[str], *, for_help: bool = False) -> bool:
         self.rings += sorted(bells)
         return True
 
-    def answered(self, bell: str) -> None:
+    @contextmanager
+    def answering(self, bell: str) -> Iterator[None]:
         """Nothing to answer."""
+        yield
+
+    def heard(self) -> bool:
+        return False
 
 
 def connect(url: str, answer_seconds: float = ANSWER_SECONDS) -> "redis.Redis":

@@ -9,6 +9,9 @@ from domain import workflows
 MAX_ROUNDS = 200
 """A bound on one answer to a bell; what is left rings again."""
 
+MUCH = 8
+"""Things done in a round after which other workers are called, if there are any."""
+
 EVENTS, LINES = 200, 500
 NOTICE_THREADS = 32
 POSTER_THREADS = 2
@@ -16,15 +19,17 @@ POSTER_THREADS = 2
 
 def answer(runtime: Runtime, bell: str) -> int:
     """Work until nothing of this bell is due; returns how many things were done."""
-    runtime.bell.answered(bell)
-    rounds = fast_round if bell == "fast" else slow_round
+    rounds, queue = (fast_round, "fact") if bell == "fast" else (slow_round, "slow")
     total = 0
-    for _ in range(MAX_ROUNDS):
-        done = rounds(runtime)
-        total += done
-        if not done:
-            return total
-    runtime.bell.ring([{"fast": "fact", "slow": "slow"}[bell]])
+    with runtime.bell.answering(bell):
+        for _ in range(MAX_ROUNDS):
+            done = rounds(runtime)
+            total += done
+            if not runtime.bell.heard() and not done:
+                return total
+            if done >= MUCH:
+                runtime.bell.ring([queue], for_help=True)
+    runtime.bell.ring([queue])
     return total
 
 
