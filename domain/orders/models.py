@@ -37,9 +37,7 @@ class CustomerOrder(Base):
     __tablename__ = "customer_order"
     __table_args__ = (
         UniqueConstraint("channel", "order_no"),
-        CheckConstraint("paid_fen >= 0 and shipping_fen >= 0", name="money"),
-        CheckConstraint("refunded_fen between 0 and paid_fen", name="refunded"),
-        CheckConstraint("currency = 'CNY'", name="currency"),
+        Index("ix_customer_order_broken", "id", postgresql_where=text("refuse_row(...)")),  # its rules: 0075
         Index(None, "buyer_id", "paid_at"),
         Index(None, "seller_id", "paid_at", postgresql_where=text("seller_id is not null")),
         Index(None, "leader_id", "paid_at", postgresql_where=text("leader_id is not null")),
@@ -93,10 +91,7 @@ class OrderLine(Base):
     __tablename__ = "order_line"
     __table_args__ = (
         UniqueConstraint("order_id", "line_id"),
-        CheckConstraint("paid_fen >= 0 and quantity > 0", name="money"),
-        CheckConstraint(
-            "refunded_fen between 0 and paid_fen and refunded_quantity between 0 and quantity", name="refunded"
-        ),
+        Index("ix_order_line_broken", "order_id", postgresql_where=text("refuse_row(...)")),  # its rules: 0075
     )
 
     order_id: Mapped[int] = mapped_column(ForeignKey("customer_order.id"), primary_key=True)

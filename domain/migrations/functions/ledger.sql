@@ -13,6 +13,15 @@ begin
         using errcode = 'HT403';
 end $$;
 
+-- What an index of broken rows asks of each row that is written (0075). Such an index keeps the rules of a table as a CHECK
+-- does: no row that breaks one gets in, whoever writes it. A CHECK's text is parsed anew by each statement, an index's once a
+-- session. ``the_rule`` is the name of the first rule that is broken; null, when none is, calls nothing.
+create or replace function refuse_row(the_table text, the_rule text) returns boolean language plpgsql immutable strict as $$
+begin
+    raise exception 'new row for relation "%" violates check constraint "%"', the_table, the_rule
+        using errcode = 'check_violation', schema = 'public', table = the_table, constraint = the_rule;
+end $$;
+
 -- The normal side of an account of somebody's.
 create or replace function account_normal(kind text) returns text language plpgsql immutable as $$
 begin
