@@ -123,23 +123,22 @@ declare
     ids bigint[];
     booked bigint;
     clash text;
-    debits bigint[];
-    credits bigint[];
-    debit_normals text[];
-    credit_normals text[];
-    unopened boolean;
+    sides bigint[];
+    moves bigint[];
     whole boolean;
 begin
-    with fresh as (
-        insert into journal (idem, digest, kind, effective_at, posted_at, source_type, source_id, label, actor,
-                             reverses, resolves)
-        select idem, digest, kind, effective_at, at, source_type, source_id, label, actor, reverses, resolves
-          from unnest(journals)
-            on conflict (idem) do nothing
-        returning id
-    )
-    select array_agg(id) into ids from fresh;
-    booked := coalesce(cardinality(ids), 0);
+    if cardinality(journals) = 1 then
+        ids := array[nextval('journal_id_seq')];
+    else
+        ids := array(select nextval('journal_id_seq') from generate_series(1, cardinality(journals)));
+    end if;
+    insert into journal (id, idem, digest, kind, effective_at, posted_at, source_type, source_id, label, actor,
+                         reverses, resolves) overriding system value
+    select ids[place], idem, digest, kind, effective_at, at, source_type, source_id, label, actor, reverses, resolves
+      from unnest(journals) with ordinality as g (
+            idem, digest, kind, effective_at, source_type, source_id, label, actor, reverses, resolves, place)
+        on conflict (idem) do nothing;
+    get diagnostics booked = row_count;
     if booked < cardinality(journals) then
         select g.idem into clash from unnest(journals) g
           join journal j on j.idem = g.idem and j.digest <> g.digest limit 1;
@@ -153,20 +152,21 @@ begin
             idem, digest, kind, effective_at, source_type, source_id, label, actor, reverses, resolves, place)
           left join journal j on j.idem = g.idem and j.id = any (ids);
     end if;
+    -- What each side of each posting is, and what it adds to the balance of somebody's account (null on the platform's).
     -- A platform account has no owner; the index (ix_account_key) has 0 for it, and that 0 is nobody's is asked beside it.
     for round in 1 .. 2 loop
-        select array_agg(d.id), array_agg(c.id), array_agg(case when p.debit_owner is not null then d.normal end),
-               array_agg(case when p.credit_owner is not null then c.normal end),
-               bool_or(p.debit_owner is not null and d.id is null or p.credit_owner is not null and c.id is null),
-               count(*) filter (where p.n = 1) = cardinality(journals)
-               and count(*) filter (where p.journal between 1 and cardinality(journals)) = count(*)
-          into debits, credits, debit_normals, credit_normals, unopened, whole
+        select array_agg(a.id),
+               array_agg(case when s.owner is null or ids[p.journal] is null then null
+                              when a.normal = s.side then p.amount else -p.amount end),
+               count(*) filter (where p.n = 1) = 2 * cardinality(journals)
+               and bool_and((p.journal between 1 and cardinality(journals)) is true)
+          into sides, moves, whole
           from unnest(postings) p
-          left join account d on coalesce(d.owner_id, 0) = coalesce(p.debit_owner, 0) and d.kind = p.debit
-                                 and d.currency = p.currency and d.owner_id is not distinct from p.debit_owner
-          left join account c on coalesce(c.owner_id, 0) = coalesce(p.credit_owner, 0) and c.kind = p.credit
-                                 and c.currency = p.currency and c.owner_id is not distinct from p.credit_owner;
-        exit when not unopened;
+         cross join lateral (values (p.debit_owner, p.debit, 'debit'),
+                                    (p.credit_owner, p.credit, 'credit')) as s (owner, kind, side)
+          left join account a on coalesce(a.owner_id, 0) = coalesce(s.owner, 0) and a.kind = s.kind
+                                 and a.currency = p.currency and a.owner_id is not distinct from s.owner;
+        exit when array_position(sides, null) is null;
         perform ledger_open_sides(postings);
     end loop;
     if not whole then
@@ -174,19 +174,15 @@ begin
     end if;
     -- A side that no look-up finds is null and is refused.
     insert into posting (journal_id, n, debit, credit, currency, amount)
-    select ids[p.journal], p.n, p.debit_id, p.credit_id, p.currency, p.amount
-      from unnest(postings, debits, credits) as p (journal, n, debit_owner, debit, credit_owner, credit, currency, amount,
-                                                   debit_id, credit_id)
+    select ids[p.journal], p.n, sides[2 * p.place - 1], sides[2 * p.place], p.currency, p.amount
+      from unnest(postings) with ordinality as p (journal, n, debit_owner, debit, credit_owner, credit, currency, amount,
+                                                  place)
      where ids[p.journal] is not null;
     -- Each balance is locked as it is reached, and they are reached in the order of their accounts: no other join is allowed.
     update balance b set amount = b.amount + m.delta, seq = b.seq + 1
-      from (select s.id, sum(case s.normal when s.side then p.amount else -p.amount end)::bigint as delta
-              from unnest(postings, debits, credits, debit_normals, credit_normals) as p (journal, n, debit_owner, debit,
-                   credit_owner, credit, currency, amount, debit_id, credit_id, debit_normal, credit_normal)
-             cross join lateral (values (p.debit_id, p.debit_normal, 'debit'),
-                                        (p.credit_id, p.credit_normal, 'credit')) as s (id, normal, side)
-             where s.normal is not null and ids[p.journal] is not null
-             group by 1 order by 1) m
+      from (select s.id, whole_sum(s.delta) as delta
+              from unnest(sides, moves) as s (id, delta)
+             where s.delta is not null group by 1 order by 1) m
      where b.account_id = m.id;
     return booked;
 end $$;

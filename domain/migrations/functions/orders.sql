@@ -60,19 +60,18 @@ $$;
 create or replace function order_news_of() returns trigger language plpgsql as $$
 declare
     somebody bigint;
-    there boolean;
 begin
-    with told as (
-        insert into order_news (order_ids) select array_agg(id) from fresh having count(*) > 0
-    )
-    select w.id, known.id is not null into somebody, there
-      from (select distinct p.id from fresh f cross join lateral (values (f.buyer_id), (f.seller_id), (f.leader_id)) as p (id)
-             where p.id is not null order by 1) w
-      left join lateral (select p.id, p.merged_into from person p where p.id = w.id for key share) known on true
-     where known.id is null or known.merged_into is not null limit 1;
-    if there then
+    insert into order_news (order_ids) select g.ids from (select array(select id from fresh) as ids) g where g.ids <> '{}';
+    select f.id into somebody
+      from (select unnest(array[buyer_id, seller_id, leader_id]) as id from fresh order by 1) f
+     where f.id is not null
+       and (select p.merged_into is null from person p where p.id = f.id for key share) is not true;
+    if somebody is null then
+        return null;
+    end if;
+    if exists (select from person p where p.id = somebody) then
         perform refuse_merged_person(somebody);
-    elsif not there then
+    else
         perform refuse_unknown_person('customer_order', (
             select case somebody when f.buyer_id then 'buyer_id' when f.seller_id then 'seller_id' else 'leader_id' end
               from fresh f where somebody in (f.buyer_id, f.seller_id, f.leader_id) limit 1));

@@ -90,21 +90,26 @@ begin
     end if;
     for round in 1 .. 2 loop
         exit when broken is not null;
-        select k.name into broken
-          from (select distinct order_id, n, plan_version from fresh) f
-          left join lateral (
-            select l.paid_fen, l.xmin = pg_current_xact_id()::xid as own from order_line l
-             where l.order_id = f.order_id and l.n = f.n offset 0) l on true
-         cross join lateral (
-            select case when l.paid_fen is null then 'fk_commission_line_order_id_n'
-                when not exists (select from commission_plan p where p.version = f.plan_version offset 0)
+        perform from (select distinct order_id, n, plan_version from fresh) f
+         where not exists (select from commission_plan p where p.version = f.plan_version offset 0)
+            or (select (round = 2 or l.xmin = pg_current_xact_id()::xid)
+                       and (select whole_sum(c.amount_fen) from commission_line c
+                             where c.order_id = f.order_id and c.n = f.n) <= l.paid_fen
+                  from order_line l where l.order_id = f.order_id and l.n = f.n) is not true;
+        exit when not found;
+        if round = 1 then
+            perform from (select distinct order_id, n from fresh order by 1, 2) f cross join lateral (
+                select from order_line l where l.order_id = f.order_id and l.n = f.n for no key update) l;
+        else
+            broken := case
+                when exists (select from fresh f where not exists (
+                    select from order_line l where l.order_id = f.order_id and l.n = f.n offset 0))
+                    then 'fk_commission_line_order_id_n'
+                when exists (select from fresh f where not exists (
+                    select from commission_plan p where p.version = f.plan_version offset 0))
                     then 'fk_commission_line_plan_version'
-                when (select sum(c.amount_fen) from commission_line c where c.order_id = f.order_id and c.n = f.n)
-                    > l.paid_fen then 'paid' end) as k (name)
-         where k.name is not null or round = 1 and not l.own limit 1;
-        exit when not found or round = 2;
-        perform from (select distinct order_id, n from fresh order by 1, 2) f cross join lateral (
-            select from order_line l where l.order_id = f.order_id and l.n = f.n for no key update) l;
+                else 'paid' end;
+        end if;
     end loop;
     if broken = 'paid' then
         raise exception 'commissions of an order line exceed what was paid' using errcode = 'HT422';
