@@ -59,9 +59,21 @@ $$;
 -- refuse_unknown_person), and was not merged away meanwhile (see refuse_merged_person).
 create or replace function order_news_of() returns trigger language plpgsql as $$
 declare
+    many bigint;
     somebody bigint;
 begin
-    insert into order_news (order_ids) select g.ids from (select array(select id from fresh) as ids) g where g.ids <> '{}';
+    insert into order_news (order_ids) select g.ids from (select array(select id from fresh) as ids) g where g.ids <> '{}'
+        returning cardinality(order_ids) into many;
+    -- Of several, all are there by one look along the index, nearly always; otherwise, and of few, each is looked up.
+    if many > 4 then
+        perform from (select array_agg(distinct p.id) as ids from fresh f
+                       cross join lateral (values (f.buyer_id), (f.seller_id), (f.leader_id)) as p (id) where p.id is not null) n
+         where cardinality(n.ids) = (select count(*) from (
+               select from person p where p.id = any (n.ids) and p.merged_into is null order by p.id for key share) l);
+        if found then
+            return null;
+        end if;
+    end if;
     select f.id into somebody
       from (select unnest(array[buyer_id, seller_id, leader_id]) as id from fresh order by 1) f
      where f.id is not null

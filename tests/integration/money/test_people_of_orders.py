@@ -33,6 +33,9 @@ ATTACKS = {
     "an unknown leader": Attack(ORDER.format(rows="('X1', {li}, null::bigint, 987654)"), "fk_customer_order_leader_id"),
     "one of two": Attack(ORDER.format(rows="('X1', {li}, {li}, {li}), ('X2', {li}, 0, {li})"),
                          "fk_customer_order_seller_id"),
+    "one of seven": Attack(ORDER.format(rows=", ".join(
+        f"('X{n}', {{li}}, {'987654' if n == 4 else '{li}'}, null::bigint)" for n in range(7))),
+                           "fk_customer_order_seller_id"),
     "a buyer gone": Attack("update customer_order set buyer_id = 987654", "fk_customer_order_buyer_id"),
     "a seller gone": Attack("update customer_order set seller_id = 987654", "fk_customer_order_seller_id"),
     "a leader gone": Attack("update customer_order set leader_id = 987654", "fk_customer_order_leader_id"),
@@ -65,6 +68,8 @@ HOLDS = {
     "buyer": ORDER.format(rows="('X1', {person}, null::bigint, null::bigint)"),
     "seller": ORDER.format(rows="('X1', {li}, {person}, null::bigint)"),
     "leader": ORDER.format(rows="('X1', {li}, {li}, {person})"),
+    "a leader of one of seven": ORDER.format(rows=", ".join(
+        f"('X{n}', {{li}}, {{li}}, {'{person}' if n == 4 else '{li}'})" for n in range(7))),
     "a seller who changes": "update customer_order set seller_id = {person}",
     "who earns": COMMISSION,
     "who earns instead": "update commission_line set beneficiary_id = {person}",
