@@ -164,8 +164,11 @@ begin
           from unnest(postings) p
          cross join lateral (values (p.debit_owner, p.debit, 'debit'),
                                     (p.credit_owner, p.credit, 'credit')) as s (owner, kind, side)
-          left join account a on coalesce(a.owner_id, 0) = coalesce(s.owner, 0) and a.kind = s.kind
-                                 and a.currency = p.currency and a.owner_id is not distinct from s.owner;
+          -- "offset 0" keeps this a look-up by key, one a side, also in a plan that was made when there were few accounts.
+          left join lateral (
+            select k.id, k.normal from account k
+             where coalesce(k.owner_id, 0) = coalesce(s.owner, 0) and k.kind = s.kind and k.currency = p.currency
+               and k.owner_id is not distinct from s.owner offset 0) a on true;
         exit when array_position(sides, null) is null;
         perform ledger_open_sides(postings);
     end loop;

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
 
 from bot.runtime import demo_team
 from domain import workflows
@@ -124,6 +125,28 @@ def test_a_key_counts_once_and_with_other_content_is_a_conflict(shop: Shop, alon
     with pytest.raises(Conflict):
         _book(shop, _entry(shop, "key", COMMISSION[:1], owners), alone=alone)
     assert _left(shop, "key", owners) == before
+
+
+def test_accounts_are_looked_up_by_key_however_many_there_are(shop: Shop) -> None:
+    """Also by a connection whose plans were made when there were few: no booking reads the accounts of everybody."""
+    shop.people_bound({f"n{n}": "" for n in range(400)})
+
+    def booked(key: str, first: int, last: int) -> list[Entry]:
+        ids = shop.people
+        return [_entry(shop, f"{key}{n:03}", COMMISSION, {"near": ids[f"n{n}"], "far": ids[f"n{n - 1}"]})
+                for n in range(first, last)]
+
+    read = text("select seq_tup_read + idx_tup_fetch from pg_stat_xact_user_tables where relname = 'account'")
+    with shop.engine.connect() as db, Session(db) as session:
+        session.execute(text("analyze account"))
+        for entries in (booked("few", 1, 20), booked("all", 1, 400)):
+            service.post(session, entries, shop.clock.now())
+            session.commit()
+        entries = booked("some", 180, 200)
+        before: int = session.execute(read).scalar_one()
+        service.post(session, entries, shop.clock.now())
+        postings = 2 * len(entries)
+        assert session.execute(read).scalar_one() - before < 10 * postings
 
 
 def test_a_buyer_alone_is_recognised_by_each_name_as_among_others(shop: Shop) -> None:
