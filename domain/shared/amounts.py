@@ -21,6 +21,8 @@ _SIGN = "[0-9零〇一二三四五六七八九]"
 _SPOKEN = re.compile(
     rf"¥?(?P<yuan>\d{{1,9}}|{_ANY}{{1,20}})\s*[块元圆](?:(?P<jiao>{_SIGN})[毛角]?(?:(?P<fen>{_SIGN})分?)?)?[钱整]?"
 )
+_WITH_JIAO = re.compile(rf"(?:\d{{1,9}}|{_ANY}{{1,20}})\s*[块元圆]{_SIGN}[毛角](?:{_SIGN}分?(?![\d个单件斤]))?")
+"""Such an amount within a sentence: only 毛 tells it from five yuan for three pounds (5块3斤)."""
 
 
 def spoken_fen(text: str) -> int | None:
@@ -46,7 +48,11 @@ def find_fen(text: str) -> int | None:
     percentages and numbers inside of codes are no amounts; Chinese numerals need a unit (``三百``) or ``元``."""
     plain = unicodedata.normalize("NFKC", text).lower()
     for match in _AMOUNT.finditer(plain):
-        fen = _arabic(match) if match["whole"] else _chinese(match["chinese"] or match["bare"])
+        said = _WITH_JIAO.match(plain, match.start())
+        if said:
+            fen = spoken_fen(said.group())
+        else:
+            fen = _arabic(match) if match["whole"] else _chinese(match["chinese"] or match["bare"])
         if fen is not None and 0 < fen <= MOST_FEN:
             return fen
     return None
