@@ -73,6 +73,11 @@ class Context:
         """Acknowledge without a word; whatever dialogue was open stays as it is."""
         return Answer(NOTHING, STAY)
 
+    @property
+    def asks_else(self) -> bool:
+        """Was something understood, sure or not, that is more than a yes or no: 看一下明细吧, 提100, 海报和佣金?"""
+        return self.intent not in ("", "yes", "no") or bool(self.candidates)
+
     def follow(self, intent: str, argument: str = "") -> Answer:
         """Answer as if ``intent`` had been typed exactly (after a confirmation or a choice)."""
         assert self.redirect is not None

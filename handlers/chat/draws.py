@@ -26,9 +26,7 @@ def said_at_the_draw(ctx: Context) -> Answer:
     """Only the very words draw: a yes to something else costs no points."""
     if ctx.message.text.strip() in ctx.copy.render("draw.words").split():
         return _draw(ctx, ctx.place.memory["campaign"])
-    if ctx.intent not in ("", "yes", "no"):
-        return ctx.afresh()
-    return ctx.say("draw.not_drawn")
+    return ctx.afresh() if ctx.asks_else else ctx.say("draw.not_drawn")
 
 
 @router.on(Intent("draw.show"))

@@ -31,7 +31,7 @@ NOT_OPEN = (
 def confirm_first(ctx: Context) -> Answer:
     """Money would move, and it was not typed exactly: nothing happens before a yes."""
     remember = {"intent": ctx.intent, "argument": ctx.argument}
-    what = f"{ctx.copy.render(f'intent.{ctx.intent}')} {ctx.argument}".rstrip()
+    what = ctx.copy.render(f"intent.{ctx.intent}") + (f" {ctx.argument} " if ctx.argument else "")
     return ctx.ask("chat.confirm", CONFIRM, remember, what=what)
 
 
@@ -42,10 +42,10 @@ def confirmed(ctx: Context) -> Answer:
 
 @answered.on(InState(CONFIRM))
 def not_confirmed(ctx: Context) -> Answer:
-    """Anything but a clear yes leaves the money where it is; who asks for something else instead is answered."""
-    if ctx.intent not in ("", "no") and not ctx.confirm:
-        return ctx.follow(ctx.intent, ctx.argument)
-    return ctx.say("chat.not_done")
+    """Anything but a clear yes leaves the money where it is; who asks for something else instead is answered, and
+    another sum (提200) is asked about in its turn. Who only says the same again has not said yes."""
+    same = {"intent": ctx.intent, "argument": ctx.argument} == ctx.place.memory
+    return ctx.afresh() if ctx.asks_else and not same else ctx.say("chat.not_done")
 
 
 @answered.on(InState(CHOOSE))
@@ -56,11 +56,11 @@ def chosen(ctx: Context) -> Answer:
     number = choice(ctx.message.text)
     if number is not None and 1 <= number <= len(candidates):
         return ctx.follow(candidates[number - 1])
-    if ctx.intent:
+    if ctx.intent or ctx.candidates:
         return ctx.afresh()
     if number is not None or any(word in ctx.message.text for word in ctx.copy.render("chat.all_words").split()):
         return ctx.ask("chat.which_one", CHOOSE, {"candidates": candidates}, choices=_named(ctx, candidates))
-    return ctx.say("help.short")
+    return ctx.afresh()
 
 
 @router.on(Unsure())

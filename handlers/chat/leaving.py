@@ -30,9 +30,9 @@ def confirm(ctx: Context) -> Answer:
 def _not_the_words(ctx: Context) -> Answer:
     if ctx.intent == "no":
         return ctx.say("leaving.kept")
-    if ctx.intent in ("", "yes", "people.leave"):
-        return ctx.ask("leaving.again", CONFIRM, ctx.place.memory, open=_open(ctx))
-    return ctx.afresh()
+    if ctx.asks_else and ctx.intent != "people.leave":
+        return ctx.afresh()
+    return ctx.ask("leaving.again", CONFIRM, ctx.place.memory, open=_open(ctx))
 
 
 @router.on(Intent("people.leave"))

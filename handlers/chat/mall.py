@@ -24,7 +24,7 @@ SHOWN = 10
 def chosen(ctx: Context) -> Answer:
     """A number of the list, or a part of a name; who asks for something else is answered."""
     said = ctx.message.text.strip()
-    if ctx.intent not in ("", "yes", "no"):
+    if ctx.intent not in ("", "yes"):
         return ctx.afresh()
     if ctx.candidates and not any(said in one.title for one in queries.items(ctx.session, ctx.speaker.id)):
         return ctx.afresh()
@@ -33,9 +33,10 @@ def chosen(ctx: Context) -> Answer:
 
 @router.on(InState(CONFIRM))
 def confirmed(ctx: Context) -> Answer:
-    """Only the very words spend points. What was shown is what is paid: another price is shown again."""
+    """Only the very words spend points; who asks for something else is answered. What was shown is what is paid:
+    another price is shown again."""
     if ctx.message.text.strip() not in ctx.copy.render("mall.words").split():
-        return ctx.say("mall.not_done")
+        return ctx.afresh() if ctx.asks_else else ctx.say("mall.not_done")
     memory, key = ctx.place.memory, f"{ctx.message.account}:{ctx.message.dedupe_key}"
     try:
         done = exchanging.exchange(ctx.session, ctx.speaker.id, memory["item"], memory["points"], key,

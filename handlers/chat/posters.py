@@ -48,7 +48,7 @@ def choose_product(ctx: Context) -> Answer:
     if product is not None:
         return _order(ctx, product)
     said = ctx.message.text.strip()
-    if _asks_else(ctx) and not catalog.search(ctx.session, said, 1):
+    if (ctx.intent or ctx.candidates) and not catalog.search(ctx.session, said, 1):
         return ctx.afresh()
     return ctx.follow("poster.make", said)
 
@@ -79,17 +79,12 @@ def choose_style(ctx: Context) -> Answer:
     if not style:
         said = ctx.message.text.strip()
         style = next((key for key, name in ctx.shop.styles if said and said in name), "")
-    if not style and _asks_else(ctx):
+    if not style and (ctx.asks_else or ctx.intent == "no"):
         return ctx.afresh()
     product = catalog.product(ctx.session, ctx.place.memory["sku"])
     if not style or product is None:
         return ctx.ask("poster.style_again", CHOOSE_STYLE, ctx.place.memory, count=len(ctx.shop.styles))
     return _order(ctx, product, style)
-
-
-def _asks_else(ctx: Context) -> bool:
-    """Was something understood that is no yes or no: 上个月赚了多少, 海报和佣金?"""
-    return ctx.intent not in ("", "yes", "no") or bool(ctx.candidates)
 
 
 def _order(ctx: Context, product: catalog.ProductView, style: str = "") -> Answer:

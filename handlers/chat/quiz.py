@@ -28,11 +28,14 @@ def ask(ctx: Context) -> Answer:
 
 @router.on(InState(CHOOSE))
 def chosen(ctx: Context) -> Answer:
-    """A number is an answer to the question that was asked; anything else is heard afresh."""
+    """A number is an answer to the question that was asked, and what means nothing is no answer yet; anything else is
+    heard afresh."""
     rules, said = ctx.tool(Quiz), ctx.message.text.strip()
     question = next((one for one in rules.question if one.ask == ctx.place.memory["ask"]), None)
-    if question is None or not (said.isdecimal() and len(said) == 1 and 1 <= int(said) <= len(question.choices)):
-        return ctx.afresh() if ctx.intent or ctx.candidates else ctx.say("quiz.a_number")
+    if question is None or ctx.intent or ctx.candidates:
+        return ctx.afresh()
+    if not (said.isdecimal() and len(said) == 1 and 1 <= int(said) <= len(question.choices)):
+        return ctx.ask("quiz.a_number", CHOOSE, ctx.place.memory)
     done = quiz.answer(ctx.session, ctx.speaker.id, rules, question, int(said), ctx.tool(PointRules).life, ctx.now)
     if not done.first:
         return ctx.say("quiz.answered_before")

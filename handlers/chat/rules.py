@@ -30,9 +30,9 @@ def estimate(ctx: Context) -> Answer:
 
 @router.on(InState(HOW_MUCH))
 def estimate_that(ctx: Context) -> Answer:
-    """An amount answers; anything else is heard afresh, outside the dialogue."""
+    """An amount answers; anything else is heard afresh, outside the dialogue, and so is a sum to take out (提100)."""
     fen = find_fen(ctx.message.text)
-    return ctx.afresh() if fen is None and (ctx.intent or ctx.candidates) else _estimate(ctx, fen)
+    return ctx.afresh() if ctx.confirm or (fen is None and (ctx.intent or ctx.candidates)) else _estimate(ctx, fen)
 
 
 def _estimate(ctx: Context, fen: int | None) -> Answer:

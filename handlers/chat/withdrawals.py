@@ -3,6 +3,7 @@
 Nothing is held before 确认. What is answered about name and ID number is sealed at once and never said back in full.
 """
 
+import re
 from hashlib import sha256
 from string import ascii_letters
 from unicodedata import normalize
@@ -37,23 +38,41 @@ ID_NUMBER = State("withdraw", "id_number", secret=True)
 CONFIRM = State("withdraw", "confirm")
 TAKE_BACK = State("withdraw", "cancel")
 
+LONG_NAME = 4
+"""Characters of a Chinese name. Longer ones are those of minorities, in which no word of ours stands."""
+
 
 @router.on(InState(AMOUNT))
 def amount_said(ctx: Context) -> Answer:
-    return _begin(ctx, ctx.message.text.strip())
+    """An amount, or all of it; who says no or asks for something else instead is answered."""
+    said = ctx.message.text.strip()
+    if said not in _words(ctx, "payout.all_words") and _fen(said) is None:
+        if ctx.intent == "no":
+            return ctx.say("payout.not_confirmed")
+        if _asks_else(ctx):
+            return ctx.afresh()
+    return _begin(ctx, said)
 
 
 @router.on(InState(CONSENT))
 def consent_said(ctx: Context) -> Answer:
     """Only the very words count: consent is never guessed."""
     if ctx.message.text.strip() not in _words(ctx, "payout.agree_words"):
-        return ctx.say("payout.no_consent")
+        return ctx.afresh() if _asks_else(ctx) else ctx.say("payout.no_consent")
     payouts.agree(ctx.session, ctx.speaker.id, _consent_version(ctx), _consent_digest(ctx), ctx.now)
     return _next(ctx, queries.offer(ctx.session, ctx.speaker.id, ctx.now), ctx.place.memory["gross_fen"])
 
 
 @router.on(InState(NAME))
 def name_said(ctx: Context) -> Answer:
+    """A second 同意 is no name, and neither is a sentence; a name may sound like a word of ours (于娥)."""
+    said = ctx.message.text.strip()
+    if ctx.intent == "no":
+        return ctx.say("payout.not_confirmed")
+    if ctx.asks_else and len(said) > LONG_NAME:
+        return ctx.afresh()
+    if ctx.intent == "yes" or ctx.confirm or re.search(ctx.copy.render("payout.no_name"), said):
+        return ctx.ask("payout.wrong.vault.real_name", NAME, ctx.place.memory)
     return _sealed(ctx, "real_name", NAME)
 
 
@@ -67,7 +86,7 @@ def confirmed(ctx: Context) -> Answer:
     """The one moment at which money is held: at the very word, not at anything like it. If the figures have changed
     meanwhile, they are shown again."""
     if ctx.message.text.strip() not in _words(ctx, "payout.confirm_words"):
-        return ctx.say("payout.not_confirmed")
+        return _not_confirmed(ctx)
     gross_fen, tax_fen = ctx.place.memory["gross_fen"], ctx.place.memory["tax_fen"]
     offer = queries.offer(ctx.session, ctx.speaker.id, ctx.now)
     account = _account(ctx)
@@ -96,7 +115,7 @@ def taken_back(ctx: Context) -> Answer:
     if ctx.intent == "withdraw.cancel":
         return cancel(ctx)
     if ctx.message.text.strip() not in _words(ctx, "payout.cancel_words"):
-        return ctx.say("payout.not_cancelled")
+        return ctx.afresh() if _asks_else(ctx) else ctx.say("payout.not_cancelled")
     found = queries.open_of(ctx.session, ctx.speaker.id)
     if found is None or found.id != ctx.place.memory["id"]:
         return ctx.say("payout.refused.none_open")
@@ -111,7 +130,9 @@ def taken_back(ctx: Context) -> Answer:
 
 @router.on(Intent("wallet.withdraw"))
 def start(ctx: Context) -> Answer:
-    return _begin(ctx, ctx.argument)
+    """How much may be said with it, and 都提 says it alone."""
+    said = ctx.message.text.strip()
+    return _begin(ctx, ctx.argument or (said if said in _words(ctx, "payout.all_words") else ""))
 
 
 @router.on(Intent("withdraw.progress"))
@@ -138,6 +159,21 @@ def cancel(ctx: Context) -> Answer:
     if found.cancelling:
         return _progress(ctx, found)
     return ctx.ask("payout.cancel", TAKE_BACK, {"id": found.id}, found=found)
+
+
+def _not_confirmed(ctx: Context) -> Answer:
+    """Nothing is held. Another sum is shown in its turn, another name is asked for, another wish is answered."""
+    said = ctx.message.text.strip()
+    if said in _words(ctx, "payout.rename_words"):
+        return ctx.ask("payout.name", NAME, {"gross_fen": ctx.place.memory["gross_fen"]})
+    if fen_of(normalize("NFKC", said)) is not None:
+        return _begin(ctx, said)
+    return ctx.afresh() if _asks_else(ctx) or ctx.argument else ctx.say("payout.not_confirmed")
+
+
+def _asks_else(ctx: Context) -> bool:
+    """Another wish than to take money out, which is what is being talked about."""
+    return ctx.asks_else and ctx.intent != "wallet.withdraw"
 
 
 def _begin(ctx: Context, said: str) -> Answer:
