@@ -31,7 +31,10 @@ def _wallet(people: Sequence[int], now: datetime) -> Sequence[tuple[str, Any]]:
 
 @router.on(Intent("wallet.balance"), asks=_wallet)
 def show_balance(ctx: Context) -> Answer:
-    """What there is, and what the running month would bring on top if it ended now."""
+    """What there is, and what the running month would bring on top if it ended now; of a month that was named
+    (上个月赚了多少) its statement."""
+    if ctx.argument:
+        return show_lines(ctx)
     wallet, month = settlements.wallet_and_month(ctx.session, ctx.speaker.id, Month.of(ctx.now))
     return ctx.say("wallet.balance", wallet=wallet, month=month)
 

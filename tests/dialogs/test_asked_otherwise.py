@@ -89,8 +89,19 @@ def test_after_a_list_money_is_still_confirmed_and_several_wishes_are_still_aske
         li.says("取消")
 
 
+@pytest.mark.parametrize("said", ["上个月赚了多少", "佣金 10月", "10月份的佣金有多少", "上个月提现了多少"])
+def test_what_was_earned_in_a_month_is_that_months(li: Person, said: str) -> None:
+    li.says(said).sees("2026年10月没有收支记录")
+
+
+def test_what_was_earned_this_month_is_its_statement_and_a_month_to_come_is_not_there_yet(li: Person) -> None:
+    li.says("11月赚了多少").sees("2026年11月", "A9")
+    li.says("2999年1月的佣金").sees("还没到")
+    li.says("本月佣金").sees("我的佣金", "可提现")
+
+
 def test_nobody_is_kept_in_a_question(li: Person) -> None:
-    li.says("海报 不存在的东西").says("上个月一共赚了多少").sees("我的佣金")
+    li.says("海报 不存在的东西").says("上个月一共赚了多少").sees("10月没有收支记录")
     li.says("海报 不存在的东西").says("鸡蛋").sees("正在生成「林下散养土鸡蛋 30枚」")
     li.says("换风格").says("我推荐的人里谁排第几名").sees("销售排行")
     li.says("为什么 8.99").says("营业执照拿来瞧瞧").sees("没太听懂")
