@@ -85,6 +85,11 @@ class Context:
         self.candidates, self.confirm, self.place = (), False, Place()
         return self.redirect(self)
 
+    def undecided(self) -> Answer:
+        """Ask which of the candidates was meant: the first of them was tried, and was not it."""
+        self.intent, self.argument, self.typed_exactly = "", "", False
+        return self.afresh()
+
     def afresh(self) -> Answer:
         """Answer as if no question had been open: what is only supposed is still asked about, money still confirmed."""
         assert self.redirect is not None

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Literal
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.orm import Session
 
 from domain.orders.models import CommerceEventRow, CustomerOrder, OpenEvent, OrderLine
@@ -81,8 +81,10 @@ def recent_products(session: Session, person_id: int, limit: int) -> list[tuple[
 
 
 def of_buyer(session: Session, person_id: int, limit: int, order_no: str = "") -> list[OrderView]:
-    """A person's orders, newest first; of those only ``order_no`` (letters in either case) where one is asked for."""
-    wanted = [func.lower(CustomerOrder.order_no) == order_no.lower()] if order_no else []
+    """A person's orders, newest first; where a number is asked for (letters in either case), only the order that has it
+    and those that travel under it."""
+    wanted = [or_(func.lower(CustomerOrder.order_no) == order_no.lower(),
+                  func.lower(CustomerOrder.tracking_no) == order_no.lower())] if order_no else []
     orders = session.scalars(
         select(CustomerOrder).where(CustomerOrder.buyer_id == person_id, *wanted)
         .order_by(CustomerOrder.paid_at.desc(), CustomerOrder.id.desc()).limit(limit),

@@ -13,7 +13,8 @@ router = Router(__name__)
 ORDERS = 5
 """Orders that fit one message."""
 NUMBER = 6
-"""Signs of an order's number. What is shorter may be days or pieces, and nobody is told that there is no such order."""
+"""Signs of an order's number. What is shorter may be days or pieces, and a month is in Chinese: nobody is told that
+there is no such order."""
 
 
 @router.on(Intent("referral.mine"))
@@ -29,10 +30,11 @@ def show_coupons(ctx: Context) -> Answer:
 
 @router.on(Intent("orders.show"))
 def show_orders(ctx: Context) -> Answer:
-    """The order whose number was said, else the latest; whoever names one that is not theirs is told so."""
-    named = orders.of_buyer(ctx.session, ctx.speaker.id, 1, ctx.argument) if ctx.argument else []
+    """The order whose number was said, or its parcel's, else the latest; whoever names one that is not theirs is told
+    so."""
+    named = orders.of_buyer(ctx.session, ctx.speaker.id, ORDERS, ctx.argument) if ctx.argument else []
     found = named or orders.of_buyer(ctx.session, ctx.speaker.id, ORDERS)
-    unknown = "" if named or len(ctx.argument) < NUMBER else ctx.argument
+    unknown = "" if named or len(ctx.argument) < NUMBER or not ctx.argument.isascii() else ctx.argument
     return ctx.say("orders.show", orders=found, named=bool(named), unknown=unknown)
 
 

@@ -23,7 +23,7 @@ SUGGESTED = 5
 
 @router.on(Intent("poster.make"))
 def make_poster(ctx: Context) -> Answer:
-    """A named product, else the last one, else a choice."""
+    """A named product, else the last one, else a choice. What is no product may be a word of ours (海报 佣金)."""
     if ctx.argument:
         number = choice(ctx.argument)
         found = catalog.search(ctx.session, ctx.argument if number is None else str(number), SHOWN)
@@ -31,7 +31,7 @@ def make_poster(ctx: Context) -> Answer:
             return _order(ctx, found[0])
         if found:
             return _offer(ctx, "poster.which", found)
-        return _unknown(ctx)
+        return ctx.undecided() if ctx.candidates else _unknown(ctx)
     sku, _ = materials.choice(ctx.session, ctx.speaker.id)
     product = catalog.product(ctx.session, sku) if sku else None
     shelf = catalog.shelf(ctx.session, SHOWN)

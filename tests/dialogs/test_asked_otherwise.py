@@ -79,6 +79,14 @@ def test_who_has_nothing_to_ask_a_human_after_all_opens_no_ticket(li: Person) ->
     li.says("要一张增值税发票").sees("已转给店员（编号 1）")
 
 
+def test_behind_poster_a_word_of_ours_may_be_a_second_wish(shop: Shop, li: Person) -> None:
+    for said in ("海报 佣金", "海报，提现"):
+        li.says(said).sees("1. 生成海报", "2. ")
+    li.says("2").sees("提现")
+    li.says("海报 牛奶").sees("正在生成「高原牧场纯牛奶 12盒」")
+    li.says("海报 好的").sees("没有叫「好的」的商品")
+
+
 def test_after_a_list_money_is_still_confirmed_and_several_wishes_are_still_asked_about(li: Person) -> None:
     """The statement, a choice of goods, a choice of prizes and a second guess wait for an answer; what comes instead is
     heard as if nothing had been asked."""

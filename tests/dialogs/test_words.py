@@ -21,7 +21,20 @@ def test_one_order_is_shown_by_its_number(shop: Shop) -> None:
     shown = str(xin.says("单号mall-200到哪了").sees("这一单", "单号 MALL-200", "待发货").heard[-1])
     assert "MALL-206" not in shown
     xin.says("订单 MALL-900").sees("您的订单里没有「MALL-900」", "最近的订单", "MALL-206")
-    assert "没有「" not in str(xin.says("快递3天了还没到").sees("最近的订单").heard[-1])
+    for said in ("快递3天了还没到", "订单 2026年10月"):
+        assert "没有「" not in str(xin.says(said).sees("最近的订单").heard[-1])
+
+
+def test_orders_are_found_by_the_number_of_their_parcel(shop: Shop) -> None:
+    xin = shop.person("新客")
+    for number in (1, 2, 3):
+        shop.paid(f"MALL-{number}", by=xin, fen=9_900)
+    for number in (1, 2):
+        shop.event("order.shipped", {"channel": "mall", "order_id": f"MALL-{number}", "carrier": "顺丰",
+                                     "tracking_no": "SF1002003"})
+    shown = str(xin.says("快递 sf1002003 到哪了").sees("这几单", "MALL-1", "MALL-2", "顺丰 SF1002003").heard[-1])
+    assert "MALL-3" not in shown
+    shop.person("小王").says("快递 SF1002003").sees("您的订单里没有「SF1002003」")
 
 
 def test_more_turns_the_page_of_the_statement(shop: Shop) -> None:

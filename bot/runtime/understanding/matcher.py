@@ -313,7 +313,9 @@ class Matcher:
         confirm = intent.money and certainty != "exact"
         if intent.argument == "saying" and self._says_nothing(argument):
             argument = ""
-        return Understanding(name, argument, certainty, (), confirm, message.polite)
+        other = self._lexicon.exact.get(normalise.lower(argument), name) if intent.argument == "text" else name
+        either = () if other == name or self._lexicon.intents[other].whole_only else (name, other)
+        return Understanding(name, argument, certainty, either, confirm, message.polite)
 
     def _says_nothing(self, argument: str) -> bool:
         """Is it one of our words, or a lone number? Whoever types 话题积分 has no opinion called 积分."""

@@ -20,7 +20,8 @@ class Understanding:
     simplified characters and normal width.
     ``certainty``: exact (the whole message is the word, or word and argument), contained (inside a
     sentence), sound (equal pinyin), close (similar pinyin), ask (offer ``candidates``), none.
-    ``candidates``: up to five intent names, best first; only with ask.
+    ``candidates``: up to five intent names, best first: with ask, and where the name that was taken for the argument is
+    a word of ours itself (海报 佣金): whoever finds nothing called so asks which was meant.
     ``confirm``: the intent moves money and was not typed exactly: ask before acting.
     ``normalised``: the message in simplified characters and normal width, without politeness and emoji.
     """

@@ -22,7 +22,10 @@ def assert_well_formed(text: str) -> None:
     heard = understand(text)
     assert heard.intent in NAMES | {""}
     assert (heard.intent == "") == (heard.certainty in {"ask", "none"})
-    assert bool(heard.candidates) == (heard.certainty == "ask")
+    if heard.intent and heard.candidates:  # what was taken for a name is a word of ours
+        assert heard.argument and heard.candidates[0] == heard.intent and len(set(heard.candidates)) == 2
+    else:
+        assert bool(heard.candidates) == (heard.certainty == "ask")
     assert len(heard.candidates) <= 5
     assert set(heard.candidates) <= NAMES
     assert len(set(heard.candidates)) == len(heard.candidates)
