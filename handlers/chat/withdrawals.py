@@ -10,7 +10,7 @@ from unicodedata import normalize
 
 from bot.kit.context import Context
 from bot.kit.conversation import Answer, State
-from bot.kit.filters import BrokenOff, InState, Intent
+from bot.kit.filters import BrokenOff, InState, Intent, PictureAt
 from bot.kit.links import Links
 from bot.kit.pay import PayGateways
 from bot.kit.router import Router
@@ -37,6 +37,7 @@ NAME = State("withdraw", "name", secret=True)
 ID_NUMBER = State("withdraw", "id_number", secret=True)
 CONFIRM = State("withdraw", "confirm")
 TAKE_BACK = State("withdraw", "cancel")
+ASKED = (AMOUNT, CONSENT, NAME, ID_NUMBER, CONFIRM, TAKE_BACK)
 
 LONG_NAME = 4
 """Characters of a Chinese name. Longer ones are those of minorities, in which no word of ours stands."""
@@ -101,6 +102,18 @@ def confirmed(ctx: Context) -> Answer:
     except DomainError as refusal:
         return _refused(ctx, refusal)
     return ctx.say("payout.asked", found=queries.by_id(ctx.session, asked))
+
+
+@router.on(PictureAt(AMOUNT))
+@router.on(PictureAt(CONSENT))
+@router.on(PictureAt(NAME))
+@router.on(PictureAt(ID_NUMBER))
+@router.on(PictureAt(CONFIRM))
+@router.on(PictureAt(TAKE_BACK))
+def no_pictures(ctx: Context) -> Answer:
+    """Somebody sends their ID card instead of typing: the question stands, and nobody is invited to show it around."""
+    here = next(state for state in ASKED if str(state) == ctx.place.state)
+    return ctx.ask("payout.no_pictures", here, dict(ctx.place.memory))
 
 
 @router.on(BrokenOff(TAKE_BACK))

@@ -8,6 +8,7 @@ import pytest
 
 from domain.shared.clock import FixedClock
 from tests.dialogs.test_draw_and_mall import give
+from tests.dialogs.test_feedback import sends_picture
 from tests.dialogs.test_withdrawals import agreed, earner, held
 from tests.fakes.frozen import Frozen, frozen
 from tests.fakes.shop import Person, Shop
@@ -116,6 +117,16 @@ def test_a_sentence_at_the_name_is_heard_and_a_no_ends_it(li: Person) -> None:
     li.says("提现 100").says("同意")
     li.says("帮我查查上个月的订单").sees("订单")
     li.says("提现 100").sees("真实姓名")
+    li.says("不").sees("没有提现")
+
+
+def test_a_picture_leaves_the_question_open(li: Person) -> None:
+    """Above all one of an ID card, which nobody is invited to show around."""
+    li.says("提现")
+    for said, seen in (("100", "请阅读"), ("同意", "真实姓名"), ("张三丰", "请核对")):
+        assert "投稿" not in str(sends_picture(li, "card").sees("请打字回答", "不需要身份证照片").heard)
+        li.says(said).sees(seen)
+    sends_picture(li, "card").sees("请打字回答")
     li.says("不").sees("没有提现")
 
 

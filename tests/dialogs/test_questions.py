@@ -49,6 +49,8 @@ def test_whose_customer_somebody_is_follows_the_shops_own_rule(shop: Shop) -> No
     publish(shop, binding=BINDING | {"mode": "last_touch", "renew_on_purchase": False})
     li.says("客户会不会被抢走").sees("前 15 天受保护，之后再扫别人的码就归别人")
     li.says("规则").sees("客户归属 30 天。")
+    publish(shop, binding=BINDING | {"mode": "last_touch", "protect_days": 0})
+    li.says("绑定多久").sees("30 天有效。再扫别人的码就归别人。")
     publish(shop, binding=BINDING | {"mode": "permanent"})
     answer = str(li.says("能换推荐人吗").sees("一直归谁，不会过期").heard[-1])
     assert "30 天" not in answer
