@@ -24,11 +24,8 @@ SHOWN = 10
 def chosen(ctx: Context) -> Answer:
     """A number of the list, or a part of a name; who asks for something else is answered."""
     said = ctx.message.text.strip()
-    if ctx.intent not in ("", "yes"):
-        return ctx.afresh()
-    if ctx.candidates and not any(said in one.title for one in queries.items(ctx.session, ctx.speaker.id)):
-        return ctx.afresh()
-    return _wanted(ctx, said)
+    named = ctx.asks_else and any(said in one.title for one in queries.items(ctx.session, ctx.speaker.id))
+    return ctx.afresh() if ctx.intent == "no" or (ctx.asks_else and not named) else _wanted(ctx, said)
 
 
 @router.on(InState(CONFIRM))

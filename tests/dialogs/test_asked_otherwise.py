@@ -111,6 +111,8 @@ def test_what_was_earned_this_month_is_its_statement_and_a_month_to_come_is_not_
 def test_nobody_is_kept_in_a_question(li: Person) -> None:
     li.says("海报 不存在的东西").says("上个月一共赚了多少").sees("10月没有收支记录")
     li.says("海报 不存在的东西").says("鸡蛋").sees("正在生成「林下散养土鸡蛋 30枚」")
+    for said, title in (("护眼", "护眼学习台灯"), ("度会员卡", "年度会员卡")):  # they sound or look like words
+        li.says("海报 不存在的东西").says(said).sees(f"正在生成「{title}")
     li.says("换风格").says("我推荐的人里谁排第几名").sees("销售排行")
     li.says("为什么 8.99").says("营业执照拿来瞧瞧").sees("没太听懂")
     li.says("为什么 8.99").says("8.98").sees("没有找到「8.98」")

@@ -51,6 +51,8 @@ def test_two_wishes_instead_of_two_others_or_of_a_yes(li: Person) -> None:
     li.says("海报和佣金").says("订单和积分都要").sees("1. 查看订单", "2. 查看积分")
     li.says("兑换").says("2").sees("回复「确认」兑换")
     li.says(TWO).sees("1. 查看佣金")
+    li.says("提现 100").sees("请阅读")
+    li.says(TWO).sees("1. 查看佣金")
     agreed(li).sees("请核对")
     li.says(TWO).sees("1. 查看佣金")
 

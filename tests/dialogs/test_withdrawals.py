@@ -220,6 +220,7 @@ def test_only_the_very_word_takes_a_request_back(shop: Shop, li: Person, said: s
     li.says("佣金").sees("提现中 ¥100.00")
     assert shop.pay.calls["cancel"] == 0
     li.says("撤销提现").sees("要撤回提现 ¥100.00")
+    li.says("佣金和订单都看看").sees("1. 查看佣金")
     li.says("取消提现").sees("要撤回提现 ¥100.00")
     li.says("确认取消").sees("正在撤回")
 
