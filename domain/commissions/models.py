@@ -123,7 +123,16 @@ class CommissionLine(Base):
     __table_args__ = (
         ForeignKeyConstraint(["order_id", "n"], ["order_line.order_id", "order_line.n"]),
         UniqueConstraint("order_id", "n", "kind", "level"),
-        Index("ix_commission_line_broken", "id", postgresql_where=text("refuse_row(...)")),  # its rules: 0075
+        CheckConstraint("level between 1 and 3", name="level"),
+        CheckConstraint("rate_bps between 0 and 10000", name="rate"),
+        CheckConstraint("rule_bps >= 0 and phase_bps >= 0 and boost_bps >= 10000", name="factors"),
+        CheckConstraint("amount_fen > 0 and amount_fen <= uncut_fen", name="amount"),
+        CheckConstraint("clawed_fen between 0 and amount_fen", name="clawed"),
+        CheckConstraint("held_at is null or released_at is null", name="held"),
+        CheckConstraint(
+            "confiscated_at is null or (clawed_fen = amount_fen and held_at is null)", name="confiscated"
+        ),
+        Index("ix_commission_line_broken", "id", postgresql_where=text("refuse_row(...)")),  # keeps these rules: 0075
         Index(None, "beneficiary_id", "id"),
         Index(
             "ix_commission_line_release", "release_at",

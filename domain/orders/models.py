@@ -37,7 +37,11 @@ class CustomerOrder(Base):
     __tablename__ = "customer_order"
     __table_args__ = (
         UniqueConstraint("channel", "order_no"),
-        Index("ix_customer_order_broken", "id", postgresql_where=text("refuse_row(...)")),  # its rules: 0075
+        CheckConstraint("paid_fen >= 0 and shipping_fen >= 0", name="money"),
+        CheckConstraint("refunded_fen between 0 and paid_fen", name="refunded"),
+        CheckConstraint("currency = 'CNY'", name="currency"),
+        CheckConstraint("card_fen between 0 and card_paid_fen and card_paid_fen <= paid_fen", name="card"),
+        Index("ix_customer_order_broken", "id", postgresql_where=text("refuse_row(...)")),  # keeps these rules: 0075
         Index(None, "buyer_id", "paid_at"),
         Index(None, "seller_id", "paid_at", postgresql_where=text("seller_id is not null")),
         Index(None, "leader_id", "paid_at", postgresql_where=text("leader_id is not null")),
@@ -91,7 +95,11 @@ class OrderLine(Base):
     __tablename__ = "order_line"
     __table_args__ = (
         UniqueConstraint("order_id", "line_id"),
-        Index("ix_order_line_broken", "order_id", postgresql_where=text("refuse_row(...)")),  # its rules: 0075
+        CheckConstraint("paid_fen >= 0 and quantity > 0", name="money"),
+        CheckConstraint(
+            "refunded_fen between 0 and paid_fen and refunded_quantity between 0 and quantity", name="refunded"
+        ),
+        Index("ix_order_line_broken", "order_id", postgresql_where=text("refuse_row(...)")),  # keeps these rules: 0075
     )
 
     order_id: Mapped[int] = mapped_column(ForeignKey("customer_order.id"), primary_key=True)

@@ -23,12 +23,31 @@ create index ix_commission_line_broken on commission_line (id) where refuse_row(
     when confiscated_at is not null and (clawed_fen <> amount_fen or held_at is not null)
         then 'ck_commission_line_confiscated' end);
 
+-- The rules stay declared, where people look for them.
 alter table customer_order
     drop constraint ck_customer_order_money, drop constraint ck_customer_order_refunded,
-    drop constraint ck_customer_order_currency, drop constraint ck_customer_order_card;
-alter table order_line drop constraint ck_order_line_money, drop constraint ck_order_line_refunded;
+    drop constraint ck_customer_order_currency, drop constraint ck_customer_order_card,
+    add constraint ck_customer_order_money check (paid_fen >= 0 and shipping_fen >= 0) not enforced,
+    add constraint ck_customer_order_refunded check (refunded_fen between 0 and paid_fen) not enforced,
+    add constraint ck_customer_order_currency check (currency = 'CNY') not enforced,
+    add constraint ck_customer_order_card
+        check (card_fen between 0 and card_paid_fen and card_paid_fen <= paid_fen) not enforced;
+alter table order_line
+    drop constraint ck_order_line_money, drop constraint ck_order_line_refunded,
+    add constraint ck_order_line_money check (paid_fen >= 0 and quantity > 0) not enforced,
+    add constraint ck_order_line_refunded check (
+        refunded_fen between 0 and paid_fen and refunded_quantity between 0 and quantity) not enforced;
 alter table commission_line
     drop constraint ck_commission_line_level, drop constraint ck_commission_line_rate,
     drop constraint ck_commission_line_amount, drop constraint ck_commission_line_clawed,
     drop constraint ck_commission_line_factors, drop constraint ck_commission_line_held,
-    drop constraint ck_commission_line_confiscated;
+    drop constraint ck_commission_line_confiscated,
+    add constraint ck_commission_line_level check (level between 1 and 3) not enforced,
+    add constraint ck_commission_line_rate check (rate_bps between 0 and 10000) not enforced,
+    add constraint ck_commission_line_amount check (amount_fen > 0 and amount_fen <= uncut_fen) not enforced,
+    add constraint ck_commission_line_clawed check (clawed_fen between 0 and amount_fen) not enforced,
+    add constraint ck_commission_line_factors
+        check (rule_bps >= 0 and phase_bps >= 0 and boost_bps >= 10000) not enforced,
+    add constraint ck_commission_line_held check (held_at is null or released_at is null) not enforced,
+    add constraint ck_commission_line_confiscated
+        check (confiscated_at is null or (clawed_fen = amount_fen and held_at is null)) not enforced;

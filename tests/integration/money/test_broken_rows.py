@@ -5,7 +5,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from tests.integration.money.test_steps import busy
@@ -49,10 +49,14 @@ LEAST = {"customer_order": "id", "order_line": "order_id, n", "commission_line":
 def write_another(shop: Shop, table: str, changes: dict[str, Any]) -> None:
     """A row like the table's first one, but for its key and ``changes``; taken back at once."""
     with shop.engine.connect() as db:
-        known = db.execute(text(f"select to_jsonb(r) from {table} r order by {LEAST[table]} limit 1")).scalar_one()
-        db.execute(text(f"insert into {table} overriding system value"
-                        f" select * from jsonb_populate_record(null::{table}, cast(:row as jsonb))"),
-                   {"row": json.dumps(known | ANOTHER[table] | changes)})
+        another(db, table, changes)
+
+
+def another(db: Connection, table: str, changes: dict[str, Any]) -> None:
+    known = db.execute(text(f"select to_jsonb(r) from {table} r order by {LEAST[table]} limit 1")).scalar_one()
+    db.execute(text(f"insert into {table} overriding system value"
+                    f" select * from jsonb_populate_record(null::{table}, cast(:row as jsonb))"),
+               {"row": json.dumps(known | ANOTHER[table] | changes)})
 
 
 @pytest.mark.parametrize("table", BROKEN)
@@ -85,9 +89,30 @@ def test_no_change_breaks_a_rule(busy: Shop, table: str, change: str) -> None:
 
 
 @pytest.mark.parametrize("table", BROKEN)
-def test_the_index_of_broken_rows_is_whole(busy: Shop, table: str) -> None:
+def test_each_rule_is_declared_and_kept_by_an_index_that_is_whole(busy: Shop, table: str) -> None:
     with busy.engine.connect() as db:
+        declared = set(db.execute(text(
+            "select conname from pg_constraint where conrelid = cast(:table as regclass) and contype = 'c'"
+            " and not conenforced"), {"table": table}).scalars())
+        assert declared == {f"ck_{table}_{rule}" for rule in BROKEN[table]}
         assert db.execute(text(
             "select i.indisvalid and i.indisready from pg_index i"
             " where i.indexrelid = cast(:name as regclass)"),
             {"name": f"ix_{table}_broken"}).scalar()
+
+
+@pytest.mark.parametrize("table", BROKEN)
+def test_what_is_declared_says_what_is_kept(busy: Shop, table: str) -> None:
+    """Enforced again, each rule refuses the rows that its index refuses."""
+    with busy.engine.connect() as db:
+        db.execute(text(f"drop index ix_{table}_broken"))
+        for rule, text_of_it in db.execute(text(
+                "select conname, pg_get_expr(conbin, conrelid) from pg_constraint"
+                " where conrelid = cast(:table as regclass) and contype = 'c'"), {"table": table}).all():
+            db.execute(text(f"alter table {table} drop constraint {rule},"
+                            f" add constraint {rule} check ({text_of_it}) not valid"))
+        for rule, rows in BROKEN[table].items():
+            for changes in rows:
+                with pytest.raises(DBAPIError) as refusal, db.begin_nested():
+                    another(db, table, changes)
+                assert refusal.value.orig.diag.constraint_name == f"ck_{table}_{rule}"  # type: ignore[union-attr]
