@@ -1,8 +1,11 @@
 """What newcomers and sharers ask before they believe, join or wait: answered from the plan as it is, with no promise
 that nobody made."""
 
+import re
+
 import pytest
 
+from bot.kit.pay import PayGateways
 from tests.dialogs.test_rules import publish
 from tests.fakes.shop import Shop
 
@@ -16,7 +19,12 @@ def test_how_a_withdrawal_goes_is_said_as_it_is_configured(shop: Shop, said: str
     publish(shop, withdrawal=WITHDRAWAL, release={"hold_days": 9})
     shop.person("李姐").says(said).sees(
         "确认收货 9 天后", "满 ¥50.00 可提", "超过 ¥700.00 还要身份证号", "超过 ¥900.00", "12 小时内点「确认收款」",
-        "没有固定时长", "「提现」")
+        "个税按当月全部提现合并计算", "没有固定时长", "「提现」")
+
+
+def test_where_nothing_can_be_paid_out_no_way_is_told(shop: Shop) -> None:
+    shop.runtime.dispatcher.tools[PayGateways] = PayGateways({})  # type: ignore[index]
+    shop.person("李姐").says("提现多久到账").sees("暂未开通提现")
 
 
 def test_who_waits_for_money_is_told_where_to_look(shop: Shop) -> None:
@@ -55,6 +63,10 @@ def test_whose_customer_somebody_is_follows_the_shops_own_rule(shop: Shop) -> No
     answer = str(li.says("能换推荐人吗").sees("一直归谁，不会过期").heard[-1])
     assert "30 天" not in answer
     li.says("规则").sees("客户归属长期有效。")
+    page, = re.findall(r"/me/rules\?t=[\w-]+", str(li.heard[-1]))
+    assert "客户归属长期有效；" in shop.client.get(page).text
+    publish(shop, binding=BINDING | {"mode": "last_touch"})
+    assert "客户归属 30 天，下单后重新计算；其间没有改扫别人的码" in shop.client.get(page).text
 
 
 @pytest.mark.parametrize("said", ["退款了佣金还算吗", "客人退货了我的钱会扣吗", "朋友退款怎么办"])

@@ -46,6 +46,13 @@ def test_a_short_word_with_anything_else_is_left_alone(text: str):
     assert understand(text).intent != MONEY
 
 
+@pytest.mark.parametrize(("text", "argument"), [
+    ("为什么只有八块一单", "八块"), ("为什么扣了三块五个", "三块"), ("为什么这单只有八块五", "八块五"),
+])
+def test_what_is_counted_is_no_mao(text: str, argument: str):
+    assert understand(text).argument == argument
+
+
 @pytest.mark.parametrize("text", ["替现", "帮我体现", "tixain", "tixan 100", "题先"])
 def test_a_slip_is_confirmed_or_offered_and_never_close_enough(text: str):
     heard = understand(text)
