@@ -225,7 +225,7 @@ class Money(RuleBasedStateMachine):
         """Whoever is frozen is let go of or loses what waits; others may be frozen."""
         who = self.shop.people[person]
         if person in self.model.frozen:
-            self.till.do(risk.decide, self.cases.pop(person), outcome, "小钱", "looked at")
+            self.till.decide(self.cases.pop(person), outcome)
             if outcome == "confiscated":
                 self.model.confiscate(person)
                 REACHED["confiscated"] += 1

@@ -24,9 +24,11 @@ from domain.ledger import service as books
 from domain.payouts import queries, service
 from domain.people import service as people
 from domain.people.rules import IdentityRef
+from domain.risk.service import Outcome
 from domain.shared.clock import FixedClock
 from domain.vault import service as vault
 from domain.vault.seal import Vault
+from domain.workflows import acts, freezing
 from tests.conftest import MORNING
 from tests.fakes.pay import FakePay
 from tests.fakes.shadow_ledger import Shadow
@@ -66,7 +68,7 @@ class Till:
         with self.shop.sessions.begin() as session:
             demo_team.allow_levels(session, MORNING)
             commissions.ensure_plan(session, plans.parse(PLAN), MORNING)
-            owner = demo_team.hire(session, MORNING)["owner"]
+            self.owner = owner = demo_team.hire(session, MORNING)["owner"]
             self.one, self.other = (audit.add_operator(session, name, "finance", owner, MORNING)
                                     for name in ("小钱", "小孙"))
         self.shop.people_bound({one: UPLINE[one][0] if UPLINE[one] else "" for one in "cbad"})
@@ -90,6 +92,11 @@ class Till:
         except Crash:
             return None
         return result
+
+    def decide(self, case_id: int, outcome: Outcome) -> None:
+        """By two people."""
+        asked = self.do(freezing.ask_decision, case_id, outcome, "looked at", self.one)
+        self.do(acts.decide, asked.id, True, self.owner)
 
     @property
     def opened(self) -> datetime:
