@@ -86,11 +86,11 @@ class LateSession(Session):
         self._foreseen = {}
 
     def end(self) -> None:
-        """Commit what is not committed yet."""
+        """Commit what is not committed yet. Raises DBAPIError: nothing is committed then."""
         if self.is_made:
             self.commit()
         elif self._held is not None and not self._held.is_idle:
-            self.driver.commit()
+            self._held.commit(self.engine)
 
     def leave(self) -> Lent | None:
         """Let go of the connection, what is not committed is rolled back; the connection, if it is not back in the pool
@@ -140,7 +140,8 @@ class LateSessions:
                 break
             if monotonic() - since < RESTED_SECONDS:
                 return held
-            held.back()
+            if held.answers(engine):
+                held.back()
         return Lent.of(engine)
 
     def _end(self) -> None:

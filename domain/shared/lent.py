@@ -72,6 +72,22 @@ class Lent:
         """Whether it lives, and no transaction is open on it."""
         return self.driver.pgconn.transaction_status == _IDLE and (self._proxy is None or self._proxy.is_valid)
 
+    def answers(self, engine: Engine) -> bool:
+        """Whether it lives still, asked; if it does not, the pool has room for another one in its place."""
+        try:
+            engine.dialect.do_ping(cast(DBAPIConnection, self.driver))
+        except psycopg.Error as fault:
+            self.proxied().invalidate(fault)
+            return False
+        return True
+
+    def commit(self, engine: Engine) -> None:
+        """Raises DBAPIError."""
+        try:
+            self.driver.commit()
+        except psycopg.Error as fault:
+            Connection._handle_dbapi_exception_noconnection(fault, engine.dialect, engine)
+
     def proxied(self) -> PoolProxiedConnection:
         """SQLAlchemy's proxy, which gives the connection back when it is closed."""
         if self._proxy is None:
@@ -80,6 +96,7 @@ class Lent:
             driver = cast(DBAPIConnection, self.driver)
             self._proxy = fairy = _ConnectionFairy(pool, driver, record, pool._should_log_debug())
             record.fairy_ref = weakref.ref(fairy, lambda _: None)
+            fairy._counter += 1  # it is held once; closed before, it would go back when it is garbage, and not before
         return self._proxy
 
     def back(self) -> None:

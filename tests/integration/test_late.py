@@ -174,3 +174,35 @@ def test_a_database_that_is_away_leaves_the_pool_as_it_was(database_url: str) ->
         with pytest.raises(OperationalError), PooledLateSessions(away).begin() as session:
             trips.rows(session, "select 1", ())
     assert away.pool.checkedout() == 0  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("made", [False, True])
+def test_a_refusal_at_the_commit_is_told_as_everywhere_and_whoever_keeps_it_keeps_no_connection(
+    database_url: str, made: bool,
+) -> None:
+    engine = create_engine(database_url, pool_size=1, max_overflow=0, pool_timeout=1)
+    with engine.begin() as db:
+        db.execute(text("create table late_mark (name text unique deferrable initially deferred)"))
+    faults = []
+    for _ in range(2):
+        with pytest.raises(IntegrityError) as fault, PooledLateSessions(engine).begin() as session:
+            if made:
+                session.execute(text("select 1"))
+            trips.rows(session, "insert into late_mark (name) values ('twice'), ('twice')", ())
+        faults.append(fault.value)
+        assert engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+    engine.dispose()
+
+
+def test_a_connection_that_died_between_messages_is_replaced(database_url: str, engine: Engine) -> None:
+    lasting = bootstrap.connect(database_url, pool_size=1, max_overflow=0, pool_timeout=1)
+    sessions, asks = LateSessions(lasting), ("select pg_backend_pid() as pid", ())
+    with sessions.begin() as session:
+        pid = trips.rows(session, *asks)[0].pid
+    with engine.connect() as killer:
+        assert killer.scalar(text("select pg_terminate_backend(:pid, 10000)"), {"pid": pid}), "it is gone by now"
+    time.sleep(RESTED_SECONDS)
+    for _ in range(2):
+        with sessions.begin() as session:
+            assert trips.rows(session, *asks)[0].pid != pid
+    lasting.dispose()
