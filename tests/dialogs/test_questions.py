@@ -48,6 +48,7 @@ def test_who_wants_to_join_hears_that_it_costs_nothing(shop: Shop) -> None:
     shop.paid("L1", by=li, fen=9_900)
     shop.received("L1")
     li.says("怎么加入").sees("您现在（生活推荐官）就可以推荐")
+    assert "会成为" not in str(li.heard[-1])
 
 
 def test_whose_customer_somebody_is_follows_the_shops_own_rule(shop: Shop) -> None:
