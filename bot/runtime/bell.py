@@ -65,11 +65,16 @@ class Doorbell:
 
     @contextmanager
     def answering(self, bell: str) -> Iterator[None]:
-        """While this process does what ``bell`` is for, until it finds nothing more and has ``heard`` nothing."""
+        """While this process does what ``bell`` is for, until it finds nothing more and has ``heard`` nothing. If it
+        fails before, others are called to what it heard and does not do."""
         self._answered(bell)
         self._answering, self._heard = bell, False
         try:
             yield
+        except BaseException:
+            if self._heard:
+                self.ring([next(queue for queue, its in OF_QUEUE.items() if its == bell)], for_help=True)
+            raise
         finally:
             self._answering = None
 

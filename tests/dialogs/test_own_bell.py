@@ -56,6 +56,13 @@ def test_a_ring_of_its_own_is_heard_and_calls_nobody(doorbell: Doorbell, connect
         assert rung(connection) == {"fast": 1, "slow": 1}
 
 
+def test_others_are_called_to_what_it_heard_when_it_fails(doorbell: Doorbell, connection: Redis) -> None:
+    with pytest.raises(ValueError), doorbell.answering("fast"):
+        doorbell.ring({"notice"})
+        raise ValueError
+    assert rung(connection) == {"fast": 1, "slow": 0}
+
+
 def test_afterwards_it_rings_as_before(doorbell: Doorbell, connection: Redis) -> None:
     with pytest.raises(ValueError), doorbell.answering("fast"):
         raise ValueError
