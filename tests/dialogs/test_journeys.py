@@ -229,7 +229,7 @@ def test_20_without_a_bell_the_clock_does_the_work(shop: Shop, monkeypatch: pyte
     shop.clock.advance(4 * 3_600 + 60)
     assert clockwork.tick(shop.runtime) >= {"event"}
     assert count(li, "快用完了") == 0, "a bell that rings leaves the work to the workers"
-    monkeypatch.setattr(shop.runtime.bell, "ring", lambda _bells: False)
+    monkeypatch.setattr(shop.runtime.bell, "ring", lambda _bells, for_help=False: False)
     for _ in range(3):
         clockwork.tick(shop.runtime)
     shop.deliver()
