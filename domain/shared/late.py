@@ -97,13 +97,23 @@ class LateSession(Session):
         by that: nothing has to be done to it before it is used again."""
         held, self._held = self._held, None
         if self._connection is not None:
-            self.close()
-            self._connection.close()
+            self._leave_made(self._connection)
         elif held is not None:
             if held.is_idle:
                 return held
-            held.proxied().close()
+            if held.driver.closed:
+                held.proxied().invalidate()
+            else:
+                held.proxied().close()
         return None
+
+    def _leave_made(self, connection: Connection) -> None:
+        try:
+            if not connection.invalidated and connection.connection.driver_connection.closed:  # type: ignore[union-attr]
+                connection.invalidate()  # else to roll back would fail, and hide why it was closed
+            self.close()
+        finally:
+            connection.close()
 
     def _make(self) -> None:
         self._connection = Connection(self.engine, connection=self.held.proxied())

@@ -233,10 +233,14 @@ class _Line:
             for name, values in asked:
                 pg.send_query_prepared(name, values)
             pg.pipeline_sync()
-            return self._answers()
-        finally:
-            if pg.status == _WELL:
-                pg.exit_pipeline_mode()
+            found = self._answers()
+        except BaseException:
+            # A job's time is up, Ctrl-C: nobody would know whose the answers are that still come.
+            pg.finish()
+            raise
+        if pg.status == _WELL:
+            pg.exit_pipeline_mode()
+        return found
 
     def _answers(self) -> list[PGresult]:
         pg, found = self._pg, list[PGresult]()

@@ -1,5 +1,8 @@
 """Transactions whose session is made late: the same to all who use them, whether it is made or not."""
 
+import os
+import signal
+import threading
 import time
 from collections.abc import Iterator
 
@@ -206,3 +209,41 @@ def test_a_connection_that_died_between_messages_is_replaced(database_url: str, 
         with sessions.begin() as session:
             assert trips.rows(session, *asks)[0].pid != pid
     lasting.dispose()
+
+
+class TimeIsUp(BaseException):
+    """What a job is told that takes too long."""
+
+
+@pytest.mark.parametrize("made", [False, True])
+def test_whoever_is_interrupted_is_told_why_and_the_connection_goes(
+    database_url: str, engine: Engine, made: bool,
+) -> None:
+    one = create_engine(database_url, pool_size=1, max_overflow=0, pool_timeout=1)
+
+    def interrupt() -> None:
+        asks = text("select pid from pg_stat_activity where wait_event = 'PgSleep' and datname = current_database()")
+        with engine.connect() as other:
+            while (pid := other.scalar(asks)) is None:
+                other.rollback()
+            os.kill(os.getpid(), signal.SIGUSR1)
+            other.scalar(text("select pg_terminate_backend(:pid, 10000)"), {"pid": pid})
+
+    def up(*_: object) -> None:
+        raise TimeIsUp
+
+    before = signal.signal(signal.SIGUSR1, up)
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    try:
+        with pytest.raises(TimeIsUp) as kept, PooledLateSessions(one).begin() as session:
+            if made:
+                session.execute(text("select 1"))
+            trips.together(session, ("select pg_sleep(60)", ()), ("select 1", ()))
+    finally:
+        thread.join()
+        signal.signal(signal.SIGUSR1, before)
+    assert kept.value and one.pool.checkedout() == 0  # type: ignore[attr-defined]
+    with PooledLateSessions(one).begin() as session:
+        assert trips.rows(session, "select 5 as five", ())[0].five == 5
+    one.dispose()
