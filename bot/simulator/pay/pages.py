@@ -21,7 +21,7 @@ from bot.simulator.peer import Peer
 from bot.simulator.store import Row, row, rows
 
 MAX_TOP_UP_FEN = 100_000_000
-REASONS = ("PAYEE_ACCOUNT_ABNORMAL", "REALNAME_CHECK_FAIL", "TRANSFER_RISK")
+REASONS = ("PAYEE_ACCOUNT_ABNORMAL", "REAL_NAME_CHECK_FAIL", "TRANSFER_RISK")
 
 
 def add_pay(bp: Blueprint, peer: Peer) -> None:

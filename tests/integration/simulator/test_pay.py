@@ -196,9 +196,9 @@ def _tries(till: Till) -> tuple[str, int, str]:
 
 def test_the_platform_ends_a_bill(till: Till) -> None:
     till.pay.transfer(till.bill())
-    till.sim.act("/api/pay/fail", out_bill_no="HT1", reason="REALNAME_CHECK_FAIL")
+    till.sim.act("/api/pay/fail", out_bill_no="HT1", reason="REAL_NAME_CHECK_FAIL")
     view = till.pay.query("HT1").view
-    assert view is not None and (view.state, view.fail_reason) == (PayState.FAIL, "REALNAME_CHECK_FAIL")
+    assert view is not None and (view.state, view.fail_reason) == (PayState.FAIL, "REAL_NAME_CHECK_FAIL")
     assert till.sim.get("/api/pay")["merchants"][0]["balance_fen"] == FIRST_BALANCE_FEN
 
 
