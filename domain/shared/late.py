@@ -171,8 +171,8 @@ class PooledLateSessions:
         self._engine = engine
 
     def begin(self) -> "PooledLateSessions":
-        """Committed when the block ends well, rolled back when it raises. One block at a time."""
-        return self
+        """Committed when the block ends well, rolled back when it raises."""
+        return PooledLateSessions(self._engine)  # of its own: blocks may lie in each other, or in several threads
 
     def __enter__(self) -> Session:
         self._session = LateSession(self._engine, Lent.of)

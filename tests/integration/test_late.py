@@ -109,6 +109,19 @@ def test_a_connection_that_broke_is_given_to_nobody_again(sessions: LateSessions
         assert trips.rows(session, *_COUNT)[0].number == 0
 
 
+def test_a_transaction_within_another_is_one_of_its_own(database_url: str) -> None:
+    engine = create_engine(database_url, pool_size=2, max_overflow=0, pool_timeout=1)
+    sessions = PooledLateSessions(engine)
+    asks = ("select pg_backend_pid() as pid", ())
+    for _ in range(2):
+        with sessions.begin() as session:
+            outer = trips.rows(session, *asks)[0].pid
+            with sessions.begin() as other:
+                assert trips.rows(other, *asks)[0].pid != outer
+    assert engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+    engine.dispose()
+
+
 @pytest.mark.parametrize("made", [False, True])
 def test_each_connection_goes_back_to_the_pool(database_url: str, made: bool) -> None:
     engine = create_engine(database_url, pool_size=1, max_overflow=0, pool_timeout=1)
