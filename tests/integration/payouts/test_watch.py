@@ -13,6 +13,7 @@ from bot.runtime.findings import Finding
 from domain.payouts import rules, service, watch
 from domain.payouts.watch import TROUBLES, Watched
 from domain.risk import service as risk
+from domain.workflows import acts, freezing
 from tests.integration.payouts.conftest import Till
 
 
@@ -136,7 +137,8 @@ def test_a_bill_that_waited_here_for_a_month_is_not_old_at_the_provider(till: Ti
     till.ask(10_000, who)
     case = till.do(risk.freeze, who, "小钱", "strange")
     till.work(days=35)
-    till.do(risk.decide, case, "released", "小钱", "looked at")
+    asked = till.do(freezing.ask_decision, case, "released", "looked at", till.operator("小钱", "finance"))
+    till.do(acts.decide, asked.id, True, till.operator("老板", "owner"))
     till.work(hours=2)
     assert len(till.pay.waiting()) == 1
     till.work(minutes=5)
