@@ -26,15 +26,15 @@ def test_untaught_words_are_answered(shop: Shop, said: str, seen: tuple[str, ...
     shop.person("李姐").says(said).sees(*seen)
 
 
-@pytest.mark.parametrize("said", ["A3", "a3", "¥8.16", "8.16", "8.16元", "8块1毛6", "八块一毛六", "8块1毛6咋来的",
-                                  "为什么只有八块一毛六"])
-def test_a_bare_order_number_or_amount_is_explained(li: Person, said: str) -> None:
-    li.says(said).sees("A3", "¥102.00 × 8% = ¥8.16")
+def test_a_bare_order_number_or_amount_is_explained(li: Person) -> None:
+    for said in ("A3", "a3", "¥8.16", "8.16", "8.16元", "8块1毛6", "八块一毛六", "8块1毛6咋来的",
+                 "为什么只有八块一毛六"):
+        li.says(said).sees("A3", "¥102.00 × 8% = ¥8.16")
 
 
-@pytest.mark.parametrize("said", ["A99", "8.99", "816", "3", "AB"])
-def test_what_is_no_posting_of_theirs_is_not_understood(li: Person, said: str) -> None:
-    li.says(said).sees("没太听懂")
+def test_what_is_no_posting_of_theirs_is_not_understood(li: Person) -> None:
+    for said in ("A99", "8.99", "816", "3", "AB"):
+        li.says(said).sees("没太听懂")
 
 
 def test_behind_the_last_page_there_is_no_more(li: Person) -> None:
@@ -97,9 +97,9 @@ def test_after_a_list_money_is_still_confirmed_and_several_wishes_are_still_aske
         li.says("取消")
 
 
-@pytest.mark.parametrize("said", ["上个月赚了多少", "佣金 10月", "10月份的佣金有多少", "上个月提现了多少"])
-def test_what_was_earned_in_a_month_is_that_months(li: Person, said: str) -> None:
-    li.says(said).sees("2026年10月没有收支记录")
+def test_what_was_earned_in_a_month_is_that_months(li: Person) -> None:
+    for said in ("上个月赚了多少", "佣金 10月", "10月份的佣金有多少", "上个月提现了多少"):
+        li.says(said).sees("2026年10月没有收支记录")
 
 
 def test_what_was_earned_this_month_is_its_statement_and_a_month_to_come_is_not_there_yet(li: Person) -> None:
