@@ -5,7 +5,7 @@ written in one transaction. Never commits.
 Lots are locked in id order, then the ledger locks its accounts in its own order.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -107,6 +107,12 @@ def give(session: Session, person_id: int, points: int, cause: str, life: Life, 
     fresh = earn(session, [Earning(person_id, points, cause, now)], life, now)
     activate(session, now, person_id=person_id)
     return bool(fresh)
+
+
+def queue(session: Session, people: Collection[int]) -> None:
+    """Whoever is about to change the points of several takes their turns at all of them before anything else is locked:
+    what they give repays a debt that somebody is about to make, too."""
+    turns.take(session, "points", people)
 
 
 def activate(session: Session, now: datetime, limit: int = 500, person_id: int | None = None) -> int:

@@ -4,7 +4,7 @@ Only rows and memberships; what a change means in money, points and coupons is d
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -159,8 +159,12 @@ def orders_of(
     return found
 
 
-def recount(session: Session, buyer_ids: Collection[int], programme: Programme, now: datetime) -> Changes:
-    """Bring the rows of these buyers in line with their orders. Locks them until the transaction ends."""
+def recount(
+    session: Session, buyer_ids: Collection[int], programme: Programme, now: datetime,
+    ahead: Callable[[Collection[int]], object],
+) -> Changes:
+    """Bring the rows of these buyers in line with their orders. Locks them until the transaction ends. ``ahead`` is
+    told, before anything is written, whose points become theirs or are taken back."""
     ids = sorted(set(buyer_ids))
     session.execute(_LOCK, {"ids": ids})
     orders = orders_of(session, ids, programme, now)
@@ -174,6 +178,7 @@ def recount(session: Session, buyer_ids: Collection[int], programme: Programme, 
     for one in ids:
         wanted = opened(programme, one, reaches[one], verified)
         count.compare(one, stored.get(one, {}), {(each.ladder, each.rung): each for each in wanted}, reaches[one])
+    ahead(count.points_of())
     return count.write(session)
 
 
@@ -251,7 +256,7 @@ class _Count:
             row.order_id, row.since, row.final_at = order_id, since, final_at
             self._touched[row.id] = row
             self._changes.planned.append(row)
-        if row.state == "provisional" and final_at is not None and final_at <= self._now:
+        if row.state == "provisional" and self._ripe(final_at):
             self._changes.due.append(row)
 
     def _lose(self, row: Row, reason: str = RETURNED) -> None:
@@ -261,6 +266,17 @@ class _Count:
         row.state, row.reason, row.final_at = "revoked", reason, None
         self._touched[row.id] = row
 
+    def points_of(self) -> set[int]:
+        """Whose points of these rewards are taken back, or are theirs for good at once."""
+        changes = self._changes
+        ripe = [row for row in changes.gained if self._ripe(row.final_at)]
+        found = {row.person_id for row in (*changes.lost, *changes.due, *ripe) if row.what == "points"}
+        return found | {one["person_id"] for one in self._fresh
+                        if one["what"] == "points" and self._ripe(one["final_at"])}
+
+    def _ripe(self, final_at: datetime | None) -> bool:
+        return final_at is not None and final_at <= self._now
+
     def write(self, session: Session) -> Changes:
         changes = self._changes
         _update(session, self._touched.values(), self._now)
@@ -268,7 +284,7 @@ class _Count:
             names = [getattr(Reward, name) for name in Row.__slots__]
             rows = session.execute(insert(Reward).returning(*names, sort_by_parameter_order=True), self._fresh)
             changes.gained += [Row(*raw) for raw in rows]
-        changes.due += [row for row in changes.gained if row.final_at is not None and row.final_at <= self._now]
+        changes.due += [row for row in changes.gained if self._ripe(row.final_at)]
         return changes
 
 

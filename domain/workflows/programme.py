@@ -95,7 +95,7 @@ def recount(
     """Bring the rewards that hang on these buyers' orders in line with them."""
     if not buyer_ids:
         return
-    changes = unlocking.recount(session, buyer_ids, programme, now)
+    changes = unlocking.recount(session, buyer_ids, programme, now, lambda people: points.queue(session, people))
     frozen = frozen_among(session, {row.person_id for row in changes.due})
     due = [row for row in changes.due if row.person_id not in frozen
            and (row.what != "coupon" or row.detail in offers.by_kind)]

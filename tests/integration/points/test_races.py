@@ -13,10 +13,11 @@ from domain.people import service as people
 from domain.points import queries, service
 from domain.points.rules import CheckInRule
 from domain.shared.errors import DomainError
-from domain.workflows import quiz
+from domain.workflows import programme, quiz
 from domain.workflows.merging import MOVERS
 from domain.workflows.quiz import Question, Quiz
-from tests.integration.people.crowd import crowd
+from tests.integration.people.crowd import crowd, order
+from tests.integration.people.test_programme import OFFERS, RULES
 from tests.integration.points.test_life import LIFE, active, day, earned
 from tests.together import in_transactions, until_waiting
 
@@ -64,7 +65,15 @@ def _is_given(own: Session, person: int) -> object:
     return service.give(own, person, 10, "grant:1", LIFE, day(2))
 
 
-@pytest.mark.parametrize("what", [_answers, _comes, _is_given])
+def _came_back(own: Session, person: int) -> object:
+    """Three orders that nobody can return any more are counted for the first time: twice 5 points."""
+    for n in range(3):
+        order(own, person, f"A{n}", n - 30)
+    programme.recount(own, [person], RULES, OFFERS, LIFE, day(2))
+    return True
+
+
+@pytest.mark.parametrize("what", [_answers, _comes, _is_given, _came_back])
 def test_points_that_are_given_repay_the_debt_that_a_worker_is_about_to_make(session, engine, what) -> None:
     """The gift waits for the worker: neither sees a person without a debt and leaves them with points besides it."""
     (li,) = crowd(session, 1)
