@@ -24,7 +24,7 @@ def findings(db: Connection, accounts: Mapping[str, str], now: datetime, real_no
     """Everything that lies about. ``accounts``: app id -> our name; ``now`` is business time."""
     told = [
         *_late(db, now), *_events(db, now), *_dead(db), *_review(db, now), *_tickets(db, now), *_staff_tasks(db, now),
-        *_rewards(db), *_waiting(db), *_holds(db, accounts, real_now),
+        *_rewards(db), *_people(db), *_waiting(db), *_holds(db, accounts, real_now),
     ]
     if all(finding.state == "green" for finding in told):
         yield Finding("backlog", "green", "nothing waits too long, nothing was given up")
@@ -109,6 +109,20 @@ def _rewards(db: Connection) -> Iterator[Finding]:
                       counted(row.people, "buyer's", "buyers'") + f" rewards cannot be counted ({row.fault})",
                       "python -m bot reward parked says why for each; once mended, reward retry --as NAME counts "
                       "at once (every hour it is tried again anyway)")
+
+
+def _people(db: Connection) -> Iterator[Finding]:
+    """People who look like one and were not merged: what refused it does not go away by itself, or not unseen."""
+    rows = db.execute(text("select conflict, count(*) as number, min(found_at) as since from person_merge_conflict"
+                           " where settled_at is null group by conflict order by conflict")).all()
+    if rows:
+        number = sum(row.number for row in rows)
+        cause = ", ".join(f"{row.number} {row.conflict}" for row in rows)
+        yield Finding("people", "yellow",
+                      counted(number, "pair of people looks like one and was", "pairs of people look like one and were")
+                      + f" not merged ({cause}), the first since {min(row.since for row in rows):%Y-%m-%d}",
+                      "python -m bot people conflicts shows them; look at both persons of each, then "
+                      "people settle ID --how … --as NAME")
 
 
 def _dead(db: Connection) -> Iterator[Finding]:

@@ -123,6 +123,9 @@ _STATE = {
         "How long the oldest open ticket has waited, by whose turn it is.", "waits_for",
         "select waits_for, extract(epoch from now() - min(waits_since)) from ticket where state = 'open' "
         "group by waits_for"),
+    "huitou_people_conflicts": (
+        "Pairs of people who look like one and were not merged, by what refused it, until somebody has looked.",
+        "conflict", "select conflict, count(*) from person_merge_conflict where settled_at is null group by conflict"),
     "huitou_platform_used_today": (
         "Calls of an interface counted today (Beijing).", "api",
         "select api, sum(used) from platform_budget "

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session
 
+from bot.runtime import metrics
 from bot.runtime.cli import main
 from domain.people import leaving
 from domain.people import service as people
@@ -54,9 +55,16 @@ def test_people_who_may_be_one_are_listed_until_somebody_has_looked(engine: Engi
     found, = json.loads(run("people conflicts --json"))
     assert (found["one_id"], found["other_id"], found["conflict"]) == (one, other, "two_accounts")
     assert f"persons {one} and {other}  two_accounts" in run("people conflicts")
+    told = {row["check"]: row for row in json.loads(run("doctor --json", expect=1))}["people"]
+    assert told["state"] == "yellow" and told["cause"].startswith("1 pair of people looks like one")
+    assert "1 two_accounts" in told["cause"] and "people settle" in told["remedy"]
+    waiting = 'huitou_people_conflicts{conflict="two_accounts"} 1.0'
+    assert waiting in metrics.render(engine).decode()
     assert "没有编号为 99" in run("people settle 99 --how none --as lin", expect=1)
     run(f"people settle {found['id']} --as lin --how", "two sisters, one phone")
     assert run("people conflicts") == "none\n"
+    assert "people" not in {row["check"] for row in json.loads(run("doctor --json", expect=1))}
+    assert waiting not in metrics.render(engine).decode()
     assert "没有编号为" in run(f"people settle {found['id']} --how again --as lin", expect=1)
     acts = json.loads(run("audit list --json"))
     assert [(act["subject"], act["detail"]["how"]) for act in acts if act["act"] == "people.settle"] == [
