@@ -5,7 +5,7 @@ on a job, so we ring once for many effects. Jobs carry only the bell's name, JSO
 """
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Literal
 
@@ -40,15 +40,20 @@ class Doorbell:
         self._silent_until = 0.0
         self._answering: str | None = None
         self._heard = False
-        self._queues = {bell: Queue(bell, connection=connection, serializer=JSONSerializer) for bell in BELLS}
+        self._queues: dict[str, Queue] = {
+            bell: Queue(bell, connection=connection, serializer=JSONSerializer) for bell in BELLS}
 
     def ring(self, bells: Iterable[str], *, for_help: bool = False) -> bool:
         """Ring each bell of these queues once; whether Redis took it. What this process answers right now it hears by
         itself, and rings for others only ``for_help``: a job that finds nothing costs as much as booking an order."""
-        wanted = {OF_QUEUE[name] for name in bells}
+        wanted: set[str] = {OF_QUEUE[name] for name in bells}
         if self._answering in wanted and not for_help:
             self._heard = True
             wanted = {bell for bell in wanted if bell != self._answering}
+        return self._call(wanted)
+
+    def _call(self, wanted: Collection[str]) -> bool:
+        """Have each of these bells rung, whoever answers it; whether Redis took it."""
         if not wanted:
             return True
         if time.monotonic() < self._silent_until:
@@ -73,7 +78,7 @@ class Doorbell:
             yield
         except BaseException:
             if self._heard:
-                self.ring([next(queue for queue, its in OF_QUEUE.items() if its == bell)], for_help=True)
+                self._call({bell})
             raise
         finally:
             self._answering = None
