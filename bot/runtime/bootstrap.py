@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session, configure_mappers, sessionmaker
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from bot.kit.context import Shop
-from bot.kit.gateway import Gateway, Outcome, SendResult
+from bot.kit.gateway import Gateway
 from bot.kit.jssdk import SCRIPT, JsSdk, PageSignature
 from bot.kit.links import Links
 from bot.kit.pay import PayGateways
@@ -37,6 +37,8 @@ from bot.runtime.context import ProcessContext
 from bot.runtime.dispatch import Account, Dispatcher
 from bot.runtime.documents import written
 from bot.runtime.gateways.account import AccountConfig
+from bot.runtime.gateways.attempts import Observe
+from bot.runtime.gateways.faults import Refusal
 from bot.runtime.gateways.tickets import signature
 from bot.runtime.gateways.tokens import STABLE_TOKEN
 from bot.runtime.gateways.wechat import WeChatGateway
@@ -330,13 +332,15 @@ def _signed(gateways: Mapping[str, Gateway], app_id: str, url: str) -> PageSigna
     return PageSignature(app_id, timestamp, nonce, signature(gateways[app_id].page_ticket(), nonce, timestamp, url))
 
 
-def _observer(account: str) -> Callable[[str, SendResult], None]:
-    """Counts every answer of the platform by API and code, and token refreshes by how they ended."""
+def _observer(account: str) -> Observe:
+    """Counts every call of the platform by API and code, or by how far it came when there was none, and token refreshes
+    by how they ended."""
 
-    def observe(api: str, result: SendResult) -> None:
-        metrics.platform_answer(account, api, result.errcode)
+    def observe(api: str, refusal: Refusal | None) -> None:
+        code = str(refusal.result.errcode or refusal.kind) if refusal else "0"
+        metrics.platform_answer(account, api, code)
         if api in (STABLE_TOKEN.name, GET_TOKEN.name):
-            metrics.token_refresh(account, "fresh" if result.outcome is Outcome.SENT else "failed")
+            metrics.token_refresh(account, "failed" if refusal else "fresh")
 
     return observe
 

@@ -21,7 +21,8 @@ from bot.runtime import pay_watch
 
 _INBOX = Counter("huitou_inbox_messages", "Messages taken from platforms, by what became of them.", ["outcome"])
 _OUTBOX = Counter("huitou_outbox_effects", "Effects executed, by what became of them.", ["queue", "kind", "outcome"])
-_ANSWERS = Counter("huitou_platform_answers", "Answers of platform interfaces, by error code (0 is success).",
+_ANSWERS = Counter("huitou_platform_answers",
+                   "Calls of platform interfaces, by error code (0 is success; without one, by how far they came).",
                    ["account", "api", "errcode"])
 _PAY = Counter("huitou_pay_answers", "Calls to the payment provider and its notifications, by how they ended.",
                ["account", "call", "code"])
@@ -51,9 +52,10 @@ def outbox(queue: str, kind: str, outcome: str, number: int = 1) -> None:
     _one(_OUTBOX, queue, kind, outcome).inc(number)
 
 
-def platform_answer(account: str, api: str, errcode: int) -> None:
-    """A platform answered a call of ours with ``errcode``."""
-    _one(_ANSWERS, account, api, str(errcode)).inc()
+def platform_answer(account: str, api: str, errcode: str) -> None:
+    """A platform answered a call of ours with ``errcode``; or not: unsent, uncertain (no answer that can be read),
+    server (5xx), answered (3xx or 4xx)."""
+    _one(_ANSWERS, account, api, errcode).inc()
 
 
 def pay_answer(account: str, call: str, code: str) -> None:

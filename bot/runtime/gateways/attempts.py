@@ -49,8 +49,8 @@ class Api:
         return REPEATABLE_SEND if self.sends else REPEATABLE_CALL
 
 
-Observe = Callable[[str, SendResult], None]
-"""Told of every finished call: the api's name and what became of it. For counters."""
+Observe = Callable[[str, Refusal | None], None]
+"""Told of every finished call: the api's name, and why there was no answer, if there was none. For counters."""
 
 
 class Attempts:
@@ -88,7 +88,7 @@ class Attempts:
             if not isinstance(answer, Fault):
                 self._got_through(failures)
                 self._mended(api)
-                self._observe(api.name, SendResult(Outcome.SENT))
+                self._observe(api.name, None)
                 return answer
             fault = answer
             failures = self._note(fault, failures)
@@ -171,7 +171,7 @@ class Attempts:
         log.warning(
             "platform.refused", api=api.name, outcome=result.outcome.value, errcode=result.errcode, detail=result.detail
         )
-        self._observe(api.name, result)
+        self._observe(api.name, refusal)
         return refusal
 
 

@@ -49,7 +49,7 @@ class UserInfo:
     following: bool
 
 
-def _unobserved(api: str, result: SendResult) -> None:
+def _unobserved(api: str, refusal: Refusal | None) -> None:
     """Nobody counts."""
 
 

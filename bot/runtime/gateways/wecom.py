@@ -79,7 +79,7 @@ class CorpToken:
         return ask
 
 
-def _unobserved(api: str, result: SendResult) -> None:
+def _unobserved(api: str, refusal: Refusal | None) -> None:
     """Nobody counts."""
 
 

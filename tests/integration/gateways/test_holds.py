@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from bot.kit.gateway import GatewayError, Outcome
 from bot.runtime.gateways.account import AccountConfig
+from bot.runtime.gateways.faults import Refusal
 from bot.runtime.gateways.wechat import WeChatGateway
 from domain.platform import service as platform
 from domain.platform import silence
@@ -156,14 +157,20 @@ def test_an_error_code_is_a_sign_of_life(gateway: WeChatGateway, peer: WeChatApi
 
 def test_every_finished_call_is_told_to_the_observer(peer: WeChatApi, engine: Engine, watch: Watch) -> None:
     seen: list[tuple[str, str, int]] = []
+
+    def observe(api: str, refusal: Refusal | None) -> None:
+        seen.append((api, refusal.kind.value, refusal.result.errcode) if refusal else (api, "", 0))
+
     gateway = WeChatGateway(
         AccountConfig("main", peer.app_id, peer.secret, peer.base),
         engine,
         KEY,
         watch.real,
-        observe=lambda api, result: seen.append((api, result.outcome.value, result.errcode)),
+        observe=observe,
     )
-    peer.fail(SEND, Code(-1), Code(45015))
-    gateway.send_text(OPENID, "x")
+    peer.fail(SEND, Code(-1), Code(45015), HTML, Reset(), Raw(502, b""))
+    for _ in range(4):
+        gateway.send_text(OPENID, "x")
     gateway.upload_image(JPEG)
-    assert seen == [("stable_token", "sent", 0), (SEND, "window_closed", 45015), ("media/upload", "sent", 0)]
+    assert seen == [("stable_token", "", 0), (SEND, "answered", 45015), (SEND, "uncertain", 0),
+                    (SEND, "uncertain", 0), (SEND, "server", 0), ("media/upload", "", 0)]

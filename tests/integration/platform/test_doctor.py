@@ -123,6 +123,19 @@ def test_a_wrong_secret(examine: Examine, peer: WeChatApi) -> None:
     assert finding.state == "red" and "40125" in finding.cause and "app_secret" in finding.remedy
 
 
+def test_calls_without_an_error_code_are_counted_by_how_far_they_came(
+    examine: Examine, engine: Engine, peer: WeChatApi
+) -> None:
+    def counted() -> set[str]:
+        lines = metrics.render(engine).decode().splitlines()
+        return {line for line in lines if 'api="menu/get"' in line and '"answered"' in line}
+
+    before = counted()
+    peer.fail_always("menu/get", Raw(404, b""))
+    assert "http 404" in examine()["menu (main)"].cause
+    assert counted() != before
+
+
 def test_a_missing_menu(examine: Examine, peer: WeChatApi) -> None:
     peer.menu = None
     assert examine()["menu (main)"].remedy == "python -m bot menu push"

@@ -86,7 +86,7 @@ def test_metrics_show_counts_and_state(client: Client, engine: Engine) -> None:
             "('notice', 'x', 'k1', '{}', now(), now() - interval '90 seconds', 'waiting', ''), "
             "('slow', 'x', 'k2', '{}', now(), now(), 'dead', 'gave up')"))
     metrics.inbox("done")
-    metrics.platform_answer("main", "message/custom/send", 45015)
+    metrics.platform_answer("main", "message/custom/send", "45015")
     shown = client().get("/metrics").text.splitlines()
     values = dict(line.rsplit(" ", 1) for line in shown if line and not line.startswith("#"))
     assert float(values['huitou_outbox_oldest_seconds{queue="notice"}']) >= 90
