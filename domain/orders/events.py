@@ -262,8 +262,12 @@ def _paid(data: Reader) -> tuple[str, Json]:
     }
     if data.raw.get("risk") is not None:
         clean["risk"] = _signals(data.child("risk"))
-    if not data.faults and sum(line["paid_fen"] for line in clean["lines"]) != clean["paid_fen"]:
-        data.fault("paid_fen", "must be the sum of the lines' paid_fen (shipping apart)")
+    if not data.faults:
+        goods = sum(line["paid_fen"] for line in clean["lines"])
+        # Malls total an order with its shipping or without it: both mean the same goods.
+        if clean["paid_fen"] not in (goods, goods + clean["shipping_fen"]):
+            data.fault("paid_fen", "must be the sum of the lines' paid_fen, with shipping_fen or without it")
+        clean["paid_fen"] = goods
     return subject, clean
 
 

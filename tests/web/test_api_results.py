@@ -146,6 +146,26 @@ def test_money_from_order_to_refund(mall: Mall) -> None:
     assert books["balanced"] and books["entries"] == 2
 
 
+def test_a_total_may_hold_the_shipping_or_not_and_only_goods_count(mall: Mall) -> None:
+    li, xin = mall.person("li"), mall.person("xin")
+    promoted(mall, li)
+    bound(mall, xin, li)
+    apart, together = mall.paid("A1", "xin", 9_900), mall.paid("A1", "xin", 9_900)
+    apart["data"] |= {"shipping_fen": 1_000}
+    together["data"] |= {"shipping_fen": 1_000, "paid_fen": 10_900}
+    assert mall.tell(apart) == mall.tell(together) == {"accepted": 1, "duplicate": 0}
+    line, = ok(mall, "/orders/mall/A1/commission")["lines"]
+    assert line["base_fen"] == 9_900
+    assert ok(mall, f"/people/{li}/wallet")["pending_fen"] == line["amount_fen"]
+    with mall.engine.connect() as db:
+        states = db.execute(text("select state from commerce_event_now")).scalars().all()
+    assert set(states) == {"done"}, "the second says what is booked: no contradiction that waits for a human"
+    together["id"], together["data"]["paid_fen"] = "evt_other", 10_899
+    answer = mall.send(together)
+    assert answer.status_code == 422
+    assert [fault["pointer"] for fault in answer.get_json()["error"]["faults"]] == ["/data/paid_fen"]
+
+
 def test_an_order_that_earned_nobody_anything_has_no_lines(mall: Mall) -> None:
     mall.tell(mall.paid("A1", "alone"))
     assert ok(mall, "/orders/mall/A1/commission") == {"lines": []}

@@ -53,7 +53,7 @@ class PaidLine(Struct):
 
 
 class PaidData(Struct, omit_defaults=True):
-    """An order was paid. ``paid_fen`` is the sum of its lines."""
+    """An order was paid. ``paid_fen`` is the sum of its lines, with ``shipping_fen`` or without it."""
 
     order_id: Key
     channel: Annotated[str, Meta(min_length=1, max_length=64, description="Where it was sold; no slash.")]
