@@ -189,6 +189,15 @@ def test_pages_of_a_statement_join_without_gap_while_new_lines_come(mall: Mall) 
     assert len(seen) == len(set(seen)) == 120
 
 
+def test_the_limits_of_a_page_are_those_of_the_specification(mall: Mall) -> None:
+    li = mall.person("li")
+    asked = SPEC["paths"]["/api/v1/people/{person_id}/statement"]["get"]["parameters"]
+    bounds = next(one["schema"] for one in asked if one["name"] == "limit")
+    for limit, status in ((bounds["minimum"], 200), (bounds["default"], 200), (bounds["maximum"], 200),
+                          (bounds["minimum"] - 1, 422), (bounds["maximum"] + 1, 422), ("many", 422), ("1.5", 422)):
+        assert mall.get(f"/people/{li}/statement?limit={limit}").status_code == status, limit
+
+
 @pytest.mark.parametrize("cursor", ["x", "MTIz", "%00", "czE6", "czE6LTE", "czE6MTIz=", "é", "A" * 5_000, "czE677yR"])
 def test_a_strange_cursor_is_422(closed: Mall, cursor: str) -> None:
     one = closed.person("one")

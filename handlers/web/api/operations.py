@@ -8,10 +8,19 @@ from domain.shared.records import record
 
 @record
 class Parameter:
-    """A query parameter; all are optional strings."""
+    """A query parameter; all are optional. ``most``: it is a whole number from 1 to that, ``usual`` if not given."""
 
     name: str
     description: str
+    most: int = 0
+    usual: int = 0
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        """As the specification says it."""
+        if not self.most:
+            return {"type": "string"}
+        return {"type": "integer", "minimum": 1, "maximum": self.most, "default": self.usual}
 
 
 @record

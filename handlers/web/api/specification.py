@@ -96,8 +96,7 @@ def _in_path(api: Api, operation: Operation) -> list[Schema]:
 
 def _in_query(operation: Operation) -> list[Schema]:
     return [
-        {"name": one.name, "in": "query", "required": False, "description": one.description,
-         "schema": {"type": "string"}}
+        {"name": one.name, "in": "query", "required": False, "description": one.description, "schema": one.schema}
         for one in operation.query
     ]
 

@@ -40,8 +40,9 @@ OPERATIONS = (
               "Newest first, with the reason and the order of each. Pages stay stable while new lines are booked.",
               shapes.Statement, reads.statement, query=(
                   Parameter("cursor", "next_cursor of the page before."),
-                  Parameter("limit", "How many lines a page has, 200 at most; 50 if not given. A page ends with a "
-                                     "whole booking, so it may hold a few more.")),
+                  Parameter("limit", f"How many lines a page has, {reads.MOST} at most; {reads.PAGE} if not given. A "
+                                     "page ends with a whole booking, so it may hold a few more.",
+                            most=reads.MOST, usual=reads.PAGE)),
               refusals=(_NO_PERSON, BAD)),
     Operation("GET", "/people/<int:person_id>/progress", "getProgress", "People", "The repurchase ladder",
               "How often somebody came back, and what the next step gives.", shapes.Progress, reads.progress,
