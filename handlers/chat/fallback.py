@@ -50,17 +50,27 @@ def not_confirmed(ctx: Context) -> Answer:
 
 @answered.on(InState(CHOOSE))
 def chosen(ctx: Context) -> Answer:
-    """The number of an offered meaning; another number, or all of them, is asked once more; anything else is heard
-    afresh."""
+    """The number of an offered meaning, its place in the list, or a yes to the only one; another number, or all of
+    them, is asked once more; anything else is heard afresh."""
     candidates = ctx.place.memory["candidates"]
-    number = choice(ctx.message.text)
+    number = _number(ctx, len(candidates))
     if number is not None and 1 <= number <= len(candidates):
         return ctx.follow(candidates[number - 1])
-    if ctx.intent or ctx.candidates:
-        return ctx.afresh()
-    if number is not None or any(word in ctx.message.text for word in ctx.copy.render("chat.all_words").split()):
+    if ctx.intent not in ("", "yes") or ctx.candidates:
+        return ctx.say("chat.none_of_them") if ctx.intent == "no" else ctx.afresh()
+    if number is not None or ctx.intent == "yes" or any(word in ctx.message.text for word in ctx.copy.render("chat.all_words").split()):
         return ctx.ask("chat.which_one", CHOOSE, {"candidates": candidates}, choices=_named(ctx, candidates))
     return ctx.afresh()
+
+
+def _number(ctx: Context, count: int) -> int | None:
+    """Which of ``count`` was chosen, from 1; None when it was said in no way that we know. May be out of range."""
+    if count == 1 and ctx.intent == "yes":
+        return 1
+    said = ctx.message.text.strip(" 。！!~～.，吧")
+    if said in ctx.copy.render("chat.first_words").split():
+        return 1
+    return count if said in ctx.copy.render("chat.last_words").split() else choice(ctx.message.text)
 
 
 @router.on(Unsure())

@@ -62,6 +62,16 @@ def test_of_several_wishes_one_is_chosen_after_all(li: Person) -> None:
     li.says("2").sees("没太听懂")
 
 
+def test_an_offered_meaning_may_be_chosen_by_a_yes_or_by_its_place(li: Person) -> None:
+    """Of one meaning a yes is enough; of several it is not, and none of them is no dead end."""
+    only = "嗯那个我想问一下就是我那个佣金有多少了"
+    for said in ("是", "对", "好的", "1", "第一个"):
+        li.says(only).sees("1. 查看佣金", "回复「是」").says(said).sees("我的佣金")
+    li.says(only).says("不是").sees("换个说法", "「人工」")
+    li.says("海报和佣金").says("是").sees("一次办一件", "2. 查看佣金").says("后面那个吧").sees("我的佣金")
+    li.says("海报和佣金").says("前面那个").sees("海报")
+
+
 def test_who_asks_for_something_else_instead_of_confirming_is_answered(li: Person) -> None:
     """The money stays where it is all the same."""
     li.says("我要提现").sees("请先确认")
