@@ -36,6 +36,7 @@ class Finding:
 
 REMEDIES = {
     40001: "check app_secret, and that no other system fetches tokens for this account",
+    **dict.fromkeys((40014, 41001, 42001), "check that no other system fetches tokens for this account, and the clock"),
     40013: "correct app_id", 40125: "correct app_secret (it changes when somebody resets it)",
     40164: "add this address to the IP list (基本配置 → IP白名单)",
     40243: "unfreeze the AppSecret on the platform",

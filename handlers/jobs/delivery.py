@@ -44,6 +44,10 @@ CONFIG_PAUSE = timedelta(minutes=5)
 TEMPLATE_PAUSE = timedelta(hours=6)
 """How long a template that the platform refuses is left alone; real time. ``notice mended`` ends it."""
 
+OF_CARDS = frozenset({48001, 48004})
+"""What may be refused to cards alone: this account may not send them. Everything else that a person must mend (the
+token, the secret, the list of addresses) stops the whole account: no template is to blame, no other way is open."""
+
 PAUSE_OF_JOURNEY = timedelta(minutes=15)
 """How long a message of a paused journey waits before it is asked again; it never outlives its expiry."""
 
@@ -261,7 +265,7 @@ def _ended(ctx: JobContext, errand: Errand, way: Way, tried: Tried, result: Send
             return Refused("unfollowed", facts)
         case Outcome.BACK_OFF:
             return _backed_off(ctx, errand, way, tried, result)
-        case Outcome.CONFIG if way.card is None:
+        case Outcome.CONFIG if way.card is None or result.errcode not in OF_CARDS:
             with ctx.begin() as session:  # nobody is promised anything meanwhile
                 platform.hold_back(session, ctx.app_ids[errand.account], silence.SEND_ALARM, result.outcome.value,
                                    result.errcode, result.detail, ctx.real_now() + CONFIG_PAUSE)

@@ -169,6 +169,26 @@ def test_a_template_that_the_platform_refuses_is_an_alarm_and_is_not_tried_again
     assert shop.gateway.cards == []
 
 
+@pytest.mark.parametrize("code", [40001, 40164])
+def test_what_the_whole_account_is_refused_for_is_no_fault_of_a_template(shop: Shop, li: Person, code: int) -> None:
+    """Somebody mends the token or the list of addresses, and everything leaves by itself: what was refused, and what
+    came meanwhile."""
+    refuse(shop, Outcome.CONFIG, code)
+    tell(shop, li, "journey.care.shipped", SHIPPED)
+    assert ended(shop)[:2] == ("waiting", f"config:{code}")
+    shop.wait(minutes=6)
+    assert ended(shop)[0] == "done"
+    tell(shop, li, "journey.care.shipped", SHIPPED, idem="later")
+    assert (ended(shop, "later")[0], len(shop.gateway.cards)) == ("done", 2)
+
+
+def test_an_account_that_may_send_no_cards_waits_for_the_person(shop: Shop, li: Person) -> None:
+    refuse(shop, Outcome.CONFIG, 48001)
+    tell(shop, li, "journey.care.shipped", SHIPPED)
+    assert ended(shop) == ("waiting", "no_right", {"custom": "no_right", "subscription": "no_token",
+                                                   "template": "config:48001"})
+
+
 def test_a_day_that_is_used_up_sends_money_by_another_way(shop: Shop, li: Person) -> None:
     li.says("帮助")
     refuse(shop, Outcome.BACK_OFF, 45009, datetime.now(UTC) + timedelta(hours=9))
