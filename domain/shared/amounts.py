@@ -4,6 +4,8 @@
 import re
 import unicodedata
 
+from domain.shared.numerals import number, undressed
+
 MOST_FEN = 10_000_000_000
 """A hundred million yuan: more is a slip of the finger."""
 
@@ -23,6 +25,26 @@ _SPOKEN = re.compile(
 )
 _WITH_JIAO = re.compile(rf"(?:\d{{1,9}}|{_ANY}{{1,20}})\s*[块元圆]{_SIGN}[毛角](?:{_SIGN}分?(?![\d个单件斤]))?")
 """Such an amount within a sentence: only 毛 tells it from five yuan for three pounds (5块3斤)."""
+
+
+_SHARE = re.compile(rf"(?P<half>一?半|二分之一)|百分之(?P<percent>{_ANY}{{1,4}}|\d{{1,2}})|"
+                    rf"(?P<parts>[三四五六七八九十])分之(?P<taken>[一二两三四五六七八九])")
+
+
+def share(said: str) -> tuple[int, int] | None:
+    """A share of a whole that was said and nothing else, as numerator and denominator: ``一半``, ``三分之一``,
+    ``百分之五十``. None for anything else, for nothing of it, and for more than all of it."""
+    match = _SHARE.fullmatch(undressed(said))
+    if match is None:
+        return None
+    if match["half"]:
+        return 1, 2
+    if match["percent"]:
+        percent = match["percent"]
+        taken, parts = (int(percent) if percent.isdecimal() else (_chinese(percent) or 0) // 100), 100
+    else:
+        taken, parts = _digit(match["taken"]), number(match["parts"]) or 0
+    return (taken, parts) if 0 < taken <= parts else None
 
 
 def spoken_fen(text: str) -> int | None:

@@ -24,6 +24,11 @@ def number(written: str) -> int | None:
     return (_DIGITS[tens] if tens else 1) * 10 + (_DIGITS[ones] if ones else 0)
 
 
+def undressed(said: str) -> str:
+    """What was said without signs and 吧 around it: ``全部吧！`` → ``全部``."""
+    return unicodedata.normalize("NFKC", said).strip(_DRESS).removesuffix("吧").strip(_DRESS)
+
+
 def choice(said: str) -> int | None:
     """The number of a numbered list that somebody chose, None when ``said`` is no such choice. A counting word makes an
     order of it (``第二个``), not a quantity (``两个``)."""

@@ -7,7 +7,7 @@ from bot.kit.context import Context
 from bot.kit.conversation import Answer, State
 from bot.kit.filters import AnyKind, InState, Intent, Kind, NeedsConfirmation, Unsure
 from bot.kit.router import Router, nothing
-from domain.shared.numerals import choice
+from domain.shared.numerals import choice, undressed
 from handlers.chat import why
 
 router = Router(__name__)
@@ -58,7 +58,8 @@ def chosen(ctx: Context) -> Answer:
         return ctx.follow(candidates[number - 1])
     if ctx.intent not in ("", "yes") or ctx.candidates:
         return ctx.say("chat.none_of_them") if ctx.intent == "no" else ctx.afresh()
-    if number is not None or ctx.intent == "yes" or any(word in ctx.message.text for word in ctx.copy.render("chat.all_words").split()):
+    several = any(word in ctx.message.text for word in ctx.copy.render("chat.all_words").split())
+    if number is not None or ctx.intent == "yes" or several:
         return ctx.ask("chat.which_one", CHOOSE, {"candidates": candidates}, choices=_named(ctx, candidates))
     return ctx.afresh()
 
@@ -67,7 +68,7 @@ def _number(ctx: Context, count: int) -> int | None:
     """Which of ``count`` was chosen, from 1; None when it was said in no way that we know. May be out of range."""
     if count == 1 and ctx.intent == "yes":
         return 1
-    said = ctx.message.text.strip(" 。！!~～.，吧")
+    said = undressed(ctx.message.text)
     if said in ctx.copy.render("chat.first_words").split():
         return 1
     return count if said in ctx.copy.render("chat.last_words").split() else choice(ctx.message.text)

@@ -22,8 +22,9 @@ from domain.payouts import service as payouts
 from domain.payouts.queries import Offer, WithdrawalView
 from domain.payouts.rules import PacketRules
 from domain.payouts.service import Request
-from domain.shared.amounts import find_fen
+from domain.shared.amounts import find_fen, share
 from domain.shared.errors import DomainError
+from domain.shared.numerals import undressed
 from domain.vault import service as vault
 from domain.vault.rules import Field
 from domain.vault.seal import Vault
@@ -47,7 +48,7 @@ LONG_NAME = 4
 def amount_said(ctx: Context) -> Answer:
     """An amount, or all of it; who says no or asks for something else instead is answered."""
     said = ctx.message.text.strip()
-    if said not in _words(ctx, "payout.all_words") and _fen(said) is None:
+    if _of(ctx, said, 0) is None:
         if ctx.intent == "no":
             return ctx.say("payout.not_confirmed")
         if _asks_else(ctx):
@@ -202,7 +203,7 @@ def _begin(ctx: Context, said: str) -> Answer:
         return ctx.say("payout.refused.frozen")
     if not said:
         return ctx.ask("payout.how_much", AMOUNT, offer=offer)
-    gross_fen = offer.available_fen if said in _words(ctx, "payout.all_words") else _fen(said)
+    gross_fen = _of(ctx, said, offer.available_fen)
     if gross_fen is None:
         return ctx.ask("payout.what_amount", AMOUNT, offer=offer)
     if gross_fen < offer.min_fen or gross_fen > offer.available_fen:
@@ -265,6 +266,15 @@ def _progress(ctx: Context, found: WithdrawalView) -> Answer:
     repaid = queries.repaid(ctx.session, found.id) if found.ended_at else 0
     return ctx.say("payout.progress", found=found, page=page, reason=reason, frozen=frozen, recalled=recalled,
                    repaid_fen=repaid)
+
+
+def _of(ctx: Context, said: str, available_fen: int) -> int | None:
+    """The sum that was said: all of what is available, a share of it to the fen below, or an amount. It is shown before
+    anything happens to it."""
+    if undressed(said) in _words(ctx, "payout.all_words"):
+        return available_fen
+    part = share(said)
+    return available_fen * part[0] // part[1] if part else _fen(said)
 
 
 def _fen(said: str) -> int | None:

@@ -55,6 +55,22 @@ def agreed(person: Person, amount: str = "提现 100", name: str = "张三丰") 
     return person.says(name)
 
 
+@pytest.mark.parametrize(("said", "figure"), [
+    ("全部", "¥158.40"), ("都提了吧", "¥158.40"), ("三分之二", "¥105.60"), ("百分之七十", "¥110.88"),
+    ("110 块", "¥110.00"),
+])
+def test_how_much_may_be_said_as_all_or_a_share(li: Person, said: str, figure: str) -> None:
+    li.says("提现").sees("可提现 ¥158.40")
+    agreed(li, said).sees(figure, "确认")
+
+
+def test_a_share_below_the_minimum_says_so(li: Person) -> None:
+    li.says("提一半").sees("您是想提现 一半 吗")
+    li.says("是").sees("¥79.20 不到起提金额 ¥100.00")
+    li.says("取消").says("全部提现吧").sees("您是想提现 全部 吗")
+    agreed(li, "是").sees("¥158.40", "确认")
+
+
 def held(shop: Shop) -> list[str]:
     from domain.ledger import service as ledger
     from domain.payouts import queries

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from bot.runtime.understanding import normalise
 from bot.runtime.understanding.lexicon import Argument, Chatter
+from domain.shared.amounts import share
 from domain.shared.numerals import choice
 
 _LONGEST_NAME = 60
@@ -14,6 +15,7 @@ _AMOUNT = re.compile(
     rf"[-+]?[¥$]?[-+]?[{_NUMERALS}.,]+[{_NUMERALS}.,%元块圆钱整毛角分 ]*(?:rmb|cny|yuan|kuai)?", re.IGNORECASE
 )
 _SUM = re.compile(rf"¥?[{_NUMERALS}][{_NUMERALS}.,]*(?:元|[块圆](?:[{_NUMERALS}][毛角分{_NUMERALS}]{{0,3}})?)?[钱整]?")
+_BEFORE_UNIT = re.compile(r"(?<=\d) +(?=[元块圆])")
 _NUMERAL = re.compile(f"[{_NUMERALS}]")
 _REFERENCE = re.compile(r"[-+]?[¥$#]?[-+]?[A-Za-z0-9][-A-Za-z0-9_.,]*(?:[块元圆毛角分]\d*)*%?")
 _NUMBER_INSIDE = re.compile(
@@ -63,14 +65,15 @@ def after_word(kind: Argument, rest: str, chatter: Chatter, everything: Sequence
 
 
 def _is_amount(text: str, everything: Sequence[str]) -> bool:
-    if text in everything:
+    if text in everything or share(text):
         return True
     return len(text) <= _LONGEST_NAME and bool(_AMOUNT.fullmatch(text)) and bool(_NUMERAL.search(text))
 
 
 def is_sum(text: str) -> bool:
-    """An amount without a sign or a share: 100, 三百块, ¥50.5."""
-    return bool(_SUM.fullmatch(text)) and bool(_NUMERAL.search(text))
+    """An amount without a sign or a percent sign: 100, 三百块, 50 块, ¥50.5, 一半, 三分之一."""
+    joined = _BEFORE_UNIT.sub("", text)
+    return bool(share(text)) or (bool(_SUM.fullmatch(joined)) and bool(_NUMERAL.search(joined)))
 
 
 def _is_reference(text: str) -> bool:

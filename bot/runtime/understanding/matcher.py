@@ -11,6 +11,7 @@ from bot.runtime.understanding.lexicon import Intent, Lexicon, WordsByFirst
 from bot.runtime.understanding.result import MOST_CANDIDATES, Certainty, Understanding
 from bot.runtime.understanding.similar import Similar
 from domain.notices import hours
+from domain.shared.amounts import share
 from domain.shared.numerals import choice
 
 _SCANNED = 256
@@ -241,8 +242,16 @@ class Matcher:
             month = arguments.month_inside(after) or arguments.month_inside(before)
             if kind == "reference" and "月" in month:
                 return month
-            return arguments.number_inside(after) or arguments.number_inside(before)
+            number = arguments.number_inside(after) or arguments.number_inside(before)
+            return number or (self._part_of_all(before, after) if hit.intent.money else "")
         return ""
+
+    def _part_of_all(self, before: str, after: str) -> str:
+        """All there is or a share of it, right before or after the word that moves it (全部提现吧, 把一半提现), or ''.
+        """
+        beside = (before.strip(), self._asking.trim(before), after.strip(), self._asking.trim(after))
+        parts = (said.removeprefix("把") for said in beside)
+        return next((said for said in parts if said in self._lexicon.everything or share(said)), "")
 
     # Stage 3: the same sound, typed in other characters or in letters.
 

@@ -38,9 +38,20 @@ def test_a_short_word_with_an_amount_behind_it_is_confirmed(text: str, argument:
     assert (heard.intent, heard.confirm, heard.argument) == (MONEY, True, argument)
 
 
+@pytest.mark.parametrize(("text", "argument"), [
+    ("提一半", "一半"), ("把一半提现", "一半"), ("提三分之一", "三分之一"), ("提百分之五十", "百分之五十"),
+    ("提现一半吧", "一半"), ("全部提现吧", "全部"), ("把所有佣金提现", "所有"), ("提 50 块", "50 块"),
+    ("我想把钱取出来", ""), ("能不能先提一部分", ""),
+])
+def test_all_or_a_share_of_it_is_confirmed(text: str, argument: str):
+    heard = understand(text)
+    assert (heard.intent, heard.confirm, heard.argument) == (MONEY, True, argument)
+
+
 @pytest.mark.parametrize("text", [
-    "提", "提-100", "提10%", "提100斤大米", "提3箱牛奶", "提2个问题", "提前3天", "提高10%", "提到100", "别提100",
-    "不提100了", "取3个快递", "取2件", "他提100", "提了100怎么没到", "提100干嘛",
+    "提", "提一半路", "提半箱牛奶", "提 3 箱", "提 2 块肉", "不想把佣金提出来", "别把钱取出来", "他把钱取出来了",
+    "提三分之四", "提-100", "提10%", "提100斤大米", "提3箱牛奶", "提2个问题", "提前3天", "提高10%", "提到100",
+    "别提100", "不提100了", "取3个快递", "取2件", "他提100", "提了100怎么没到", "提100干嘛",
 ])
 def test_a_short_word_with_anything_else_is_left_alone(text: str):
     assert understand(text).intent != MONEY
