@@ -77,12 +77,15 @@ class Bench:
         gc.collect()
         gc.freeze()  # as the workers do
 
-    def fill(self, count: int) -> None:
-        """Put ``count`` payments into the inbox."""
+    def fill(self, count: int, *, alone: bool = False) -> None:
+        """Put ``count`` payments into the inbox; with ``alone`` as if each had come by itself."""
         for start in range(0, count, 500):
             events = [self._event() for _ in range(min(500, count - start))]
             with self.sessions.begin() as session:
                 orders.receive(session, "bench", events, NOW)
+        if alone:
+            with self.sessions.begin() as session:
+                session.execute(text("select events_apart(id) from commerce_batch order by id"))
 
     def _event(self) -> CommerceEvent:
         """The next payment; its buyer is the last of a trio, so two people earn."""
@@ -213,7 +216,7 @@ def _measure(
     bench: Bench, kind: Kind, clients: int, ours: Clients, peer: Clients | None, rounds: int
 ) -> dict[str, Any]:
     def own() -> Round:
-        bench.fill(kind.stock[CLIENTS.index(clients)])
+        bench.fill(kind.stock[CLIENTS.index(clients)], alone=kind.way != "booked" or kind.batch == 1)
         alone = kind.way in (rows_alone.GUARDED, rows_alone.BARE)
         if alone:
             rows_alone.fill(bench.engine)

@@ -148,8 +148,9 @@ class RefundLine(Base):
 class CommerceEventRow(Base):
     """One event that a system of the shop told us.
 
-    It is done unless it stands in ``commerce_open``; ``reason`` is what was said of it then. ``subject`` is
-    ``order:<channel>/<order_no>``, ``product:<sku>`` or ``customer``: one subject is handled by one worker at a time.
+    It is done unless it stands in ``commerce_open`` or ``commerce_batch``; ``reason`` is what was said of it then.
+    ``subject`` is ``order:<channel>/<order_no>``, ``product:<sku>`` or ``customer``: one subject is handled by one
+    worker at a time.
     """
 
     __tablename__ = "commerce_event"
@@ -172,7 +173,7 @@ class CommerceEventRow(Base):
 
 
 class OpenEvent(Base):
-    """An event that is not done, by the event's id.
+    """An event that is not done, by the event's id; new payments of one batch are an ``EventBatch``.
 
     ``state``: new → (gone: done) | parked (waits for its order) | conflict (needs a human) | dead (gave up). Who takes
     one deletes its row, and puts one back when it is not done: the open transaction is the lease, nothing is 'running'.
@@ -194,3 +195,17 @@ class OpenEvent(Base):
     type: Mapped[str]
     subject: Mapped[str]
     reason: Mapped[str] = mapped_column(server_default="")
+
+
+class EventBatch(Base):
+    """New payments that came in one batch, by their events' ids: one row until somebody takes them all."""
+
+    __tablename__ = "commerce_batch"
+    __table_args__ = (
+        CheckConstraint("cardinality(events) > 0", name="events"),
+        Index("ix_commerce_batch_due", "due_at", "id"),
+    )
+
+    id: Mapped[RowId]
+    due_at: Mapped[datetime]
+    events: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))

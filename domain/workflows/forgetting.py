@@ -109,7 +109,8 @@ _OWN: tuple[tuple[str, str], ...] = (
         update commerce_event e set payload = e.payload - 'buyer' - 'risk' - 'carrier' - 'tracking_no' - 'region'
           from customer_order o
          where o.buyer_id = any (:ids) and e.subject = 'order:' || o.channel || '/' || o.order_no
-           and not exists (select from commerce_open w where w.id = e.id and w.state = 'new')"""),
+           and not exists (select from commerce_open w where w.id = e.id and w.state = 'new')
+           and not exists (select from commerce_batch b where e.id = any (b.events))"""),
     # A second payment of somebody's order waits for a human, who needs no name to see what it is.
     ("open_event", """
         update commerce_event e set payload = e.payload - 'buyer' - 'risk' - 'region' from commerce_open w

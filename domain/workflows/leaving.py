@@ -98,9 +98,11 @@ _OPEN = text("""
            exists (select from customer_order where buyer_id = :person and paid_at > :young and closed_at is null
                       and refunded_fen < paid_fen)
            -- What they paid and is not booked yet, or was given up: without its buyer it never could be.
-           or exists (select from commerce_open w join commerce_event e on e.id = w.id
+           or exists (select from (select id from commerce_open where type = 'order.paid' and state in ('new', 'dead')
+                                    union all select unnest(events) from commerce_batch) w
+                        join commerce_event e on e.id = w.id
                         join identity i on i.person_id = :person and i.value = e.payload -> 'buyer' ->> i.kind
-                       where w.type = 'order.paid' and w.state in ('new', 'dead')) as young,
+                      ) as young,
            exists (select from transfer_bill t join withdrawal w on w.id = t.withdrawal_id
                     where w.person_id = :person and t.state = 'SUCCESS'
                       and month_start((shop_month(t.paid_at) + interval '1 month')::date)

@@ -42,7 +42,7 @@ _RELEASABLE = text("""
 
 NEXT_DUE = """
     select least(
-        (select min(due_at) from commerce_open where state = 'new'),
+        (select min(due_at) from commerce_open where state = 'new'), (select min(due_at) from commerce_batch),
         (select min(receive_due_at) from customer_order where receive_due_at is not null),
         (select min(c.release_at) from commission_line c join customer_order o on o.id = c.order_id
           where c.released_at is null and c.release_at is not null and c.held_at is null

@@ -55,6 +55,7 @@ class Auditor:
             return not (
                 house.count("outbox where state in ('waiting', 'running') and reason <> 'no_right'")
                 or house.count("commerce_open where state = 'new'")
+                or house.count("commerce_batch")
                 or house.count("inbox_message where state in ('running', 'failed')")
             )
         except Exception:  # the database itself may be the patient

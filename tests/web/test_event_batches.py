@@ -70,6 +70,6 @@ def stored(mall: Mall, series: int) -> dict[str, str]:
     with mall.engine.connect() as db:
         found = db.execute(text("""
             select e.event_id, e.payload ->> 'order_id' as order_no
-              from commerce_event e join commerce_open o on o.id = e.id
-             where e.event_id like :mine"""), {"mine": f"{series}-%"})
+              from commerce_event e join commerce_event_now n on n.id = e.id
+             where n.state = 'new' and e.event_id like :mine"""), {"mine": f"{series}-%"})
         return {row.event_id: row.order_no for row in found}

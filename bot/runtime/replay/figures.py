@@ -224,7 +224,8 @@ _LEFT = """
     select (select count(*) from outbox where state = 'dead') as dead_effects,
            (select count(*) from outbox where state in ('waiting', 'running') and due_at < :before)
            + (select count(*) from earned_news where at < :before) as late_effects,
-           (select count(*) from commerce_open where state <> 'parked') as open_events,
+           (select count(*) from commerce_open where state <> 'parked')
+           + (select count(*) from commerce_batch) as open_events,
            (select count(*) from inbox_message where state = 'failed') as failed_messages,
            (select count(*) from enrolment where state = 'parked') as parked_runs,
            (select count(*) from enrolment_due where due_at < :before) as stuck_runs,

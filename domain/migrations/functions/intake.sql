@@ -10,7 +10,7 @@ $$;
 
 -- Takes in the events of a batch that are new; returns how many. The batch is ordered by id, so that two with the same events
 -- cannot wait for each other. Raises HT409, with the ids as its detail, when some id is known with other content, or comes
--- with two: then nothing is taken.
+-- with two: then nothing is taken. Payments of a batch that are all new are one row of what is still to be done (commerce_batch).
 create or replace function events_take_in(the_source text, at timestamptz, ids text, digests text, types text, subjects text,
                                           payloads text, times text) returns bigint language plpgsql as $$
 declare
@@ -18,12 +18,28 @@ declare
     clash jsonb;
 begin
     begin
+        if length(ids) - length(replace(ids, E'\x01', '')) < 9 then  -- ten events are a batch
+            with fresh as (
+                insert into commerce_event (source, event_id, digest, type, subject, payload, occurred_at, received_at)
+                select the_source, e.event_id, e.digest, e.type, e.subject, e.payload::jsonb, e.occurred_at::timestamptz, at
+                  from events_told(ids, digests, types, subjects, payloads, times) e returning id, type, subject)
+            insert into commerce_open (id, due_at, type, subject) select id, at, type, subject from fresh;
+            get diagnostics taken = row_count;
+            return taken;
+        end if;
         with fresh as (
             insert into commerce_event (source, event_id, digest, type, subject, payload, occurred_at, received_at)
             select the_source, e.event_id, e.digest, e.type, e.subject, e.payload::jsonb, e.occurred_at::timestamptz, at
-              from events_told(ids, digests, types, subjects, payloads, times) e returning id, type, subject)
-        insert into commerce_open (id, due_at, type, subject) select id, at, type, subject from fresh;
-        get diagnostics taken = row_count;
+              from events_told(ids, digests, types, subjects, payloads, times) e returning id, type, subject),
+        batched as (
+            insert into commerce_batch (due_at, events)
+            select at, paid.ids[n : n + 99]  -- no more than a worker takes at once
+              from (select array_agg(f.id) as ids from fresh f where f.type = 'order.paid') paid
+             cross join generate_series(1, cardinality(paid.ids), 100) n),
+        others as (
+            insert into commerce_open (id, due_at, type, subject)
+            select f.id, at, f.type, f.subject from fresh f where f.type <> 'order.paid')
+        select count(*) into taken from fresh;
         return taken;
     exception when unique_violation then
         -- Some are known. To ask that of each before it is written would cost as much as an index more.
@@ -48,8 +64,9 @@ begin
 end $$;
 
 -- Takes due events whose subject no other worker has, with the facts that are parked for the same subjects, and all that
--- booking them needs to know. Null when nothing is due. What is taken is off the list (commerce_open) when the transaction
--- commits; money_apply puts back what is not done. That and the advisory locks are the lease: they end with the transaction.
+-- booking them needs to know. Null when nothing is due. What is taken is off the lists (commerce_open, commerce_batch) when the
+-- transaction commits; money_apply puts back what is not done, in commerce_open. That and the advisory locks are the lease: they
+-- end with the transaction. What has waited longer comes first, events on their own or those of batches.
 -- JSON: events [commerce_event rows with their state and attempts, where it was not plainly new], orders and plans (see
 -- intake_load), ids (for the orders that the payments will make), listens (kinds of events that some journey cares about),
 -- and, unless it takes more than a look, standings (see intake_above) and regulars (who of all buyers comes back often; their
@@ -60,23 +77,75 @@ declare
     first record;
     alone text;
 begin
-    select e as event, o.id, o.subject, o.attempts into first
+    select e as event, o.id, o.subject, o.attempts, o.due_at into first
       from commerce_open o join commerce_event e on e.id = o.id
      where o.state = 'new' and o.due_at <= at order by o.due_at, o.id limit 1 for update of o skip locked;
     if not found then
-        return null;
+        return intake_take_batches(at, most, seen_since);
     end if;
     if first.attempts = 0 and (most = 1 or not exists (
-            select from commerce_open o where o.state = 'new' and o.due_at <= at and o.id <> first.id))
+            select from commerce_open o where o.state = 'new' and o.due_at <= at and o.id <> first.id)
+            and not exists (select from commerce_batch))
        and pg_try_advisory_xact_lock(hashtextextended(first.subject, 0)) then
         alone := intake_take_one(first.event, seen_since);
+    end if;
+    if alone is null and exists (select from commerce_batch b where b.due_at < first.due_at) then
+        alone := intake_take_batches(at, most, seen_since);
     end if;
     return coalesce(alone, intake_take_many(at, most, seen_since));
 end $$;
 
--- As intake_take, of any number of events of any kind.
+-- As intake_take, of any number of events of any kind that stand on the list on their own.
 create or replace function intake_take_many(at timestamptz, most bigint, seen_since timestamptz) returns text language plpgsql as $$
 declare
+    ids bigint[];
+    tried bigint[];
+begin
+    with taken as (
+        delete from commerce_open where ctid = any (array(
+            select due.place from (select ctid as place, subject from commerce_open where state = 'new' and due_at <= at
+                                    order by due_at, id limit most for update skip locked) due
+             where pg_try_advisory_xact_lock(hashtextextended(due.subject, 0)))) returning id, attempts)
+    select array_agg(t.id), array_agg(t.attempts) into ids, tried from taken t;
+    return intake_hand_out(at, ids, tried, seen_since);
+end $$;
+
+-- As intake_take, of the payments of whole batches: as many as are no more than ``most``.
+create or replace function intake_take_batches(at timestamptz, most bigint, seen_since timestamptz) returns text language plpgsql as $$
+declare
+    batch record;
+    ids bigint[] := '{}';
+begin
+    loop
+        select b.id, b.events into batch from commerce_batch b
+         where b.due_at <= at order by b.due_at, b.id limit 1 for update skip locked;
+        exit when not found;
+        if cardinality(ids) + cardinality(batch.events) > most then
+            exit when ids <> '{}';
+            perform events_apart(batch.id);
+            return intake_take_many(at, most, seen_since);
+        end if;
+        delete from commerce_batch b where b.id = batch.id;
+        ids := ids || batch.events;
+    end loop;
+    return intake_hand_out(at, nullif(ids, '{}'), null, seen_since);
+end $$;
+
+-- Gives each payment of a batch a place of its own on the list.
+create or replace function events_apart(the_batch bigint) returns void language plpgsql as $$
+begin
+    with batch as (delete from commerce_batch b where b.id = the_batch returning b.due_at, b.events)
+    insert into commerce_open (id, due_at, type, subject)
+    select e.id, b.due_at, e.type, e.subject
+      from batch b cross join unnest(b.events) n (id) join commerce_event e on e.id = n.id;
+end $$;
+
+-- What intake_take gives of events that were taken off the lists. ``tried`` says how often each was, and that its subject is
+-- held. Null for those of batches, whose subjects are still to be held: those that somebody else holds get a place on the list.
+create or replace function intake_hand_out(at timestamptz, taken bigint[], tried bigint[], seen_since timestamptz)
+returns text language plpgsql as $$
+declare
+    held bigint[];
     mine text[];
     events text;
     ids bigint[];
@@ -92,12 +161,7 @@ declare
     buyers bigint[] := '{}';
     told json;
 begin
-    with taken as (
-        delete from commerce_open where ctid = any (array(
-            select due.place from (select ctid as place, subject from commerce_open where state = 'new' and due_at <= at
-                                    order by due_at, id limit most for update skip locked) due
-             where pg_try_advisory_xact_lock(hashtextextended(due.subject, 0)))) returning id, attempts)
-    select array_agg(c.subject),
+    select array_agg(c.id), array_agg(c.subject),
            string_agg(concat('{"id":', c.id, ',"source":', to_json(c.source), ',"event_id":', to_json(c.event_id),
                ',"type":', to_json(c.type), ',"subject":', to_json(c.subject), ',"payload":', c.payload,
                ',"occurred_at":', to_json(c.occurred_at), ',"attempts":', c.attempts, '}'), ','),
@@ -107,8 +171,15 @@ begin
            array_agg(c.payload -> 'buyer') filter (where c.type = 'order.paid'),
            coalesce(bool_and(not c.payload -> 'buyer' ? 'phone' and coalesce(c.payload ->> 'share_code', '') = '')
                     filter (where c.type = 'order.paid'), true)
-      into mine, events, ids, paid, ats, names, plain
-      from (select e.*, t.attempts from taken t join commerce_event e on e.id = t.id order by e.id) c;
+      into held, mine, events, ids, paid, ats, names, plain
+      from (select e.*, coalesce(t.attempts, 0) as attempts from unnest(taken, tried) as t (id, attempts)
+             cross join lateral (select * from commerce_event known where known.id = t.id offset 0) e
+             where tried is not null or pg_try_advisory_xact_lock(hashtextextended(e.subject, 0)) order by e.id) c;
+    if cardinality(held) is distinct from cardinality(taken) then
+        insert into commerce_open (id, due_at, type, subject)
+        select e.id, e.received_at, e.type, e.subject from unnest(taken) t (id) join commerce_event e on e.id = t.id
+         where t.id <> all (coalesce(held, '{}'));
+    end if;
     if mine is null then
         return null;
     end if;
