@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Final
 
 import PIL
+import uharfbuzz
 from PIL import Image
 
 from bot.pictures import fonts
@@ -157,7 +158,7 @@ def _name(facts: object) -> bytes:
 def _edition() -> str:
     """Changes with everything but the facts that pixels depend on."""
     numpy = Path(PIL.__file__).parents[1] / "numpy" / "version.py"  # a neighbour; importing it would take 20 MB
-    drawn_by = hashlib.blake2b(PIL.__version__.encode(), digest_size=16)
+    drawn_by = hashlib.blake2b(f"{PIL.__version__} {uharfbuzz.__version__}".encode(), digest_size=16)
     for source in (*sorted(Path(__file__).parent.glob("*.py")), *([numpy] if numpy.exists() else [])):
         drawn_by.update(source.read_bytes())
     sizes = [file.stat().st_size for file in (fonts.TEXT_FILE, fonts.EMOJI_FILE, fonts.SERIF_FILE)]

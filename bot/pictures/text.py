@@ -4,16 +4,15 @@ A line is drawn run by run, one font per run, on one baseline. Widths are pixels
 baseline's left end. Direction is always left to right: marks that turn it are stripped before.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
 from typing import Final
 
-from PIL import Image, ImageChops, ImageColor, ImageDraw
+from PIL import Image, ImageChops, ImageColor
 
-from bot.pictures import fonts
+from bot.pictures import fonts, glyphs
 from bot.pictures.graphemes import Cluster, clusters
 
 ELLIPSIS: Final = Cluster("…", fonts.TEXT)
@@ -44,14 +43,9 @@ class Type:
 Line = tuple[Cluster, ...]
 
 
-@lru_cache(maxsize=8192)
-def _advance(text: str, face: int, size: int, weight: int) -> float:
-    return fonts.font(face, size, weight).getlength(text, direction="ltr")
-
-
 def width(line: Sequence[Cluster], kind: Type) -> float:
     """Pixels from the left end of ``line`` to its right end."""
-    runs = sum(_advance(t, f, kind.size, kind.weight) for t, f in _runs(line, kind))
+    runs = sum(glyphs.advance(t, f, kind.size, kind.weight) for t, f in _runs(line, kind))
     return runs + kind.spacing * max(0, len(line) - 1)
 
 
@@ -89,7 +83,7 @@ def hang(line: Line, kind: Type) -> float:
     square and looks indented; 0 unless it begins with an opening mark."""
     if not line or line[0].text not in _OPENING:
         return 0.0
-    cover, (left, _) = _letters(line[0].text, _face(line[0], kind), kind.size, kind.weight)
+    cover, (left, _) = glyphs.letters(line[0].text, _face(line[0], kind), kind.size, kind.weight)
     ink = cover.getbbox()
     return max(0.0, left + ink[0] - kind.size * _BEARING) if ink else 0.0
 
@@ -140,34 +134,16 @@ def draw(
             corner = (round(x), round(y - kind.size * 1.1))
             picture.paste(tile.convert("RGB"), corner, tile.getchannel("A"))
         else:
-            cover, (dx, dy) = _letters(run, face, kind.size, kind.weight)
+            cover, (dx, dy) = glyphs.letters(run, face, kind.size, kind.weight)
             picture.paste(colour, (round(x) + dx, round(y) + dy), cover)
-        x += _advance(run, face, kind.size, kind.weight) + kind.spacing
-
-
-@lru_cache(maxsize=512)
-def _letters(run: str, face: int, size: int, weight: int) -> tuple[Image.Image, tuple[int, int]]:
-    """Coverage of a run of letters, and where its corner lies from the left end of the baseline.
-
-    Kept because a poster repeats most of its words (来自@, 的推荐, dates), and the outlines of a variable
-    font take 0.4 ms a run: for one person's poster, a quarter of the time.
-    """
-    font = fonts.font(face, size, weight)
-    left, top, right, bottom = font.getbbox(run, anchor="ls", direction="ltr")
-    corner = math.floor(left), math.floor(top)
-    cover = Image.new("L", (max(1, math.ceil(right) - corner[0]), max(1, math.ceil(bottom) - corner[1])))
-    origin = (-corner[0], -corner[1])
-    ImageDraw.Draw(cover).text(origin, run, 255, font, "ls", direction="ltr")
-    return cover, corner
+        x += glyphs.advance(run, face, kind.size, kind.weight) + kind.spacing
 
 
 @lru_cache(maxsize=512)
 def _emoji(run: str, size: int, ink: str) -> Image.Image:
     """A run of emoji as RGBA, its baseline ``size`` * 1.1 below the top, black outlines turned to ``ink``."""
-    font = fonts.font(fonts.EMOJI, size, 400)
-    tile = Image.new("RGBA", (round(font.getlength(run, direction="ltr")) + size // 4, round(size * 1.5)))
-    pen = ImageDraw.Draw(tile)
-    pen.text((0, size * 1.12), run, "#000000", font, "ls", embedded_color=True, direction="ltr")
+    ground = round(glyphs.advance(run, fonts.EMOJI, size, 400)) + size // 4, round(size * 1.5)
+    tile = glyphs.emoji(run, size, ground, (0, size * 1.12))
     soft = ImageChops.lighter(tile.convert("RGB"), Image.new("RGB", tile.size, ink))
     soft.putalpha(tile.getchannel("A"))
     return soft
@@ -210,7 +186,7 @@ def _break(line: Line, kind: Type, limit: float) -> int:
     end = len(line)
     if width(line, kind) <= limit:
         return end
-    end = len(fit(line, kind, limit + _advance("…", ELLIPSIS.face, kind.size, kind.weight))) - 1
+    end = len(fit(line, kind, limit + glyphs.advance("…", ELLIPSIS.face, kind.size, kind.weight))) - 1
     end = max(1, end)
     while end < len(line) and width(line[: end + 1], kind) <= limit:
         end += 1

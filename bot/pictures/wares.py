@@ -10,7 +10,7 @@ from typing import Final
 
 from PIL import Image, ImageChops, ImageDraw
 
-from bot.pictures import fonts, paint, text
+from bot.pictures import fonts, glyphs, paint, text
 from bot.pictures.graphemes import clusters
 
 _FINE: Final = 2
@@ -40,10 +40,9 @@ def draw(ware: Ware, side: int) -> Image.Image:
 @lru_cache(maxsize=24)
 def glyph(emoji: str, side: int, ink: str) -> Image.Image:
     """``emoji`` as an RGBA square of ``side`` pixels, its black outlines turned to ``ink``."""
-    square = Image.new("RGBA", (side, side))
-    font = fonts.font(fonts.EMOJI, round(side * 0.84), 400)
-    middle = (side / 2, side / 2)
-    ImageDraw.Draw(square).text(middle, emoji, "#000000", font, "mm", embedded_color=True, direction="ltr")
+    size = round(side * 0.84)
+    left = (side - glyphs.advance(emoji, fonts.EMOJI, size, 400)) / 2
+    square = glyphs.emoji(emoji, size, (side, side), (left, side / 2 + glyphs.middle(size)))
     soft = ImageChops.lighter(square.convert("RGB"), Image.new("RGB", square.size, ink))
     soft.putalpha(square.getchannel("A"))
     return soft

@@ -270,14 +270,14 @@ def _disk(patient: _Patient) -> Iterator[Finding]:
 
 def _fonts(patient: _Patient) -> Iterator[Finding]:
     """Both fonts draw something: without them posters show boxes."""
-    from PIL import Image, ImageDraw
+    from PIL import Image
 
-    from bot.pictures import fonts
+    from bot.pictures import fonts, text
+    from bot.pictures.graphemes import clusters
 
     for name, face, sample in (("text", fonts.TEXT, "回"), ("emoji", fonts.EMOJI, "🌸")):
         sheet = Image.new("RGB", (96, 96), "white")
-        font = fonts.font(face, 48, 400)
-        ImageDraw.Draw(sheet).text((8, 8), sample, fill="black", font=font, embedded_color=True)
+        text.draw(sheet, (8, 64), clusters(sample), text.Type(48), "black")
         good = ord(sample) in fonts.covered(face) and len(set(sheet.get_flattened_data())) > 1
         yield Finding(f"font ({name})", "green" if good else "red", "draws" if good else "draws nothing",
                       "" if good else "rm -rf .venv && make setup")

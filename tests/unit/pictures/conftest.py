@@ -19,7 +19,7 @@ def request_() -> PosterRequest:
     return a_request()
 
 
-def a_request() -> PosterRequest:
+def a_request(sharer_name: str = "李姐🌸") -> PosterRequest:
     return PosterRequest(
         style="fresh",
         shop_name="李记有机",
@@ -30,7 +30,7 @@ def a_request() -> PosterRequest:
         category="fmcg",
         sku="RICE-5KG",
         product_image=None,
-        sharer_name="李姐🌸",
+        sharer_name=sharer_name,
         avatar=None,
         qr_url="http://weixin.qq.com/q/02aBcDeFgHiJkLmNoPqRsT",
         valid_until="2026-12-22",

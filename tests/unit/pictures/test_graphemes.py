@@ -54,7 +54,7 @@ def test_unknown_scripts_become_one_quiet_dot() -> None:
 
 
 def test_other_faces_have_nothing_more_to_offer() -> None:
-    assert all(fonts.covered(face) == fonts.covered(fonts.TEXT) for face in range(5))
+    assert all(set(fonts.covered(face)) == set(fonts.covered(fonts.TEXT)) for face in range(5))
 
 
 def test_coverage_agrees_with_what_the_font_really_draws() -> None:
