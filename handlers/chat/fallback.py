@@ -8,7 +8,7 @@ from bot.kit.conversation import Answer, State
 from bot.kit.filters import AnyKind, InState, Intent, Kind, NeedsConfirmation, Unsure
 from bot.kit.router import Router, nothing
 from domain.shared.numerals import choice, undressed
-from handlers.chat import why
+from handlers.chat import helpdesk, why
 
 router = Router(__name__)
 answered = Router(f"{__name__}.answered")
@@ -16,6 +16,11 @@ answered = Router(f"{__name__}.answered")
 
 CONFIRM = State("fallback", "confirm")
 CHOOSE = State("fallback", "choose")
+
+UNHEARD = State("fallback", "unheard")
+
+SENTENCE = 6
+"""From this length on it was a sentence and no slip of the finger: somebody can be asked to answer it."""
 
 FACES = re.compile(r"(?:\[[^\[\]\s]{1,10}\]|/:\S{1,5}|[^\w\s?？])+")
 """Nothing but emoji and the app's own stickers; a question mark asks for help."""
@@ -64,6 +69,16 @@ def chosen(ctx: Context) -> Answer:
     return ctx.afresh()
 
 
+@answered.on(InState(UNHEARD), Intent("yes"))
+def handed_over(ctx: Context) -> Answer:
+    return helpdesk.ask(ctx, ctx.place.memory["said"])
+
+
+@answered.on(InState(UNHEARD))
+def not_handed_over(ctx: Context) -> Answer:
+    return ctx.say("chat.none_of_them") if ctx.intent == "no" else ctx.afresh()
+
+
 def _number(ctx: Context, count: int) -> int | None:
     """Which of ``count`` was chosen, from 1; None when it was said in no way that we know. May be out of range."""
     if count == 1 and ctx.intent == "yes":
@@ -98,8 +113,8 @@ def cancelled(ctx: Context) -> Answer:
 @router.on(Kind("text"))
 def not_understood(ctx: Context) -> Answer:
     """Understood words without a service are said to be closed; an order's number or an amount alone asks where money
-    comes from; a smile is smiled back, and whoever laughs or nods needs no list of what can be done; the rest gets
-    help."""
+    comes from; a smile is smiled back, and whoever laughs or nods needs no list of what can be done. A sentence is
+    offered to the shop's people as it stands; the rest gets help."""
     if ctx.intent in NOT_OPEN:
         return _closed(ctx)
     if (answer := why.of_a_bare_reference(ctx)) is not None:
@@ -107,7 +122,17 @@ def not_understood(ctx: Context) -> Answer:
     for kind in ("laugh", "nod"):
         if re.fullmatch(ctx.copy.render(f"talk.{kind}s"), ctx.message.text.strip(), re.IGNORECASE):
             return ctx.say(f"talk.{kind}")
-    return ctx.say("talk.smile" if FACES.fullmatch(ctx.message.text) else "help.short")
+    if FACES.fullmatch(ctx.message.text):
+        return ctx.say("talk.smile")
+    if _length(ctx.message.text) >= SENTENCE:
+        return ctx.ask("help.unheard", UNHEARD, {"said": ctx.message.text})
+    return ctx.say("help.short")
+
+
+def _length(said: str) -> int:
+    """In characters that mean something; a word in Latin letters is as long as two of them."""
+    words = re.findall("[A-Za-z']+", said)
+    return 2 * len(words) + sum(char.isalpha() and not char.isascii() for char in said)
 
 
 @router.on(Kind("event"))

@@ -51,12 +51,12 @@ def never_mind(ctx: Context) -> Answer:
 
 @router.on(InState(WHAT))
 def said(ctx: Context) -> Answer:
-    return never_mind(ctx) if _ends(ctx) else _open(ctx, ctx.message.text)
+    return never_mind(ctx) if _ends(ctx) else ask(ctx, ctx.message.text)
 
 
 @router.on(PictureAt(WHAT))
 def shown(ctx: Context) -> Answer:
-    return _open(ctx, "")
+    return ask(ctx, "")
 
 
 @router.on(Intent("human"))
@@ -65,7 +65,7 @@ def human(ctx: Context) -> Answer:
     bare = ctx.typed_exactly and not ctx.argument.strip() and ctx.place.state != str(WHAT)
     if bare and queries.open_of(ctx.session, ctx.speaker.id) is None:
         return ctx.ask("helpdesk.what", WHAT)
-    return _open(ctx, ctx.message.text)
+    return ask(ctx, ctx.message.text)
 
 
 @overheard.on(Done())
@@ -81,7 +81,8 @@ def more(ctx: Context) -> Answer:
     return ctx.say("helpdesk.added", number=number) if number else ctx.silent()
 
 
-def _open(ctx: Context, question: str) -> Answer:
+def ask(ctx: Context, question: str) -> Answer:
+    """Bring the question before the shop's people, or add it to what they have of this person."""
     rules = ctx.tool(HelpdeskRules)
     if rules.by_wechat and ctx.message.channel == HANDED_OVER and ctx.message.kind != "event":
         return Answer(TRANSFER)

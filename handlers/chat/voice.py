@@ -12,7 +12,7 @@ from bot.kit.filters import Moment
 from bot.kit.messages import text
 from bot.kit.router import Router
 from domain.shared.records import record
-from handlers.chat import feedback, helpdesk, mall, posters, quiz, risk, rules, wallet, why
+from handlers.chat import fallback, feedback, helpdesk, mall, posters, quiz, risk, rules, wallet, why
 
 router = Router(__name__)
 
@@ -29,8 +29,8 @@ BY_VOICE = SHOWS | {"", "yes", "no", "cancel"}
 """What may be said. A yes, a no and 取消 mean nothing but politeness outside of a question that must be typed."""
 
 ANSWERED_BY_VOICE = frozenset(str(one) for one in (
-    feedback.WHAT, feedback.MORE, helpdesk.WHAT, mall.CHOOSE, posters.CHOOSE_PRODUCT, posters.CHOOSE_STYLE,
-    quiz.CHOOSE, risk.WHAT, rules.HOW_MUCH, wallet.MORE_LINES, why.WHICH,
+    fallback.UNHEARD, feedback.WHAT, feedback.MORE, helpdesk.WHAT, mall.CHOOSE, posters.CHOOSE_PRODUCT,
+    posters.CHOOSE_STYLE, quiz.CHOOSE, risk.WHAT, rules.HOW_MUCH, wallet.MORE_LINES, why.WHICH,
 ))
 """Questions whose answer moves and allows nothing. All others must be typed."""
 

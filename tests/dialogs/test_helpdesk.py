@@ -75,6 +75,26 @@ def test_what_it_is_about_is_asked_once(shop: Shop) -> None:
     assert [one.question for one in queue(shop)] == ["我要退货"]
 
 
+@pytest.mark.parametrize("question", ["你们店里几点下班", "大米的保质期是多久？", "do you ship to Hong Kong"])
+def test_a_sentence_that_is_not_understood_is_brought_to_a_human_as_it_was_said(shop: Shop, question: str) -> None:
+    li = shop.person("李姐")
+    li.says(question).sees("没太听懂", "回复「是」", "「人工」")
+    assert queue(shop) == [], "nobody is asked before the person wants it"
+    li.says("好的").sees("已转给店员（编号 1）", "30 分钟内回复")
+    assert [one.question for one in queue(shop)] == [question]
+
+
+def test_who_wants_no_human_is_not_kept_and_a_lone_word_is_no_question(shop: Shop) -> None:
+    li = shop.person("李姐")
+    ask = "你们店里几点下班"
+    li.says(ask).says("不用").sees("换个说法", "「人工」")
+    li.says(ask).says("看一下佣金吧").sees("我的佣金")
+    li.says(ask).says("那几点上班呢").sees("没太听懂", "回复「是」").says("是").sees("编号 1")
+    assert [one.question for one in queue(shop)] == ["那几点上班呢"]
+    li.says("好了")
+    li.says("乱码").sees("没太听懂", "「海报」").says("是").sees("没有要您确认的事")
+
+
 def test_asked_for_the_question_and_out_of_hours(shop: Shop) -> None:
     li = shop.person("李姐")
     shop.wait(hours=12)
