@@ -6,6 +6,7 @@ import errno
 import os
 import shutil
 import socket
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,7 +41,7 @@ def web(await_go: bool) -> None:
     settings = load_settings()
     if problem := port_problem(settings.host, settings.port):
         complain(problem)
-    _share_metrics(settings)
+    _share_metrics(settings.web_workers > 1)
     from bot.runtime import logs
 
     logs.configure(settings)
@@ -100,19 +101,26 @@ def port_problem(host: str, port: int) -> str:
 
 
 @click.command()
-@click.argument("pool", type=click.Choice(["fast", "slow"]))
+@click.argument("pool", type=click.Choice(["fast", "slow"]), required=False)
 @await_go_option
-def worker(pool: str, await_go: bool) -> None:
-    """Do the work of one POOL: fast is events and notices, slow is pictures and uploads.
+def worker(pool: str | None, await_go: bool) -> None:
+    """Do the work of one POOL: fast is events and notices, slow is pictures and uploads. Without a POOL: of both, by
+    two processes.
 
     A shop needs one worker of each, or more. SIGTERM finishes the work at hand and ends; what is not finished is
     taken up by others after its lease.
 
     \b
-    Example:  python -m bot worker fast
+    Examples:  python -m bot worker fast
+               python -m bot worker
     """
     settings = load_settings()
-    _share_metrics(settings)
+    if pool is None:
+        from bot.runtime.cli.children import both_pools
+
+        _share_metrics(settings.metrics_port > 0)
+        sys.exit(both_pools(settings))
+    _share_metrics(settings.web_workers > 1)
     from bot.runtime import logs
     from bot.runtime import worker as worker_module
 
@@ -134,7 +142,7 @@ def clock(await_go: bool) -> None:
     Example:  python -m bot clock
     """
     settings = load_settings()
-    _share_metrics(settings)
+    _share_metrics(settings.web_workers > 1)
     from bot.runtime import clockwork, logs
 
     logs.configure(settings)
@@ -223,10 +231,10 @@ def _upgrade(settings: Settings) -> None:
         complain(f"the database did not do it: {str(error.orig).strip()}\nCheck DATABASE_URL, then run it again.")
 
 
-def _share_metrics(settings: Settings) -> None:
-    """Before prometheus_client is imported: several web processes count into common files. They belong to this start
+def _share_metrics(several: bool) -> None:
+    """Before prometheus_client is imported: ``several`` processes count into common files. They belong to this start
     alone: under HUITOU_HOME, which containers share, and where each of them is process 1, they would be mixed up."""
-    if settings.web_workers > 1 and not os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+    if several and not os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder = tempfile.mkdtemp(prefix="huitou-metrics-")
         atexit.register(_drop, folder, os.getpid())
 
@@ -238,8 +246,20 @@ def _drop(folder: str, owner: int) -> None:
 
 
 def _serve_metrics(settings: Settings) -> None:
-    """A worker or clock on a machine of its own has no web server to show what it counted."""
-    if settings.metrics_port:
-        from prometheus_client import start_http_server
+    """A worker or clock on a machine of its own has no web server to show what it counted. Of parts that count into
+    common files the first one that takes the port shows what all of them counted."""
+    if not settings.metrics_port:
+        return
+    from prometheus_client import REGISTRY, CollectorRegistry, start_http_server
+    from prometheus_client.multiprocess import MultiProcessCollector
 
-        start_http_server(settings.metrics_port, addr=settings.host)
+    registry, common = REGISTRY, bool(os.environ.get("PROMETHEUS_MULTIPROC_DIR"))
+    if common:
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    try:
+        start_http_server(settings.metrics_port, addr=settings.host, registry=registry)
+    except OSError as error:
+        if not (common and error.errno == errno.EADDRINUSE):
+            complain(f"cannot show metrics on {settings.host}:{settings.metrics_port} ({error.strerror}): choose "
+                     "another METRICS_PORT")

@@ -5,17 +5,16 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
-from functools import partial
-from pathlib import Path
 
 import click
 
-from bot.runtime import embedded, lean, nursery
+from bot.runtime import embedded
+from bot.runtime.cli.children import child, loading
 from bot.runtime.cli.common import complain, load_settings
 from bot.runtime.cli.parts import port_problem
 from bot.runtime.demo_keys import make_demo_pairs
 from bot.runtime.settings import LAST_PORT, Settings
-from bot.runtime.supervisor import Child, House, Supervisor
+from bot.runtime.supervisor import House, Supervisor
 
 
 @click.command()
@@ -63,38 +62,15 @@ def house(settings: Settings) -> House:
     prepare = "demo" if settings.demo else "migrate"
     return House(
         servers=servers,
-        prepare=_child(prepare, prepare, early=True),
+        prepare=child(prepare, prepare, early=True),
         children=(
-            _child("web", "web", early=True), _child("fast", "worker", "fast"), _child("slow", "worker", "slow"),
-            _child("clock", "clock"),
+            child("web", "web", early=True), child("fast", "worker", "fast"), child("slow", "worker", "slow"),
+            child("clock", "clock"),
         ),
         is_ready=lambda: is_ready(settings),
         ready_line=f"ready: http://127.0.0.1:{settings.port}",
-        load=partial(_load, settings.home) if nursery.is_possible() else None,
+        load=loading(settings),
     )
-
-
-def _child(name: str, *arguments: str, early: bool = False) -> Child:
-    """A part: born with what this process has loaded, where that is possible; elsewhere a program of its own."""
-    words = [*arguments, "--await-go"]
-    body = partial(click.get_current_context().find_root().command.main, words, standalone_mode=True)
-    return Child(name, (sys.executable, "-m", "bot", *words), early, body if nursery.is_possible() else None)
-
-
-def _load(home: Path) -> None:
-    """What the parts are made of, once for all of them: two thirds of each part's own start."""
-    from bot.runtime import understanding
-
-    with lean.loading():
-        understanding.warm_up()  # first: what comes after fills the holes that it leaves
-        import bot.runtime.app
-        import bot.runtime.clockwork
-        import bot.runtime.gateways.wechat_pay  # and with it all that seals and signs, which a part loads when it must
-        import bot.runtime.journeys
-        import bot.runtime.worker  # noqa: F401
-        from bot.runtime import bootstrap
-
-        bootstrap.warm_up(bootstrap.house_voice(home))
 
 
 def _prepare_environment(settings: Settings) -> None:

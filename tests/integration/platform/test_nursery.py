@@ -93,8 +93,8 @@ print(child.wait())
 def test_loading_the_house_starts_no_thread_and_opens_no_connection(run: Run) -> None:
     told = run("""
 from pathlib import Path
-from bot.runtime.cli import up
-up._load(Path("nowhere"))
+from bot.runtime.cli import children
+children._load(Path("nowhere"))
 print(len(os.listdir("/proc/self/task")))
 print([n for n in os.listdir("/proc/self/fd") if os.path.exists(f"/proc/self/fd/{n}")
        and os.readlink(f"/proc/self/fd/{n}").startswith("socket")])

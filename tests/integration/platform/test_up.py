@@ -14,14 +14,15 @@ import pytest
 
 from bot.runtime import embedded
 from tests import prepared
+from tests.e2e.waiting import until
 from tests.integration.platform.test_embedded import ROOT, gone, is_alive
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 
-def environment(home: Path, port: int) -> dict[str, str]:
+def environment(home: Path, port: int, **more: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("HUITOU_", "PROMETHEUS_"))}
-    return kept | {"HUITOU_HOME": str(home), "PORT": str(port)}
+    return kept | {"HUITOU_HOME": str(home), "PORT": str(port)} | more
 
 
 def answer(port: int, path: str) -> tuple[int, bytes]:
@@ -32,6 +33,15 @@ def answer(port: int, path: str) -> tuple[int, bytes]:
         return response.status, response.read()
     finally:
         connection.close()
+
+
+def is_open(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def names(pids: list[int]) -> set[str]:
+    return {Path(f"/proc/{pid}/comm").read_text().strip() for pid in pids if is_alive(pid)}
 
 
 def family(pid: int) -> list[int]:
@@ -49,12 +59,13 @@ def family(pid: int) -> list[int]:
 
 
 class Up:
-    """A running ``python -m bot up`` and its lines."""
+    """A running ``python -m bot up``, or another command, and its lines. All its parts are told one METRICS_PORT."""
 
-    def __init__(self, home: Path) -> None:
-        self.port = embedded.free_port()
+    def __init__(self, home: Path, command: str = "up") -> None:
+        self.port, self.metrics_port = embedded.free_port(), embedded.free_port()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "bot", "up"], cwd=ROOT, env=environment(home, self.port),
+            [sys.executable, "-m", "bot", command], cwd=ROOT,
+            env=environment(home, self.port, METRICS_PORT=str(self.metrics_port)),
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         self.lines: list[str] = []
 
@@ -88,6 +99,7 @@ def test_one_command_starts_heals_and_stops_everything(up: Up) -> None:
     assert up.until("first start in") == f"{up.lines[0]}\n", "at once, before there is anything to wait for"
     up.until(f"ready: http://127.0.0.1:{up.port}")
     assert answer(up.port, "/readyz")[0] == 200
+    assert answer(up.metrics_port, "/metrics")[0] == 200, "one of the parts has it, and the others do without"
     everybody = family(up.process.pid)
     web = next(pid for pid in everybody if Path(f"/proc/{pid}/comm").read_text() == "huitou-web\n")
     if hasattr(os, "SCHED_BATCH"):
@@ -111,6 +123,26 @@ def test_kill_dash_nine_leaves_nothing(prepared_home: Path, tmp_path: Path, requ
     assert len(everybody) >= 7, "two servers, web and its worker, two workers, clock"
     up.process.kill()
     assert gone(everybody)
+
+
+def test_workers_of_both_pools_are_one_command(
+    prepared_home: Path, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    prepared.copy(prepared_home, tmp_path)
+    up: Up = request.getfixturevalue("up")
+    up.until("ready:")
+    everybody, workers = family(up.process.pid), Up(tmp_path, "worker")
+    try:
+        workers.until("fast and slow are at work")
+        until(lambda: {"huitou-fast", "huitou-slow"} <= names(family(workers.process.pid)), "both run")
+        until(lambda: is_open(workers.metrics_port), "the counts of both are shown")
+        theirs = family(workers.process.pid)
+        workers.process.terminate()
+        assert workers.rest() == 0
+        assert gone(theirs) and all(map(is_alive, everybody)), "workers of their own come and go"
+    finally:
+        workers.process.kill()
+        workers.rest()
 
 
 def test_a_port_that_is_taken_is_told_at_once(tmp_path: Path) -> None:
