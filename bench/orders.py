@@ -5,7 +5,7 @@ struck, order, lines, commissions, journal, postings, balances and facts stored,
 does: one prepared one-row INSERT, committed. The peer is django-hordak booking the same two commissions on the same
 server (it knows no order, no key and no guarded balance): in B5 leg by leg as its documentation does, in B6 by
 ``bulk_create``, of the legs of one order a transaction and, in a row of its own, of a hundred orders a transaction.
-What the rows of an order cost by themselves: bench.rows_alone.
+What the rows of orders cost by themselves: bench.rows_alone.
 Clients are processes, ours, the floor's and the peer's alike. Rounds alternate; figures are medians with the lowest and
 the highest.
 """
@@ -195,6 +195,7 @@ class Kind:
 
 PAYMENTS, MANY_PAYMENTS = (1_200, 1_800, 2_500), (6_000, 8_000, 9_000)
 ROWS = (4_000, 6_000, 7_000)
+MANY_ROWS = (15_000, 22_000, 22_000)
 KINDS = (
     Kind("B5", 1, "booked", "documented", PAYMENTS),
     Kind("B5 ledger alone", 1, "posted", "documented"),
@@ -204,6 +205,8 @@ KINDS = (
     Kind("B6", 100, "booked", "bulk", MANY_PAYMENTS),
     Kind("B6 against many a transaction", 100, "booked", "many", MANY_PAYMENTS),
     Kind("B6 ledger alone", 100, "posted", "bulk"),
+    Kind("B6 rows alone, guarded", 100, rows_alone.GUARDED, "bulk", MANY_ROWS),
+    Kind("B6 rows alone, unguarded", 100, rows_alone.BARE, "bulk", MANY_ROWS),
 )
 
 
@@ -216,7 +219,7 @@ def _measure(
     bench: Bench, kind: Kind, clients: int, ours: Clients, peer: Clients | None, rounds: int
 ) -> dict[str, Any]:
     def own() -> Round:
-        bench.fill(kind.stock[CLIENTS.index(clients)], alone=kind.way != "booked" or kind.batch == 1)
+        bench.fill(kind.stock[CLIENTS.index(clients)], alone=kind.batch == 1)
         alone = kind.way in (rows_alone.GUARDED, rows_alone.BARE)
         if alone:
             rows_alone.fill(bench.engine)

@@ -1,7 +1,7 @@
-"""The rows of one order by the barest means: how much of B5 is writing them, and how much is what we do to be right.
+"""The rows of orders by the barest means: how much of B5 and B6 is writing them, and how much is what we do to be right.
 
-One prepared call of a database function with a plain statement for each row, everything known beforehand: no plan is
-read, no rule asked, no Python but the call. Once into the real tables, with all that they refuse (checks, foreign keys,
+One prepared call of a database function with a plain statement for each row (of a batch: one for all rows of a table),
+everything known beforehand: no plan is read, no rule asked, no Python but the call. Once into the real tables, with all that they refuse (checks, foreign keys,
 triggers), and once into copies with the same columns and indexes that refuse nothing. Nobody could sell either; a goal
 above the second is above what the rows themselves allow.
 
@@ -22,8 +22,9 @@ from bench.client import Work
 GUARDED, BARE, STRUCK = "guarded", "bare", "struck"
 
 _TABLES = ("commerce_event", "commerce_open", "customer_order", "order_line", "commission_line", "journal", "posting",
-           "balance", "order_news", "earned_news", "account", "referral", "identity")
-_INBOX = "commerce_event", "commerce_open"
+           "balance", "order_news", "earned_news", "account", "referral", "identity", "commerce_batch")
+_OPEN = "select id from public.commerce_open union all select unnest(events) from public.commerce_batch"
+_INBOX = {"commerce_event": f"id in ({_OPEN})", "commerce_open": "true", "commerce_batch": "true"}
 
 _BOOK = """
 create function bare.book_{name}() returns void language plpgsql set search_path = {tables} as $$
@@ -71,6 +72,70 @@ begin
      where account_id = least(direct_account, leader_account);
     update balance set amount = amount + case account_id when direct_account then 792 else 198 end, seq = seq + 1
      where account_id = greatest(direct_account, leader_account);
+end $$
+"""
+_BOOK_MANY = """
+create function bare.book_many_{name}() returns bigint language plpgsql set search_path = {tables}
+set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off as $$
+declare
+    events bigint[];
+    orders bigint[];
+    numbers text[];
+    buyers bigint[];
+    directs bigint[];
+    leaders bigint[];
+    journals bigint[];
+    accounts bigint[];
+begin
+    delete from commerce_batch b where b.id = (
+        select w.id from commerce_batch w order by w.due_at, w.id limit 1 for update skip locked)
+        returning b.events into events;
+    if not found then
+        return 0;
+    end if;
+    select array_agg(nextval('public.customer_order_id_seq')), array_agg(e.payload ->> 'order_id'),
+           array_agg(i.person_id), array_agg(d.referrer_id), array_agg(l.referrer_id),
+           array_agg(nextval(pg_get_serial_sequence('journal', 'id')))
+      into orders, numbers, buyers, directs, leaders, journals
+      from unnest(events) as t (id)
+     cross join lateral (select e.payload from commerce_event e where e.id = t.id offset 0) e
+     cross join lateral (select person_id from identity where kind = 'mall_user_id' and scope = ''
+        and value = e.payload -> 'buyer' ->> 'mall_user_id' offset 0) i
+     cross join lateral (select referrer_id from referral where referee_id = i.person_id and ended_at is null offset 0) d
+     cross join lateral (select referrer_id from referral where referee_id = d.referrer_id and ended_at is null
+                         offset 0) l;
+    insert into customer_order (id, channel, order_no, source, buyer_id, currency, paid_fen, shipping_fen, refunded_fen,
+                                region, share_code, digest, paid_at, carrier, tracking_no, receive_due_at, booked_at,
+                                seller_id, leader_id, signals)
+    select id, 'mall', number, 'bench', buyer, 'CNY', 9900, 0, 0, '', '', repeat('0', 64), now(), '', '', now(), now(),
+           direct, leader, '{{}}'
+      from unnest(orders, numbers, buyers, directs, leaders) as o (id, number, buyer, direct, leader);
+    insert into order_line (order_id, n, line_id, sku, title, category, quantity, paid_fen, refunded_fen,
+                            refunded_quantity)
+    select id, 1, '1', 'RICE-5KG', '有机大米 5kg', 'fmcg', 2, 9900, 0, 0 from unnest(orders) id;
+    insert into commission_line (order_id, n, beneficiary_id, level, kind, base_fen, rate_bps, rule, plan_version,
+                                 uncut_fen, amount_fen, clawed_fen, accrued_at, rule_bps, phase, phase_bps, boost_bps)
+    select o.id, 1, c.who, c.level, c.kind, 9900, c.bps, 'base', 1, c.fen, c.fen, 0, now(), c.bps, '', 0, 10000
+      from unnest(orders, directs, leaders) as o (id, direct, leader)
+     cross join lateral (values (direct, 1, 'direct', 800, 792), (leader, 2, 'level2', 200, 198)) as
+           c (who, level, kind, bps, fen);
+    insert into earned_news (order_ids, at) values (orders, now());
+    {news}
+    insert into journal (id, idem, digest, kind, effective_at, posted_at, source_type, source_id, label)
+    overriding system value
+    select j, 'bare:' || o, repeat('0', 64), 'commission.accrued', now(), now(), 'order', o, 'rice'
+      from unnest(journals, orders) as g (j, o);
+    select array_agg(a.id) into accounts from unnest(directs, leaders) as g (direct, leader)
+     cross join lateral (values (direct), (leader)) as w (who)
+     cross join lateral (
+        select id from account where owner_id = w.who and kind = 'pending' and currency = 'CNY' offset 0) a;
+    insert into posting (journal_id, n, debit, credit, currency, amount)
+    select journals[(place + 1) / 2], 2 - (place & 1), {expense}, account, 'CNY', 198 + (place & 1) * 594
+      from unnest(accounts) with ordinality as a (account, place);
+    update balance b set amount = b.amount + m.fen, seq = b.seq + 1
+      from (select account, sum(198 + (place & 1) * 594) as fen from unnest(accounts) with ordinality as a (account, place)
+             group by 1 order by 1) m where b.account_id = m.account;
+    return cardinality(orders);
 end $$
 """
 _TAKE = """
@@ -138,6 +203,7 @@ begin
      where account_id = greatest(one, other);
 end $$
 """
+_ALL_NEWS = "insert into order_news (order_ids) values (orders);"
 _NEWS = "insert into order_news (order_ids) values (array[the_order]);"
 
 
@@ -157,8 +223,9 @@ def prepare(engine: Engine) -> None:
         plans = db.execute(text(
             "select json_agg(json_build_object('version', version, 'live_from', live_from, 'digest', digest))"
             " from commission_plan")).scalar_one()
-        for name, tables, news in ((GUARDED, "public", ""), (BARE, "bare, public", _NEWS)):
-            db.exec_driver_sql(_BOOK.format(name=name, tables=tables, news=news, expense=expense))
+        for name, tables, one, all_ in ((GUARDED, "public", "", ""), (BARE, "bare, public", _NEWS, _ALL_NEWS)):
+            db.exec_driver_sql(_BOOK.format(name=name, tables=tables, news=one, expense=expense))
+            db.exec_driver_sql(_BOOK_MANY.format(name=name, tables=tables, news=all_, expense=expense))
         db.exec_driver_sql(_TAKE.format(plans=msgspec.json.encode(plans).decode()))
         db.exec_driver_sql(_APPLY.format(direct=expense, level2=level2))
 
@@ -172,14 +239,14 @@ def struck(engine: Engine) -> Engine:
 def fill(engine: Engine) -> None:
     """The copies have the payments to book that the real inbox has now."""
     with engine.begin() as db:
-        for table in _INBOX:
-            _copy(db, table, f"id in (select id from public.commerce_open) and id not in (select id from bare.{table})")
+        for table, wanted in _INBOX.items():
+            _copy(db, table, f"{wanted} and id not in (select id from bare.{table})")
 
 
 def empty(engine: Engine) -> None:
-    """What is left over is not booked: no other row of this table is about it."""
+    """What is left over is not booked: no other row of these tables is about it."""
     with engine.begin() as db:
-        db.execute(text("truncate public.commerce_open, bare.commerce_open"))
+        db.execute(text("truncate public.commerce_open, bare.commerce_open, public.commerce_batch, bare.commerce_batch"))
 
 
 def _copy(db: Connection, table: str, wanted: str) -> None:
@@ -197,18 +264,23 @@ def _copy(db: Connection, table: str, wanted: str) -> None:
 
 
 def work_of(url: str, name: str) -> Work:
-    """Books payments one a transaction by ``bare.book_<name>()``; ``fill`` has put enough of them there."""
+    """Books payments by ``bare.book_<name>()`` one a transaction, and by ``bare.book_many_<name>()`` those of a batch;
+    ``fill`` has put enough of them there."""
     plain = url.replace("postgresql+psycopg://", "postgresql://")
     held: list[psycopg.Connection[Any]] = []
 
-    def work(_batch: int, _first: int, more: Callable[[], bool]) -> int:
+    def work(batch: int, _first: int, more: Callable[[], bool]) -> int:
         if not held:
             held.append(psycopg.connect(plain, autocommit=True, prepare_threshold=0))
             held[0].execute("set plan_cache_mode = force_generic_plan")
+        booking = f"select 1 from bare.book_{name}()" if batch == 1 else f"select bare.book_many_{name}()"
         count = 0
         while more():
-            held[0].execute(f"select bare.book_{name}()", prepare=True)
-            count += 1
+            booked = held[0].execute(booking, prepare=True).fetchone()
+            assert booked
+            if not booked[0]:
+                break
+            count += booked[0]
         return count
 
     return work
