@@ -1,9 +1,10 @@
-"""The rows of orders by the barest means: how much of B5 and B6 is writing them, and how much is what we do to be right.
+"""The rows of orders by the barest means: how much of B5 and B6 is writing them, and how much is what we do to be
+right.
 
 One prepared call of a database function with a plain statement for each row (of a batch: one for all rows of a table),
-everything known beforehand: no plan is read, no rule asked, no Python but the call. Once into the real tables, with all that they refuse (checks, foreign keys,
-triggers), and once into copies with the same columns and indexes that refuse nothing. Nobody could sell either; a goal
-above the second is above what the rows themselves allow.
+everything known beforehand: no plan is read, no rule asked, no Python but the call. Once into the real tables, with all
+that they refuse (checks, foreign keys, triggers), and once into copies with the same columns and indexes that refuse
+nothing. Nobody could sell either; a goal above the second is above what the rows themselves allow.
 
 The third way has the house's own Python strike the deal between two such calls: the worker as it is, in a database
 whose ``intake_take`` asks for nothing but the payment, its buyer and the two people above, and whose ``money_apply``
@@ -101,7 +102,8 @@ begin
      cross join lateral (select e.payload from commerce_event e where e.id = t.id offset 0) e
      cross join lateral (select person_id from identity where kind = 'mall_user_id' and scope = ''
         and value = e.payload -> 'buyer' ->> 'mall_user_id' offset 0) i
-     cross join lateral (select referrer_id from referral where referee_id = i.person_id and ended_at is null offset 0) d
+     cross join lateral (select referrer_id from referral where referee_id = i.person_id and ended_at is null
+                         offset 0) d
      cross join lateral (select referrer_id from referral where referee_id = d.referrer_id and ended_at is null
                          offset 0) l;
     insert into customer_order (id, channel, order_no, source, buyer_id, currency, paid_fen, shipping_fen, refunded_fen,
@@ -133,8 +135,9 @@ begin
     select journals[(place + 1) / 2], 2 - (place & 1), {expense}, account, 'CNY', 198 + (place & 1) * 594
       from unnest(accounts) with ordinality as a (account, place);
     update balance b set amount = b.amount + m.fen, seq = b.seq + 1
-      from (select account, sum(198 + (place & 1) * 594) as fen from unnest(accounts) with ordinality as a (account, place)
-             group by 1 order by 1) m where b.account_id = m.account;
+      from (select account, sum(198 + (place & 1) * 594) as fen
+              from unnest(accounts) with ordinality as a (account, place) group by 1 order by 1) m
+     where b.account_id = m.account;
     return cardinality(orders);
 end $$
 """
@@ -246,7 +249,8 @@ def fill(engine: Engine) -> None:
 def empty(engine: Engine) -> None:
     """What is left over is not booked: no other row of these tables is about it."""
     with engine.begin() as db:
-        db.execute(text("truncate public.commerce_open, bare.commerce_open, public.commerce_batch, bare.commerce_batch"))
+        db.execute(text("truncate public.commerce_open, bare.commerce_open, public.commerce_batch,"
+                        " bare.commerce_batch"))
 
 
 def _copy(db: Connection, table: str, wanted: str) -> None:
