@@ -7,8 +7,8 @@ from typing import Protocol
 from bot.kit.gateway import SendResult
 from bot.kit.mass import MassMessages
 
-TAG_LETTERS, STATE_LETTERS, REMARK_LETTERS = 30, 30, 30
-"""What the platform allows in the name of a tag, and in state and remark of a contact way."""
+TAG_LETTERS, REMARK_LETTERS = 30, 30
+"""What the platform allows in the name of a tag, and in the remark of a contact way."""
 MOST_TAGS = 3_000
 """Tags of one corp."""
 

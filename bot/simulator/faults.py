@@ -18,6 +18,8 @@ CALLBACK_FAULTS = ("drop",)
 PAY = "pay/"
 PAY_FAULTS = ("slow", "lost", "500", "500_after", "429", "not_enough", "unsigned")
 NOTICE, NOTICE_FAULTS = "pay/notify", ("never", "late", "five", "wrong_amount", "probe")
+"""Notifications that are lost, come after five minutes, five at once, with one fen more, with a wrong signature first.
+"""
 WECOM, WECOM_CALLBACK, EVERY_WECOM = "wecom/", "wecom/callback", "wecom/*"
 WECOM_FAULTS = ("slow", *HTTP_FAULTS, "html", "lost", "-1", "40001", "40014", "42001", "45009", "45033", "48002",
                 "60020", "41050", "41051", "41096", "84061")

@@ -219,9 +219,6 @@ class WeChatApi:
         assert call.query["type"] == "jsapi"
         return {"errcode": 0, "errmsg": "ok", "ticket": f"CANARYTICKET{secrets.token_hex(20)}", "expires_in": 7200}
 
-    def _getcallbackip(self, call: Call) -> dict[str, Any]:
-        return {"ip_list": ["101.226.103.0/25", "2402:4e00::1"]}
-
 
 def _unknown(call: Call) -> dict[str, Any]:
     return {"errcode": 40066, "errmsg": f"invalid url {RID}"}

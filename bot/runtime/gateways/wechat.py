@@ -36,7 +36,6 @@ SCENE = Api("qrcode/create")
 MENU_PUSH = Api("menu/create")
 MENU_GET = Api("menu/get")
 USER = Api("user/info")
-CALLBACK_IPS = Api("getcallbackip")
 MEDIA = Api("media/get")
 
 
@@ -209,12 +208,6 @@ class WeChatGateway:
                 return None
             raise GatewayError(answer.result)
         return answer
-
-    def get_callback_ip(self) -> list[str]:
-        """Addresses from which the platform calls us. Raises GatewayError."""
-        answer = self._ask(CALLBACK_IPS, lambda client: client.get("getcallbackip"))
-        found = answer.get("ip_list")
-        return [str(address) for address in found] if isinstance(found, list) else []
 
     def ping_token(self) -> TokenHealth:
         """Ask the platform for the token now, past every hold. Raises GatewayError with cause (and our address)."""

@@ -24,8 +24,6 @@ API = "pay/notify"
 PLAN = (0, 15, 15, 30, 180, 600, 1200, 1800, 1800, 1800, 3600, 10800, 10800, 10800, 21600, 21600)
 """Seconds between tries: 24 h 4 min in all."""
 LATE_SECONDS = 300
-TWISTS = ("never", "late", "five", "wrong_amount", "probe")
-"""Faults of ``pay/notify``: lost, after five minutes, five at once, one fen more, a wrong signature first."""
 _PATIENCE = 5.0
 _CLAIM = timedelta(seconds=20)
 

@@ -55,7 +55,7 @@ def test_a_refresh_that_fails_leaves_the_old_one_until_its_end(
 
 def test_a_token_that_was_killed_is_renewed_for_it(peer: WeChatApi, engine: Engine, watch: Watch) -> None:
     gateway = build(peer.base, engine, watch)
-    gateway.get_callback_ip()
+    gateway.get_menu()
     peer.kill_token()
     assert gateway.page_ticket()
 
