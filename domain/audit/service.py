@@ -84,7 +84,8 @@ def new_key(session: Session, name: str, by: Actor, now: datetime) -> str:
     """A fresh API key, told only here; it replaces the one before. An operator makes their own, an owner anybody's.
 
     Who makes a key sees it. So whoever got theirs from somebody else is, where two people are needed, that person's
-    hand (``hand``), also with the key that they then make with it, until they make one at the terminal.
+    hand (``hand``), also with the key that they then make with it, until they make one at the terminal. The log keeps
+    the beginning of its hash: another key in its place is found by that (domain/ledger/acts.py).
 
     Raises NotFound("operator_unknown"), DomainError("not_permitted" | "operator_disabled").
     """
@@ -99,7 +100,8 @@ def new_key(session: Session, name: str, by: Actor, now: datetime) -> str:
         found.key_by = ""
     key = f"{_PREFIX}_{found.id}_{short_code(KEY_LENGTH)}"
     found.key_hash = key_hash(key)
-    record(session, by, "operator.key", f"operator:{found.name}", {"hand": found.key_by} if found.key_by else {}, now)
+    seen = {"hand": found.key_by} if found.key_by else {}
+    record(session, by, "operator.key", f"operator:{found.name}", seen | {"key": found.key_hash[:12]}, now)
     return key
 
 

@@ -13,6 +13,8 @@ from sqlalchemy import func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from domain.audit import service as audit
+from domain.audit.rules import SYSTEM
 from domain.commissions import plans
 from domain.commissions.limits import allowed_levels, limits, refuse_beyond
 from domain.commissions.models import CommissionBoost, CommissionPlan
@@ -64,7 +66,10 @@ def ensure_plan(session: Session, document: Mapping[str, Any] | Plan, now: datet
     last = lock_versions(session)
     if last is not None and last.digest == checked.digest():
         return replace(checked, version=last.version)
-    return publish(session, checked, now, now, actor)
+    plan = publish(session, checked, now, now, actor)
+    if last is not None:
+        audit.record(session, SYSTEM, "plan.ensure", f"plan:{plan.version}", {"digest": plan.digest()}, now)
+    return plan
 
 
 def lock_versions(session: Session) -> CommissionPlan | None:

@@ -16,10 +16,10 @@ from domain.shared.records import record
 
 Subject = Literal[
     "account", "journal", "order", "person", "settlement", "milestone", "service", "withdrawal", "reward", "grant",
-    "lot", "seller",
+    "lot", "seller", "operator", "role", "decision", "boost", "plan",
 ]
 """What an invariant speaks about; the ids of its scope and of its faults are ids of these. A seller is a person of whom
-all sales are looked at: at night only."""
+all sales are looked at. From the seller on, they are looked at at night only."""
 
 FEW = 100
 """Faults that one statement reports: enough to see what happened."""

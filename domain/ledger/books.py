@@ -22,14 +22,16 @@ STALE_FULL = timedelta(hours=50)
 CHUNK: Mapping[Subject, int] = {
     "account": 5_000, "journal": 100_000, "order": 5_000, "person": 5_000, "settlement": 20_000, "withdrawal": 5_000,
     "milestone": 20_000, "service": 20_000, "reward": 20_000, "grant": 50_000, "lot": 20_000,
-    "seller": 5_000,
+    "seller": 5_000, "operator": 1_000, "role": 5_000, "decision": 20_000, "boost": 5_000, "plan": 1_000,
 }
 """Ids that one piece of the full check looks at."""
 
 _TABLE: Mapping[Subject, str] = {
     "account": "account", "journal": "journal", "order": "customer_order", "person": "person",
     "settlement": "settlement", "withdrawal": "withdrawal", "milestone": "milestone", "service": "service_act",
-    "reward": "reward", "grant": "outbox", "lot": "point_lot", "seller": "person",
+    "reward": "reward", "grant": "outbox", "lot": "point_lot", "seller": "person", "operator": "operator",
+    "role": "role_grant", "decision": "role_decision", "boost": "commission_boost",
+    "plan": "(select version as id from commission_plan) p",
 }
 
 _LASTS = [f"(select coalesce(max(id), 0) from {table}) as {subject}" for subject, table in _TABLE.items()]  # noqa: S608

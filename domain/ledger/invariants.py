@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from sqlalchemy.orm import Session
 
+from domain.ledger.acts import ACTS
 from domain.ledger.asking import EVERYTHING, Invariant, Scope, faults
 from domain.ledger.standing import STANDING
 
@@ -322,6 +323,7 @@ INVARIANTS = (
     Invariant("points", "person", _points),
     Invariant("lots", "lot", _lots),
     *STANDING,
+    *ACTS,
     KEPT,
 )
 

@@ -72,6 +72,7 @@ def test_a_key_made_at_the_terminal_frees_and_is_written_down(office, shop) -> N
     assert office.post("mule", f"/approvals/{number}/approve")["state"] == "approved"
     made = [(one["operator"], one["detail"]) for one in office.get("owner", "/audit?subject=operator:mule")["events"]
             if one["act"] == "operator.key"]
+    assert len({detail.pop("key") for _, detail in made}) == 2, "how each key's hash begins"
     assert made == [("mule", {"via": "cli:root"}), ("lin", {"hand": "lin", "via": "api"})]
 
 

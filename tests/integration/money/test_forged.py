@@ -6,7 +6,6 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from bot.runtime.bootstrap import ASSETS
-from domain.commissions import service as commissions
 from domain.ledger import service as ledger
 from domain.ledger.rules import Entry, Move, person
 from domain.people import service as people
@@ -16,14 +15,15 @@ from domain.points.service import Earning
 from domain.rewards import service as rewards
 from domain.rewards.rules import Offers
 from domain.risk import service as risk
-from domain.roles import service as roles
-from domain.roles.service import Cause
-from domain.workflows import MOVERS
+from domain.roles import invitations
+from domain.roles.rulebook import Seed
+from domain.workflows import MOVERS, seeding
 from tests.integration.money.test_steps import busy
 from tests.integration.money.world import Shop
 
 __all__ = ["busy"]
 
+SEED = Seed(orders=3, within_days=60, average_above_fen=1, boost_bps=2_000, boost_months=12)
 LI, WANG = "(select min(id) from person)", "(select min(id) + 1 from person)"
 AVAILABLE = "(select id from account where kind = 'available' and owner_id = {})"
 JOURNAL = ("with j as (insert into journal (idem, digest, kind, effective_at, posted_at, source_type, source_id)"
@@ -130,8 +130,8 @@ def rich(busy: Shop) -> Shop:
         points.earn(session, [Earning(li, 50, "order:1", now)], Life(), now)
         points.activate(session, now, person_id=li)
         rewards.issue(session, li, next(iter(offers.by_kind.values())), "present", now)
-        roles.grant(session, li, "promoter", Cause("operator", "x"), now, now)
-        commissions.grant_boost(session, li, 12_000, now, busy.clock.now().replace(year=2027), "seed", now)
+        invitations.invite(session, [(li, {"boost_bps": 2_000, "months": 12})], SEED, now)
+        assert seeding.accept(session, li, "好", now)
         risk.freeze(session, wang, "lin", "why not", now)
         points.earn(session, [Earning(twin, 5, "order:2", now)], Life(), now)
         points.activate(session, now, person_id=twin)
