@@ -1,7 +1,7 @@
 """Runs of characters as glyphs in their places, and as pixels. HarfBuzz does both (docs/adr/0082).
 
 Sizes are pixels of the em, weights 100 to 900 (``EMOJI`` and ``SERIF`` have one). Everything stands on a baseline that
-begins at (0, 0), and goes from left to right.
+begins at (0, 0), and goes from left to right; letters that do not are put in their order.
 """
 
 import math
@@ -31,11 +31,12 @@ def _font(face: int, size: int, weight: int) -> hb.Font:
     return font
 
 
-def _shaped(run: str, font: hb.Font) -> hb.Buffer:
+def _shaped(run: str, face: int, font: hb.Font) -> hb.Buffer:
     buffer = hb.Buffer()
     buffer.add_str(run)
     buffer.guess_segment_properties()
-    buffer.direction, buffer.language = "ltr", "zh-Hans"  # guessed, they would depend on the machine
+    # Guessed, they would depend on the machine.
+    buffer.direction, buffer.language = "rtl" if face == fonts.ARABIC else "ltr", "zh-Hans"
     hb.shape(font, buffer)
     return buffer
 
@@ -50,7 +51,7 @@ def _placed(buffer: hb.Buffer, start: float = 0) -> Iterator[tuple[int, tuple[fl
 @lru_cache(maxsize=8192)
 def advance(run: str, face: int, size: int, weight: int) -> float:
     """How many pixels the next run begins further right."""
-    places = _shaped(run, _font(face, size, weight)).glyph_positions
+    places = _shaped(run, face, _font(face, size, weight)).glyph_positions
     return float(sum(place.x_advance for place in places)) / _UNITS
 
 
@@ -63,7 +64,7 @@ def letters(run: str, face: int, size: int, weight: int) -> tuple[Image.Image, t
     font = _font(face, size, weight)
     pen = hb.RasterDraw()
     pen.scale_factor = _UNITS, _UNITS
-    for glyph, pen.transform in _placed(_shaped(run, font)):
+    for glyph, pen.transform in _placed(_shaped(run, face, font)):
         pen.draw_glyph(font, glyph)
     made = pen.render()
     size_of = made.extents
@@ -83,7 +84,7 @@ def emoji(run: str, size: int, ground: tuple[int, int], at: tuple[float, float])
     below = height - math.floor(at[1])
     brush.extents = hb.RasterExtents(0, -below, width, height, 0)
     down = (at[1] - math.floor(at[1])) * _UNITS
-    for glyph, (*turn, x, y) in _placed(_shaped(run, font), at[0] * _UNITS):
+    for glyph, (*turn, x, y) in _placed(_shaped(run, fonts.EMOJI, font), at[0] * _UNITS):
         brush.transform = (*turn, x, y - down)
         brush.paint_glyph(font, glyph)
     made = brush.render()

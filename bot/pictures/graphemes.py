@@ -20,6 +20,10 @@ _BLANKS: Final = frozenset("\u115f\u1160\u2800\u3164\uffa0\u180e")
 """Letters by category, invisible by design; people use them for empty names."""
 _MARKS_KEPT: Final = 1
 """Combining marks kept on one character: more of them climb over the neighbouring lines."""
+_SHAPED_MARKS_KEPT: Final = 3
+"""As many as one letter of a script has that writes vowels and tones as marks."""
+
+_MARKS: Final = ("Mn", "Me", "Mc")
 
 _UNSAFE: Final = frozenset(("Cc", "Cf", "Cs", "Co", "Cn"))
 """Categories that are never drawn: controls, direction and format marks, surrogates, private, unassigned."""
@@ -39,7 +43,8 @@ _PICTURES: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """What a reader sees as one character, and the face that draws it (``fonts.EMOJI`` or ``fonts.TEXT``)."""
+    """What a reader sees as one character, and the face that draws it: ``fonts.EMOJI``, ``fonts.TEXT`` or one of those
+    that ``fonts.shaped`` tells."""
 
     text: str
     face: int
@@ -58,6 +63,9 @@ def clusters(raw: str) -> tuple[Cluster, ...]:
             out.append(made)
     while out and out[-1].text == " ":
         out.pop()
+    for at in range(1, len(out) - 1):
+        if out[at].text == " " and fonts.joins(face := out[at - 1].face) and face == out[at + 1].face:
+            out[at] = Cluster(" ", face)  # words of one script are put in their order together
     return tuple(out)
 
 
@@ -99,7 +107,7 @@ def _joins(text: str, start: int, at: int) -> bool:
         char in (ZWJ, _KEYCAP, _EMOJI_STYLE, _TEXT_STYLE)
         or _is_tag(char)
         or 0x1F3FB <= ord(char) <= 0x1F3FF
-        or unicodedata.category(char) in ("Mn", "Me", "Mc")
+        or unicodedata.category(char) in _MARKS
     )
 
 
@@ -112,6 +120,12 @@ def _dressed(piece: str) -> Iterator[Cluster]:
             return
     base, marks = piece[0], [c for c in piece[1:] if unicodedata.category(c) == "Mn"]
     if base in (ZWJ, _EMOJI_STYLE, _TEXT_STYLE, _KEYCAP) or _is_tag(base):
+        return
+    shaped = fonts.shaped(base)
+    if shaped is not None and ord(base) in fonts.covered(shaped):
+        if unicodedata.category(base) not in _MARKS:  # a mark without a letter would get a circle
+            own = [c for c in piece[1:] if unicodedata.category(c) in _MARKS and ord(c) in fonts.covered(shaped)]
+            yield Cluster(base + "".join(own[:_SHAPED_MARKS_KEPT]), shaped)
         return
     if _has_letter(base):
         drawable = [c for c in marks if _has_letter(c) and c not in (_EMOJI_STYLE, _TEXT_STYLE)]

@@ -1,7 +1,8 @@
 """Lines of text in pixels: measuring, fitting, wrapping, and drawing on a picture.
 
 A line is drawn run by run, one font per run, on one baseline. Widths are pixels, positions are of the
-baseline's left end. Direction is always left to right: marks that turn it are stripped before.
+baseline's left end. Runs stand from left to right, whatever the direction of their letters: marks that turn it are
+stripped before.
 """
 
 from collections.abc import Sequence
@@ -45,8 +46,9 @@ Line = tuple[Cluster, ...]
 
 def width(line: Sequence[Cluster], kind: Type) -> float:
     """Pixels from the left end of ``line`` to its right end."""
-    runs = sum(glyphs.advance(t, f, kind.size, kind.weight) for t, f in _runs(line, kind))
-    return runs + kind.spacing * max(0, len(line) - 1)
+    runs = _runs(line, kind)
+    spaced = kind.spacing * max(0, len(runs) - 1) if kind.spacing else 0
+    return sum(glyphs.advance(t, f, kind.size, kind.weight) for t, f in runs) + spaced
 
 
 def fit(line: Line, kind: Type, limit: float) -> Line:
@@ -161,10 +163,16 @@ def baseline(top: float, height: float, kind: Type) -> float:
 
 
 def _runs(line: Sequence[Cluster], kind: Type) -> list[tuple[str, int]]:
-    """Neighbours of one face drawn together; with spacing every cluster is a run of its own."""
-    if kind.spacing:
-        return [(c.text, _face(c, kind)) for c in line]
-    return [("".join(c.text for c in run), face) for face, run in groupby(line, key=lambda c: _face(c, kind))]
+    """Neighbours of one face drawn together; with spacing every cluster is a run of its own, but for letters that join.
+    """
+    if not kind.spacing:
+        return [("".join(c.text for c in run), face) for face, run in groupby(line, key=lambda c: _face(c, kind))]
+
+    def place(numbered: tuple[int, Cluster]) -> tuple[int, int]:
+        face = _face(numbered[1], kind)
+        return face, 0 if fonts.joins(face) else numbered[0]
+
+    return [("".join(c.text for _, c in run), face) for (face, _), run in groupby(enumerate(line), key=place)]
 
 
 def _face(cluster: Cluster, kind: Type) -> int:
@@ -203,7 +211,7 @@ def _may_break(before: str, after: str) -> bool:
 
 
 def _in_word(text: str) -> bool:
-    return text.isascii() and not text.isspace()
+    return not text.isspace() and (text.isascii() or fonts.shaped(text[0]) is not None)
 
 
 def _stripped(line: Line) -> Line:
