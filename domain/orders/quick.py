@@ -87,7 +87,9 @@ class _Batch(Struct, forbid_unknown_fields=True, gc=False):
     events: list[_Paid]
 
 
+_OPENINGS = (b'{"events":[', b'{"events": [')
 _decode = msgspec.json.Decoder(_Batch).decode
+_decode_list = msgspec.json.Decoder(list[_Paid]).decode
 _encode_lines = msgspec.json.Encoder().encode_lines
 _CLOCKS = frozenset(f":{minute:02}:{second:02}" for minute in range(60) for second in range(60))
 
@@ -100,16 +102,25 @@ def plain_payments(body: bytes, seal: Seal, most: int, latest: datetime = LAST) 
     """The rows of ``{"events": […]}`` when it holds 1 to ``most`` plain payments and nothing else; None otherwise.
 
     No time of theirs is after ``latest``, or long before it. A name that stands twice at the top of ``body`` is the
-    caller's to find.
+    caller's to find, unless it ``is_one_list``.
     """
     try:
-        events = _decode(body).events
+        if is_one_list(body):
+            events = _decode_list(memoryview(body)[body.index(b"["):-1])
+        else:
+            events = _decode(body).events
         if not 1 <= len(events) <= most:
             return None
         _check(events)
         return _rows(events, seal, iso(earliest(latest)), iso(latest))
     except (_NotPlain, DomainError, msgspec.DecodeError, UnicodeError, ValueError, OverflowError, RecursionError):
         return None
+
+
+def is_one_list(body: bytes) -> bool:
+    """Whether ``body`` begins and ends as most senders write ``{"events":[…]}``. Where it is taken, what is between is
+    one list, so that the object has one name."""
+    return body.startswith(_OPENINGS) and body.endswith(b"]}")
 
 
 def _rows(events: list[_Paid], seal: Seal, first: str, latest: str) -> list[Row]:

@@ -18,6 +18,7 @@ from domain.orders.quick import Row
 from domain.shared import trips
 from domain.shared.errors import NotFound
 from domain.shared.records import record
+from domain.shared.rows import Written
 
 TAKE_IN = ("select events_take_in(%(source)s, %(now)s, %(ids)s, %(digests)s, %(types)s, %(subjects)s, %(payloads)s,"
            " %(times)s)")
@@ -63,7 +64,7 @@ def receive_rows(
         "source": source, "now": now,
         "ids": BETWEEN.join([row.event_id for row in rows]), "digests": BETWEEN.join([row.digest for row in rows]),
         "types": BETWEEN.join([row.type for row in rows]), "subjects": BETWEEN.join([row.subject for row in rows]),
-        "payloads": BETWEEN.encode().join([row.payload for row in rows]).decode(),
+        "payloads": Written(BETWEEN.encode().join([row.payload for row in rows])),
         "times": BETWEEN.join([row.occurred_at for row in rows]),
     }
     try:

@@ -4,6 +4,7 @@ import itertools
 import json
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
@@ -21,7 +22,12 @@ WAYS = list(places(GOOD))
 CHANGED = st.builds(changed, st.sampled_from(WAYS), st.sampled_from(JUNK))
 PLAIN = st.sampled_from([("data", name) for name in ("share_code", "region", "shipping_fen", "risk")]).map(changed)
 EVENT = st.one_of(st.just(GOOD), PLAIN, CHANGED)
-BATCH = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 2)), min_size=1, max_size=6)
+CONTENT = st.integers(0, 2)
+BATCH = st.one_of(
+    st.lists(st.tuples(st.integers(0, 5), CONTENT), min_size=1, max_size=6),
+    st.lists(st.tuples(st.integers(6, 60), CONTENT), min_size=10, max_size=14, unique_by=lambda one: one[0]))
+"""Of few ids again and again, or so many at once that they are kept as one batch, some of them known."""
+ONE = json.dumps(GOOD).encode()
 SERIES = itertools.count(1)
 
 
@@ -41,6 +47,20 @@ def told(body: bytes, mall: Mall, *, quick: bool) -> Any:
 def test_a_batch_is_read_the_same_on_both_ways(closed: Mall, events: list[dict[str, Any]]) -> None:
     body = json.dumps({"events": events}).encode()
     assert told(body, closed, quick=True) == told(body, closed, quick=False)
+
+
+@pytest.mark.parametrize(("body", "answer"), [
+    (b'{"events":[%b]}', 1), (b'{"events": [%b]}', 1), (b'{"events": [%b] }', 1), (b' {"events":[%b,%b]}', 2),
+    (b'{"events":[%b],"x":[]}', 1), (b'{"x":[],"events":[%b]}', 1), (b'{"events":[%b]}\n', 1),
+    (b'{"events":[%b],"events":[%b]}', 422), (b'{"events": [%b],"\\u0065vents":[%b]}', 422),
+    (b'{"events":[%b],"x":1,"x":[1]}', 422), (b'{"events":[%b]]}', 422), (b'{"events":[%b],]}', 422),
+    (b'{"events":[]}', 422), (b'{"events":[%b]', 422), (b'{"events":[%b]}]}', 422), (b'{"events":[[%b]]}', 422),
+])
+def test_a_list_alone_is_read_the_same_on_both_ways(closed: Mall, body: bytes, answer: int) -> None:
+    body = body.replace(b"%b", ONE)
+    found = told(body, closed, quick=True)
+    assert found == told(body, closed, quick=False)
+    assert (found[0] if isinstance(found, tuple) else len(found)) == answer
 
 
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

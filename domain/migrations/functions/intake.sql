@@ -10,36 +10,33 @@ $$;
 
 -- Takes in the events of a batch that are new; returns how many. The batch is ordered by id, so that two with the same events
 -- cannot wait for each other. Raises HT409, with the ids as its detail, when some id is known with other content, or comes
--- with two: then nothing is taken. Payments of a batch that are all new are one row of what is still to be done (commerce_batch).
+-- with two: then nothing is taken. Ten new payments or more, and nothing else, are one row for each hundred of what is still to be
+-- done (commerce_batch).
 create or replace function events_take_in(the_source text, at timestamptz, ids text, digests text, types text, subjects text,
                                           payloads text, times text) returns bigint language plpgsql as $$
 declare
+    told integer := 1 + length(ids) - length(replace(ids, E'\x01', ''));
     taken bigint;
     clash jsonb;
 begin
     begin
-        if length(ids) - length(replace(ids, E'\x01', '')) < 9 then  -- ten events are a batch
+        if told >= 10 and types = 'order.paid' || repeat(E'\x01order.paid', told - 1) then
             with fresh as (
                 insert into commerce_event (source, event_id, digest, type, subject, payload, occurred_at, received_at)
-                select the_source, e.event_id, e.digest, e.type, e.subject, e.payload::jsonb, e.occurred_at::timestamptz, at
-                  from events_told(ids, digests, types, subjects, payloads, times) e returning id, type, subject)
-            insert into commerce_open (id, due_at, type, subject) select id, at, type, subject from fresh;
-            get diagnostics taken = row_count;
-            return taken;
+                select the_source, e.event_id, e.digest, 'order.paid', e.subject, e.payload::jsonb,
+                       e.occurred_at::timestamptz, at
+                  from events_told(ids, digests, null, subjects, payloads, times) e returning id)
+            insert into commerce_batch (due_at, events)
+            select at, paid.ids[n : n + 99]  -- no more than a worker takes at once
+              from (select array_agg(f.id) as ids from fresh f) paid cross join generate_series(1, told, 100) n;
+            return told;
         end if;
         with fresh as (
             insert into commerce_event (source, event_id, digest, type, subject, payload, occurred_at, received_at)
             select the_source, e.event_id, e.digest, e.type, e.subject, e.payload::jsonb, e.occurred_at::timestamptz, at
-              from events_told(ids, digests, types, subjects, payloads, times) e returning id, type, subject),
-        batched as (
-            insert into commerce_batch (due_at, events)
-            select at, paid.ids[n : n + 99]  -- no more than a worker takes at once
-              from (select array_agg(f.id) as ids from fresh f where f.type = 'order.paid') paid
-             cross join generate_series(1, cardinality(paid.ids), 100) n),
-        others as (
-            insert into commerce_open (id, due_at, type, subject)
-            select f.id, at, f.type, f.subject from fresh f where f.type <> 'order.paid')
-        select count(*) into taken from fresh;
+              from events_told(ids, digests, types, subjects, payloads, times) e returning id, type, subject)
+        insert into commerce_open (id, due_at, type, subject) select id, at, type, subject from fresh;
+        get diagnostics taken = row_count;
         return taken;
     exception when unique_violation then
         -- Some are known. To ask that of each before it is written would cost as much as an index more.

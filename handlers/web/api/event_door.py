@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 
 from domain.orders import service as orders
 from domain.orders.events import AHEAD, CommerceEvent, parse_event
-from domain.orders.quick import Row, plain_payments
+from domain.orders.quick import Row, is_one_list, plain_payments
 from domain.shared.late import PooledLateSessions
 from domain.shared.seal import Seal
 from handlers.web.api import bodies, signature
@@ -94,7 +94,7 @@ _OUTCOMES = {401: "refused", 409: "conflict"}
 def read_rows(body: bytes, seal: Seal, latest: datetime) -> list[Row]:
     """The events of a body, ready to be stored. Raises Refusal 422 with every fault of all of them."""
     plain = plain_payments(body, seal, MAX_EVENTS, latest)
-    if plain is not None and not bodies.name_twice(body):
+    if plain is not None and (is_one_list(body) or not bodies.name_twice(body)):
         return plain
     return [orders.row_of(event) for event in read_events(bodies.json_object(body), seal, latest)]
 
