@@ -19,8 +19,9 @@ CHOOSE = State("fallback", "choose")
 
 UNHEARD = State("fallback", "unheard")
 
-SENTENCE = 6
-"""From this length on it was a sentence and no slip of the finger: somebody can be asked to answer it."""
+SENTENCE, QUESTION = 6, 3
+"""From this length on it was a sentence and no slip of the finger: somebody can be asked to answer it. Sooner when it
+sounds like a question."""
 
 FACES = re.compile(r"(?:\[[^\[\]\s]{1,10}\]|/:\S{1,5}|[^\w\s?？])+")
 """Nothing but emoji and the app's own stickers; a question mark asks for help."""
@@ -123,8 +124,10 @@ def not_understood(ctx: Context) -> Answer:
         if re.fullmatch(ctx.copy.render(f"talk.{kind}s"), ctx.message.text.strip(), re.IGNORECASE):
             return ctx.say(f"talk.{kind}")
     if FACES.fullmatch(ctx.message.text):
-        return ctx.say("talk.smile")
-    if _length(ctx.message.text) >= SENTENCE:
+        cross = re.search(ctx.copy.render("talk.cross_faces"), ctx.message.text)
+        return ctx.ask("talk.sorry", helpdesk.WHAT) if cross else ctx.say("talk.smile")
+    question = re.search(ctx.copy.render("talk.questions"), ctx.message.text)
+    if _length(ctx.message.text) >= (QUESTION if question else SENTENCE):
         return ctx.ask("help.unheard", UNHEARD, {"said": ctx.message.text})
     return ctx.say("help.short")
 

@@ -1,4 +1,6 @@
-"""你好, 在吗, 谢谢, 再见, 你是谁, 靠谱吗: a short answer and a next step. Whatever question is open stays open."""
+"""你好, 在吗, 谢谢, 再见, 你是谁, 靠谱吗, 隐私, 太差了: a short answer and a next step. Whatever question is open
+stays open, unless somebody is cross.
+"""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -10,6 +12,7 @@ from bot.kit.filters import Intent
 from bot.kit.messages import text
 from bot.kit.router import Router
 from domain.helpdesk import queries as helpdesk
+from handlers.chat.helpdesk import WHAT
 
 router = Router(__name__)
 
@@ -34,6 +37,15 @@ router.on(Intent("talk.thanks"), asks=_ticket)(_polite("talk.thanks", "talk.welc
 router.on(Intent("talk.bye"), asks=_ticket)(_polite("talk.bye", "talk.bye"))
 router.on(Intent("talk.who"), asks=_ticket)(_polite("talk.who", "talk.who"))
 router.on(Intent("talk.trust"), asks=_ticket)(_polite("talk.trust", "talk.trust"))
+
+
+router.on(Intent("talk.privacy"), asks=_ticket)(_polite("talk.privacy", "talk.privacy"))
+
+
+@router.on(Intent("talk.sorry"))
+def sorry(ctx: Context) -> Answer:
+    """Whoever is cross is not told what the bot can do, but asked what went wrong, for a human to read."""
+    return ctx.ask("talk.sorry", WHAT)
 
 
 @router.on(Intent("yes"))

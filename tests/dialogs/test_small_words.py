@@ -10,6 +10,10 @@ from tests.fakes.shop import Shop
     ("你好", "您好呀"), ("早上好", "您好呀"), ("在吗？", "在的"), ("谢谢", "不客气"), ("再见", "回头见"),
     ("好的", "没有要您确认的事"),
     ("😊", "想做点什么"), ("[微笑][微笑]", "想做点什么"), ("？", "没太听懂"),
+    ("包邮吗", "回复「是」"), ("改名字", "「海报」生成"), ("太好了", "跟着乐"), ("666", "跟着乐"),
+    ("隐私政策", "加密保存"), ("为什么要身份证", "个税申报"), ("二级分销违法吗", "只按真实订单"),
+    ("券码在哪填", "优惠券"),
+    ("导出我的数据", "「人工」"), ("佣金要报税吗", "个税按当月"), ("你们佣金算错了", "找人工客服"),
 ])
 def test_small_talk_is_answered_kindly(shop: Shop, said: str, seen: str) -> None:
     shop.person("李姐").says(said).sees(seen)
@@ -21,6 +25,21 @@ def test_small_talk_leaves_an_open_question_open(shop: Shop) -> None:
     li.says("在吗").sees("还等您回复")
     li.says("谢谢").sees("不客气")
     li.says("第1个").sees("积分不够")
+
+
+@pytest.mark.parametrize("said", ["垃圾", "气死我了！", "😡😡", "[发怒]", "😭"])
+def test_whoever_is_cross_is_asked_what_went_wrong_and_heard_by_a_human(shop: Shop, said: str) -> None:
+    li = shop.person("李姐")
+    li.says(said).sees("很抱歉", "「取消」", "「退订」")
+    li.says("等了三天还没人理我").sees("已转给店员（编号 1）")
+    li.says("好了").says(said).says("算了").sees("已取消")
+    li.says(said).says("佣金").sees("我的佣金")
+
+
+def test_whoever_is_cross_while_a_human_is_asked_is_heard_by_the_human(shop: Shop) -> None:
+    li = shop.person("李姐")
+    li.says("人工 牛奶坏了").sees("编号 1")
+    li.says("太差了").sees("已转给店员（编号 1）")
 
 
 def test_a_product_that_nobody_knows_is_said_to_be_unknown(shop: Shop) -> None:
