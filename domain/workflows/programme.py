@@ -3,7 +3,7 @@ closed, taken back by returns. Never commits; every piece can be repeated.
 
 A red packet waits in ``pending``, points wait as a lot, a coupon is issued at the end, a membership counts at once.
 Facts for subscribers (queue ``fact``), one a person and count: ``reward.unlocked``, ``reward.final``,
-``reward.revoked`` with {items: [{title, ladder, what, amount, rung}], until}.
+``reward.revoked`` with {items: [{title, ladder, what, amount, rung, buyer_id}], until}.
 """
 
 from collections import defaultdict
@@ -191,8 +191,8 @@ def _facts(kind: str, rows: Sequence[Row]) -> list[Effect]:
     for person_id, mine in of_whom.items():
         days = [row.final_at for row in mine]
         until = max((day for day in days if day), default=None) if all(days) else None
-        items = [{"title": row.title, "ladder": row.ladder, "what": row.what, "amount": row.amount, "rung": row.rung}
-                 for row in mine]
+        items = [{"title": row.title, "ladder": row.ladder, "what": row.what, "amount": row.amount, "rung": row.rung,
+                  "buyer_id": row.buyer_id} for row in mine]
         facts.append(Effect("fact", kind, f"{kind}:{mine[0].key}", person_id,
                             {"items": items, "until": until.isoformat() if until else None}))
     return facts

@@ -1,11 +1,13 @@
 """Rewards for coming back: counted within seconds of an order, final when nothing can be returned, told once."""
 
 from datetime import time, timedelta
+from typing import Any
 
 from bot.kit.chores import Chores
 from bot.kit.jobs import Claimed, Done, Ended, JobContext, Jobs, Refused
 from domain.memberships.rules import Cards
 from domain.notices import service as notices
+from domain.people import queries as people
 from domain.points.rules import PointRules
 from domain.rewards import queries
 from domain.rewards import service as rewards
@@ -92,5 +94,16 @@ def _tell(
     assert effect.person_id is not None
     facts = {name: effect.payload[name] for name in names} | (more or {})
     with ctx.begin() as session:
+        if "items" in facts:
+            facts["items"] = [_item(session, effect.person_id, one) for one in facts["items"]]
         notices.tell(session, notices.Notice(effect.person_id, "service", effect.key, key, facts), ctx.now())
     return Done()
+
+
+def _item(session: Any, person_id: int, told: dict[str, Any]) -> dict[str, Any]:
+    """A reward as it is listed: what a friend's orders opened names the friend, as two of them may open the same.
+    Facts that were put before this was told name nobody."""
+    item = {name: value for name, value in told.items() if name != "buyer_id"}
+    buyer_id = told.get("buyer_id", person_id)
+    buyer = people.person(session, buyer_id) if buyer_id != person_id else None
+    return item | {"friend": buyer.nickname} if buyer and buyer.nickname else item

@@ -127,7 +127,7 @@ def test_P5_both_sides_are_paid_when_the_friend_comes_back_and_phones_are_verifi
     assert wallet(shop, li)["pending_fen"] == before + commission + 1_000
     assert wallet(shop, xin)["pending_fen"] == 500 + 500
     li.says("在吗")
-    li.says("在吗").saw("好友复购红包 10元")
+    li.says("在吗").saw("好友复购红包 10元（新*）")
     buys(shop, xin, "B3")
     shop.wait(days=7, hours=1)
     assert "invite" in kinds(shop, li)
@@ -136,6 +136,26 @@ def test_P5_both_sides_are_paid_when_the_friend_comes_back_and_phones_are_verifi
     shop.wait(minutes=1)
     assert "invite" not in kinds(shop, li)
     assert shop.get("/ledger/check")["balanced"]
+
+
+def test_what_two_orders_of_the_same_minutes_open_is_not_told_in_the_same_words(shop: Shop) -> None:
+    """Each list says of which repurchase it is, from the day it opens to the day it is final or taken back."""
+    li = shop.person("李姐")
+    buys(shop, li, *(f"A{n}" for n in range(6)))
+    li.says("在吗")
+    li.says("在吗")
+    before = len(li.heard)
+    for order in ("A6", "A7"):
+        buys(shop, li, order, received=False)
+        li.says("在吗")
+    told = [said for said in li.heard[before:] if isinstance(said, str) and "复购奖励已解锁" in said]
+    assert len(told) == len(set(told)) == 2, told
+    assert all(f"金阶复购 20 积分（第 {n} 次）" in said and f"金阶复购红包 ¥5.00（第 {n} 次）" in said
+               for n, said in zip((6, 7), told, strict=True)), told
+    li.says("进度").sees("金阶复购 20 积分（第 7 次），确认收货后开始计算", "金阶复购 20 积分（第 6 次），")
+    shop.refunded("A7", fen=RICE, quantity=3)
+    shop.wait(minutes=1)
+    li.says("在吗").saw("有订单退货", "金阶复购 20 积分（第 7 次）")
 
 
 def test_L11_a_birthday_gift_once_a_year(shop: Shop) -> None:
@@ -158,5 +178,5 @@ def test_the_page_shows_the_same(shop: Shop) -> None:
     said = next(said for said in reversed(li.heard) if isinstance(said, str) and "/me/progress" in said)
     page = shop.client.get("/me/" + said.split("/me/", 1)[1].split()[0])
     assert page.status_code == 200
-    for part in ("复购 1 次", "再复购1单，即可领取10元券", "铜阶复购 5 积分", "11月27日生效"):
+    for part in ("复购 1 次", "再复购1单，即可领取10元券", "铜阶复购 5 积分（第 1 次）", "11月27日生效"):
         assert part in page.text
