@@ -16,7 +16,7 @@ from typing import Any
 
 from jinja2 import Environment, nodes
 
-from bot.runtime.replay.phones import ACTS, CARDS, NO_RIGHT, NOT_ALLOWED, PUSHES, USED_UP, Line
+from bot.runtime.replay.phones import ACTS, BUSY, CARDS, GONE, PUSHES, QUOTA, Line
 from domain.shared.clock import SHANGHAI
 from domain.shared.records import record
 
@@ -30,7 +30,9 @@ PROMPT = timedelta(minutes=30)
 
 SAME_FACT = timedelta(minutes=10)
 """What a journey says need not be heard twice in a day; other news that sound the same may be of two orders, but hardly
-of the same minutes."""
+of the same minutes. What names its order is never said again."""
+NAMES_AN_ORDER, EVER = re.compile(r"R\d{5}"), timedelta.max
+"""The numbers of a rehearsal's orders."""
 
 CARD_PURPOSES = {"earned": "money", "withdrawal": "money", "restock": "marketing"}
 """What the shop's cards are for, by the template's name; the others are service."""
@@ -72,7 +74,7 @@ class Texts:
     def __init__(self, written: Mapping[str, str], purposes: Mapping[str, str]) -> None:
         self._purposes = dict(purposes)
         keys = sorted((key for key in written if key in purposes or key.startswith(("money.", "payout.told."))),
-                      key=lambda key: -len(written[key]))
+                      key=lambda key: (-_fixed(_JINJA.parse(written[key])), key))
         self._patterns = [(key, _pattern(written[key])) for key in keys]
         self._known: dict[str, tuple[str, str]] = {}
 
@@ -90,6 +92,12 @@ class Texts:
             self._known[line.content] = (key, self._purposes.get(key, "money" if key.startswith(("money.", "payout."))
                                                                  else "service"))
         return self._known[line.content]
+
+
+def _fixed(template: nodes.Node) -> int:
+    """How many letters of a template stand there as they are: of two that may have said something, the one that says
+    more of it by itself is meant."""
+    return sum(len(_SPACE.sub("", part.data)) for part in template.find_all(nodes.TemplateData))
 
 
 def _pattern(written: str) -> "re.Pattern[str]":
@@ -173,8 +181,9 @@ def _phone(phone: Phone, manners: Manners) -> Iterable[Finding]:
             if purpose == "marketing":
                 rules += _caps(phone, line.at, manners, wishes.less)
                 phone.marketing.append(line.at)
-        elif line.what == "refused" and line.code in (NO_RIGHT, USED_UP, NOT_ALLOWED):
-            key, rules = phone.texts.meaning(line)[0], ["asked without a right"]
+        elif line.what == "refused" and line.code not in (BUSY, QUOTA):
+            rules = ["wrote to who does not follow" if line.code == GONE else "asked without a right"]
+            key = phone.texts.meaning(line)[0]
         elif line.what == "reply" and SORRY in line.content:
             key, rules = "reply", ["an answer failed"]
         else:
@@ -212,7 +221,7 @@ def _wish(phone: Phone, line: Line, purpose: str, wishes: "_Wishes") -> Iterable
 
 
 def _repeats(line: Line, key: str, said: dict[str, datetime], once: dict[str, datetime]) -> Iterable[str]:
-    near = DAY if key.startswith("journey.") else SAME_FACT
+    near = EVER if NAMES_AN_ORDER.search(line.content) else DAY if key.startswith("journey.") else SAME_FACT
     if line.content in said and line.at - said[line.content] < near and line.what != "picture":
         yield "said twice"
     said[line.content] = line.at

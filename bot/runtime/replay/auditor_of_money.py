@@ -20,13 +20,14 @@ _YUAN = re.compile(r"¥([\d,]+)\.(\d\d)")
 def audit_money(log: Iterable[Line], receipts: Iterable[Receipt], texts: Texts, until: datetime) -> list[Finding]:
     """Nobody hears of money that they do not have; whoever follows hears of what they have."""
     told: dict[str, int] = defaultdict(int)
+    lost: dict[str, int] = defaultdict(int)
     left: dict[str, bool] = defaultdict(bool)
     for line in log:
         left[line.openid] |= line.what == "left"
-        if line.what in PUSHES:
+        if line.what in PUSHES or line.what == "lost":
             key, _ = texts.meaning(line)
             if key in PAID or (key == CARD and CARD_SAYS in line.content):
-                told[line.openid] += fen_in(line.content)
+                (told if line.what in PUSHES else lost)[line.openid] += fen_in(line.content)
     mine: dict[str, int] = defaultdict(int)
     sure: dict[str, int] = defaultdict(int)
     for one in receipts:
@@ -35,7 +36,7 @@ def audit_money(log: Iterable[Line], receipts: Iterable[Receipt], texts: Texts, 
     found = [Finding("told of money that never came", until, openid, "money", f"{fen} of {mine[openid]} fen")
              for openid, fen in told.items() if fen > mine[openid]]
     found += [Finding("money came and was not told", until, openid, "money", f"{told[openid]} of {fen} fen")
-              for openid, fen in sure.items() if told[openid] < fen and not left[openid]]
+              for openid, fen in sure.items() if told[openid] + lost[openid] < fen and not left[openid]]
     return sorted(found, key=lambda one: one.openid)
 
 

@@ -13,7 +13,10 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from bot.runtime.replay.auditor import Finding, audit
-from bot.runtime.replay.auditor_of_money import audit_money
+from bot.runtime.replay.auditor_of_answers import audit_answers
+from bot.runtime.replay.auditor_of_money import SOON, audit_money
+from bot.runtime.replay.auditor_of_orders import Booked, Parcel, audit_orders
+from bot.runtime.replay.auditor_of_rewards import Reward, audit_rewards
 from bot.runtime.replay.phones import PUSHES, Line
 from bot.runtime.replay.state import Year
 from bot.runtime.replay.year import EXPERIMENT
@@ -25,6 +28,8 @@ from domain.shared.clock import SHANGHAI
 from domain.shared.records import record
 
 Rows = list[dict[str, Any]]
+EARN_NOTHING = frozenset({"membership"})
+"""Categories for which nobody gets a commission."""
 
 
 @record
@@ -70,10 +75,9 @@ class Report:
 def gather(year: Year, cpu_seconds: float) -> Report:
     """Everything about ``year``, while its shop is still there."""
     log = year.house.phones.log
-    findings = tuple(audit(log, year.texts, year.manners) + audit_money(log, year.house.bank.receipts, year.texts,
-                                                                        year.now))
     with year.house.runtime.sessions() as session:
         books = ledger.check(session)
+        findings = _findings(session, year)
         plan = year.plan
         return Report(
             plan.seed, plan.customers, plan.days, plan.start, round(year.seconds / 60, 1), round(cpu_seconds, 1),
@@ -87,6 +91,29 @@ def gather(year: Year, cpu_seconds: float) -> Report:
         )
 
 
+def _findings(session: Session, year: Year) -> tuple[Finding, ...]:
+    """Everything that the auditors say, the oldest first."""
+    log, texts, until = year.house.phones.log, year.texts, year.now
+    paid = {number: sum(int(one["paid_fen"]) for one in data["lines"] if one["category"] not in EARN_NOTHING)
+            for number, data in year.orders.items()}
+    booked = [Booked(**row) for row in _rows(session, _BOOKED)]
+    found = (audit(log, texts, year.manners) + audit_money(log, year.house.bank.receipts, texts, until)
+             + audit_answers(log, until) + audit_orders(log, _parcels(year), booked, paid, texts, until)
+             + audit_rewards(log, [Reward(**row) for row in _rows(session, _OPENED)]))
+    return tuple(sorted(found, key=lambda one: (one.at, one.openid)))
+
+
+def _parcels(year: Year) -> list[Parcel]:
+    """What the shop system told of parcels. Of an order that came back at once nothing need be said."""
+    undone: dict[str, datetime] = {}
+    for at, event in year.house.told:
+        if event["type"] in ("order.refunded", "order.closed"):
+            undone.setdefault(event["data"]["order_id"], at)
+    return [Parcel(at, year.orders[number]["buyer"]["openid"], number, undone.get(number, year.now) < at + SOON)
+            for at, event in year.house.told if event["type"] == "order.shipped"
+            for number in (event["data"]["order_id"],)]
+
+
 def _rows(session: Session, statement: str, **asked: Any) -> Rows:
     return [dict(row._mapping) for row in session.execute(text(statement), asked)]
 
@@ -95,6 +122,21 @@ def _pairs(session: Session, statement: str, **asked: Any) -> dict[str, int]:
     return {str(row[0]): int(row[1]) for row in session.execute(text(statement), asked)}
 
 
+_BOOKED = """
+    select j.posted_at as at, i.value as openid, k.told as kind, o.order_no as number, sum(p.amount)::bigint as fen
+      from journal j join posting p on p.journal_id = j.id
+      join (values ('commission.accrued', 'earned'), ('commission.released', 'released'),
+                   ('commission.clawed_back', 'taken back')) k (kind, told) on k.kind = j.kind
+      join account a on a.id = case when k.told = 'taken back' then p.debit else p.credit end
+      join identity i on i.person_id = a.owner_id and i.kind = 'openid'
+      join customer_order o on o.id = j.source_id and j.source_type = 'order'
+     where k.told <> 'released' or a.kind = 'available'
+     group by j.id, i.value, k.told, o.order_no, j.posted_at"""
+"""What was booked for whom by which order: what there is to be told of."""
+_OPENED = """
+    select i.value as openid, r.rung, r.amount::bigint as amount, max(r.turn) + 1 as times
+      from reward r join identity i on i.person_id = r.person_id and i.kind = 'openid'
+     where r.ladder = 'climb' and r.what in ('points', 'red_packet') group by 1, 2, 3"""
 _MESSAGES = ("queue in ('notice', 'slow') and kind not in ('menu.push', 'withdrawal.drive', 'follower.learn',"
              " 'contact.meet', 'contact.learn', 'contact.tag')")
 _REFUSED = f"""

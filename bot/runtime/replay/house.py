@@ -53,6 +53,8 @@ class House:
     bank: Bank
     clock: FixedClock
     numbers: Iterator[int] = field(default_factory=lambda: count(1))
+    told: list[tuple[datetime, dict[str, Any]]] = field(default_factory=list)
+    """The shop system's events that the shop took, and when."""
 
     def __post_init__(self) -> None:
         config = self.runtime.settings.wechat[ACCOUNT]
@@ -108,6 +110,7 @@ class House:
         answer = self.client.post(f"/api/v1/events/{SOURCE}", data=raw, headers=headers)
         if answer.status_code != 202 or answer.get_json().get("rejected"):
             raise RehearsalFault(f"events: {answer.status_code} {answer.text[:500]}")
+        self.told += [(self.clock.now(), event) for event in events]
 
     def get(self, path: str) -> Any:
         return self._api(self.client.get(f"/api/v1{path}", headers=self._key))
@@ -153,7 +156,7 @@ class House:
     def _answered(self, openid: str, body: str) -> None:
         sealed = Xml.fromstring(body).findtext("Encrypt", "")  # noqa: S314 - our own answer
         opened = Xml.fromstring(self._cipher.decrypt(sealed))  # noqa: S314
-        self.phones.answered(openid, opened.findtext("Content", ""))
+        self.phones.answered(openid, opened.findtext("Content", "") or f"[{opened.findtext('MsgType', '')}]")
 
 
 _WATCH = """

@@ -18,13 +18,14 @@ from domain.shared.clock import Clock, business_date, day_starts
 from domain.shared.records import record
 
 What = Literal["said", "tapped", "followed", "scanned", "left", "allowed", "reply", "text", "picture", "template",
-               "subscription", "refused"]
+               "subscription", "lost", "refused"]
 ACTS: frozenset[What] = frozenset({"said", "tapped", "followed", "scanned"})
 """What people do that shows them awake and opens a right."""
 CARDS: frozenset[What] = frozenset({"template", "subscription"})
 """Notices that need no open window: the content is the template's name and, behind a space, the values."""
 PUSHES: frozenset[What] = CARDS.union({"text", "picture"})
-"""What the shop sent by itself, outside the answer to a callback."""
+"""What the shop sent by itself, outside the answer to a callback. What the platform took and ``lost`` without a word
+reached nobody: the shop cannot know, and does not send it again."""
 
 MESSAGE_RIGHTS, MESSAGE_SPAN = 5, timedelta(hours=48)
 TAP_RIGHTS, TAP_SPAN = 3, timedelta(minutes=1)
@@ -188,8 +189,7 @@ class Phones:
                 return refused
             self._today[business_date(now)] += 1
             if self.luck.random() < self.lost:
-                if self.luck.random() < 0.5:
-                    self.log.append(Line(now, openid, what, content))
+                self.log.append(Line(now, openid, what if self.luck.random() < 0.5 else "lost", content))
                 return SendResult(Outcome.UNKNOWN, detail="the answer was lost")
             self.log.append(Line(now, openid, what, content))
             return SendResult(Outcome.SENT)

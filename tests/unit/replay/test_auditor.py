@@ -74,6 +74,9 @@ def test_a_log_that_keeps_every_promise() -> None:
     ([*talk(0), line(-HOUR / 2, "left"), line(timedelta(0), "text", "发货了")], "left before"),
     ([line(timedelta(0), "refused", "发货了", 45015)], "asked without a right"),
     ([line(timedelta(0), "refused", "restock", 43101)], "asked without a right"),
+    ([line(timedelta(0), "refused", "发货了", 43004)], "wrote to who does not follow"),
+    ([*talk(0, 40), line(timedelta(0), "text", "订单 R00007 退款"), line(40 * DAY, "text", "订单 R00007 退款")],
+     "said twice"),
     ([line(timedelta(0), "template", "restock 米")], "a template that sells"),
     ([line(-DAY, "allowed", "shipped"), line(-HOUR, "subscription", "shipped 茶"),
       line(timedelta(0), "subscription", "shipped 米")], "without a permission"),
@@ -152,6 +155,18 @@ def test_every_text_of_a_journey_is_known_by_its_words() -> None:
                                         for name in names})
             assert texts.meaning(Line(MORNING, "o1", "text", said)) == (key, meant[key]), said
     assert len(meant) > 20 and {one.key for one in wanted} == {one.key for one in shipped()}
+
+
+def test_every_text_of_money_is_known_by_its_words() -> None:
+    """Several begin and end alike; each is taken for itself."""
+    voice = Voice(ASSETS / "copy")
+    texts = Texts(voice.written(), purposes(tried_out()))
+    words = {"month": "2027-05", "key": "first_sale", "kind": "ladder", "brackets": [], "phase": "", "title": "大米"}
+    told = {key: voice.render(key, **{name: words.get(name, 1234) for name in names})
+            for key, names in voice.keys().items() if key.startswith(("money.", "payout.told."))
+            and "buyer" not in names and "reason" not in names}
+    assert len(told) > 12 and {key: texts.meaning(Line(MORNING, "o1", "text", said))[0]
+                               for key, said in told.items()} == {key: key for key in told}
 
 
 def test_a_seed_tells_the_same_story_in_every_process() -> None:
