@@ -1,5 +1,7 @@
 """The shipped journeys, tried by moving the clock: what people hear, when, and what stops it."""
 
+from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -7,6 +9,7 @@ from sqlalchemy import text
 
 from bot.kit.gateway import Outcome, SendResult
 from bot.runtime import clockwork, journeys
+from bot.runtime.bell import SilentBell
 from domain.journeys import writing
 from domain.journeys.reading import read
 from domain.notices import service as notices
@@ -219,7 +222,14 @@ def test_a_journey_may_send_a_picture_and_its_guard_is_asked_too(shop: Shop) -> 
     assert count(li, "快用完了") == 1
 
 
-def test_20_without_a_bell_the_clock_does_the_work(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+class _Broken(SilentBell):
+    """Nobody hears it."""
+
+    def ring(self, bells: Iterable[str], *, for_help: bool = False) -> bool:
+        return False
+
+
+def test_20_without_a_bell_the_clock_does_the_work(shop: Shop) -> None:
     """The cache was flushed or is gone: nobody hears a ring, and due people are moved all the same, once."""
     shop.journeys("restock")
     li = shop.person("李姐")
@@ -229,9 +239,9 @@ def test_20_without_a_bell_the_clock_does_the_work(shop: Shop, monkeypatch: pyte
     shop.clock.advance(4 * 3_600 + 60)
     assert clockwork.tick(shop.runtime) >= {"event"}
     assert count(li, "快用完了") == 0, "a bell that rings leaves the work to the workers"
-    monkeypatch.setattr(shop.runtime.bell, "ring", lambda _bells, for_help=False: False)
+    alone = replace(shop.runtime, bell=_Broken())
     for _ in range(3):
-        clockwork.tick(shop.runtime)
+        clockwork.tick(alone)
     shop.deliver()
     assert count(li, "快用完了") == 1
     assert not clockwork.tick(shop.runtime) & {"event"}

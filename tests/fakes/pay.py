@@ -17,6 +17,7 @@ from bot.kit.pay import (
     BadNotification,
     Bill,
     BillView,
+    FundBillNotReady,
     FundLine,
     Notification,
     PayOutcome,
@@ -50,6 +51,7 @@ class FakePay:
 
     ``faults`` are taken one a call: 'lost before' (timed out, nothing done), 'lost after' (done, answer lost),
     'hidden' (made, answer lost, and queries say NOT_FOUND for 3 minutes), or a PayResult to answer as it is.
+    ``late_bill``: fund bills are not ready yet.
     ``before`` / ``after`` are called around the act of every transfer: raise there to die in the middle.
     """
 
@@ -61,6 +63,7 @@ class FakePay:
     funds_fen: int = 100_000_000
     single_max_fen: int = 20_000
     auto_confirm: bool = False
+    late_bill: bool = False
     bills: dict[str, Kept] = field(default_factory=dict)
     faults: "deque[str | PayResult]" = field(default_factory=deque)
     calls: "Counter[str]" = field(default_factory=Counter)
@@ -117,6 +120,8 @@ class FakePay:
             return PayResult(PayOutcome.ANSWERED, replace(self._view(kept), amount_fen=0, openid=""))
 
     def fund_bill(self, day: date) -> list[FundLine]:
+        if self.late_bill:
+            raise FundBillNotReady("STATEMENT_CREATING")
         with self._lock:
             return [line for line in self.lines if line.at.astimezone(SHANGHAI).date() == day]
 

@@ -17,7 +17,7 @@ from bot.runtime.dispatch import Dispatcher
 from domain.inbox import service as inbox
 from domain.notices import service as notices
 from tests.fakes.shop import Shop
-from tests.together import at_once
+from tests.together import at_once, until_waiting
 
 Message = Callable[..., Incoming]
 
@@ -50,7 +50,7 @@ def test_a_retry_that_arrives_during_the_first_run_waits_and_gets_the_same_reply
     assert inside.wait(10)
     for thread in threads[1:]:
         thread.start()
-    time.sleep(0.3)
+    assert until_waiting(shop.runtime.engine, 2)
     assert replies == [], "nobody is answered before the first run has ended"
     go.set()
     for thread in threads:

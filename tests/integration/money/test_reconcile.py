@@ -11,7 +11,6 @@ import pytest
 from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.orm import Session
 
-from bot.kit.pay import FundBillNotReady
 from bot.runtime import embedded
 from domain.paychannel import service as channel
 from domain.paychannel.service import Difference
@@ -85,9 +84,7 @@ def compared(shop: Shop) -> list[tuple[date, int]]:
         return [(one.day, one.open_incidents) for one in channel.compared_days(session, "main", date(2026, 1, 1))]
 
 
-def test_days_are_compared_in_order_after_ten_once_and_when_the_bill_is_there(
-    shop: Shop, li: Person, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_days_are_compared_in_order_after_ten_once_and_when_the_bill_is_there(shop: Shop, li: Person) -> None:
     """Nobody confirms: the money comes back a day later, which is no incident. Nor is a fee."""
     made = shop.clock.now().astimezone(SHANGHAI).date()
     with shop.runtime.sessions.begin() as session:
@@ -98,12 +95,9 @@ def test_days_are_compared_in_order_after_ten_once_and_when_the_bill_is_there(
     shop.pay.lines.append(replace(shop.pay.lines[0], flow_no="F-fee", business="交易", kind="扣除交易手续费",
                                   voucher_no="ORDER1", business_no="4200001"))
 
-    def not_yet(day: date) -> Any:
-        raise FundBillNotReady("STATEMENT_CREATING")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(shop.pay, "fund_bill", not_yet)
-        shop.wait(hours=24)
+    shop.pay.late_bill = True
+    shop.wait(hours=24)
+    shop.pay.late_bill = False
     assert compared(shop) == []
     shop.wait(minutes=21)
     assert compared(shop) == [(made, 0)]

@@ -5,6 +5,7 @@ import json
 import logging
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
@@ -58,14 +59,24 @@ def quiet() -> Iterator[None]:
     root.handlers[:], root.level = handlers, level
 
 
-@pytest.fixture
-def public() -> Iterator[str]:
-    with HTTPServer(("127.0.0.1", 0), _Callback) as server:
+class _Elsewhere(_Callback):
+    token = "elsewhere"
+
+
+@contextmanager
+def served(callback: type[_Callback]) -> Iterator[str]:
+    with HTTPServer(("127.0.0.1", 0), callback) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
         thread.join()
+
+
+@pytest.fixture
+def public() -> Iterator[str]:
+    with served(_Callback) as url:
+        yield url
 
 
 @pytest.fixture
@@ -141,9 +152,9 @@ def test_a_missing_menu(examine: Examine, peer: WeChatApi) -> None:
     assert examine()["menu (main)"].remedy == "python -m bot menu push"
 
 
-def test_another_instance_answers_the_callback(examine: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_Callback, "token", "elsewhere")
-    assert "another token" in examine()["callback (main)"].cause
+def test_another_instance_answers_the_callback(examine: Examine) -> None:
+    with served(_Elsewhere) as url:
+        assert "another token" in examine(PUBLIC_URL=url)["callback (main)"].cause
 
 
 def test_dead_servers_and_an_unreachable_address(examine: Examine) -> None:
