@@ -3,11 +3,12 @@
 import getpass
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, NoReturn
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from bot.runtime.bootstrap import Runtime
     from domain.audit.approvals import Approval
     from domain.audit.rules import Actor
+
+T = TypeVar("T")
 
 MAX_ID = 2**63 - 1
 """The largest number that the database gives a row."""
@@ -107,6 +110,33 @@ def acting(session: "Session", name: str) -> "Actor":
     from domain.audit import service as audit
 
     return replace(audit.operator(session, name), via=f"cli:{_user()}")
+
+
+def carry_out(as_name: str, act: "Callable[[Session, Runtime, Actor, datetime], T]") -> T:
+    """What ``act`` made in the name of the operator ``as_name``, in a transaction of its own; then a bell is rung, as
+    others are told of it."""
+    with shop() as runtime:
+        with runtime.sessions.begin() as session:
+            done = act(session, runtime, acting(session, as_name), runtime.clock.now())
+        runtime.bell.ring({"fact", "notice"})
+    return done
+
+
+def say_whether_valid(file: Path, check: Callable[[str], object], as_json: bool) -> None:
+    """Print the faults that ``check`` finds in the text of ``file``; status 1 when there are some."""
+    from domain.shared.errors import DomainError
+
+    faults: list[str] = []
+    try:
+        check(file.read_text("utf-8"))
+    except DomainError as refusal:
+        faults = list(refusal.facts["faults"])  # type: ignore[call-overload]
+    if as_json:
+        print_json({"valid": not faults, "faults": faults})
+    else:
+        click.echo("\n".join(faults) or f"{file.name} is fine")
+    if faults:
+        raise SystemExit(1)
 
 
 def _user() -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bot.runtime.cli.common import acting, as_option, complain, json_option, print_json, shop, stamp
+from bot.runtime.cli.common import acting, as_option, complain, json_option, print_json, say_whether_valid, shop, stamp
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -144,19 +144,9 @@ def check(file: Path, as_json: bool) -> None:
     from bot.runtime.bootstrap import ASSETS
     from domain.draws.rules import load
     from domain.rewards.rules import Offers
-    from domain.shared.errors import DomainError
 
-    faults: list[str] = []
-    try:
-        load(file.read_text("utf-8"), Offers.load((ASSETS / "rewards.toml").read_text("utf-8")).by_kind)
-    except DomainError as refusal:
-        faults = list(refusal.facts["faults"])  # type: ignore[call-overload]
-    if as_json:
-        print_json({"valid": not faults, "faults": faults})
-    else:
-        click.echo("\n".join(faults) or f"{file.name} is fine")
-    if faults:
-        raise SystemExit(1)
+    offers = Offers.load((ASSETS / "rewards.toml").read_text("utf-8"))
+    say_whether_valid(file, lambda written: load(written, offers.by_kind), as_json)
 
 
 def _campaign(runtime: "Runtime", session: "Session", key: str) -> "CampaignView":

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bot.runtime.cli.common import acting, as_option, json_option, print_json, row_id, shop, stamp
+from bot.runtime.cli.common import as_option, carry_out, json_option, print_json, row_id, shop, stamp
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -130,11 +130,7 @@ def answer(number: int, words: str, as_name: str, as_json: bool) -> None:
 
 
 def _act(as_name: str, as_json: bool, act: "Act") -> None:
-    with shop() as runtime:
-        with runtime.sessions.begin() as session:
-            done = act(session, runtime, acting(session, as_name), runtime.clock.now())
-        runtime.bell.ring({"fact", "notice"})
-    _print(done, as_json, full=True)
+    _print(carry_out(as_name, act), as_json, full=True)
 
 
 def _print(one: "FeedbackView", as_json: bool, *, full: bool) -> None:

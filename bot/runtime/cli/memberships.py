@@ -6,7 +6,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bot.runtime.cli.common import acting, as_option, complain, json_option, nobody, print_json, row_id, shop, stamp
+from bot.runtime.cli.common import (
+    acting,
+    as_option,
+    complain,
+    json_option,
+    nobody,
+    print_json,
+    row_id,
+    say_whether_valid,
+    shop,
+    stamp,
+)
 
 if TYPE_CHECKING:
     from domain.memberships.queries import CardRow
@@ -125,19 +136,8 @@ def check(file: Path, as_json: bool) -> None:
     """
     from domain.memberships.rules import load
     from domain.rewards.programme import BENEFITS
-    from domain.shared.errors import DomainError
 
-    faults: list[str] = []
-    try:
-        load(file.read_text("utf-8"), BENEFITS)
-    except DomainError as refusal:
-        faults = list(refusal.facts["faults"])  # type: ignore[call-overload]
-    if as_json:
-        print_json({"valid": not faults, "faults": faults})
-    else:
-        click.echo("\n".join(faults) or f"{file.name} is fine")
-    if faults:
-        raise SystemExit(1)
+    say_whether_valid(file, lambda written: load(written, BENEFITS), as_json)
 
 
 def _print(rows: "list[CardRow]", as_json: bool) -> None:

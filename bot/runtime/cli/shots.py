@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bot.runtime.cli.common import acting, as_option, json_option, print_json, row_id, shop, stamp
+from bot.runtime.cli.common import acting, as_option, carry_out, json_option, print_json, row_id, shop, stamp
 from domain.shots.rules import REASONS
 
 if TYPE_CHECKING:
@@ -143,10 +143,7 @@ def retire(number: int, why: str, as_name: str, as_json: bool) -> None:
 
 
 def _act(as_name: str, as_json: bool, act: "Act") -> None:
-    with shop() as runtime:
-        with runtime.sessions.begin() as session:
-            done = act(session, runtime, acting(session, as_name), runtime.clock.now())
-        runtime.bell.ring({"fact", "notice"})
+    done = carry_out(as_name, act)
     if as_json:
         print_json(asdict(done))
     else:
