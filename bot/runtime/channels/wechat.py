@@ -147,7 +147,7 @@ class Opened:
 
         ``success`` if there is nothing to say. Raises ValueError for a kind of reply that does not exist.
         """
-        xml = render(reply, source=self.original_id, target=self.sender, now_ts=self.now_ts)
+        xml = render(reply, source=self.original_id, target=self.sender, stamp=self.incoming.sent_at)
         if not xml:
             return ACKNOWLEDGED
         if self.envelope is None:

@@ -5,6 +5,7 @@ document is taken care of here before they see it.
 """
 
 import re
+from datetime import datetime
 
 from bot.kit.messages import Reply
 
@@ -16,12 +17,14 @@ _ELLIPSIS = "…"
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def render(reply: Reply, *, source: str, target: str, now_ts: int) -> str:
+def render(reply: Reply, *, source: str, target: str, stamp: datetime) -> str:
     """The reply's XML from ``source`` (original id) to ``target`` (openid), or '' if there is nothing to say.
 
+    ``stamp`` is its CreateTime. Channels give the message's own, so that a retry reads the very same answer.
     Text is cleaned and cut, never refused. An empty text counts as nothing: the platform takes only a plain
     acknowledgement for silence, not an empty message. Raises ValueError for a kind that does not exist.
     """
+    now_ts = int(stamp.timestamp())
     if reply.kind == "text":
         content = fit(_NOT_XML.sub("", reply.text))
         said = f"<Content><![CDATA[{_cdata(content)}]]></Content>"

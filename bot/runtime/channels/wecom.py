@@ -111,7 +111,7 @@ class Opened:
         """
         if not self.userid:
             return ACKNOWLEDGED
-        xml = render(reply, source=self.keys.corp_id, target=self.userid, now_ts=self.now_ts)
+        xml = render(reply, source=self.keys.corp_id, target=self.userid, stamp=self.incoming.sent_at)
         return sealed(xml, self.envelope, self.keys.token, self.now_ts) if xml else ACKNOWLEDGED
 
 

@@ -1,5 +1,6 @@
 """Passive replies: whatever the words, the platform reads back exactly one message with them in it."""
 
+from datetime import UTC, datetime
 from xml.etree import ElementTree
 
 import pytest
@@ -13,7 +14,7 @@ from tests.unit.channels import wechat_peer as peer
 
 
 def rendered(reply):
-    return render(reply, source=peer.ORIGINAL_ID, target=peer.OPENID, now_ts=peer.NOW)
+    return render(reply, source=peer.ORIGINAL_ID, target=peer.OPENID, stamp=datetime.fromtimestamp(peer.NOW, UTC))
 
 
 def read(reply):
