@@ -25,8 +25,7 @@ NAMED = 5
 def show_materials(ctx: Context) -> Answer:
     product = _product(ctx)
     if product is None:
-        shelf = catalog.alike(ctx.session, ctx.argument, NAMED) or catalog.shelf(ctx.session, NAMED)
-        return ctx.say("materials.unknown", wanted=ctx.argument, products=shelf)
+        return _nothing(ctx, "materials.unknown")
     lines, _ = ctx.tool(Kits).of(product.sku, product.category, product.title)
     shot = queries.to_share(ctx.session, ctx.speaker.id, product.sku)
     if shot is None:
@@ -44,13 +43,18 @@ def show_video(ctx: Context) -> Answer:
     """The video of a share kit: of the product that was named, else of what ``_product`` finds."""
     product = _product(ctx)
     if product is None:
-        shelf = catalog.alike(ctx.session, ctx.argument, NAMED) or catalog.shelf(ctx.session, NAMED)
-        return ctx.say("share.video_unknown", wanted=ctx.argument, products=shelf)
+        return _nothing(ctx, "share.video_unknown")
     _, kit = ctx.tool(Kits).of(product.sku, product.category, product.title)
     url = videos.choose(ctx.session, product.sku, product.video_url, kit)
     if not url:
         return ctx.say("share.no_video", title=product.title)
     return ctx.say("share.video", title=product.title, url=url)
+
+
+def _nothing(ctx: Context, key: str) -> Answer:
+    """What can be had instead of what was asked for; that there is nothing, in a shop without products."""
+    shelf = catalog.alike(ctx.session, ctx.argument, NAMED) or catalog.shelf(ctx.session, NAMED)
+    return ctx.say(key, wanted=ctx.argument, products=shelf) if shelf else ctx.say("share.empty_shop")
 
 
 def _product(ctx: Context) -> ProductView | None:

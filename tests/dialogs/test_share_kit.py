@@ -1,5 +1,7 @@
 """L6: what somebody gets to share after a first order: lines, their own link and poster, a video where there is one."""
 
+from sqlalchemy import text
+
 from bot.runtime import demo_team
 from domain.materials import videos
 from tests.fakes.shop import Person, Shop
@@ -80,3 +82,11 @@ def test_whoever_asks_where_to_buy_gets_the_way_there(shop: Shop) -> None:
 def test_a_dialogue_is_no_mall(shop: Shop) -> None:
     li = shop.person("李姐").says("对话")
     assert "商城" not in str(li.heard) and "兑换" not in str(li.heard[-1]).split("帮助")[0]
+
+
+def test_a_shop_without_products_says_so_whatever_is_asked_for(shop: Shop) -> None:
+    with shop.runtime.sessions.begin() as session:
+        session.execute(text("delete from product"))
+    li = shop.person("李姐")
+    for said in ("素材", "素材 有机大米", "视频", "海报", "换风格"):
+        li.says(said).sees("还没有上架商品")
