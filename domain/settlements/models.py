@@ -11,8 +11,9 @@ from domain.shared.db import Base, RowId
 class MonthClose(Base):
     """A business month that is being closed, or is closed. ``month`` is its first day.
 
-    Started, counted (``month_volume``), settled person by person up to ``done_upto``, closed: each step is kept, so a
-    close that was interrupted goes on where it stopped. ``plan_version``: whose ladder and team rules count.
+    Started, counted (``month_volume``), settled piece by piece (``month_piece``), closed: each step is kept, so a
+    close that was interrupted goes on where it stopped. ``done_upto``: people up to this id were cut into pieces.
+    ``plan_version``: whose ladder and team rules count.
     ``upto_journal``: what was booked up to here and happened before ``ends_at`` is in this month or an earlier one.
     ``told_upto``: people up to this id have heard what it brought them.
     """
@@ -34,6 +35,20 @@ class MonthClose(Base):
     upto_journal: Mapped[int | None]
     told_upto: Mapped[int] = mapped_column(server_default="0")
     actor: Mapped[str] = mapped_column(server_default="")
+
+
+class MonthPiece(Base):
+    """People of a counted month who are still to be settled: those with an id above ``above``, up to ``upto``.
+
+    A run of ids that is settled in one transaction and gone with it. All that is not gone is still to be done.
+    """
+
+    __tablename__ = "month_piece"
+    __table_args__ = (CheckConstraint("above < upto", name="some"),)
+
+    month: Mapped[date] = mapped_column(ForeignKey("month_close.month"), primary_key=True)
+    above: Mapped[int] = mapped_column(primary_key=True)
+    upto: Mapped[int]
 
 
 class MonthVolume(Base):

@@ -4,7 +4,8 @@ Every function is one bounded piece of work in the caller's transaction and can 
 goes on where it stopped, two closes at once share the work, and nothing is booked twice. Never commits.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -26,6 +27,9 @@ from domain.shared.records import record
 
 PEOPLE = 5_000
 """People settled in one transaction."""
+
+HANDS = 2
+"""Pieces of a close that are settled at once: each keeps one process of the database, and so one core, busy."""
 
 COUNT_SECONDS = 600
 """How long the one pass over a month's orders may take."""
@@ -86,22 +90,32 @@ def close_step(session: Session, month: Month, now: datetime, actor: str = "") -
 
     Raises DomainError("month_not_over"), DomainError("month_before_open") while an earlier month is not closed.
     """
-    state = session.execute(text("select * from month_close where month = :month for update"),
-                            {"month": month.first}).first()
+    state = session.execute(text("select * from month_close where month = :month"), {"month": month.first}).first()
     if state is None:
         _start(session, month, now, actor)
     elif state.closed_at is not None:
         return False
     elif state.counted_at is None:
-        _leave_the_disk_to_the_finish(session)
-        session.execute(text(f"set local statement_timeout = '{COUNT_SECONDS}s'"))
-        session.execute(text("select month_count(:month)"), {"month": month.first})
-        session.execute(text("update month_close set counted_at = :now where month = :month"),
-                        {"month": month.first, "now": now})
+        _count(session, month, now)
     elif not _settle_some(session, state, now):
-        _finish(session, month, now)
-        return False
+        return _finish(session, month, now)
     return True
+
+
+def close_some(do: Callable[[Callable[[Session], int]], int], month: Month, now: datetime, actor: str = "") -> bool:
+    """As ``close_step``, by as many hands as there are pieces for. ``do`` runs work in a transaction of its own, in any
+    thread, and returns what the work does."""
+    left = do(lambda session: _pieces_left(session, month))
+    with ThreadPoolExecutor(HANDS, "close") as hands:
+        steps = [hands.submit(do, lambda session: close_step(session, month, now, actor))
+                 for _ in range(min(HANDS, left) or 1)]
+    return max(step.result() for step in steps) > 0
+
+
+def _pieces_left(session: Session, month: Month) -> int:
+    found: int = session.execute(text("select count(*) from month_piece where month = :month"),
+                                 {"month": month.first}).scalar_one()
+    return found
 
 
 def _start(session: Session, month: Month, now: datetime, actor: str) -> None:
@@ -117,6 +131,18 @@ def _start(session: Session, month: Month, now: datetime, actor: str) -> None:
         values (:month, :ends, :version, :now, :actor) on conflict (month) do nothing
     """), {"month": month.first, "ends": month.ends_at, "version": plans_of(session).at(month.starts_at).version,
            "now": now, "actor": actor})
+
+
+def _count(session: Session, month: Month, now: datetime) -> None:
+    """What everybody sold, by the first who comes; who comes next waits, and finds it done."""
+    state = {"month": month.first, "most": PEOPLE, "now": now}
+    open_one = session.scalar(
+        text("select true from month_close where month = :month and counted_at is null for update"), state)
+    if open_one:
+        _leave_the_disk_to_the_finish(session)
+        session.execute(text(f"set local statement_timeout = '{COUNT_SECONDS}s'"))
+        session.execute(text("select month_count(:month, :most)"), state)
+        session.execute(text("update month_close set counted_at = :now where month = :month"), state)
 
 
 def _leave_the_disk_to_the_finish(session: Session) -> None:
@@ -148,13 +174,18 @@ def _settle_some(session: Session, state: Row[Any], now: datetime) -> bool:
     return settled
 
 
-def _finish(session: Session, month: Month, now: datetime) -> None:
-    """The month's figures stand: what is being booked right now is waited for, the rest belongs to a later month."""
+def _finish(session: Session, month: Month, now: datetime) -> bool:
+    """The month's figures stand: what is being booked right now is waited for, the rest belongs to a later month. True
+    when more is left after all: a piece that somebody else was at, who died."""
+    session.execute(text("select true from month_close where month = :month for update"), {"month": month.first})
+    if session.scalar(text("select true from month_piece where month = :month for update"), {"month": month.first}):
+        return True
     session.execute(text("select booking_lock_alone()"))
     session.execute(text("""
         update month_close set closed_at = :now, upto_journal = (select coalesce(max(id), 0) from journal)
          where month = :month and closed_at is null
     """), {"month": month.first, "now": now})
+    return False
 
 
 def plan_of(session: Session, version: int) -> Plan:

@@ -1,6 +1,8 @@
 """Month closes and what follows from them: recurring work, and the notices about ladder and team money."""
 
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 from bot.kit.chores import Chores
 from bot.kit.jobs import Claimed, Done, Ended, JobContext, Jobs
@@ -23,9 +25,13 @@ def close_month(ctx: JobContext) -> bool:
         month = service.due_by_itself(session, now)
     if month is None:
         return False
-    with ctx.begin() as session:
-        service.close_step(session, month, now)
+    service.close_some(lambda work: _in_a_transaction(ctx, work), month, now)
     return True
+
+
+def _in_a_transaction(ctx: JobContext, work: Callable[[Any], int]) -> int:
+    with ctx.begin() as session:
+        return work(session)
 
 
 @chores.every("month.late", timedelta(minutes=5))

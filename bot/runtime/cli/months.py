@@ -65,7 +65,7 @@ def close(name: str, as_name: str, as_json: bool) -> None:
             actor = acting(session, as_name)
             service.by_hand(session, actor, "month.close", f"month:{wanted}", now)
             service.close_step(session, wanted, now, actor.name)
-        while retrying(runtime.sessions, lambda session: service.close_step(session, wanted, now, actor.name)):
+        while service.close_some(lambda work: retrying(runtime.sessions, work), wanted, now, actor.name):
             pass
         _ring(runtime)
         with runtime.sessions() as session:

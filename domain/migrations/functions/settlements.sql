@@ -13,8 +13,9 @@ return month::timestamp at time zone 'Asia/Shanghai';
 -- whole_sum (0054) keeps whole numbers where sum makes a numeric of each group. Runs once a close, right after it started,
 -- with room for the sums of everybody in memory. Written in the order in which a close reads it: its pages, and those of
 -- the key, are each filled once and left, and a piece of 5,000 people is a run of them. By the order of a hash table both
--- the count and all that follows took a tenth longer (ADR 0052).
-create or replace function month_count(the_month date) returns bigint language plpgsql set work_mem = '64MB' as $$
+-- the count and all that follows took a tenth longer (ADR 0052). Who was counted is cut into pieces of ``most`` people.
+create or replace function month_count(the_month date, most bigint default 5000) returns bigint
+language plpgsql set work_mem = '64MB' as $$
 declare
     people bigint;
     since timestamptz := month_start(the_month);
@@ -47,7 +48,38 @@ begin
      group by person_id having whole_sum(d_fen) > 0 or whole_sum(t_fen) > 0
      order by person_id;
     get diagnostics people = row_count;
+    perform month_cut(the_month, most);
     return people;
+end $$;
+
+-- Cuts the people of a counted month into pieces: runs of ids, without a gap between them, each of ``most`` who have sold
+-- something. The last one has no end: whoever is counted by a merge is in one of them.
+create or replace function month_cut(the_month date, most bigint) returns void language plpgsql
+set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
+declare
+    cut_upto bigint := (select done_upto from month_close where month = the_month for update);
+    last_one bigint;
+    people bigint;
+begin
+    loop
+        select coalesce(max(person_id), cut_upto), count(*) into last_one, people from (
+            select person_id from month_volume where month = the_month and person_id > cut_upto
+             order by person_id limit most) next;
+        insert into month_piece (month, above, upto)
+        values (the_month, cut_upto, case when people < most then 9223372036854775807 else last_one end);
+        cut_upto := last_one;
+        exit when people < most;
+    end loop;
+    update month_close set done_upto = cut_upto where month = the_month;
+end $$;
+
+-- A month is closed when nobody who was counted is left to be paid.
+create or replace function refuse_left_piece() returns trigger language plpgsql as $$
+begin
+    if exists (select from month_piece where month = new.month) then
+        raise exception 'close of % is refused: there are people left to be paid', new.month using errcode = 'HT403';
+    end if;
+    return null;
 end $$;
 
 -- A count reads the sales of a whole month and holds nobody: who was merged meanwhile may be counted as who they were.
@@ -87,9 +119,10 @@ begin
     return null;
 end $$;
 
--- Settles the next ``most`` people of a month that was counted: amounts and bookings. Returns how many people were
--- looked at; 0: there is nobody left. Several at once wait for each other. Keys are put together without format(),
--- which costs as much as the rest of a row.
+-- Settles a piece of a month that was counted, the lowest that nobody else is at: amounts and bookings. Returns how many
+-- pieces that were; 0: none is free. Several at once take different pieces, and nobody waits for another. ``most`` is
+-- not read any more: the count has cut the pieces. Keys are put together without format(), which costs as much as the rest
+-- of a row.
 create or replace function month_close_some(the_month date, most bigint, at timestamptz, due timestamptz, whole boolean,
                                  froms bigint[], rates bigint[], team_bps bigint, team_roles text[])
 returns bigint language plpgsql set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
@@ -97,20 +130,17 @@ declare
     month_name text := to_char(the_month, 'YYYY-MM');
     state month_close;
     last_instant timestamptz;
-    last_one bigint;
-    people bigint;
+    piece record;
     booked bigint;
     below bigint[] := ladder_below(whole, froms, rates);
 begin
-    select * into state from month_close where month = the_month for update;
+    select * into state from month_close where month = the_month;
     last_instant := state.ends_at - interval '1 microsecond';
-    if state.counted_at is null or state.closed_at is not null then
-        return 0;
-    end if;
-    select max(person_id), count(*) into last_one, people from (
-        select person_id from month_volume where month = the_month and person_id > state.done_upto
-         order by person_id limit most) next;
-    if people = 0 then
+    delete from month_piece p
+     where p.month = the_month and p.above = (
+        select above from month_piece where month = the_month order by above limit 1 for update skip locked)
+    returning * into piece;
+    if not found then
         return 0;
     end if;
     with batch as materialized (
@@ -119,7 +149,7 @@ begin
                case when team_bps > 0 and v.team_fen > 0 and role_was(v.person_id, last_instant, team_roles)
                     then share_fen(v.team_fen, team_bps) else 0 end as team
           from month_volume v
-         where v.month = the_month and v.person_id > state.done_upto and v.person_id <= last_one
+         where v.month = the_month and v.person_id > piece.above and v.person_id <= piece.upto
     ), fresh as (
         insert into settlement (month, person_id, kind, n, cause, volume_fen, target_fen, change_fen, held_fen,
                                 plan_version, booked_at, release_at)
@@ -134,8 +164,7 @@ begin
                        array_agg(case kind when 'ladder' then 1::bigint else 2 end), array_agg(id), array_agg(person_id),
                        array_agg(change_fen), 'settlement', month_name, last_instant, at)
       into booked from fresh having count(*) > 0;
-    update month_close set done_upto = last_one where month = the_month;
-    return people;
+    return 1;
 end $$;
 
 -- Fen of an amount at a rate in bps, halves up; 0 or more. In whole numbers of 64 bits where that fits.

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, NullPool, create_engine, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from bot.runtime import embedded
 from domain.orders.events import CommerceEvent
@@ -35,8 +35,8 @@ DECEMBER = datetime(2026, 11, 30, 18, 0, tzinfo=UTC)
 LEADER = "李姐"
 SELLERS = [f"卖家{n}" for n in range(12)]
 EARLIER = ("month_close",)
-COUNT = ("month_volume", "month_close")
-PIECE = ("settlement", "journal", "posting", "balance", "month_close")
+COUNT = ("month_volume", "month_piece", "month_close")
+PIECE = ("month_piece", "settlement", "journal", "posting", "balance")
 WAYS = ("its own", "the database's")
 
 
@@ -146,8 +146,7 @@ class Scene:
         return False
 
     def all_settled(self) -> bool:
-        last = "select done_upto = (select max(person_id) from month_volume) from month_close"
-        return self.shop.rows(last) == [(True,)]
+        return self.shop.rows("select count(*) from month_piece") == [(0,)]
 
 
 BLOCKED = "select pid from pg_stat_activity where application_name = 'closer' and :me = any (pg_blocking_pids(pid))"
@@ -204,4 +203,37 @@ def test_whoever_dies_at_whichever_step_everybody_is_paid_once(lone_engine: Engi
     assert scene.booked("select person_id, kind, sum(change_fen)::bigint from settlement group by 1, 2") == scene.owed()
     assert scene.booked(POSTED) == scene.owed()
     assert scene.shop.rows("select count(*) from customer_order") == [(len(SELLERS) + 2 * len(scene.late),)]
+    scene.shop.check()
+
+
+def test_who_dies_at_a_piece_leaves_it_to_the_others(lone_engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two close at once, each its own pieces. One stands, the other does all the rest and waits; the one dies."""
+    monkeypatch.setattr(service, "PEOPLE", 3)
+    scene = Scene(lone_engine)
+    for _ in range(2):
+        assert scene.shop.close_step(MONTH)
+    pieces = "select count(*) from month_piece"
+    assert scene.shop.rows(pieces) == [(len(SELLERS) // 3 + 1,)]
+    closing = "update month_close set closed_at = now(), upto_journal = 0"
+    with pytest.raises(DBAPIError, match="people left to be paid"), scene.shop.sessions.begin() as session:
+        session.execute(text(closing))
+    with scene.shop.engine.connect() as db:
+        me = db.scalar(text("select pg_backend_pid()"))
+        held = {"who": scene.shop.people[SELLERS[0]]}
+        db.execute(text("select from balance b join account a on a.id = b.account_id where a.owner_id = :who"
+                        " and a.kind = 'pending' for update of b"), held)
+        one = forked(scene.close)
+        [(stands,)] = until(lambda: scene.shop.rows(BLOCKED, me=me), "one stands at a piece", pause=0.01)
+        other = forked(scene.close)
+        until(lambda: scene.shop.rows(BLOCKED, me=stands), "the other waits for the one", pause=0.01)
+        assert scene.shop.rows("select count(distinct person_id) from settlement") == [(len(SELLERS) - 2,)]
+        os.kill(one, signal.SIGKILL)
+        assert ended(one) == -signal.SIGKILL
+        db.execute(text("select pg_terminate_backend(:stands)"), {"stands": stands})
+    assert ended(other) == 0
+    assert scene.shop.rows(pieces) == [(0,)]
+    scene.net = Counter({name: 1_000_000 * (n + 1) for n, name in enumerate(SELLERS)})  # no batch was booked
+    paid = "select person_id, kind, count(*) from settlement group by 1, 2"
+    assert scene.booked(paid) == dict.fromkeys(scene.owed(), 1)
+    assert scene.booked("select person_id, kind, change_fen from settlement") == scene.owed() == scene.booked(POSTED)
     scene.shop.check()
