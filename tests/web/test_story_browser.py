@@ -179,3 +179,19 @@ def test_no_name_of_the_api_is_broken_on_a_small_screen(page: Page, demo: Demo) 
         assert page.driver.execute_script("return document.documentElement.scrollWidth") <= 390
     finally:
         page.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_no_page_of_a_customer_is_wider_than_the_smallest_phone(page: Page) -> None:
+    words = {"规则": "rules", "进度": "progress", "抽奖": "draw", "兑换": "mall", "订阅": "reminders"}
+    for word in words:
+        page.say("小王", word)
+    links = [page.wait(lambda kind=kind: page.driver.find_element(By.CSS_SELECTOR, f"[href*='/me/{kind}?']"))
+             .get_attribute("href") for kind in words.values()]
+    size = {"width": 320, "height": 640, "deviceScaleFactor": 1, "mobile": True}
+    page.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        for link in links:
+            page.driver.get(link)
+            assert page.driver.execute_script("return document.documentElement.scrollWidth") <= 320, link
+    finally:
+        page.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
