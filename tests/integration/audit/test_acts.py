@@ -96,9 +96,21 @@ ATTACKS = {
     "a boost for longer": ("boosts", "update commission_boost set ends_at = ends_at + interval '1 day'"),
     "a higher boost": ("boosts", "insert into commission_boost (person_id, bps, starts_at, ends_at, cause, granted_at)"
                        " select person_id, bps + 1, starts_at, ends_at, cause || 0, granted_at from commission_boost"),
+    "a plan of long ago": ("plans", "insert into commission_plan (version, name, document, digest, live_from)"
+                           f" values (2, 'x', '{json.dumps({'levels': 1})}', 'x', now())"),
     "a plan": ("plans", "insert into commission_plan (version, name, document, digest, live_from, published_at)"
                f" values (2, 'x', '{json.dumps({'levels': 1})}', 'x', now(), now())"),
 }
+
+
+def test_the_first_plans_of_an_old_shop_are_none(sessions: sessionmaker[Session], clock: FixedClock) -> None:
+    """Before plans had two people, a shop's files published what they said."""
+    with sessions.begin() as session:
+        for version in (1, 2):
+            session.connection().exec_driver_sql(ATTACKS["a plan of long ago"][1].replace("(2,", f"({version},"))
+        assert broken(session) == set()
+        commissions.ensure_plan(session, ONE, clock.now())
+        assert broken(session) == set() and commissions.plan_count(session) == 3
 
 
 @pytest.mark.parametrize("name", ATTACKS)
