@@ -239,6 +239,8 @@ def _own_directory(path: Path, user: str | None) -> None:
 
 _SEARCH_CAPABILITIES = (("dac_read_search", 2), ("dac_override", 1))
 """Linux capabilities that let a process pass closed directories, the weakest first, with their bit numbers."""
+_SETPCAP = 8
+"""The bit of the one that may say what becomes of capabilities when the user changes."""
 
 
 def _as_user(user: str | None, paths: list[Path]) -> tuple[list[str], str | None]:
@@ -259,8 +261,10 @@ def _as_user(user: str | None, paths: list[Path]) -> tuple[list[str], str | None
             f"PostgreSQL does not run as root, and its user {user} cannot enter {closed[0]} ({why}).\n"
             "Run as an ordinary user; or move the project out of there, for instance to /opt; or set DATABASE_URL.")
     account = pwd.getpwnam(user)
+    # initdb looks with access(2) whether its programs are there, which knows no capabilities of who is not root, else
+    asked = ["--securebits=+no_setuid_fixup"] if held >> _SETPCAP & 1 else []
     return [setpriv, f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--clear-groups",
-            f"--inh-caps=+{name}", f"--ambient-caps=+{name}", "--"], None
+            f"--inh-caps=+{name}", f"--ambient-caps=+{name}", *asked, "--"], None
 
 
 def _effective_capabilities() -> int:

