@@ -27,10 +27,11 @@ _OPENING = re.compile(
 )
 
 # A document of leaves and nothing else, each a CDATA section or plain characters: nearly all that the platforms send.
-# No part of it can be read in two ways, so nothing is ever tried twice.
+# No part of it can be read in two ways, so nothing is ever tried twice. Only single characters are repeated
+# possessively: before 3.11.5 Python matched groups wrongly that way (gh-106052), and Debian 12 has 3.11.2.
 _LEAF = (r"[ \t\n]*+<(?P<tag>[A-Za-z_][A-Za-z0-9_]*+)>"
-         r"(?:<!\[CDATA\[(?P<section>(?:[^\]]++|\](?!\]>))*+)\]\]>|(?P<plain>[^<>&]*+))</(?P=tag)>")
-_FLAT = re.compile(rf"<xml>(?:{_LEAF})*+[ \t\n]*+</xml>[ \t\n]*+").fullmatch
+         r"(?:<!\[CDATA\[(?P<section>[^\]]*+(?:\](?!\]>)[^\]]*+)*)\]\]>|(?P<plain>[^<>&]*+))</(?P=tag)>")
+_FLAT = re.compile(rf"<xml>(?:{_LEAF})*[ \t\n]*+</xml>[ \t\n]*+").fullmatch
 _LEAVES = re.compile(_LEAF).findall
 # What XML does not take, or reads as something else (\r): control characters; U+FFFE and U+FFFF, by their first bytes.
 _CONTROLS = bytes(set(range(0x20)) - set(b"\t\n"))
