@@ -28,6 +28,7 @@ ALWAYS: tuple[Kind, ...] = ("earned", "released")
 PARCELS = ("journey.care.shipped", "card.shipped")
 
 _ORDER = re.compile(r"R\d{5}")
+_COUPON = re.compile(r"券码 (\w+)")
 _MANY = re.compile(r"\d+ 笔")
 _SUM = re.compile(r"实付 ¥([\d,.]+\d)(?: × ([\d.]+)% = ¥([\d,.]+\d))?")
 
@@ -70,6 +71,15 @@ def audit_orders(log: Sequence[Line], parcels: Iterable[Parcel], booked: Iterabl
     found = [*_parcels(heard, parcels, silent, until), *_commissions(heard, booked, silent, until),
              *_reckoned(heard, paid)]
     return sorted(found, key=lambda one: (one.at, one.openid))
+
+
+def audit_names(log: Iterable[Line], owners: Mapping[str, frozenset[str]]) -> list[Finding]:
+    """Whatever names an order or a coupon, asked for or not, says it to somebody whose it is. ``owners``: openids by
+    order number and coupon code; whoever earns by an order may read its number."""
+    return [Finding("somebody else's order or coupon", line.at, line.openid, name, line.content)
+            for line in log if line.what in PUSHES or line.what == "reply"
+            for name in dict.fromkeys([*_ORDER.findall(line.content), *_COUPON.findall(line.content)])
+            if line.openid not in owners.get(name, ())]
 
 
 def _parcels(heard: Iterable[tuple[Line, str]], parcels: Iterable[Parcel], silent: set[str],

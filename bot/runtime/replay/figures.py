@@ -4,7 +4,8 @@ Everything here is read from the shop's tables, apart from ``findings`` and the 
 auditor and the log. Where both can say the same thing they must agree.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,7 +16,7 @@ from sqlalchemy.orm import Session
 from bot.runtime.replay.auditor import Finding, audit
 from bot.runtime.replay.auditor_of_answers import audit_answers
 from bot.runtime.replay.auditor_of_money import SOON, audit_money
-from bot.runtime.replay.auditor_of_orders import Booked, Parcel, audit_orders
+from bot.runtime.replay.auditor_of_orders import Booked, Parcel, audit_names, audit_orders
 from bot.runtime.replay.auditor_of_rewards import Reward, audit_rewards
 from bot.runtime.replay.phones import PUSHES, Line
 from bot.runtime.replay.state import Year
@@ -99,8 +100,21 @@ def _findings(session: Session, year: Year) -> tuple[Finding, ...]:
     booked = [Booked(**row) for row in _rows(session, _BOOKED)]
     found = (audit(log, texts, year.manners) + audit_money(log, year.house.bank.receipts, texts, until)
              + audit_answers(log, until) + audit_orders(log, _parcels(year), booked, paid, texts, until)
-             + audit_rewards(log, [Reward(**row) for row in _rows(session, _OPENED)]))
+             + audit_rewards(log, [Reward(**row) for row in _rows(session, _OPENED)])
+             + audit_names(log, _owners(session, year, booked)))
     return tuple(sorted(found, key=lambda one: (one.at, one.openid)))
+
+
+def _owners(session: Session, year: Year, booked: Sequence[Booked]) -> dict[str, frozenset[str]]:
+    """Whose orders and coupons are whose, by their numbers."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for number, data in year.orders.items():
+        found[number].add(data["buyer"]["openid"])
+    for one in booked:
+        found[one.number].add(one.openid)
+    for code, openid in session.execute(text(_CODES)):
+        found[code].add(openid)
+    return {name: frozenset(openids) for name, openids in found.items()}
 
 
 def _parcels(year: Year) -> list[Parcel]:
@@ -133,6 +147,7 @@ _BOOKED = """
      where k.told <> 'released' or a.kind = 'available'
      group by j.id, i.value, k.told, o.order_no, j.posted_at"""
 """What was booked for whom by which order: what there is to be told of."""
+_CODES = "select c.code, i.value from coupon c join identity i on i.person_id = c.person_id and i.kind = 'openid'"
 _OPENED = """
     select i.value as openid, r.rung, r.amount::bigint as amount, max(r.turn) + 1 as times
       from reward r join identity i on i.person_id = r.person_id and i.kind = 'openid'

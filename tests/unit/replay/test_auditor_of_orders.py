@@ -7,7 +7,7 @@ import pytest
 from bot.runtime.bootstrap import ASSETS
 from bot.runtime.replay.auditor import Texts
 from bot.runtime.replay.auditor_of_answers import audit_answers
-from bot.runtime.replay.auditor_of_orders import Booked, Parcel, audit_orders
+from bot.runtime.replay.auditor_of_orders import Booked, Parcel, audit_names, audit_orders
 from bot.runtime.replay.auditor_of_rewards import Reward, audit_rewards
 from bot.runtime.replay.phones import Line, What
 from bot.runtime.replay.year import purposes, tried_out
@@ -121,3 +121,14 @@ def test_a_reward_is_told_as_often_as_orders_carried_it() -> None:
     assert audit_rewards([opened, final, opened], twice) == [], "taken back in between, and opened by another order"
     assert [one.key for one in audit_rewards([opened], [once[0], Reward("o1", "9:red_packet", 100, 1)])] == [
         "9:red_packet"], "another sum"
+
+
+def test_orders_and_coupons_are_named_to_whose_they_are() -> None:
+    owners = {"R00001": frozenset({"o1", "o2"}), "eUzmzDB5Fu": frozenset({"o1"})}
+    mine = [line(HOUR, "reply", "订单 R00001 已发货"), line(HOUR, "text", "券码 eUzmzDB5Fu，4月7日前有效"),
+            line(HOUR, "reply", "订单 R00001", "o2"), line(HOUR, "said", "为什么 R00009", "o2")]
+    assert audit_names(mine, owners) == []
+    others = [line(HOUR, "reply", "券码 eUzmzDB5Fu（满 ¥50.00 可用）", "o2"), line(HOUR, "template", "R00001", "o3"),
+              line(HOUR, "text", "券码 nobodys")]
+    assert [(one.key, one.openid) for one in audit_names(others, owners)] == [
+        ("eUzmzDB5Fu", "o2"), ("R00001", "o3"), ("nobodys", "o1")]
