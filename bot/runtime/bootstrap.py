@@ -92,7 +92,11 @@ Rulebook = TypeVar("Rulebook")
 ASSETS = Path(__file__).parents[2] / "assets"
 
 POOL = {"pool_size": 5, "max_overflow": 40, "pool_recycle": 900}
-CONNECT = {"connect_timeout": 3, "application_name": "huitou"}
+CONNECT = {"connect_timeout": 3, "application_name": "huitou", "keepalives_idle": 5, "keepalives_interval": 3,
+           "keepalives_count": 3, "tcp_user_timeout": 10_000}
+"""A database whose machine or network vanished says nothing, and the kernel would wait a quarter of an hour for it,
+every thread with it. It is given up after 10 s (14 s while an answer is awaited) without a sign of its host, which
+gives one even while it is busy."""
 DEMO_REST = timedelta(minutes=1)
 """A used-up daily quota rests until midnight; who plays with the simulator's switches need not wait that long."""
 
