@@ -15,7 +15,6 @@ import secrets
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -152,22 +151,23 @@ class Shop:
             journeys.install(session, wanted, self.runtime.voice, self.clock.now(), live=True)
 
     def work(self) -> None:
-        """Everything that is due."""
+        """Everything that is due. The slow ones end when they find nothing more: they are asked again only after the
+        fast ones have found something behind them."""
         self.tended = self.clock.now()
-        self._until_done(lambda: work.answer(self.runtime, "slow"))
+        work.answer(self.runtime, "fast")
+        for _ in range(20):
+            if not (work.answer(self.runtime, "slow") and work.answer(self.runtime, "fast")):
+                return self.deliver()
+        raise AssertionError("the work never ends")
 
     def follow_up(self) -> None:
         """What follows at once from a message or an event."""
         if self.clock.now() - self.tended > PATIENCE:
-            self.work()
-        else:
-            self._until_done(lambda: self.runtime.outbox.run("slow", limit=8, threads=work.POSTER_THREADS))
-
-    def _until_done(self, slow: Callable[[], int]) -> None:
+            return self.work()
         for _ in range(20):
             work.answer(self.runtime, "fast")
-            if not slow():  # nor is there anything for the fast ones, who had done all
-                return self.deliver()
+            if not self.runtime.outbox.run("slow", limit=8, threads=work.POSTER_THREADS):
+                return self.deliver()  # nor is there anything for the fast ones, who had done all
         raise AssertionError("the work never ends")
 
     def deliver(self) -> None:
