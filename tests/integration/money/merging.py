@@ -62,9 +62,10 @@ def merge(shop: Shop, session: Session, who: str) -> people.Merge:
 
 def left_behind(shop: Shop) -> list[tuple[str, int]]:
     """Whatever is still in the name of somebody who was merged: (what, how much of it)."""
-    found = [(f"{thing}.{whose}", shop.rows(
-        f"select count(*) from {thing} t join person p on p.id = t.{whose} where p.merged_into is not null")[0][0])
-        for thing, whose in shop.rows(OWNED) if f"{thing}.{whose}" not in HISTORY]
+    asked = [f"select '{thing}.{whose}', count(*) from {thing} where {whose} = any (array(select id from gone))"
+             for thing, whose in shop.rows(OWNED) if f"{thing}.{whose}" not in HISTORY]
+    found = [(what, much) for what, much in shop.rows(
+        f"with gone as (select id from person where merged_into is not null) {' union all '.join(asked)}")]
     found += [(kind, amount) for kind, amount in shop.rows(
         "select a.kind, b.amount from account a join balance b on b.account_id = a.id"
         " join person p on p.id = a.owner_id where p.merged_into is not null")]
