@@ -26,7 +26,7 @@ from domain.settlements.rules import Month
 from domain.shared.clock import FixedClock
 from tests.integration.money.world import Shop
 
-EXAMPLES = min(int(os.environ.get("HUITOU_EXAMPLES", "20")), 280)
+EXAMPLES = min(int(os.environ.get("HUITOU_EXAMPLES", "10")), 280)
 """Each example lives in months of its own, and centuries end."""
 REACHED: Counter[str] = Counter()
 WANTED = ("late refund", "late order", "crossed a step", "debt", "closed order", "spent", "released", "team money",
