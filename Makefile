@@ -43,11 +43,14 @@ bench: setup $(VENV)-bench/stamp ## Measure ours against floors and peers; print
 	@$(PY) -m bench $(BENCH_ARGS)
 
 TORTURE := $(PY) -m pytest -q -s -p no:randomly --timeout 7200
+PROPERTIES := $(addprefix tests/,$(addprefix unit/,channels roles money/test_quick.py understanding/test_any_text.py) \
+	web/test_api_signature.py web/test_event_batches.py web/test_express.py)
 torture: setup ## An hour and a half of kills and random histories; HUITOU_EXAMPLES sets how many of each
 	@HUITOU_TORTURE=1 $(TORTURE) tests/e2e/test_kills.py tests/e2e/test_payout_kills.py tests/e2e/test_journey_torture.py
 	@HUITOU_EXAMPLES=$${HUITOU_EXAMPLES:-4400} $(TORTURE) tests/integration/money/test_machine.py
 	@HUITOU_EXAMPLES=$${HUITOU_EXAMPLES:-3000} $(TORTURE) tests/integration/money/test_properties.py
 	@HUITOU_EXAMPLES=$${HUITOU_EXAMPLES:-1000} $(TORTURE) tests/integration/people
+	@HUITOU_EXAMPLES=$${HUITOU_EXAMPLES:-5000} $(TORTURE) $(PROPERTIES)
 
 fmt: $(VENV)/dev.stamp ## Sort imports and mend what can be mended
 	@$(VENV)/bin/ruff check --fix .

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 import standardwebhooks
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from handlers.web.api import signature
+from tests.examples import examples
 from tests.web.mall import SECRET, mac
 
 VECTORS = json.loads((Path(__file__).parents[1] / "fixtures" / "standard_webhooks.json").read_text())
@@ -98,7 +99,7 @@ names = st.text("abcXYZ019_-", min_size=1, max_size=40)
 secrets = st.binary(min_size=16, max_size=64)
 
 
-@settings(max_examples=150, deadline=None)
+@examples(50)
 @given(body=bodies, name=names, key=secrets, other=secrets, off=st.integers(-400, 400), flip=st.booleans())
 def test_agrees_with_the_standards_library(
     body: bytes, name: str, key: bytes, other: bytes, off: int, flip: bool
@@ -122,7 +123,7 @@ def test_agrees_with_the_standards_library(
     assert found == expected
 
 
-@settings(max_examples=300, deadline=None)
+@examples(100)
 @given(header=st.one_of(st.text(), st.text("v1, =+/AZaz09")), name=st.text(), timestamp=st.text())
 def test_nothing_but_a_refusal_comes_out(header: str, name: str, timestamp: str) -> None:
     with pytest.raises(signature.SignatureRefused):

@@ -14,6 +14,7 @@ from domain.shared.seal import Seal
 from handlers.web.api import bodies
 from handlers.web.api.event_door import AHEAD, read_events, read_rows
 from handlers.web.api.problems import Refusal
+from tests.examples import examples
 from tests.unit.money.test_quick import GOOD, JUNK, changed, places
 from tests.web.mall import PEPPER, Mall
 
@@ -42,7 +43,7 @@ def told(body: bytes, mall: Mall, *, quick: bool) -> Any:
         return refusal.status, refusal.message, refusal.faults
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(EVENT, min_size=1, max_size=4))
 def test_a_batch_is_read_the_same_on_both_ways(closed: Mall, events: list[dict[str, Any]]) -> None:
     body = json.dumps({"events": events}).encode()

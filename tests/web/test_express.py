@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
@@ -17,6 +17,7 @@ from werkzeug.wrappers import Request
 from bot.runtime import express
 from bot.runtime.webhook import FAULT
 from domain.shared.clock import FixedClock
+from tests.examples import examples
 from tests.fakes.frozen import Frozen
 from tests.fakes.shop import Shop
 from tests.web.test_webhook import URL, Sender, said
@@ -111,7 +112,7 @@ def test_request_ids_are_kept_or_made(shop: Shop) -> None:
     assert len(made.headers["X-Request-ID"]) == 32
 
 
-@settings(max_examples=200, deadline=None)
+@examples(100)
 @given(st.text(alphabet="ab=&%+20;é\u4f60", max_size=40))
 def test_queries_are_read_as_flask_reads_them(given_text: str) -> None:
     seen = Request({"QUERY_STRING": given_text.encode().decode("latin-1"), "REQUEST_METHOD": "GET",

@@ -4,12 +4,13 @@ import sys
 from contextlib import contextmanager
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bot.runtime.channels.faults import Unusable
 from bot.runtime.channels.strict_xml import MAX_BYTES, MAX_DEPTH, MAX_ELEMENTS, each, parse
 from bot.runtime.channels.wechat import Malformed, Refused, TooLarge, open_callback
+from tests.examples import examples
 from tests.unit.channels import wechat_peer as peer
 
 INNER = peer.text_xml().removeprefix("<xml>").removesuffix("</xml>")
@@ -219,7 +220,13 @@ def read(document):
         return None
 
 
-@settings(max_examples=1_500, deadline=None)
+@examples(300)
+@example(["\ufffe"])
+@example(["\uffff"])
+@example(["\r"])
+@example(["\x0b"])
+@example(["]]>"])
+@example(["<B>", "</B>"] * 2)
 @given(st.lists(st.sampled_from(PARTS), max_size=12))
 def test_the_pattern_for_flat_documents_reads_what_expat_reads(parts):
     for document in (f"<xml>{''.join(parts)}</xml>", f"<xml><A>{''.join(parts)}</A></xml>",

@@ -4,12 +4,13 @@ from datetime import UTC, datetime
 from xml.etree import ElementTree
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.kit.messages import NOTHING, Reply, image, text
 from bot.runtime.channels.wechat import open_callback
 from bot.runtime.channels.wechat_reply import MAX_TEXT_BYTES, fit, render
+from tests.examples import examples
 from tests.unit.channels import wechat_peer as peer
 
 
@@ -80,7 +81,7 @@ def test_an_echo_of_what_people_write_stays_what_it_was(content):
     assert echoed == f"[{content}]"
 
 
-@settings(max_examples=200, deadline=None)
+@examples(100)
 @given(st.text(st.characters(codec=None), max_size=900))
 def test_any_text_renders_as_one_readable_message_within_the_limit(content):
     if not rendered(text(content)):

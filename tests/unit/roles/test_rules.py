@@ -4,7 +4,7 @@ from collections import Counter
 from datetime import date, timedelta
 from random import Random
 
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from domain.roles.rules import (
@@ -24,6 +24,7 @@ from domain.roles.rules import (
 )
 from domain.shared.clock import SHANGHAI
 from tests.conftest import MORNING
+from tests.examples import examples
 
 REACHED: Counter[str] = Counter()
 LAST = 14
@@ -63,7 +64,7 @@ def naive(purchases: list[Purchase], endings: list[Ending], needed: int) -> list
     return [(int(p[0] or 0), p[1], p[2]) for p in periods]
 
 
-@settings(max_examples=400, deadline=None)
+@examples(150)
 @example([(0, 1, None), (1, 2, 5)], [], 1, Random(0))  # confirmed, then all is returned
 @example([(0, None, None), (1, None, 5)], [], 1, Random(0))  # returned while provisional
 @example([(0, 1, None), (1, 2, None), (5, 6, None)], [(3, False)], 1, Random(0))  # demoted, and come back
@@ -115,7 +116,7 @@ KEPT = Kept(needed=3, notice=MONTH)
 FIRST = date(2026, 1, 1)
 
 
-@settings(max_examples=300, deadline=None)
+@examples(100)
 @example([(100, 3), (0, 3), (100, 1), (0, 6)], [0] * 24)
 @example([(100, 3), (0, 6), (99, 3)], [27] * 24)
 @given(st.lists(st.tuples(st.sampled_from([0, 99, 100, 500]), st.integers(1, 6)), min_size=1, max_size=4),

@@ -4,10 +4,11 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.runtime.understanding import understand
+from tests.examples import examples
 
 INTENTS = tomllib.loads((Path(__file__).parents[3] / "assets" / "intents.toml").read_text("utf-8"))["intent"]
 NAMES = {intent["name"] for intent in INTENTS}
@@ -36,13 +37,13 @@ def assert_well_formed(text: str) -> None:
         value.encode()
 
 
-@settings(max_examples=400, deadline=None)
+@examples(150)
 @given(anything)
 def test_any_text_is_answered(text: str):
     assert_well_formed(text)
 
 
-@settings(max_examples=400, deadline=None)
+@examples(150)
 @given(mixture)
 def test_any_mixture_of_words_is_answered(text: str):
     assert_well_formed(text)
