@@ -63,7 +63,8 @@ end $$;
 -- Takes due events whose subject no other worker has, with the facts that are parked for the same subjects, and all that
 -- booking them needs to know. Null when nothing is due. What is taken is off the lists (commerce_open, commerce_batch) when the
 -- transaction commits; money_apply puts back what is not done, in commerce_open. That and the advisory locks are the lease: they
--- end with the transaction. What has waited longer comes first, events on their own or those of batches.
+-- end with the transaction. What has waited longer comes first, events on their own or those of batches; but a payment that
+-- is the only one on its own comes before any batch.
 -- JSON: events [commerce_event rows with their state and attempts, where it was not plainly new], orders and plans (see
 -- intake_load), ids (for the orders that the payments will make), listens (kinds of events that some journey cares about),
 -- and, unless it takes more than a look, standings (see intake_above) and regulars (who of all buyers comes back often; their
@@ -81,12 +82,14 @@ begin
         return intake_take_batches(at, most, seen_since);
     end if;
     if first.attempts = 0 and (most = 1 or not exists (
-            select from commerce_open o where o.state = 'new' and o.due_at <= at and o.id <> first.id)
-            and not exists (select from commerce_batch))
+            select from commerce_open o where o.state = 'new' and o.due_at <= at and o.id <> first.id))
        and pg_try_advisory_xact_lock(hashtextextended(first.subject, 0)) then
         alone := intake_take_one(first.event, seen_since);
     end if;
-    if alone is null and exists (select from commerce_batch b where b.due_at < first.due_at) then
+    if alone is not null then
+        return alone;
+    end if;
+    if exists (select from commerce_batch b where b.due_at < first.due_at) then
         alone := intake_take_batches(at, most, seen_since);
     end if;
     return coalesce(alone, intake_take_many(at, most, seen_since));

@@ -84,11 +84,19 @@ def test_what_has_waited_longer_comes_first(shop: Shop) -> None:
     shop.clock.advance(1)
     shop.tell(*payments(shop, TOGETHER), apply=False)
     shop.clock.advance(1)
-    shop.tell(shop.pay("last", by="小王"), apply=False)
+    shop.tell(shop.pay("later", by="小王"), shop.pay("last", by="小王"), apply=False)
     taken = []
     for limit in (1, 100, 100):
         taken.append((take(shop, limit), column(shop, "select order_no from customer_order order by id")[-1]))
-    assert taken == [(1, "first"), (TOGETHER, f"A{TOGETHER}"), (1, "last")]
+    assert taken == [(1, "first"), (TOGETHER, f"A{TOGETHER}"), (2, "last")]
+
+
+def test_one_that_came_alone_does_not_wait_for_batches(shop: Shop) -> None:
+    shop.tell(*payments(shop, TOGETHER), apply=False)
+    shop.clock.advance(1)
+    shop.tell(shop.pay("alone", by="小王"), apply=False)
+    assert take(shop, 100) == 1 and column(shop, "select order_no from customer_order") == ["alone"]
+    assert take(shop, 100) == TOGETHER
 
 
 def test_an_order_that_somebody_holds_waits_alone_and_holds_up_nobody(shop: Shop) -> None:
