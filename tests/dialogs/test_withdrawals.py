@@ -225,6 +225,15 @@ def test_taken_back_before_it_was_confirmed(shop: Shop, li: Person) -> None:
     li.says("提现 120").sees("请核对", "¥120.00")
 
 
+def test_what_was_taken_back_before_anybody_looked_is_not_said_to_be_approved(shop: Shop) -> None:
+    wang = earner(shop, "王姐", 1_500_000)
+    agreed(wang, "提现 1100").says(GOOD_ID).says("确认")
+    wang.says("提现进度").sees("审核中")
+    wang.says("取消提现").says("确认").sees("已取消提现")
+    wang.says("提现进度").sees("¥1100.00 已退回")
+    assert "审核通过" not in str(wang.heard[-1])
+
+
 def test_only_the_very_word_takes_a_request_back(shop: Shop, li: Person) -> None:
     agreed(li).says("确认")
     for said in ("不要", "嗯", "取消", "收到", "好的"):
