@@ -132,13 +132,27 @@ begin
     else
         ids := array(select nextval('journal_id_seq') from generate_series(1, cardinality(journals)));
     end if;
-    insert into journal (id, idem, digest, kind, effective_at, posted_at, source_type, source_id, label, actor,
-                         reverses, resolves) overriding system value
-    select ids[place], idem, digest, kind, effective_at, at, source_type, source_id, label, actor, reverses, resolves
-      from unnest(journals) with ordinality as g (
-            idem, digest, kind, effective_at, source_type, source_id, label, actor, reverses, resolves, place)
-        on conflict (idem) do nothing;
-    get diagnostics booked = row_count;
+    -- Several are written as if none were there; only if the key tells that some are, they are passed over.
+    if cardinality(journals) > 1 then
+        begin
+            insert into journal (id, idem, digest, kind, effective_at, posted_at, source_type, source_id, label, actor,
+                                 reverses, resolves) overriding system value
+            select ids[place], idem, digest, kind, effective_at, at, source_type, source_id, label, actor, reverses, resolves
+              from unnest(journals) with ordinality as g (
+                    idem, digest, kind, effective_at, source_type, source_id, label, actor, reverses, resolves, place);
+            booked := cardinality(journals);
+        exception when unique_violation then
+        end;
+    end if;
+    if booked is null then
+        insert into journal (id, idem, digest, kind, effective_at, posted_at, source_type, source_id, label, actor,
+                             reverses, resolves) overriding system value
+        select ids[place], idem, digest, kind, effective_at, at, source_type, source_id, label, actor, reverses, resolves
+          from unnest(journals) with ordinality as g (
+                idem, digest, kind, effective_at, source_type, source_id, label, actor, reverses, resolves, place)
+            on conflict (idem) do nothing;
+        get diagnostics booked = row_count;
+    end if;
     if booked < cardinality(journals) then
         select g.idem into clash from unnest(journals) g
           join journal j on j.idem = g.idem and j.digest <> g.digest limit 1;
