@@ -126,6 +126,8 @@ declare
     sides bigint[];
     moves bigint[];
     whole boolean;
+    platform bigint[];
+    kinds text[];
 begin
     if cardinality(journals) = 1 then
         ids := array[nextval('journal_id_seq')];
@@ -167,9 +169,15 @@ begin
           left join journal j on j.idem = g.idem and j.id = any (ids);
     end if;
     -- What each side of each posting is, and what it adds to the balance of somebody's account (null on the platform's).
-    -- A platform account has no owner; the index (ix_account_key) has 0 for it, and that 0 is nobody's is asked beside it.
+    -- A platform account has no owner; the index (ix_account_key) has 0 for it, and that 0 is nobody's is asked beside it. Of
+    -- many postings, those accounts are few and are looked up once.
+    if cardinality(postings) > 8 then
+        select array_agg(k.id), array_agg(k.kind || k.currency) into platform, kinds from account k
+         where coalesce(k.owner_id, 0) = 0 and k.owner_id is null;
+    end if;
     for round in 1 .. 2 loop
-        select array_agg(a.id),
+        select array_agg(case when s.owner is null and kinds is not null
+                              then platform[array_position(kinds, s.kind || p.currency)] else a.id end),
                array_agg(case when s.owner is null or ids[p.journal] is null then null
                               when a.normal = s.side then p.amount else -p.amount end),
                count(*) filter (where p.n = 1) = 2 * cardinality(journals)
@@ -181,7 +189,8 @@ begin
           -- "offset 0" keeps this a look-up by key, one a side, also in a plan that was made when there were few accounts.
           left join lateral (
             select k.id, k.normal from account k
-             where coalesce(k.owner_id, 0) = coalesce(s.owner, 0) and k.kind = s.kind and k.currency = p.currency
+             where (s.owner is not null or kinds is null)
+               and coalesce(k.owner_id, 0) = coalesce(s.owner, 0) and k.kind = s.kind and k.currency = p.currency
                and k.owner_id is not distinct from s.owner offset 0) a on true;
         exit when array_position(sides, null) is null;
         perform ledger_open_sides(postings);

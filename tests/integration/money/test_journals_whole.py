@@ -43,9 +43,42 @@ def test_what_does_not_belong_together_is_refused_whole(shop: Shop, how: str) ->
     assert post(shop, [(1, 1), (2, 1), (2, 2)]) == 0
 
 
-def test_the_platform_is_nobody_with_a_number(shop: Shop) -> None:
+ODD: dict[str, tuple[object, str, str]] = {
+    "the platform is nobody with a number": (0, "expense.direct", "CNY"),
+    "the platform has no such account": (NULL, "expense.nothing", "CNY"),
+    "the platform has none that is somebody's": (NULL, "pending", "CNY"),
+    "the platform has none in that currency": (NULL, "expense.direct", "PTS"),
+}
+
+
+@pytest.mark.parametrize("many", [1, 8, 9, 30])
+@pytest.mark.parametrize("how", sorted(ODD))
+def test_an_account_that_nobody_has_is_refused_among_many(shop: Shop, how: str, many: int) -> None:
+    owner, kind, currency = ODD[how]
+    credit = "points" if currency == "PTS" else "pending"
     journals = JOURNALS.array([("key", "digest", "test", AT, "test", 1, "", "", NULL, NULL)])
-    postings = POSTINGS.array([(1, 1, 0, "expense.direct", shop.people["李姐"], "pending", "CNY", 5)])
+    postings = POSTINGS.array([
+        *[(1, n, NULL, "expense.direct", shop.people["李姐"], "pending", "CNY", 5) for n in range(1, many)],
+        (1, many, owner, kind, shop.people["李姐"], credit, currency, 5)])
     with pytest.raises(DBAPIError), shop.sessions.begin() as session:
         session.execute(POST, {"at": AT, "journals": journals, "postings": postings})
     assert shop.rows("select count(*) from journal") == [(0,)]
+
+
+@pytest.mark.parametrize("pairs", [1, 4, 5, 20])
+def test_many_postings_stand_on_the_accounts_that_they_name(shop: Shop, pairs: int) -> None:
+    """Of one journal: money of the platform for two people in turn, and back as another of its accounts."""
+    li, wang = shop.people["李姐"], shop.people["小王"]
+    given = [(li if n % 2 else wang, ("expense.direct", "expense.level2")[n % 2], n) for n in range(1, pairs + 1)]
+    rows = [row for who, kind, n in given for row in (
+        (1, 2 * n - 1, NULL, kind, who, "available", "CNY", 10 * n),
+        (1, 2 * n, who, "available", NULL, "expense.team", "CNY", n))]
+    journals = JOURNALS.array([("key", "digest", "test", AT, "test", 1, "", "", NULL, NULL)])
+    with shop.sessions.begin() as session:
+        session.execute(POST, {"at": AT, "journals": journals, "postings": POSTINGS.array(rows)})
+    found = shop.rows("select p.n, d.owner_id, d.kind, c.owner_id, c.kind, p.amount from posting p"
+                      " join account d on d.id = p.debit join account c on c.id = p.credit order by p.n")
+    assert found == [(n, None if owner is NULL else owner, debit, None if other is NULL else other, credit, fen)
+                     for _, n, owner, debit, other, credit, _, fen in rows]
+    assert [shop.money(name)[1] for name in ("李姐", "小王")] == [
+        sum(9 * n for who, _, n in given if who == one) for one in (li, wang)]
