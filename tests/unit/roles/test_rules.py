@@ -69,6 +69,7 @@ def naive(purchases: list[Purchase], endings: list[Ending], needed: int) -> list
 @example([(0, None, None), (1, None, 5)], [], 1, Random(0))  # returned while provisional
 @example([(0, 1, None), (1, 2, None), (5, 6, None)], [(3, False)], 1, Random(0))  # demoted, and come back
 @example([(0, None, None), (1, None, None), (4, None, None), (5, None, None)], [(3, True)], 1, Random(0))  # afresh
+@example([(0, None, None), (1, None, None), (2, None, None)], [(1, True)], 1, Random(0))  # afresh, as one is paid for
 @given(st.lists(bought, max_size=9), st.lists(st.tuples(ticks, st.booleans()), max_size=2), st.integers(1, 3),
        st.randoms(use_true_random=False))
 def _periods_agree(orders, ended, needed, dice) -> None:
