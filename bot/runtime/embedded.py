@@ -280,7 +280,7 @@ def _init_database(data: Path, user: str | None, prefix: list[str], switch_to: s
     _own_directory(data, user)
     done = subprocess.run(
         [*prefix, str(_postgres_bin() / "initdb"), "-D", str(data), "-U", "postgres", "--auth=trust",
-         "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"],
+         "--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C", "--no-sync"],
         capture_output=True, user=switch_to, group=switch_to, cwd="/", check=False)
     if done.returncode:
         shutil.rmtree(data, ignore_errors=True)

@@ -95,6 +95,15 @@ def test_a_project_below_a_closed_directory_has_its_programs_there_too(home: Pat
     assert done.returncode == 0, done.stderr
 
 
+def test_texts_are_ordered_and_folded_by_no_rule_of_the_machine(postgres: embedded.Server) -> None:
+    """Some have no C.UTF-8 of their own, and each has its own version of others."""
+    with psycopg.connect(postgres.url.replace("+psycopg", "")) as db:
+        assert db.execute("select distinct datlocprovider, datcollate, datlocale from pg_database").fetchall() == [
+            ("b", "C", "C.UTF-8")]
+        assert db.execute("select lower('ÀÉЖ'), string_agg(c, '' order by c) from unnest(array['李', 'b', 'B', 'é']) c"
+                          ).fetchone() == ("àéж", "Bbé李")
+
+
 def test_the_log_of_the_server_quotes_no_row(postgres: embedded.Server) -> None:
     """PostgreSQL would write the whole row that it refuses beside its refusal."""
     with psycopg.connect(postgres.url.replace("+psycopg", "")) as db:
