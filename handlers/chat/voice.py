@@ -12,7 +12,7 @@ from bot.kit.filters import Moment
 from bot.kit.messages import text
 from bot.kit.router import Router
 from domain.shared.records import record
-from handlers.chat import fallback, feedback, helpdesk, mall, posters, quiz, risk, rules, wallet, why
+from handlers.chat import fallback, feedback, helpdesk, mall, posters, quiz, risk, rules, shots, wallet, why
 
 router = Router(__name__)
 
@@ -30,9 +30,11 @@ BY_VOICE = SHOWS | {"", "yes", "no", "cancel"}
 
 ANSWERED_BY_VOICE = frozenset(str(one) for one in (
     fallback.UNHEARD, feedback.WHAT, feedback.MORE, helpdesk.WHAT, mall.CHOOSE, posters.CHOOSE_PRODUCT,
-    posters.CHOOSE_STYLE, quiz.CHOOSE, risk.WHAT, rules.HOW_MUCH, wallet.MORE_LINES, why.WHICH,
+    posters.CHOOSE_STYLE, quiz.CHOOSE, risk.WHAT, rules.HOW_MUCH, shots.OFFERED, shots.SHOWN, wallet.MORE_LINES,
+    why.WHICH,
 ))
-"""Questions whose answer moves and allows nothing. All others must be typed."""
+"""Questions whose answer moves and allows nothing; and places where nothing was asked, after 晒单 and after a picture
+that came unasked: there words are what they are. All others must be typed."""
 
 MOST_BYTES = 1_800
 """Of an answer in UTF-8 that has room for what was heard in front of it; a passive reply has 2048."""

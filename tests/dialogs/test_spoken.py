@@ -10,6 +10,7 @@ from bot.runtime.understanding import understand
 from bot.runtime.understanding.lexicon import load
 from domain.shared.clock import FixedClock
 from handlers.chat import voice
+from tests.dialogs.test_feedback import sends_picture
 from tests.dialogs.test_withdrawals import GOOD_ID, earner, held
 from tests.fakes.frozen import Frozen, frozen
 from tests.fakes.shop import Person, Shop
@@ -149,6 +150,24 @@ def test_harmless_questions_take_a_spoken_answer(shop: Shop, li: Person) -> None
     li.says("为什么 66.66").sees("没有找到")
     li.speaks("A-李姐。")
     assert "请打字" not in str(li.heard[-1])
+
+
+def test_after_a_picture_that_came_unasked_words_may_be_spoken(shop: Shop, li: Person) -> None:
+    """Nothing was asked there, so nothing must be typed; but what others will read must be, as anywhere."""
+    sends_picture(li, "one").sees("图片收到啦")
+    li.speaks("佣金现在一共是多少。").sees("可提现 ¥158.40")
+    sends_picture(li, "two")
+    li.speaks("今天天气怎么样呢。").sees("听到：「今天天气怎么样呢」")
+    assert "请打字" not in str(li.heard[-1])
+    sends_picture(li, "three")
+    li.speaks("投稿。").sees("请打字回复「投稿」")
+    li.says("投稿").sees("照片收到了")
+    li.speaks("可以。").sees("请打字回复")
+
+
+def test_after_a_show_of_orders_words_may_be_spoken(shop: Shop, li: Person) -> None:
+    li.says("晒单")
+    li.speaks("我的佣金现在一共是多少。").sees("可提现 ¥158.40")
 
 
 def test_who_talks_to_a_human_may_talk(shop: Shop, li: Person) -> None:
