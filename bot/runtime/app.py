@@ -40,7 +40,7 @@ def create_app(settings: Settings | None = None, runtime: bootstrap.Runtime | No
                                                                    runtime.sessions, _hurry(runtime))))
     app.register_blueprint(pay_notify.blueprint(runtime.context.tool(PayGateways), runtime.sessions,
                                                 runtime.clock.now, runtime.bell.ring))
-    app.register_blueprint(health.blueprint(settings, runtime.engine))
+    app.register_blueprint(health.blueprint(settings, runtime.engine, runtime.clock.now))
     event_door = api.EventDoor(_api_context(runtime))
     app.register_blueprint(api.blueprint(_api_context(runtime), event_door))
     app.register_blueprint(ops.blueprint(_ops_context(runtime)))

@@ -84,14 +84,14 @@ def poster(seconds: float) -> None:
 
 
 _DUE = """(
-    select queue, due_at from outbox where state in ('waiting', 'running') and due_at <= now()
-    union all select 'fact', at from earned_news cross join unnest(order_ids) where at <= now())"""
+    select queue, due_at from outbox where state in ('waiting', 'running') and due_at <= :now
+    union all select 'fact', at from earned_news cross join unnest(order_ids) where at <= :now)"""
 """What was earned is news until it is told; each of its orders counts as a fact."""
 
 _STATE = {
     "huitou_outbox_oldest_seconds": (
         "Age of the oldest effect that is due and not done.", "queue",
-        f"select queue, extract(epoch from now() - min(due_at)) from {_DUE} due group by queue"),  # noqa: S608
+        f"select queue, extract(epoch from :now - min(due_at)) from {_DUE} due group by queue"),  # noqa: S608
     "huitou_outbox_waiting": (
         "Effects that are due and not done.", "queue",
         f"select queue, count(*) from {_DUE} due group by queue"),  # noqa: S608
@@ -123,7 +123,7 @@ _STATE = {
         "select waits_for, count(*) from ticket where state = 'open' group by waits_for"),
     "huitou_ticket_oldest_seconds": (
         "How long the oldest open ticket has waited, by whose turn it is.", "waits_for",
-        "select waits_for, extract(epoch from now() - min(waits_since)) from ticket where state = 'open' "
+        "select waits_for, extract(epoch from :now - min(waits_since)) from ticket where state = 'open' "
         "group by waits_for"),
     "huitou_people_conflicts": (
         "Pairs of people who look like one and were not merged, by what refused it, until somebody has looked.",
@@ -131,10 +131,10 @@ _STATE = {
     "huitou_platform_used_today": (
         "Calls of an interface counted today (Beijing).", "api",
         "select api, sum(used) from platform_budget "
-        "where day = cast(now() at time zone 'Asia/Shanghai' as date) group by api"),
+        "where day = cast(:now at time zone 'Asia/Shanghai' as date) group by api"),
     "huitou_marketing_closed": (
         "1 for each interface that is closed for marketing until midnight in Beijing.", "api",
-        "select api, 1 from platform_budget where marketing_until > now()"),
+        "select api, 1 from platform_budget where marketing_until > :now"),
     "huitou_subscriptions_banked": (
         "Subscription notices that people have allowed and that are not used up.", "account",
         "select account, count(*) from subscription_token where spent_at is null and lost_at is null group by account"),
@@ -144,27 +144,28 @@ _STATE = {
         "group by 1"),
     "huitou_wecom_welcomes": (
         "Welcomes of the last day by how they ended.", "outcome",
-        "select welcome, count(*) from contact where welcome <> '' and welcomed_at > now() - interval '1 day' "
+        "select welcome, count(*) from contact where welcome <> '' and welcomed_at > :now - interval '1 day' "
         "group by 1"),
     "huitou_wecom_tags": (
         "Tags in WeCom that wait or were refused.", "state",
         "select state, count(*) from contact_tag where state <> 'done' group by 1"),
     "huitou_staff_task_oldest_seconds": (
         "How long the oldest mass message has waited for the tap of an employee.", "account",
-        "select account, extract(epoch from now() - min(asked_at)) from staff_task where state = 'asked' "
+        "select account, extract(epoch from :now - min(asked_at)) from staff_task where state = 'asked' "
         "group by account"),
     "huitou_platform_held": (
         "Interfaces of the platform that are not called for now, by the answer that said so.", "errcode",
         "select errcode, count(*) from platform_hold where until > now() group by errcode"),
 } | pay_watch.GAUGES
-"""Gauge -> (meaning, label, query giving label and value)."""
+"""Gauge -> (meaning, label, query giving label and value). ``:now`` is business time, in which rows of the business are
+dated; what the platform told to rest, books, seals and certificates go by real time."""
 
 
 class StateCollector(Collector):
     """Gauges computed from the database when somebody asks, never between."""
 
-    def __init__(self, engine: Engine, merchants: Mapping[str, datetime]) -> None:
-        self._engine, self._merchants = engine, merchants
+    def __init__(self, engine: Engine, merchants: Mapping[str, datetime], now: datetime) -> None:
+        self._engine, self._merchants, self._now = engine, merchants, now
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         readable = GaugeMetricFamily("huitou_state_readable", "1 when the gauges below could be read.")
@@ -172,7 +173,7 @@ class StateCollector(Collector):
         try:
             with self._engine.connect() as db:
                 db.exec_driver_sql("set local statement_timeout = '2s'")
-                families = [_gauge(db, name) for name in _STATE]
+                families = [_gauge(db, name, self._now) for name in _STATE]
             readable.add_metric([], 1)
         except SQLAlchemyError:
             readable.add_metric([], 0)
@@ -190,19 +191,20 @@ class StateCollector(Collector):
         return family
 
 
-def _gauge(db: Connection, name: str) -> GaugeMetricFamily:
+def _gauge(db: Connection, name: str, now: datetime) -> GaugeMetricFamily:
     meaning, label, query = _STATE[name]
     family = GaugeMetricFamily(name, meaning, labels=[label])
-    for value, number in db.execute(text(query)):
+    for value, number in db.execute(text(query), {"now": now}):
         family.add_metric([str(value)], float(number))
     return family
 
 
-def render(engine: Engine, merchants: Mapping[str, datetime] | None = None) -> bytes:
+def render(engine: Engine, merchants: Mapping[str, datetime] | None = None, now: datetime | None = None) -> bytes:
     """The text that Prometheus reads: counts of all processes that share a directory, or of this one, and state.
-    ``merchants``: until when the certificates of our merchant accounts are valid, of those whose file is known."""
+    ``merchants``: until when the certificates of our merchant accounts are valid, of those whose file is known;
+    ``now``: business time, real time if not given."""
     registry = CollectorRegistry()
-    registry.register(StateCollector(engine, merchants or {}))
+    registry.register(StateCollector(engine, merchants or {}, now or datetime.now(UTC)))
     if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
         return bytes(generate_latest(registry))

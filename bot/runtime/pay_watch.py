@@ -14,7 +14,7 @@ ASKED_LONG = timedelta(hours=24)
 
 
 def _ago(by: timedelta) -> str:
-    return f"now() - interval '{int(by.total_seconds())} seconds'"
+    return f":now - interval '{int(by.total_seconds())} seconds'"
 
 
 _KINDS = (watch.KINDS.replace(":overdue", _ago(rules.OVERDUE)).replace(":slow", _ago(watch.SLOW))
@@ -28,24 +28,24 @@ GAUGES = {
         f"select coalesce(nullif(trouble, ''), 'none'), count(*) from ({_KINDS}) k group by 1"),  # noqa: S608 - constants
     "huitou_payout_oldest_seconds": (
         "Age of the oldest payment that has not ended, by its state; queries go blind after 30 days.", "state",
-        "select state, extract(epoch from now() - min(made_at)) from transfer_bill "
+        "select state, extract(epoch from :now - min(made_at)) from transfer_bill "
         "where state not in ('SUCCESS', 'FAIL', 'CANCELLED', 'dropped') group by state"),
     "huitou_payout_held_fen": (
         "Held by requests that have not ended.", "state",
         "select state, sum(gross_fen) from withdrawal where state in ('asked', 'approved', 'paying') group by state"),
     "huitou_payout_asked_seconds": (
         "How long the oldest request has waited for a decision of people.", "decision",
-        "select case when two_people then 'two people' else 'one' end, extract(epoch from now() - min(asked_at)) "
+        "select case when two_people then 'two people' else 'one' end, extract(epoch from :now - min(asked_at)) "
         "from withdrawal where state = 'asked' group by 1"),
     "huitou_payout_stopped_seconds": (
         "For how long no money may leave; nothing while it may.", "by",
-        "select changed_by, extract(epoch from now() - stopped_at) from payout_switch where stopped_at is not null"),
+        "select changed_by, extract(epoch from :now - stopped_at) from payout_switch where stopped_at is not null"),
     "huitou_pay_certificate_seconds": (
         "Until the newest certificate of the platform runs out; none for merchants with a public key.", "mch_id",
         "select mch_id, extract(epoch from max(valid_until) - clock_timestamp()) from pay_certificate group by mch_id"),
     "huitou_fund_bill_age_seconds": (
         "Since the end of the last day whose fund bill was compared.", "account",
-        "select account, extract(epoch from now() - ((max(day) + 1)::timestamp at time zone 'Asia/Shanghai')) "
+        "select account, extract(epoch from :now - ((max(day) + 1)::timestamp at time zone 'Asia/Shanghai')) "
         "from fund_day group by account"),
 }
 """As bot.runtime.metrics wants them: name -> (meaning, label, query giving label and value)."""

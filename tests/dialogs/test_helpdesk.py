@@ -9,7 +9,7 @@ from msgspec import structs
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from bot.runtime import backlog, demo_team, metrics
+from bot.runtime import backlog, demo_team
 from domain.helpdesk import queries, service
 from domain.helpdesk.queries import ChatLine, TicketView
 from domain.helpdesk.rules import HelpdeskRules, attendance, load
@@ -155,8 +155,9 @@ def test_silence_closes_what_was_answered_and_never_what_waits(shop: Shop) -> No
     with shop.runtime.engine.connect() as db:
         found, = backlog._tickets(db, shop.clock.now())
     assert (found.state, found.check) == ("yellow", "helpdesk") and "1 person waits" in found.cause
-    shown = metrics.render(shop.runtime.engine).decode()
-    assert 'huitou_tickets_open{waits_for="shop"} 1.0' in shown and "huitou_ticket_oldest_seconds{" in shown
+    shown = shop.client.get("/metrics").text.splitlines()
+    assert 'huitou_tickets_open{waits_for="shop"} 1.0' in shown
+    assert f'huitou_ticket_oldest_seconds{{waits_for="shop"}} {49 * 3600}.0' in shown, "by the shop's clock"
     with pytest.raises(DomainError):
         act(shop, service.answer, 1, "还有")
 
