@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, text
 
-from bot.runtime.findings import REMEDIES, Finding, counted
+from bot.runtime.findings import LOOK_UP, REMEDIES, Finding, counted
 from domain.platform.service import alarm
 from domain.stafftasks.rules import DID_NOT_SEND
 
@@ -154,7 +154,7 @@ def _waiting(db: Connection) -> Iterator[Finding]:
         elif kind == "config":
             yield Finding(check, "red", counted(number, "effect waits", "effects wait")
                           + ": the platform refuses until somebody acts",
-                          _remedy(code, "see the error code in the platform's documentation"))
+                          _remedy(code, LOOK_UP))
         elif kind == "back_off":
             yield Finding(check, "yellow", counted(number, "effect waits", "effects wait") + " for the platform",
                           _remedy(code, "they go out by themselves; if they stay, see platform.refused in the logs"))
@@ -183,4 +183,4 @@ def _holds(db: Connection, accounts: Mapping[str, str], real_now: datetime) -> I
 
 
 def _remedy(code: str | int, otherwise: str) -> str:
-    return REMEDIES.get(int(code) if str(code).isdecimal() else 0, otherwise)
+    return REMEDIES.get(int(code) if str(code).removeprefix("-").isdecimal() else 0, otherwise)

@@ -22,7 +22,7 @@ from bot.kit.gateway import GatewayError
 from bot.kit.pay import PayGateways
 from bot.kit.wecom import WeComs
 from bot.runtime import backlog, books, cards, health, key_mark, pay_doctor, probing, service_doctor, wecom_doctor
-from bot.runtime.findings import REMEDIES, TIMEOUT, Finding, State
+from bot.runtime.findings import LOOK_UP, PASSING, TIMEOUT, Finding, State, remedy_of_call
 from bot.runtime.settings import Settings, SettingsError
 from domain import migrations
 from domain.audit.rules import SealKey
@@ -307,7 +307,8 @@ def _token(patient: _Patient) -> Iterator[Finding]:
         try:
             menu = patient.gateway(name).get_menu()
         except GatewayError as error:
-            yield Finding(f"menu ({name})", "yellow", str(error), "see the error code in the platform's documentation")
+            remedy = remedy_of_call(error.result.errcode, LOOK_UP)
+            yield Finding(f"menu ({name})", "yellow", str(error), remedy)
             continue
         yield (Finding(f"menu ({name})", "green", "is there") if menu else
                Finding(f"menu ({name})", "yellow", "there is none", "python -m bot menu push"))
@@ -324,8 +325,9 @@ def _cards(patient: _Patient) -> Iterator[Finding]:
 def _token_trouble(name: str, error: GatewayError) -> Finding:
     code = error.result.errcode
     label = f"IP list ({name})" if code == 40164 else f"token ({name})"
-    remedy = REMEDIES.get(code, "check app_id, app_secret, api_base and the network")
-    return Finding(label, "red", f"{code or error.result.outcome}: {error.result.detail}", remedy)
+    remedy = remedy_of_call(code, f"check app_id and app_secret; {LOOK_UP}")
+    cause = f"{code or error.result.outcome}: {error.result.detail}"
+    return Finding(label, "yellow" if code in PASSING else "red", cause, remedy)
 
 
 def _backlog(patient: _Patient) -> Iterator[Finding]:

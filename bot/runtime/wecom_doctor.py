@@ -9,7 +9,7 @@ from sqlalchemy import Engine, text
 
 from bot.kit.gateway import GatewayError
 from bot.runtime.accounts import WeComAccount
-from bot.runtime.findings import TIMEOUT, Away, Finding, always_there, counted
+from bot.runtime.findings import LOOK_UP, TIMEOUT, UNANSWERED, Away, Finding, always_there, counted
 from bot.runtime.service_doctor import signed_by_wecom
 from bot.runtime.settings import Settings
 
@@ -17,6 +17,17 @@ VERIFIED_WITHIN = 1.0
 """Seconds that the platform gives the answer to its verification."""
 
 REMEDIES: Mapping[int, str] = {
+    -1: "the platform is busy: calls are repeated by themselves, nothing is to mend; if it lasts for over an hour, "
+        "see the platform's announcements",
+    **dict.fromkeys((40014, 42001), "check that no other system fetches tokens with this secret, and the clock"),
+    45009: "too many calls in a minute, an hour or a day: they are repeated by themselves; if it repeats, see who else "
+           "calls with this application",
+    45033: "too many calls at a time: they are repeated by themselves; if this repeats, run fewer workers",
+    41050: "the code that customers are welcomed with came too late or was used already: see how long callbacks take "
+           "(huitou_ack_seconds)",
+    41051: "the customer has begun to talk already: a welcome is not needed any more, nothing is to mend",
+    41096: "another application is welcoming this customer: only one of a corp should send welcomes",
+    84061: "customer and employee are no friends any more: nothing is to mend",
     40001: "compare secret: 管理后台 → 应用管理 → the application → Secret",
     40013: "compare corp_id: 管理后台 → 我的企业 → 企业ID",
     40056: "compare agent_id: 管理后台 → 应用管理 → the application → AgentId",
@@ -28,7 +39,10 @@ REMEDIES: Mapping[int, str] = {
     41054: "the employee has not activated WeCom or not given their real name",
     40003: "there is no such userid, or it is not in 可见范围 of the application",
 }
-"""Error code of WeCom -> what a person can mend."""
+"""Error code of WeCom -> what a person can mend, or that nothing is to mend."""
+
+PASSING = frozenset({-1, 45009, 45033})
+"""What is over within minutes by itself: WeCom counts calls by the minute too."""
 
 
 def remedy(errcode: int) -> str:
@@ -90,13 +104,13 @@ def _rights(name: str, app: Any) -> Iterator[Finding]:
     try:
         app.ping_token()
     except GatewayError as error:
-        yield _trouble(f"token (wecom.{name})", error, "check corp_id, secret, api_base and the network")
+        yield _trouble(f"token (wecom.{name})", error, f"check corp_id and secret; {LOOK_UP}")
         return
     yield Finding(f"token (wecom.{name})", "green", "the platform gives one")
     try:
         staff = app.staff()
     except GatewayError as error:
-        yield _trouble(f"customer contact (wecom.{name})", error, "see the error code in the platform's documentation")
+        yield _trouble(f"customer contact (wecom.{name})", error, LOOK_UP)
         return
     yield (Finding(f"customer contact (wecom.{name})", "green",
                    counted(len(staff), "employee", "employees") + " may have customers") if staff
@@ -106,8 +120,9 @@ def _rights(name: str, app: Any) -> Iterator[Finding]:
 
 def _trouble(label: str, error: GatewayError, otherwise: str) -> Finding:
     code = error.result.errcode
-    return Finding(label, "red", f"{code or error.result.outcome}: {error.result.detail}".strip(": "),
-                   remedy(code) or otherwise)
+    return Finding(label, "yellow" if code in PASSING else "red",
+                   f"{code or error.result.outcome}: {error.result.detail}".strip(": "),
+                   (remedy(code) or otherwise) if code else UNANSWERED)
 
 
 def _stopped(engine: Engine) -> Iterator[Finding]:
@@ -121,7 +136,7 @@ def _stopped(engine: Engine) -> Iterator[Finding]:
     for row in rows:
         code = row.reason.rpartition(":")[2]
         yield Finding(f"wecom {row.kind.partition('.')[2]}", "yellow", f"{row.number}× {row.reason} in the last 3 days",
-                      remedy(int(code)) if code.isdecimal() else _ADVICE.get(row.reason, ""))
+                      remedy(int(code)) if code.removeprefix("-").isdecimal() else _ADVICE.get(row.reason, ""))
     if not rows:
         yield Finding("wecom effects", "green", "welcomes and tags went through")
 

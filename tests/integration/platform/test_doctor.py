@@ -134,6 +134,37 @@ def test_a_wrong_secret(examine: Examine, peer: WeChatApi) -> None:
     assert finding.state == "red" and "40125" in finding.cause and "app_secret" in finding.remedy
 
 
+@pytest.mark.parametrize(("code", "state", "says"), [
+    (-1, "yellow", "busy"), (45011, "yellow", "in one minute"), (45009, "red", "midnight"),
+    *((code, "red", "only of a message") for code in (43004, 45015, 45047))])
+def test_what_refuses_a_token_is_told_for_what_it_is(
+    examine: Examine, peer: WeChatApi, code: int, state: str, says: str
+) -> None:
+    """A code that has nothing to do with the secret sends nobody to look at it."""
+    peer.fail_always("stable_token", Code(code))
+    finding = examine()["token (main)"]
+    assert (finding.state, finding.cause.split(":")[0]) == (state, str(code))
+    assert says in finding.remedy and "app_secret" not in finding.remedy and "network" not in finding.remedy
+
+
+def test_a_platform_that_does_not_answer_is_no_matter_of_the_secret(examine: Examine, peer: WeChatApi) -> None:
+    peer.fail_always("stable_token", Raw(503, b""))
+    finding = examine()["token (main)"]
+    assert finding.state == "red" and "api_base" in finding.remedy and "app_secret" not in finding.remedy
+
+
+def test_what_held_an_interface_is_told_for_what_it_is(examine: Examine, engine: Engine) -> None:
+    says = {-1: "busy", 45011: "per_minute", 45015: "48 hours", 45047: "5 messages", 43004: "follow again"}
+    with engine.begin() as db:
+        for code in says:
+            db.execute(text("insert into platform_hold (app_id, api, outcome, errcode, until) values "
+                            "(:app, 'message/custom/send', 'back_off', :code, '2126-11-22T16:00:00Z')"),
+                       {"app": f"wx{code}", "code": code})
+    found = examine()
+    for code, words in says.items():
+        assert words in found[f"hold (wx{code})"].remedy
+
+
 def test_calls_without_an_error_code_are_counted_by_how_far_they_came(
     examine: Examine, engine: Engine, peer: WeChatApi
 ) -> None:
