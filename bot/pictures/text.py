@@ -198,6 +198,8 @@ def _break(line: Line, kind: Type, limit: float) -> int:
     end = max(1, end)
     while end < len(line) and width(line[: end + 1], kind) <= limit:
         end += 1
+    if end == len(line):  # one cluster, however wide: there is no place to break
+        return end
     for place in range(end, max(0, end // 2), -1):
         if _may_break(line[place - 1].text, line[place].text):
             return place

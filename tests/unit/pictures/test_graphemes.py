@@ -119,6 +119,13 @@ def test_titles_break_at_spaces_never_inside_a_word_and_end_in_an_ellipsis() -> 
     assert all(text.width(line, kind) <= 900 for line in many)
 
 
+@pytest.mark.parametrize("raw", ["👨\u200d" * 40, "👨\u200d" * 40 + " 五常大米"])
+def test_one_picture_that_is_wider_than_its_line_is_no_end(raw: str) -> None:
+    """Pictures joined without end are one cluster, which no place can break."""
+    for broken in (text.wrap(raw, text.Type(60, 800), 700, 2), text.balanced(raw, text.Type(60, 800), 700, 2)):
+        assert 1 <= len(broken) <= 2 and all(broken)
+
+
 @pytest.mark.parametrize(("title", "room", "shown"), [
     ("古树普洱茶饼礼盒装 2026年春茶", "古树普洱茶饼礼盒装 202", "古树普洱茶饼礼盒装…"),
     ("鲜榨橙汁（500ml*6瓶）整箱", "鲜榨橙汁（500ml", "鲜榨橙汁…"),
