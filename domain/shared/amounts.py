@@ -30,6 +30,13 @@ _WITH_JIAO = re.compile(rf"(?:\d{{1,9}}|{_ANY}{{1,20}})\s*[块元圆]{_SIGN}[毛
 _SHARE = re.compile(rf"(?P<half>一?半|二分之一)|百分之(?P<percent>{_ANY}{{1,4}}|\d{{1,2}})|"
                     rf"(?P<parts>[三四五六七八九十])分之(?P<taken>[一二两三四五六七八九])")
 
+_FRACTION = re.compile(rf"(?<!{_ANY}|\d)(?:{_ANY}|\d)+分之(?:{_ANY}|[\d.点])*")
+
+
+def without_fractions(said: str) -> str:
+    """A sentence without its shares (``百分之150``, ``五百分之一``): their numbers are no amounts."""
+    return _FRACTION.sub(" ", said)
+
 
 def share(said: str) -> tuple[int, int] | None:
     """A share of a whole that was said and nothing else, as numerator and denominator: ``一半``, ``三分之一``,
@@ -67,8 +74,8 @@ def _digit(sign: str) -> int:
 
 def find_fen(text: str) -> int | None:
     """The first amount in a sentence, in fen; None when there is none, or none that makes sense. Counts (``3单``),
-    percentages and numbers inside of codes are no amounts; Chinese numerals need a unit (``三百``) or ``元``."""
-    plain = unicodedata.normalize("NFKC", text).lower()
+    shares and numbers inside of codes are no amounts; Chinese numerals need a unit (``三百``) or ``元``."""
+    plain = without_fractions(unicodedata.normalize("NFKC", text).lower())
     for match in _AMOUNT.finditer(plain):
         said = _WITH_JIAO.match(plain, match.start())
         if said:

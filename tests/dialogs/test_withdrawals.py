@@ -71,6 +71,12 @@ def test_a_share_below_the_minimum_says_so(li: Person) -> None:
     agreed(li, "是").sees("¥158.40", "确认")
 
 
+@pytest.mark.parametrize("said", ["百分之150", "五百分之一", "百分之"])
+def test_the_numbers_of_a_share_that_is_none_are_no_amount(li: Person, said: str) -> None:
+    li.says("提现").says(said).sees("请回复要提现的金额")
+    li.says("取消").says("提现百分之150").sees("您是想提现吗")
+
+
 def held(shop: Shop) -> list[str]:
     from domain.ledger import service as ledger
     from domain.payouts import queries

@@ -2,7 +2,7 @@
 
 import pytest
 
-from domain.shared.amounts import share
+from domain.shared.amounts import find_fen, share
 
 
 @pytest.mark.parametrize(("said", "part"), [
@@ -19,3 +19,11 @@ def test_a_share_is_read(said: str, part: tuple[int, int]) -> None:
 ])
 def test_what_is_no_share_is_none(said: str) -> None:
     assert share(said) is None
+
+
+@pytest.mark.parametrize(("said", "fen"), [
+    ("百分之150", None), ("百分之", None), ("百分之150块", None), ("五百分之一", None), ("百分之一百五十", None),
+    ("百分之五的佣金，卖5000赚多少", 500_000), ("卖三百块，十分之一是多少", 30_000),
+])
+def test_the_numbers_of_a_share_are_no_amount(said: str, fen: int | None) -> None:
+    assert find_fen(said) == fen

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from bot.runtime.understanding import normalise
 from bot.runtime.understanding.lexicon import Argument, Chatter
-from domain.shared.amounts import share
+from domain.shared.amounts import share, without_fractions
 from domain.shared.numerals import choice
 
 _LONGEST_NAME = 60
@@ -87,7 +87,7 @@ def is_name(text: str, chatter: Sequence[str]) -> bool:
 
 def number_inside(text: str) -> str:
     """The first amount or order number in a sentence, or ''."""
-    found = _NUMBER_INSIDE.search(text)
+    found = _NUMBER_INSIDE.search(without_fractions(text))
     return found.group().rstrip(".,-_") if found else ""
 
 
