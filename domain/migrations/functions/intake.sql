@@ -92,7 +92,8 @@ begin
     if exists (select from commerce_batch b where b.due_at < first.due_at) then
         alone := intake_take_batches(at, most, seen_since);
     end if;
-    return coalesce(alone, intake_take_many(at, most, seen_since));
+    -- Where somebody else holds all that stands alone, batches do not wait for it.
+    return coalesce(alone, intake_take_many(at, most, seen_since), intake_take_batches(at, most, seen_since));
 end $$;
 
 -- As intake_take, of any number of events of any kind that stand on the list on their own.

@@ -113,6 +113,16 @@ def test_an_order_that_somebody_holds_waits_alone_and_holds_up_nobody(shop: Shop
     assert shop.rows(ALONE) == [] and column(shop, WAITING) == []
 
 
+def test_an_order_that_somebody_holds_is_passed_by_the_batches_behind_it(shop: Shop) -> None:
+    shop.tell(shop.pay("held", by="小王"), apply=False)
+    shop.clock.advance(1)
+    shop.tell(*payments(shop, TOGETHER), apply=False)
+    with shop.sessions.begin() as session:
+        session.execute(text("select pg_advisory_xact_lock(hashtextextended('order:mall/held', 0))"))
+        assert [take(shop, 100), take(shop, 100)] == [TOGETHER, 0]
+    assert take(shop, 100) == 1
+
+
 def test_a_batch_all_of_whose_orders_are_held_is_not_lost(shop: Shop) -> None:
     shop.tell(*[shop.pay("A1", by="小王", event_id=f"e{n}") for n in range(TOGETHER)], apply=False)
     with shop.sessions.begin() as session:
