@@ -7,15 +7,17 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
+from domain.audit import service as audit
+from domain.audit.models import Operator
 from domain.people import service as people
 from domain.people.rules import IdentityRef
 from domain.referrals.models import Referral
 from domain.rewards import service as rewards
 from domain.rewards.rules import CouponOffer
-from domain.roles.models import RoleGrant
+from domain.roles import service as roles
 from handlers.web.api import openapi
 from tests.web.json_schema import faults
 from tests.web.mall import API_KEY, PEPPER, Mall
@@ -59,9 +61,11 @@ def bound(mall: Mall, friend: int, sharer: int) -> None:
 
 
 def promoted(mall: Mall, person: int) -> None:
+    since = mall.clock.now() - timedelta(days=1)
     with Session(mall.engine) as session, session.begin():
-        session.add(RoleGrant(person_id=person, role="promoter", cause_kind="manual", cause_key="test",
-                              granted_at=mall.clock.now() - timedelta(days=1)))
+        known = session.scalar(select(Operator.name))
+        owner = audit.operator(session, known) if known else audit.add_operator(session, "wu", "owner", None, since)
+        roles.give(session, person, "promoter", "sells on our market", owner, since)
 
 
 @pytest.mark.parametrize("header", [
