@@ -49,6 +49,12 @@ def never_mind(ctx: Context) -> Answer:
     return ctx.say("chat.cancelled")
 
 
+@router.on(InState(WHAT), Intent("yes"))
+def go_on(ctx: Context) -> Answer:
+    """好的 says nothing that a human could answer, nor does the 确认 of something that was left for this question."""
+    return ctx.ask("helpdesk.what", WHAT)
+
+
 @router.on(InState(WHAT))
 def said(ctx: Context) -> Answer:
     return never_mind(ctx) if _ends(ctx) else ask(ctx, ctx.message.text)

@@ -95,6 +95,16 @@ def test_who_wants_no_human_is_not_kept_and_a_lone_word_is_no_question(shop: Sho
     li.says("乱码").sees("没太听懂", "「海报」").says("是").sees("没有要您确认的事")
 
 
+def test_a_bare_yes_is_no_question_for_a_human(shop: Shop) -> None:
+    li = shop.person("李姐")
+    li.says("人工").says("好的").sees("您请说是什么事")
+    li.says("没事").sees("已取消")
+    li.says("滚").sees("哪里没做好").says("确认").sees("您请说是什么事")
+    assert queue(shop) == []
+    li.says("米坏了").sees("编号 1")
+    assert [one.question for one in queue(shop)] == ["米坏了"]
+
+
 def test_asked_for_the_question_and_out_of_hours(shop: Shop) -> None:
     li = shop.person("李姐")
     shop.wait(hours=12)
