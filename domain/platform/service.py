@@ -105,6 +105,16 @@ def close(session: Session, account: str, openid: str) -> None:
     )
 
 
+def acted_at(session: Session, account: str, openid: str) -> datetime | None:
+    """When the person last wrote, tapped, scanned or followed, as far as a window that was not closed since tells."""
+    row = session.execute(select(SendRight.message_until, SendRight.tap_until).where(
+        SendRight.account == account, SendRight.openid == openid)).one_or_none()
+    if row is None:
+        return None
+    ends = ((row.message_until, MESSAGE_WINDOW), (row.tap_until, TAP_WINDOW))
+    return max((until - window for until, window in ends if until is not None), default=None)
+
+
 def left(session: Session, account: str, openid: str, now: datetime) -> Left:
     """What may still be sent at ``now``."""
     row = session.execute(

@@ -54,6 +54,12 @@ PAUSE_OF_JOURNEY = timedelta(minutes=15)
 JITTER = timedelta(seconds=20)
 """What waits for an interface comes back over so long, everybody at their own moment."""
 
+JUST_NOW = timedelta(minutes=10)
+"""Whoever acted so short a time ago has not left, although the platform may say so for a moment (43004)."""
+
+ASK_AGAIN = timedelta(seconds=10)
+"""When it is asked again about somebody who is there."""
+
 ANSWERS_RESERVE = 1
 """Rights that unasked messages leave alone: what a person asks for must not wait behind what we want to tell."""
 
@@ -259,10 +265,7 @@ def _ended(ctx: JobContext, errand: Errand, way: Way, tried: Tried, result: Send
         case Outcome.UNKNOWN:
             return Done({**facts, "maybe_sent": True})
         case Outcome.UNFOLLOWED:
-            with ctx.begin() as session:
-                gone = IdentityRef("openid", errand.openid, ctx.app_ids[errand.account])
-                people_service.unfollow(session, gone, ctx.now())
-            return Refused("unfollowed", facts)
+            return _gone(ctx, errand, way, tried, result, facts)
         case Outcome.BACK_OFF:
             return _backed_off(ctx, errand, way, tried, result)
         case Outcome.CONFIG if way.card is None or result.errcode not in OF_CARDS:
@@ -280,6 +283,29 @@ def _ended(ctx: JobContext, errand: Errand, way: Way, tried: Tried, result: Send
         case _:
             _closed(ctx, errand, way, tried, result)
             return None
+
+
+def _gone(ctx: JobContext, errand: Errand, way: Way, tried: Tried, result: SendResult,
+          facts: dict[str, Any]) -> Ended | None:
+    """The platform says that the person left. Whoever acted just now is there, whatever it says: it is asked once more,
+    and then this waits for their next word. Who really left is told of by the platform's own event."""
+    effect, now = errand.effect, ctx.now()
+    with ctx.begin() as session:
+        acted = platform.acted_at(session, errand.account, errand.openid)
+        if acted is None or acted + JUST_NOW < now:
+            gone = IdentityRef("openid", errand.openid, ctx.app_ids[errand.account])
+            people_service.unfollow(session, gone, now)
+            return Refused("unfollowed", facts)
+        if effect.result.get("doubted"):
+            notices.release(session, effect.id)
+            platform.close(session, errand.account, errand.openid)
+    if effect.result.get("doubted"):
+        tried.refused[way.channel] = notices.NO_RIGHT
+        ctx.note(effect, sending_at=None)
+        return None
+    log.warning("notice.unfollowed_doubted", errcode=result.errcode, account=errand.account)
+    ctx.note(effect, doubted=True)
+    return _pay_back(ctx, errand, way, f"back_off:{result.errcode}", ASK_AGAIN)
 
 
 def _closed(ctx: JobContext, errand: Errand, way: Way, tried: Tried, result: SendResult) -> None:

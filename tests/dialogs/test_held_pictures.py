@@ -140,6 +140,18 @@ def test_who_had_no_right_gets_it_as_the_answer(shop: Shop, li: Person, outcome:
     assert orders(shop)[1:] == [("done", "")]
 
 
+@pytest.mark.parametrize("times", [1, 2])
+def test_who_just_asked_has_not_left_whatever_the_platform_says(shop: Shop, li: Person, times: int) -> None:
+    """43004 right after their own word: asked once more, and once more at their next word."""
+    for _ in range(times):
+        refuse(shop, Outcome.UNFOLLOWED, 43004)
+    assert pictures(li.says("海报 2")) == 0
+    shop.wait(seconds=35)
+    assert pictures(li) == (1 if times == 1 else 0)
+    assert pictures(li.says("佣金")) == (0 if times == 1 else 1)
+    assert orders(shop)[1:] == [("done", "")]
+
+
 def test_what_never_came_is_owned_up_to_when_they_write_again(shop: Shop, li: Person) -> None:
     refuse(shop, Outcome.QUOTA_USED, 45047)
     li.says("海报 2")

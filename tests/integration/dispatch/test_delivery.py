@@ -56,12 +56,42 @@ def test_without_a_window_it_waits_for_the_next_contact(shop: Shop, li: Person, 
 
 
 def test_somebody_who_left_is_refused_and_hears_nothing_more(shop: Shop, li: Person) -> None:
+    shop.wait(minutes=11)
     refuse(shop, Outcome.UNFOLLOWED, 43004)
     tell(shop, li, "通知甲")
     shop.work()
     tell(shop, li, "通知乙")
     shop.work()
     assert (row(shop, "通知甲"), row(shop, "通知乙")) == (("refused", "unfollowed"), ("refused", "unfollowed"))
+
+
+def follows(shop: Shop, person: Person) -> bool:
+    with shop.runtime.sessions() as session:
+        return bool(session.scalar(text("select unfollowed_at is null from identity where value = :v"),
+                                   {"v": person.openid}))
+
+
+def test_who_just_wrote_is_there_whatever_the_platform_says_once(shop: Shop, li: Person) -> None:
+    refuse(shop, Outcome.UNFOLLOWED, 43004)
+    tell(shop, li, "通知甲")
+    shop.work()
+    assert (texts(li, "通知甲"), follows(shop, li)) == (0, True)
+    shop.wait(seconds=35)
+    assert (row(shop, "通知甲"), texts(li, "通知甲"), follows(shop, li)) == (("done", ""), 1, True)
+
+
+def test_who_just_wrote_and_is_refused_again_is_answered_at_the_next_word(shop: Shop, li: Person) -> None:
+    for _ in range(2):
+        refuse(shop, Outcome.UNFOLLOWED, 43004)
+    tell(shop, li, "通知甲")
+    shop.work()
+    assert row(shop, "通知甲") == ("waiting", "back_off:43004")
+    shop.wait(seconds=35)
+    assert (row(shop, "通知甲"), texts(li, "通知甲"), follows(shop, li)) == (("waiting", "no_right"), 0, True)
+    shop.wait(hours=1)
+    assert row(shop, "通知甲") == ("waiting", "no_right")
+    li.says("帮助")
+    assert (row(shop, "通知甲"), texts(li, "通知甲"), follows(shop, li)) == (("done", ""), 1, True)
 
 
 def test_a_pause_that_the_platform_asks_for_is_kept(shop: Shop, li: Person) -> None:
