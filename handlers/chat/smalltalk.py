@@ -1,5 +1,6 @@
-"""你好, 在吗, 谢谢, 再见, 你是谁, 靠谱吗, 隐私, 太差了: a short answer and a next step. Whatever question is open
-stays open, unless somebody is cross.
+"""你好, 在吗, 谢谢, 再见, 你是谁, 靠谱吗, 隐私, 取消关注, 太差了: a short answer and a next step.
+
+Whatever question is open stays open, unless somebody is cross.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,6 +13,7 @@ from bot.kit.filters import Intent
 from bot.kit.messages import text
 from bot.kit.router import Router
 from domain.helpdesk import queries as helpdesk
+from domain.workflows.leaving import Leaving
 from handlers.chat.helpdesk import WHAT
 
 router = Router(__name__)
@@ -40,6 +42,12 @@ router.on(Intent("talk.trust"), asks=_ticket)(_polite("talk.trust", "talk.trust"
 
 
 router.on(Intent("talk.privacy"), asks=_ticket)(_polite("talk.privacy", "talk.privacy"))
+
+
+@router.on(Intent("talk.unfollow"), asks=_ticket)
+def how_to_unfollow(ctx: Context) -> Answer:
+    """How it is done, what becomes of the money and the rest, and what is enough against too many messages."""
+    return Answer(text(ctx.copy.render("talk.unfollow", grace=ctx.tool(Leaving).grace_days)), STAY)
 
 
 @router.on(Intent("talk.sorry"))

@@ -23,7 +23,7 @@ SHOWS = frozenset({
     "coupons.show", "orders.show", "materials.show", "video.show", "referral.mine", "rules.show", "rules.what_if",
     "rules.join", "rules.bond", "rules.refund", "withdraw.how",
     "vote.show", "feedback", "appeal", "human", "help", "talk.hello", "talk.there", "talk.thanks", "talk.bye",
-    "talk.who", "talk.trust", "talk.sorry", "talk.privacy",
+    "talk.who", "talk.trust", "talk.sorry", "talk.privacy", "talk.unfollow",
 })
 BY_VOICE = SHOWS | {"", "yes", "no", "cancel"}
 """What may be said. A yes, a no and 取消 mean nothing but politeness outside of a question that must be typed."""

@@ -27,6 +27,20 @@ def test_small_talk_leaves_an_open_question_open(shop: Shop) -> None:
     li.says("第1个").sees("积分不够")
 
 
+def test_who_wants_to_leave_is_told_how_and_what_becomes_of_their_money(shop: Shop) -> None:
+    li = shop.person("李姐")
+    li.says("怎么取消关注").sees("「不再关注」", "佣金", "再关注", "「提现」", "满 30 天", "「退订」")
+    li.says("兑换").sees("积分商城")
+    li.says("取关").sees("「不再关注」")
+    li.says("第1个").sees("积分不够")
+
+
+def test_a_misspelt_word_for_silence_is_asked_back(shop: Shop) -> None:
+    li = shop.person("李姐")
+    li.says("退丁").sees("您是不是想", "退订")
+    li.says("1").sees("已退订")
+
+
 @pytest.mark.parametrize("said", ["垃圾", "气死我了！", "😡😡", "[发怒]", "😭"])
 def test_whoever_is_cross_is_asked_what_went_wrong_and_heard_by_a_human(shop: Shop, said: str) -> None:
     li = shop.person("李姐")

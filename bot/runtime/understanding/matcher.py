@@ -16,6 +16,8 @@ from domain.shared.numerals import choice
 
 _SCANNED = 256
 """Characters of a message searched for words; the rest of an essay changes nothing."""
+_LONGEST_OFFERED = 48
+"""Letters or characters of a message whose sound is compared with words that count only alone (退丁 for 退订)."""
 _ESSAY = 10
 """With more than this many characters left unexplained, the word was probably mentioned, not meant."""
 
@@ -71,6 +73,9 @@ class Matcher:
         self._inside = WordsByFirst(lexicon.inside)
         offered = {w: i.name for i in lexicon.intents.values() if i.offered for w in i.all_words if len(w) > 1}
         self._offered = {normalise.lower(word): name for word, name in offered.items()}
+        self._sound = lexicon.sound
+        self._offered_sounds = {self._sound.letters(word): name for word, name in self._offered.items()
+                                if not word.isascii()}
         fillers = lexicon.fillers
         self._polite = Trimmer(fillers.polite_before, fillers.polite_after, fillers.protected)
         self._asking = Trimmer(
@@ -287,9 +292,13 @@ class Matcher:
     def _refused(self, form: str) -> bool:
         return form.startswith(self._lexicon.negation.words)
 
-    # Stage 4: words that only count alone, inside a sentence.
+    # Stage 4: words that only count alone, inside a sentence or misspelt.
 
     def _offer_whole_words(self, message: Message) -> Understanding | None:
+        for form in (message.plain, message.polite):
+            if len(form) <= _LONGEST_OFFERED and (
+                    name := self._offered_sounds.get(self._sound.letters(normalise.lower(form)))):
+                return self._ask(message, (name,))
         for word, name in self._offered.items():
             at = message.text.find(word)
             if at < 0 or not _stands_alone(message.text, at, at + len(word)):

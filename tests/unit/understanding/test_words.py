@@ -82,6 +82,11 @@ def test_opting_out_is_never_guessed(text: str):
     assert understand(text).intent == ""
 
 
+@pytest.mark.parametrize("text", ["退丁", "退定", "退叮！", "推订", "tuiding", "退丁谢谢"])
+def test_opting_out_misspelt_is_asked_back(text: str):
+    assert understand(text).candidates == ("notices.stop",)
+
+
 @pytest.mark.parametrize("text", ["回复", "huifu", "恢复一下单子", "汇付"])
 def test_consent_to_messages_is_never_guessed(text: str):
     assert understand(text).intent == ""
