@@ -304,6 +304,25 @@ def test_a_small_screen_shows_one_phone_and_never_scrolls_sideways(page: Page) -
         page.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
+FOR_FINGERS = """
+    return [...document.querySelectorAll('button, input, select')].filter(one => one.offsetParent)
+        .map(one => [one, one.getBoundingClientRect()]).filter(([, box]) => box.height > 0 && box.height < 44)
+        .map(([one, box]) => `${one.dataset.test || one.className || one.textContent}: ${box.height}`)"""
+
+
+def test_on_the_smallest_screen_everything_is_as_high_as_a_finger(page: Page) -> None:
+    size = {"width": 360, "height": 780, "deviceScaleFactor": 1, "mobile": True}
+    page.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        assert page.driver.execute_script(FOR_FINGERS) == []
+        assert page.driver.execute_script("return document.documentElement.scrollWidth") <= 360
+        page.tap("open-faults")
+        page.find("fault", "#drawer")
+        assert page.driver.execute_script(FOR_FINGERS) == []
+    finally:
+        page.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
 def test_chinese_and_emoji_are_drawn_where_the_machine_has_no_such_fonts(page: Page) -> None:
     asked = """
         const [done] = arguments;
