@@ -21,6 +21,8 @@ LOOK_AT = 20
 MORNING = time(9, 0)
 """Bills beyond a day's limit leave the next day at this hour, when their person is awake to confirm."""
 STOPPED_PAUSE = timedelta(minutes=10)
+EMPTY = "NOT_ENOUGH"
+"""The provider's code for a merchant's account without money: nothing of ours is set wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +135,8 @@ def record(session: Session, step: Step, told: Told, now: datetime) -> Change | 
             bill.due_at = now + told.pause
         case "config":
             _as_before(bill, step)
-            bill.fault, bill.due_at = f"config: {told.code}"[:200], now + timedelta(minutes=10)
+            bill.fault = "no_money" if told.code == EMPTY else f"config: {told.code}"[:200]
+            bill.due_at = now + timedelta(minutes=10)
         case "refused":
             _refused(bill, step, told, now)
         case _:

@@ -87,6 +87,17 @@ def test_what_is_wrong_with_a_payment_is_said_once_with_its_remedy(till: Till, t
     assert ('huitou_payout_stopped_seconds{by="huitou"}' in page) == (trouble == "contradiction")
 
 
+def test_an_account_that_says_it_is_empty_is_to_be_topped_up(till: Till) -> None:
+    """NOT_ENOUGH is no matter of keys and numbers; the same bill goes out by itself once there is money."""
+    who = till.earner("li", 10_000)
+    says(PayOutcome.CONFIG, "NOT_ENOUGH")(till, who)
+    (finding,) = found(till).values()
+    assert (finding.check, finding.state) == ("payments no_money (pay.main)", "yellow")
+    assert "is empty" in finding.cause and "top it up" in finding.remedy
+    till.work(minutes=11)
+    assert (seen(till), len(till.pay.waiting())) == ([], 1)
+
+
 def test_time_alone_is_a_trouble(till: Till) -> None:
     """Nobody works: a call whose end nobody knows, a bill that should have closed, one that queries will soon lose."""
     till.earner("li", 10_000)
