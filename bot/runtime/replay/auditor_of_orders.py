@@ -28,6 +28,8 @@ ALWAYS: tuple[Kind, ...] = ("earned", "released")
 PARCELS = ("journey.care.shipped", "card.shipped")
 
 _ORDER = re.compile(r"R\d{5}")
+_SECRET = re.compile(r"\bt=[\w-]+", re.ASCII)
+"""Of a link: letters by chance, also those of some order."""
 _COUPON = re.compile(r"券码 (\w+)")
 _MANY = re.compile(r"\d+ 笔")
 _SUM = re.compile(r"实付 ¥([\d,.]+\d)(?: × ([\d.]+)% = ¥([\d,.]+\d))?")
@@ -78,7 +80,7 @@ def audit_names(log: Iterable[Line], owners: Mapping[str, frozenset[str]]) -> li
     order number and coupon code; whoever earns by an order may read its number."""
     return [Finding("somebody else's order or coupon", line.at, line.openid, name, line.content)
             for line in log if line.what in PUSHES or line.what == "reply"
-            for name in dict.fromkeys([*_ORDER.findall(line.content), *_COUPON.findall(line.content)])
+            for name in dict.fromkeys([*_ORDER.findall(_SECRET.sub("", line.content)), *_COUPON.findall(line.content)])
             if line.openid not in owners.get(name, ())]
 
 

@@ -126,7 +126,8 @@ def test_a_reward_is_told_as_often_as_orders_carried_it() -> None:
 def test_orders_and_coupons_are_named_to_whose_they_are() -> None:
     owners = {"R00001": frozenset({"o1", "o2"}), "eUzmzDB5Fu": frozenset({"o1"})}
     mine = [line(HOUR, "reply", "订单 R00001 已发货"), line(HOUR, "text", "券码 eUzmzDB5Fu，4月7日前有效"),
-            line(HOUR, "reply", "订单 R00001", "o2"), line(HOUR, "said", "为什么 R00009", "o2")]
+            line(HOUR, "reply", "订单 R00001", "o2"), line(HOUR, "said", "为什么 R00009", "o2"),
+            line(HOUR, "reply", "http://127.0.0.1:8000/me/draw?t=c6sVR77020WePg_R00003-x")]
     assert audit_names(mine, owners) == []
     others = [line(HOUR, "reply", "券码 eUzmzDB5Fu（满 ¥50.00 可用）", "o2"), line(HOUR, "template", "R00001", "o3"),
               line(HOUR, "text", "券码 nobodys")]
