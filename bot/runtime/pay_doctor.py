@@ -36,6 +36,9 @@ _REMEDIES = {
     "UNVERIFIED": "public_key_file and public_key_id must be 微信支付公钥, not the merchant's own",
 }
 
+_PASSING = frozenset({"SYSTEM_ERROR", "FREQUENCY_LIMIT_EXCEED", "FREQUENCY_LIMITED", "RATELIMIT_EXCEEDED"})
+"""What is over by itself, as HTTP 5xx is."""
+
 
 def findings(settings: Settings, engine: Engine, gateway: Any, now: datetime,
              away: Away = always_there) -> Iterator[Finding]:
@@ -85,6 +88,10 @@ def _accepted(name: str, result: PayResult) -> Finding:
     label = f"merchant keys (pay.{name})"
     if result.outcome in (PayOutcome.NOT_FOUND, PayOutcome.ANSWERED):
         return Finding(label, "green", "WeChat Pay takes our signatures, and we take its")
+    if result.code in _PASSING or result.code.startswith("HTTP_5"):
+        return Finding(f"WeChat Pay (pay.{name})", "yellow", f"{result.code} {result.detail}".strip(),
+                       "its own fault or load, no key of ours: calls are repeated by themselves; if it lasts for over "
+                       "an hour, see the announcements on 商户平台")
     remedy = _REMEDIES.get(result.code, "check mch_id, keys, api_base, and the firewall for outgoing https")
     return Finding(label, "red", f"{result.outcome.value}: {result.code} {result.detail}".strip(), remedy)
 

@@ -69,6 +69,18 @@ def test_keys_that_do_not_fit_are_named(
     assert pay_keys.API_V3_KEY not in repr(found) and "f" * 32 not in repr(found)
 
 
+@pytest.mark.parametrize("trouble", [
+    Says(500, {"code": "SYSTEM_ERROR"}), Says(502, {}), Says(429, {"code": "FREQUENCY_LIMIT_EXCEED"})])
+def test_what_passes_by_itself_sends_nobody_to_the_keys(
+    trouble: Says, tmp_path: Path, peer: PayPeer, engine: Engine
+) -> None:
+    peer.will("query", *[trouble] * 4)
+    found = examined(settings(tmp_path, peer), engine)
+    assert "merchant keys (pay.main)" not in found
+    finding = found["WeChat Pay (pay.main)"]
+    assert finding.state == "yellow" and "by themselves" in finding.remedy
+
+
 def test_odd_settings_an_unapproved_scene_and_a_stop(tmp_path: Path, peer: PayPeer, engine: Engine) -> None:
     peer.will("query", Says(403, {"code": "NO_AUTH"}))
     with Session(engine) as session, session.begin():
