@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, text
 
+from bot.runtime import wecom_doctor
 from bot.runtime.findings import LOOK_UP, REMEDIES, Finding, counted
 from domain.platform.service import alarm
 from domain.stafftasks.rules import DID_NOT_SEND
@@ -177,9 +178,12 @@ def _holds(db: Connection, accounts: Mapping[str, str], real_now: datetime) -> I
         elif (api := row.api.partition("#")[0]) and row.api == alarm(api):
             what = f"{api} was refused; until it works, nobody is promised anything of it"
         why = " ".join(filter(None, (f"{row.outcome}:{row.errcode}", row.detail)))
-        yield Finding(f"hold ({accounts.get(row.app_id, row.app_id)})", "red" if row.outcome == "config" else "yellow",
-                      f"{what} ({why})",
-                      _remedy(row.errcode, "it ends by itself; if it returns, see platform.refused in the logs"))
+        name = accounts.get(row.app_id, row.app_id)
+        otherwise = "it ends by itself; if it returns, see platform.refused in the logs"
+        of_wecom = name.startswith("wecom.")  # the same number says other things there
+        told = wecom_doctor.remedy(row.errcode) or otherwise if of_wecom else _remedy(row.errcode, otherwise)
+        yield Finding(f"hold ({name})", "red" if row.outcome == "config" else "yellow",
+                      f"{what} ({why})", told)
 
 
 def _remedy(code: str | int, otherwise: str) -> str:

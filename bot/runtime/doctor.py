@@ -335,6 +335,7 @@ def _backlog(patient: _Patient) -> Iterator[Finding]:
     settings = patient.settings
     clock = OffsetClock(settings.home / "clock") if settings.demo else SystemClock()
     accounts = {account.app_id: name for name, account in settings.wechat.items()}
+    accounts |= {f"{app.corp_id}:{app.agent_id}": f"wecom.{name}" for name, app in settings.wecom.items()}
     with patient.engine.connect() as db:
         yield from backlog.findings(db, accounts, clock.now(), datetime.now(UTC))
 

@@ -17,7 +17,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import InternalError
 from sqlalchemy.orm import Session
 
-from bot.runtime import doctor, key_mark, metrics, probing
+from bot.runtime import backlog, doctor, key_mark, metrics, probing
 from bot.runtime.cli import main
 from bot.runtime.demo_keys import make_demo_pairs
 from bot.runtime.findings import Finding
@@ -151,6 +151,18 @@ def test_a_platform_that_does_not_answer_is_no_matter_of_the_secret(examine: Exa
     peer.fail_always("stable_token", Raw(503, b""))
     finding = examine()["token (main)"]
     assert finding.state == "red" and "api_base" in finding.remedy and "app_secret" not in finding.remedy
+
+
+def test_what_holds_wecom_is_told_in_the_words_of_wecom(engine: Engine) -> None:
+    """45009 rests for a minute there and until midnight here; 40001 is the application's secret."""
+    with engine.begin() as db:
+        db.execute(text("insert into platform_hold (app_id, api, outcome, errcode, until) values "
+                        "('ww1:7', 'externalcontact/get', 'back_off', 45009, '2126-11-22T16:00:00Z'), "
+                        "('ww1:7', 'gettoken', 'config', 40001, '2126-11-22T16:00:00Z')"))
+    with engine.connect() as db:
+        found = list(backlog._holds(db, {"ww1:7": "wecom.main"}, MORNING))
+    assert {one.check for one in found} == {"hold (wecom.main)"}
+    assert "an hour or a day" in found[0].remedy and "应用管理" in found[1].remedy
 
 
 def test_what_held_an_interface_is_told_for_what_it_is(examine: Examine, engine: Engine) -> None:
