@@ -72,12 +72,12 @@ def parts(folder: Path) -> dict[str, bytes]:
 def test_same_bytes_without_a_shelf_with_a_new_one_and_with_a_full_one(
     studio: Studio, request_: PosterRequest, tmp_path: Path
 ) -> None:
-    asked = [replace(request_, style=style.key) for style in studio.styles()]
+    asked = [replace(request_, style=style.key) for style in studio.styles()[::3]]
     expected = [studio.compose(one) for one in asked]
     for _ in range(2):
         other = Studio(POSTERS, Shelf(tmp_path / "shelf"))
         assert [other.compose(one) for one in asked] == expected
-    assert len(parts(tmp_path / "shelf")) >= 2 * len(studio.styles())
+    assert len(parts(tmp_path / "shelf")) >= 2 * len(asked) > 2
 
 
 def test_what_is_kept_is_used(tmp_path: Path) -> None:
