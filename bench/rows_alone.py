@@ -243,7 +243,7 @@ def fill(engine: Engine) -> None:
     """The copies have the payments to book that the real inbox has now."""
     with engine.begin() as db:
         for table, wanted in _INBOX.items():
-            _copy(db, table, f"{wanted} and id not in (select id from bare.{table})")
+            _copy(db, table, f"{wanted} and not exists (select from bare.{table} b where b.id = public.{table}.id)")
 
 
 def empty(engine: Engine) -> None:
